@@ -1,0 +1,56 @@
+# One command each; every target does its own set-up. See CONTRIBUTING.md.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Small shared CPUs run many times slower with one BLAS thread per core and process.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export JAX_PLATFORMS ?= cpu
+export MPLBACKEND ?= agg
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p && break; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+EXTRAS := dev
+WORKERS ?= 2
+
+.PHONY: help setup demo test test-all bench lint types clean
+
+help:
+	@echo "make demo      train the hare-lynx universal ODE (RESUME=1 continues after an interruption)"
+	@echo "make test      the test suite, with float64 on and again with it off"
+	@echo "make test-all  the same with the slow, deep checks"
+	@echo "make bench     benchmarks against equinox and flax; ARGS='dispatch' picks one"
+	@echo "make lint      format and lint checks;  make types  static types"
+
+setup: $(VENV)/.ready-$(EXTRAS)
+
+$(VENV)/.ready-%: pyproject.toml scripts/setup.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$*" bash scripts/setup.sh
+	@touch $@
+
+demo: setup
+	$(RUN) examples/lynx_hare.py $(if $(RESUME),--resume)
+
+test: setup
+	JAX_ENABLE_X64=1 $(RUN) -m pytest -n $(WORKERS) $(ARGS)
+	JAX_ENABLE_X64=0 $(RUN) -m pytest -n $(WORKERS) $(ARGS)
+
+test-all: setup
+	JAX_ENABLE_X64=1 $(RUN) -m pytest -n $(WORKERS) -m "slow or not slow" $(ARGS)
+	JAX_ENABLE_X64=0 $(RUN) -m pytest -n $(WORKERS) -m "slow or not slow" $(ARGS)
+
+bench:
+	@$(MAKE) --no-print-directory setup EXTRAS=dev,bench
+	$(RUN) -m benchmarks $(ARGS)
+
+lint: setup
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+
+types: setup
+	$(RUN) -m pyright
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache

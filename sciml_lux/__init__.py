@@ -1,0 +1,31 @@
+"""Scientific machine learning on JAX: `y, st = model(x, ps, st)`, strict dtypes, neural ODEs."""
+
+from . import initializers as initializers
+from . import losses as losses
+from . import nn as nn
+from . import ode as ode
+from . import ops as ops
+from . import precision as precision
+from . import training as training
+from .core import ComponentArray as ComponentArray
+from .core import Frozen as Frozen
+from .core import Layer as Layer
+from .core import MissingEntryError as MissingEntryError
+from .core import Record as Record
+from .core import StateChangedError as StateChangedError
+from .core import StatefulLuxLayer as StatefulLuxLayer
+from .core import StateStructureError as StateStructureError
+from .core import Static as Static
+from .core import WrapperLayer as WrapperLayer
+from .core import apply as apply
+from .core import as_dict as as_dict
+from .core import as_record as as_record
+from .core import output_size as output_size
+from .core import parameter_length as parameter_length
+from .core import setup as setup
+from .core import state_length as state_length
+from .core import stateless_apply as stateless_apply
+from .core import summary as summary
+from .core import testmode as testmode
+from .core import trainmode as trainmode
+from .core import update_state as update_state

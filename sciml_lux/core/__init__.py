@@ -1,0 +1,36 @@
+"""The contract: layers, records, and what is done with them."""
+
+from ._call import layer_name as layer_name
+from ._call import layer_path as layer_path
+from ._call import subject as subject
+from ._component_array import ComponentArray as ComponentArray
+from ._frozen import Frozen as Frozen
+from ._frozen import typed as typed
+from ._layer import Layer as Layer
+from ._layer import WrapperLayer as WrapperLayer
+from ._layer import apply as apply
+from ._layer import guarded as guarded
+from ._layer import is_layer as is_layer
+from ._modes import testmode as testmode
+from ._modes import trainmode as trainmode
+from ._modes import update_state as update_state
+from ._record import MissingEntryError as MissingEntryError
+from ._record import Record as Record
+from ._record import as_dict as as_dict
+from ._record import as_record as as_record
+from ._setup import output_size as output_size
+from ._setup import parameter_length as parameter_length
+from ._setup import parameter_structure as parameter_structure
+from ._setup import setup as setup
+from ._setup import state_length as state_length
+from ._setup import state_structure as state_structure
+from ._setup import stateless_apply as stateless_apply
+from ._stateful import StateChangedError as StateChangedError
+from ._stateful import StatefulLuxLayer as StatefulLuxLayer
+from ._static import Static as Static
+from ._summary import summary as summary
+from ._tree import StateStructureError as StateStructureError
+from ._tree import describe as describe
+from ._tree import first_difference as first_difference
+from ._tree import named_leaves as named_leaves
+from ._tree import path_name as path_name

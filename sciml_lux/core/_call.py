@@ -1,0 +1,167 @@
+"""What happens around every call of a layer: the contract is checked and errors get a path."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import jax
+
+from ..precision import require_x64_for
+from ._record import MissingEntryError, Record
+from ._tree import StateStructureError, first_difference
+
+_SIGNATURE = "y, st = model(x, ps, st)"
+
+
+class Frame(NamedTuple):
+    """One layer being called."""
+
+    layer: Any
+    ps: Any
+    st: Any
+
+
+class Observation(NamedTuple):
+    """One finished layer call, as `summary` sees it."""
+
+    path: str
+    layer: Any
+    ps: Any
+    y: Any
+
+
+_frames: ContextVar[tuple[Frame, ...]] = ContextVar("frames", default=())
+observer: ContextVar[Callable[[Observation], None] | None] = ContextVar("observer", default=None)
+
+
+def layer_name(layer: Any) -> str:
+    """The name by which messages and tables call a layer."""
+    return type(layer).__name__
+
+
+def layer_path() -> str:
+    """The path of the layer being called, such as `encoder.layer_2`; empty for the outermost.
+
+    Names come from where the layer's parameters or states lie in those of the layer around it, so
+    that authors of containers do nothing for it.
+    """
+    frames = _frames.get()
+    names = [_name_in(p, c) for p, c in itertools.pairwise(frames)]
+    return ".".join(name for name in names if name)
+
+
+def subject(layer: Any) -> str:
+    """How a message opens: `` `Dense` `` or `` `Dense` (at `layer_2`) ``."""
+    path = layer_path()
+    return f"`{layer_name(layer)}` (at `{path}`)" if path else f"`{layer_name(layer)}`"
+
+
+def _name_in(parent: Frame, child: Frame) -> str:
+    if child.ps is parent.ps or child.layer is parent.layer:
+        return ""  # A wrapper passes its child's tree through: the child has no name of its own.
+    for tree, part in ((parent.ps, child.ps), (parent.st, child.st)):
+        for name, entry in _entries(tree):
+            if entry is part:
+                return name
+            for inner, nested in _entries(entry):
+                if nested is part:
+                    return f"{name}.{inner}"
+    sublayers = getattr(parent.layer, "sublayers", dict)()
+    return next((n for n, s in sublayers.items() if s is child.layer), layer_name(child.layer))
+
+
+def _entries(tree: Any) -> list[tuple[str, Any]]:
+    if isinstance(tree, Record | Mapping):
+        return list(tree.items())
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return [(name, getattr(tree, name)) for name in tree._fields]  # pyright: ignore[reportAttributeAccessIssue]
+    return list(getattr(tree, "__dict__", {}).items())
+
+
+def guarded_call(layer: Any, forward: Callable[..., Any], args: tuple, kwargs: dict) -> Any:
+    """`forward(x, ps, st)` of `layer`, with the contract checked around it.
+
+    Everything here looks at types, shapes and dtypes: under `jit` it costs nothing at run time.
+
+    Raises:
+        TypeError: not three arguments, data that is no array, float64 NumPy data while x64 is
+            off, a result that is not a pair.
+        AttributeError: a parameter or state is missing, or `ps` and `st` are swapped.
+        StateStructureError: the state came out with another structure, shape or dtype.
+    """
+    x, ps, st = _three(layer, args, kwargs)
+    frames = _frames.get()
+    outermost = not frames
+    if outermost:
+        _check_data(layer, x, ps)
+    token = _frames.set((*frames, Frame(layer, ps, st)))
+    try:
+        output = forward(x, ps, st)
+        if not (isinstance(output, tuple) and len(output) == 2):
+            raise TypeError(
+                f"{subject(layer)} must return the pair (y, st), got {type(output).__name__}. "
+                f"The contract is {_SIGNATURE}."
+            )
+        if (observe := observer.get()) is not None:
+            observe(Observation(layer_path(), layer, ps, output[0]))
+    except MissingEntryError as error:
+        _explain_missing(error, layer, ps, st)
+        raise
+    except Exception as error:
+        if not getattr(error, "__notes__", None) and subject(layer) not in str(error):
+            error.add_note(f"while calling {subject(layer)}: {layer!r}")
+        raise
+    finally:
+        _frames.reset(token)
+    if outermost and output[1] is not st:
+        _check_state(layer, st, output[1])
+    return output
+
+
+def _three(layer: Any, args: tuple, kwargs: dict) -> tuple[Any, Any, Any]:
+    names = ("x", "ps", "st")
+    given = dict(zip(names, args, strict=False)) | kwargs
+    if len(args) > 3 or set(given) != set(names) or len(args) + len(kwargs) != 3:
+        got = ", ".join([*(f"argument {i + 1}" for i in range(len(args))), *kwargs]) or "none"
+        raise TypeError(
+            f"`{layer_name(layer)}` is called with three arguments, {_SIGNATURE}, got "
+            f"{len(args) + len(kwargs)} ({got}). Make `ps` and `st` with "
+            "ps, st = setup(key, model)."
+        )
+    return given["x"], given["ps"], given["st"]
+
+
+def _check_data(layer: Any, x: Any, ps: Any) -> None:
+    require_x64_for(x, "`x`")
+    require_x64_for(ps, "`ps`")
+    leaves = jax.tree.leaves(x)
+    if leaves and all(isinstance(leaf, int | float | complex) for leaf in leaves):
+        raise TypeError(
+            f"`{layer_name(layer)}` expects `x` to be an array, got {type(x).__name__} of Python "
+            "numbers. Convert it: jnp.asarray(x, dtype)."
+        )
+
+
+def _check_state(layer: Any, before: Any, after: Any) -> None:
+    difference = first_difference(before, after)
+    if difference:
+        raise StateStructureError(
+            f"`{layer_name(layer)}` returned a state unlike the one it got, {difference}. Return "
+            "`st` itself or st | {'name': value} with the same shapes and dtypes."
+        )
+
+
+def _explain_missing(error: MissingEntryError, layer: Any, ps: Any, st: Any) -> None:
+    """Say whose entry is missing and why; done once, by the innermost layer that owns the tree."""
+    if error.record is None or (error.record is not ps and error.record is not st):
+        return
+    name = error.name
+    kind, other = ("parameter", st) if error.record is ps else ("state", ps)
+    if isinstance(other, Record) and name in other:
+        reason = f"`ps` and `st` are swapped: call {_SIGNATURE}"
+    else:
+        has = ", ".join(f"`{entry}`" for entry in error.record) or "none"
+        reason = f"it got {has}. Pass the trees that setup(key, model) made for this model"
+    error.args = (f"{subject(layer)} needs the {kind} `{name}`, but {reason}.",)
+    error.record = None

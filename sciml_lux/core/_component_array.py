@@ -1,0 +1,204 @@
+"""ComponentArray: one flat vector with named access, itself a valid `ps`."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._frozen import Frozen
+from ._record import MissingEntryError, Record, as_record
+from ._tree import describe, named_leaves
+
+
+class Axis(Frozen):
+    """Where an entry lies in the vector: a leaf has a shape, a node has entries."""
+
+    offset: int
+    size: int
+    shape: tuple[int, ...] | None
+    entries: tuple[tuple[str, "Axis"], ...] = ()
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.entries)
+
+
+class ComponentArray:
+    """A flat vector whose parts are reached by name: `ps.layer_1.weight` is a view of `ps.vector`.
+
+    It is a pytree with the vector as its only leaf, so that optimisers, flat-vector algorithms and
+    `jax.grad` see one array, while layers see the tree. Entries lie in the tree's own order, in
+    row-major order each.
+
+    Args:
+        tree: a `Record`, or nested dicts or NamedTuples, of arrays of one dtype.
+
+    Raises:
+        TypeError: the leaves have more than one dtype, or are no arrays. Nothing is promoted.
+
+    Source: the role ComponentArrays.jl has for Lux.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> ps = ComponentArray({"weight": jnp.ones((2, 2), jnp.float32),
+        ...                      "bias": jnp.zeros(2, jnp.float32)})
+        >>> ps.vector.shape, ps.weight.shape, len(ps)
+        ((6,), (2, 2), 6)
+        >>> ps.replace(2 * ps.vector).weight[0, 0].item()
+        2.0
+    """
+
+    __slots__ = ("_axis", "_vector")
+    _axis: Axis
+    _vector: Any
+
+    def __init__(self, tree: Any) -> None:
+        tree = tree.as_record() if isinstance(tree, ComponentArray) else as_record(tree)
+        if not isinstance(tree, Record):
+            raise TypeError(
+                f"`ComponentArray` expects a tree with names (a Record, dict or NamedTuple), got "
+                f"{type(tree).__name__}."
+            )
+        leaves = named_leaves(tree)
+        _check_leaves(leaves)
+        parts = [jnp.ravel(leaf) for leaf in leaves.values()]
+        _set_vector(self, jnp.concatenate(parts) if parts else jnp.zeros(0, jnp.float32))
+        _set_axis(self, _axis_of(tree, 0))
+
+    @property
+    def vector(self) -> jax.Array:
+        """The flat vector, (length,)."""
+        return self._vector
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The one dtype of all entries."""
+        return self._vector.dtype
+
+    def replace(self, vector: Any) -> "ComponentArray":
+        """The same names over another vector.
+
+        Raises:
+            ValueError: the vector has another length.
+        """
+        if vector.shape != (self._axis.size,):
+            raise ValueError(
+                f"`ComponentArray` holds {self._axis.size} numbers, got a vector of shape "
+                f"{vector.shape}."
+            )
+        return _make(self._axis, vector)
+
+    def as_record(self) -> Record:
+        """The tree of arrays that this is a flat view of."""
+        return Record({name: _entry_tree(self[name]) for name in self})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        for entry, axis in self._axis.entries:
+            if entry == name:
+                return _view(self._vector, axis)
+        raise MissingEntryError(self, name)
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(self, name)
+        except MissingEntryError as error:
+            raise KeyError(str(error)) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(
+            f"`ComponentArray` is immutable: cannot set `{name}`. Use replace(vector)."
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __len__(self) -> int:
+        return self._axis.size
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._names]
+
+    def __reduce__(self) -> tuple:
+        return (_make, (self._axis, self._vector))
+
+    def __repr__(self) -> str:
+        entries = ", ".join(f"{name}={self._axis_repr(name)}" for name in self)
+        return f"ComponentArray({describe(self._vector)}: {entries})"
+
+    def _axis_repr(self, name: str) -> str:
+        axis = dict(self._axis.entries)[name]
+        return str(axis.shape) if axis.shape is not None else f"{axis.size} numbers"
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self._axis._names
+
+
+_set_vector = ComponentArray.__dict__["_vector"].__set__
+_set_axis = ComponentArray.__dict__["_axis"].__set__
+
+
+def _make(axis: Axis, vector: Any) -> ComponentArray:
+    array = object.__new__(ComponentArray)
+    _set_axis(array, axis)
+    _set_vector(array, vector)
+    return array
+
+
+def _check_leaves(leaves: dict[str, Any]) -> None:
+    for name, leaf in leaves.items():
+        if not isinstance(leaf, jax.Array | np.ndarray):
+            raise TypeError(
+                f"`ComponentArray` expects arrays, got {describe(leaf)} at `{name}`. "
+                "Convert it: jnp.asarray(value, dtype)."
+            )
+    by_dtype = {leaf.dtype.name: name for name, leaf in reversed(leaves.items())}
+    if len(by_dtype) > 1:
+        found = ", ".join(f"{dtype} at `{name}`" for dtype, name in reversed(by_dtype.items()))
+        raise TypeError(
+            f"`ComponentArray` expects one dtype, got {found}. Nothing is promoted in silence: "
+            "convert the tree first, for example with precision.f64."
+        )
+
+
+def _axis_of(tree: Any, offset: int) -> Axis:
+    if not isinstance(tree, Record):
+        return Axis(offset, math.prod(tree.shape), tuple(tree.shape))
+    entries, end = [], offset
+    for name, entry in tree.items():
+        axis = _axis_of(entry, end)
+        entries.append((name, axis))
+        end += axis.size
+    return Axis(offset, end - offset, None, tuple(entries))
+
+
+def _view(vector: Any, axis: Axis) -> Any:
+    part = vector[axis.offset : axis.offset + axis.size]
+    if axis.shape is not None:
+        return part.reshape(axis.shape)
+    return _make(_shifted(axis, axis.offset), part)
+
+
+def _shifted(axis: Axis, by: int) -> Axis:
+    entries = tuple((name, _shifted(entry, by)) for name, entry in axis.entries)
+    return Axis(axis.offset - by, axis.size, axis.shape, entries)
+
+
+def _entry_tree(entry: Any) -> Any:
+    return entry.as_record() if isinstance(entry, ComponentArray) else entry
+
+
+jax.tree_util.register_pytree_with_keys(
+    ComponentArray,
+    lambda array: (((jax.tree_util.GetAttrKey("vector"), array._vector),), array._axis),
+    lambda axis, children: _make(axis, children[0]),
+    lambda array: ((array._vector,), array._axis),
+)

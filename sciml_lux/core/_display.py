@@ -1,0 +1,109 @@
+"""How a model prints: what one would type, with parameter counts beside it."""
+
+from typing import Any
+
+from ._frozen import typed
+
+_COLUMN = 49  # Lux puts its counts there.
+
+
+def layer_tree(layer: Any) -> str:
+    """The tree of `layer`, a line for each child, runs of equal siblings folded into one line.
+
+    Example:
+        >>> from sciml_lux import nn
+        >>> print(nn.Chain(nn.Dense(2, 8, nn.tanh), *[nn.Dense(8, 8, nn.tanh)] * 3))
+        Chain(
+            layer_1=Dense(2, 8, tanh),                  # 24 parameters
+            layer_(2-4)=Dense(8, 8, tanh),              # 216 (72 x 3) parameters
+        )                                               # Total: 240 parameters,
+                                                        #        plus 0 states.
+    """
+    from ._setup import parameter_length, state_length
+
+    *lines, last = _lines("", layer, "", 1)
+    total = _pad(last, f"Total: {_count(parameter_length(layer))} parameters,")
+    states = _pad("", f"       plus {_count(state_length(layer))} states.")
+    if not lines:
+        return _pad(last, f"{_count(parameter_length(layer))} parameters")
+    return "\n".join([*lines, total, states])
+
+
+def _lines(name: str, layer: Any, indent: str, repeats: int) -> list[str]:
+    from ._setup import parameter_length
+
+    children = _flat(layer.sublayers()) if hasattr(layer, "sublayers") else {}
+    head = f"{indent}{name}"
+    if not children:
+        count = parameter_length(layer)
+        many = f"{_count(count * repeats)} ({_count(count)} x {repeats})"
+        text = f"{many if repeats > 1 else _count(count)} parameters"
+        line = f"{head}{layer!r}" + ("," if name else "")
+        return [_pad(line, text) if name and count else line]
+    inner = indent + "    "
+    folded = f"  # repeated {repeats} times" if repeats > 1 else ""
+    lines = [f"{head}{type(layer).__name__}({folded}"]
+    for label, child, run in _runs(children):
+        lines += _lines(f"{label}=", child, inner, run)
+    lines += [f"{inner}{argument}," for argument in _options(layer)]
+    return [*lines, f"{indent})" + ("," if name else "")]
+
+
+def _flat(children: Any, prefix: str = "") -> dict[str, Any]:
+    """Children by dotted name, where they are nested in dicts or tuples."""
+    if isinstance(children, tuple):
+        children = {f"layer_{i}": child for i, child in enumerate(children, start=1)}
+    flat = {}
+    for name, child in children.items():
+        nested = isinstance(child, dict | tuple)
+        flat |= _flat(child, f"{prefix}{name}.") if nested else {f"{prefix}{name}": child}
+    return flat
+
+
+def _runs(children: dict[str, Any]) -> list[tuple[str, Any, int]]:
+    """Runs of equal siblings named `layer_i`, `layer_i+1`, ... as one entry each."""
+    runs: list[tuple[str, str, Any, int]] = []
+    for name, child in children.items():
+        if runs and runs[-1][2] == child and _stem(name) == _stem(runs[-1][0]) is not None:
+            first, _, _, count = runs[-1]
+            runs[-1] = (first, name, child, count + 1)
+        else:
+            runs.append((name, name, child, 1))
+    return [
+        (first if n == 1 else f"{_stem(first)}({_number(first)}-{_number(last)})", child, n)
+        for first, last, child, n in runs
+    ]
+
+
+def _stem(name: str) -> str | None:
+    stem = name.rstrip("0123456789")
+    return stem if stem != name else None
+
+
+def _number(name: str) -> str:
+    return name.removeprefix(_stem(name) or "")
+
+
+def _options(layer: Any) -> list[str]:
+    """The arguments of a container that are no layers, where they are not the default."""
+    fields = getattr(layer, "__dataclass_fields__", {}).values()
+    fields = sorted(fields, key=lambda field: field.kw_only is True)
+    return [
+        f"{field.name}={typed(value)}"
+        for field in fields
+        if not _has_layers(value := getattr(layer, field.name)) and value != field.default
+    ]
+
+
+def _has_layers(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_has_layers, value))
+    return hasattr(value, "initial_parameters")
+
+
+def _count(number: int) -> str:
+    return f"{number:_}"
+
+
+def _pad(line: str, comment: str) -> str:
+    return f"{line:<{_COLUMN - 1}}# {comment}"

@@ -1,0 +1,145 @@
+"""Frozen: a class that is a value. Layers, losses and AD choices are all such values."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, dataclass_transform
+
+import jax
+import numpy as np
+
+
+def _static_key(value: Any) -> Any:
+    """What equality of a field means: the value *and* its type.
+
+    `1 == 1.0 == True` and `0.0 == -0.0` in Python, yet each traces to another program.
+    """
+    if isinstance(value, float):
+        return (float, value.hex())
+    if isinstance(value, tuple):
+        return (type(value), *map(_static_key, value))
+    return (type(value), value)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars are strongly typed in JAX and would widen float32 data; Python's are not."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) is tuple:
+        return tuple(map(_plain, value))
+    return value
+
+
+def _is_named(value: Any) -> bool:
+    return type(value) is tuple and len(value) == 2 and isinstance(value[0], str)
+
+
+def typed(value: Any) -> str:
+    """`value` as one would type it; pairs of name and value, which stand for a dict, as a dict."""
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        if value and all(map(_is_named, value)):
+            return "{" + ", ".join(f"{name!r}: {typed(entry)}" for name, entry in value) + "}"
+        inner = ", ".join(map(typed, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if isinstance(value, type | Callable) and hasattr(value, "__name__"):
+        return value.__name__
+    return repr(value)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+class Frozen:
+    """Base of values without arrays: subclassing makes a frozen dataclass with equality by value.
+
+    Subclasses are static to JAX (no leaves, part of the treedef), so that they cross `jit` as
+    ordinary arguments and two equal ones share one compiled program. Fields must be hashable;
+    NumPy scalars are stored as Python scalars.
+
+    Raises:
+        TypeError: a field is not hashable when an instance is built.
+
+    Example:
+        >>> class Interval(Frozen):
+        ...     low: float
+        ...     high: float = 1.0
+        >>> Interval(0.0) == Interval(0.0, 1.0), Interval(0.5)
+        (True, Interval(0.5))
+    """
+
+    _custom_init = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # A custom `__init__` is inherited until a subclass adds fields of its own.
+        inherits = cls._custom_init and not inspect.get_annotations(cls)
+        cls._custom_init = "__init__" in cls.__dict__ or inherits
+        dataclasses.dataclass(frozen=True, eq=False, repr=False, init=not cls._custom_init)(cls)
+        cls.__init__ = _sealed(cls, cls.__init__)
+        jax.tree_util.register_static(cls)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return type(self) is type(other) and self._key() == other._key()  # pyright: ignore[reportAttributeAccessIssue]
+
+    def __hash__(self) -> int:
+        # Asked for at every dispatch of a compiled function, so it is computed once.
+        try:
+            return self.__dict__["_hash"]
+        except KeyError:
+            return self.__dict__.setdefault("_hash", hash((type(self), self._key())))
+
+    def _key(self) -> tuple:
+        try:
+            return self.__dict__["_fields_key"]
+        except KeyError:
+            return self.__dict__.setdefault("_fields_key", self._make_key())
+
+    def _make_key(self) -> tuple:
+        return tuple(_static_key(getattr(self, f.name)) for f in dataclasses.fields(self))  # pyright: ignore[reportArgumentType]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # String hashes differ between processes: the cached one must not travel.
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # pyright: ignore[reportArgumentType]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._arguments())})"
+
+    def _arguments(self) -> list[str]:
+        """The arguments one would type: defaults are left out, and what follows them is named."""
+        arguments, positional = [], True
+        fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
+        for field in sorted(fields, key=lambda field: field.kw_only is True):
+            value = getattr(self, field.name)
+            default = field.default
+            if default is not dataclasses.MISSING and _static_key(value) == _static_key(default):
+                positional = False
+                continue
+            positional = positional and not field.kw_only
+            text = typed(value)
+            arguments.append(text if positional else f"{field.name}={text}")
+        return arguments
+
+
+def _sealed(cls: type, init: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        if type(self) is cls:
+            for field in dataclasses.fields(self):
+                _seal(self, field.name)
+
+    return __init__
+
+
+def _seal(instance: Any, name: str) -> None:
+    value = _plain(getattr(instance, name))
+    object.__setattr__(instance, name, value)
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(
+            f"`{type(instance).__name__}.{name}` must be hashable, because the object is a static "
+            f"value without arrays; got {type(value).__name__}. Use a tuple of Python numbers for "
+            "options, and `initial_parameters` or `initial_states` for arrays."
+        ) from None

@@ -1,0 +1,168 @@
+"""Layer: the contract `y, st = layer(x, ps, st)`."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, dataclass_transform
+
+import jax
+import numpy as np
+
+from ._call import guarded_call, layer_name
+from ._display import layer_tree
+from ._frozen import Frozen
+from ._record import Record
+
+
+def is_layer(value: Any) -> bool:
+    """Whether `value` keeps the contract: a `Layer`, or anything with its three methods."""
+    return isinstance(value, Layer) or (
+        not isinstance(value, type)
+        and callable(value)
+        and hasattr(value, "initial_parameters")
+        and hasattr(value, "initial_states")
+    )
+
+
+def guarded(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """A method `(self, x, ps, st) -> (y, st)` with the contract checked around it.
+
+    `Layer` does this to every `__call__`; other methods of the same form do it by name.
+    """
+
+    @functools.wraps(forward)
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        return guarded_call(self, functools.partial(forward, self), args, kwargs)
+
+    return __call__
+
+
+@dataclass_transform(frozen_default=True)
+class Layer(Frozen):
+    """Base of layers: a value without arrays, called as `y, st = layer(x, ps, st)`.
+
+    An author annotates fields and writes `__call__`, and for a layer with parameters or states of
+    its own `initial_parameters` or `initial_states`. Fields that hold layers, or tuples or dicts
+    of layers given by `sublayers`, are children: their parameters and states lie under the field's
+    name, with the key `fold_in(key, index)`.
+
+    Source: `AbstractLuxLayer` and `AbstractLuxContainerLayer` of Lux (LuxCore 1.5), which are one
+    class here, since whether a layer has children can be seen from its fields.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> class Shift(Layer):
+        ...     dims: int
+        ...     def initial_parameters(self, key, dtype):
+        ...         return Record(shift=jnp.zeros(self.dims, dtype))
+        ...     def __call__(self, x, ps, st):
+        ...         return x + ps.shift, st
+        >>> y, st = Shift(2)(jnp.ones((3, 2), jnp.float32),
+        ...                  Record(shift=jnp.ones(2, jnp.float32)), Record())
+        >>> y.shape
+        (3, 2)
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__call__" in cls.__dict__:
+            cls.__call__ = guarded(cls.__dict__["__call__"])
+
+    def sublayers(self) -> dict[str, Any]:
+        """The children by name, in order."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}  # pyright: ignore[reportAttributeAccessIssue]
+        return {name: value for name, value in fields.items() if _holds_layers(value)}
+
+    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """The parameters at the start: those of the children, by name."""
+        return _initial("initial_parameters", self.sublayers(), key, dtype)
+
+    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """The states at the start: those of the children, by name."""
+        return _initial("initial_states", self.sublayers(), key, dtype)
+
+    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The output and the new state; subclasses define it."""
+        raise TypeError(
+            f"`{layer_name(self)}` defines no `__call__`. Write "
+            "`def __call__(self, x, ps, st): ... return y, st`."
+        )
+
+    def __str__(self) -> str:
+        return layer_tree(self)
+
+
+class WrapperLayer(Layer):
+    """Base of layers around one layer, whose parameters and states are exactly the inner layer's.
+
+    A subclass has one field that holds a layer; the default call passes through to it.
+
+    Source: `AbstractLuxWrapperLayer` of Lux (LuxCore 1.5).
+
+    Raises:
+        TypeError: the fields hold no layer, or more than one.
+    """
+
+    @property
+    def wrapped(self) -> Any:
+        """The inner layer."""
+        children = list(self.sublayers().values())
+        if len(children) != 1:
+            raise TypeError(
+                f"`{layer_name(self)}` is a wrapper and needs one field that holds a layer, got "
+                f"{len(children)}. Use `Layer` for several."
+            )
+        return children[0]
+
+    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Any:
+        """The inner layer's parameters."""
+        return self.wrapped.initial_parameters(key, dtype)
+
+    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Any:
+        """The inner layer's states."""
+        return self.wrapped.initial_states(key, dtype)
+
+    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The inner layer's output."""
+        return apply(self.wrapped, x, ps, st)
+
+
+def apply(model: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    """`y, st = model(x, ps, st)` for anything that keeps the contract, subclass of `Layer` or not.
+
+    Args:
+        model: the layer.
+        x: input, an array or a tree of arrays.
+        ps: parameters; a `Record`, or any object with the same attributes.
+        st: states.
+
+    Returns:
+        The output, and states with the structure, shapes and dtypes of `st`.
+
+    Raises:
+        TypeError: `x` is no array, the layer does not return a pair.
+        AttributeError: `ps` or `st` lacks an entry, or they are swapped.
+        StateStructureError: the state changed its structure, a shape or a dtype.
+    """
+    if isinstance(model, Layer):
+        return model(x, ps, st)
+    return guarded_call(model, model, (x, ps, st), {})
+
+
+def _holds_layers(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and all(map(_holds_layers, value))
+    return is_layer(value)
+
+
+def _initial(method: str, children: Any, key: jax.Array, dtype: np.dtype) -> Any:
+    """The Record of one method over children, which may be nested in dicts and tuples."""
+    if isinstance(children, tuple):
+        children = {f"layer_{i}": child for i, child in enumerate(children, start=1)}
+    if not isinstance(children, Mapping):
+        return getattr(children, method)(key, dtype)
+    return Record(
+        {
+            name: _initial(method, child, jax.random.fold_in(key, index), dtype)
+            for index, (name, child) in enumerate(children.items())
+        }
+    )

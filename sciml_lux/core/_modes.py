@@ -1,0 +1,76 @@
+"""Train mode, test mode, and setting one named state everywhere."""
+
+from typing import Any, TypeVar
+
+import jax
+
+from ._static import Static
+
+Tree = TypeVar("Tree")
+
+
+def update_state(st: Tree, name: str, value: Any) -> Tree:
+    """`st` with every entry called `name`, at any depth, set to `value`.
+
+    Args:
+        st: a state tree, or anything that holds one (`StatefulLuxLayer`, `TrainState`).
+        name: the entry to set.
+        value: the new value; a flag is wrapped in `Static` where the old one was.
+
+    Raises:
+        KeyError: no entry has that name.
+
+    Source: `LuxCore.update_state`; ours raises where nothing would change.
+
+    Example:
+        >>> from sciml_lux import Record
+        >>> update_state(Record(layer_1=Record(training=Static(True))), "training", False)
+        Record(layer_1=Record(training=Static(False)))
+    """
+    updated, count = _update(st, name, value)
+    if not count:
+        raise KeyError(
+            f"`update_state` found no entry `{name}` in the state tree. Check the name; "
+            "print the states to see what is there."
+        )
+    return updated
+
+
+def trainmode(st: Tree) -> Tree:
+    """`st` with every `training` flag on. Changing a flag compiles once more.
+
+    Source: `LuxCore.trainmode`.
+    """
+    return _update(st, "training", True)[0]
+
+
+def testmode(st: Tree) -> Tree:
+    """`st` with every `training` flag off. Changing a flag compiles once more.
+
+    Source: `LuxCore.testmode`.
+    """
+    return _update(st, "training", False)[0]
+
+
+def _update(st: Tree, name: str, value: Any) -> tuple[Tree, int]:
+    count = 0
+
+    def named(path: Any) -> bool:
+        last = path[-1] if path else None
+        return name == getattr(last, "key", getattr(last, "name", None))
+
+    def update(path: Any, node: Any) -> Any:
+        nonlocal count
+        if not named(path):
+            return node
+        count += 1
+        wrap = isinstance(node, Static) and not isinstance(value, Static)
+        return Static(value) if wrap else value
+
+    updated = jax.tree_util.tree_map_with_path(
+        update,
+        st,
+        is_leaf=lambda path, node: named(path) or isinstance(node, Static),
+        is_leaf_takes_path=True,
+    )
+    return updated, count

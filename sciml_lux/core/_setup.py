@@ -1,0 +1,155 @@
+"""Making parameters and states, and counting them."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..precision import resolve_dtype
+from ._call import layer_name
+from ._layer import apply, is_layer
+from ._static import Static
+
+
+def setup(key: jax.Array | int, model: Any, dtype: Any = jnp.float32) -> tuple[Any, Any]:
+    """The parameters and states of `model` at the start of training.
+
+    Args:
+        key: a typed random key, or an integer seed.
+        model: the layer.
+        dtype: floating or complex dtype of all parameters and states.
+
+    Returns:
+        `ps, st`, two trees.
+
+    Raises:
+        TypeError: `model` is no layer, `key` is no typed key, or `dtype` is float64 while
+            `jax_enable_x64` is off.
+
+    Source: `LuxCore.setup`; ours does not advance a generator, since keys are values.
+
+    Example:
+        >>> import jax
+        >>> from sciml_lux import nn
+        >>> ps, st = setup(jax.random.key(0), nn.Chain(nn.Dense(2, 3, nn.tanh), nn.Dense(3, 1)))
+        >>> ps.layer_1.weight.shape, ps["layer_2"]["bias"].shape
+        ((3, 2), (1,))
+    """
+    if not is_layer(model):
+        raise TypeError(
+            f"`setup` expects `model` to be a layer, got {type(model).__name__}. A layer is a "
+            "subclass of `Layer` or has initial_parameters, initial_states and __call__; the "
+            "order is setup(key, model)."
+        )
+    dtype = resolve_dtype(dtype, "`setup`: `dtype`")
+    key = _typed_key(key)
+    ps = model.initial_parameters(jax.random.fold_in(key, 0), dtype)
+    st = model.initial_states(jax.random.fold_in(key, 1), dtype)
+    return ps, st
+
+
+def _typed_key(key: Any) -> jax.Array:
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        return jax.random.key(int(key))
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return key
+    raise TypeError(
+        f"`setup` expects a typed random key or an integer seed, got {type(key).__name__}. "
+        "Make one with jax.random.key(seed)."
+    )
+
+
+def stateless_apply(model: Any, x: Any, ps: Any) -> Any:
+    """The output of a layer that has no states, without the state around it.
+
+    Raises:
+        ValueError: the layer has states.
+
+    Source: `LuxCore.stateless_apply`.
+    """
+    if state_length(model):
+        raise ValueError(
+            f"`stateless_apply` expects a layer without states, got `{layer_name(model)}` with "
+            f"{state_length(model)}. Call y, st = model(x, ps, st) and keep `st`."
+        )
+    st = model.initial_states(jax.random.key(0), jnp.dtype(jnp.float32))
+    return apply(model, x, ps, st)[0]
+
+
+def parameter_structure(model: Any, dtype: Any = jnp.float32) -> Any:
+    """The tree of parameters of `model` as shapes and dtypes; nothing is allocated."""
+    return _structure(model.initial_parameters, dtype)
+
+
+def state_structure(model: Any, dtype: Any = jnp.float32) -> Any:
+    """The tree of states of `model` as shapes and dtypes; nothing is allocated."""
+    return _structure(model.initial_states, dtype)
+
+
+def _structure(initial: Any, dtype: Any) -> Any:
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    return jax.eval_shape(lambda key: initial(key, jnp.dtype(dtype)), key)
+
+
+def parameter_length(model_or_ps: Any) -> int:
+    """The number of parameters of a layer, or of numbers in a tree of parameters.
+
+    Source: `LuxCore.parameterlength`; ours allocates nothing.
+
+    Example:
+        >>> from sciml_lux import nn
+        >>> parameter_length(nn.Dense(2, 3))
+        9
+    """
+    ps = parameter_structure(model_or_ps) if is_layer(model_or_ps) else model_or_ps
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(ps))
+
+
+def state_length(model_or_st: Any) -> int:
+    """The number of states of a layer or state tree: arrays count their size, flags count one.
+
+    Source: `LuxCore.statelength`; a random key counts one, as a generator does there.
+    """
+    st = state_structure(model_or_st) if is_layer(model_or_st) else model_or_st
+    leaves = jax.tree.leaves(st, is_leaf=lambda node: node is None or isinstance(node, Static))
+    return sum(int(np.prod(getattr(leaf, "shape", ()))) for leaf in leaves)
+
+
+def output_size(model: Any, x: Any, key: jax.Array | int = 0) -> Any:
+    """The shape of the output for the input `x`, without the leading batch axis.
+
+    Args:
+        model: the layer.
+        x: an array or `jax.ShapeDtypeStruct` (batch, ...), or a tree of them.
+        key: for layers whose structure depends on it; the default serves all others.
+
+    Returns:
+        A tuple of integers, or a tree of tuples where the output is a tree. Nothing is computed
+        and nothing is allocated.
+
+    Source: `LuxCore.outputsize`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn
+        >>> output_size(nn.Dense(2, 3), jax.ShapeDtypeStruct((8, 2), jnp.float32))
+        (3,)
+    """
+    y, _ = output_structure(model, x, key)
+    return jax.tree.map(lambda leaf: tuple(leaf.shape[1:]), y)
+
+
+def output_structure(model: Any, x: Any, key: jax.Array | int = 0) -> Any:
+    """The output for the input `x`, and the parameters, as shapes and dtypes.
+
+    Parameters are taken in the dtype of `x`.
+    """
+    dtypes = [leaf.dtype for leaf in jax.tree.leaves(x) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    dtype = dtypes[0] if dtypes else jnp.float32
+
+    def forward(key: jax.Array, x: Any) -> Any:
+        ps, st = setup(key, model, dtype)
+        return apply(model, x, ps, st)[0], ps
+
+    return jax.eval_shape(forward, jax.eval_shape(lambda: _typed_key(key)), x)

@@ -1,0 +1,125 @@
+"""StatefulLuxLayer: a model with its parameters and states, called like a function of `x`."""
+
+import operator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from ._call import layer_name
+from ._layer import apply
+from ._tree import first_difference
+
+_UNSET: Any = object()
+
+
+class StateChangedError(ValueError):
+    """A call that returns only `y` would drop a state that changed."""
+
+
+class StatefulLuxLayer:
+    """A model, its parameters and its states as one callable: `f(x)` is `y`.
+
+    It is a pytree (the arrays are its leaves, the model is static) and immutable: nothing is
+    stored by a call, so it never leaks a tracer, and JAX and diffrax see a plain function.
+    Where the state matters, `y, f = f.call(x)` returns the next one.
+
+    Args:
+        model: the layer.
+        ps: parameters, or None if they are given at each call.
+        st: states.
+
+    Raises:
+        StateChangedError: `f(x)` would drop a state that changed.
+
+    Source: `StatefulLuxLayer` of Lux 1.31, which stores the new state in place; that would leak
+    tracers under JAX.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.Dense(2, 1)
+        >>> f = StatefulLuxLayer(model, *setup(jax.random.key(0), model))
+        >>> jax.jacobian(f)(jnp.ones(2, jnp.float32)).shape
+        (1, 2)
+    """
+
+    __slots__ = ("model", "ps", "st")
+    model: Any
+    ps: Any
+    st: Any
+
+    def __init__(self, model: Any, ps: Any, st: Any) -> None:
+        for name, value in (("model", model), ("ps", ps), ("st", st)):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(
+            f"`StatefulLuxLayer` is immutable: cannot set `{name}`. "
+            "Make a new one, or use `y, f = f.call(x)` for the next state."
+        )
+
+    def __call__(self, x: Any, ps: Any = _UNSET) -> Any:
+        """`y` for the input `x`, with the stored parameters or those given."""
+        y, st = self._apply(x, ps)
+        if st is not self.st:
+            _check_unchanged(self.model, self.st, st)
+        return y
+
+    def call(self, x: Any, ps: Any = _UNSET) -> tuple[Any, "StatefulLuxLayer"]:
+        """`y` for the input `x`, and the same function with the new state."""
+        y, st = self._apply(x, ps)
+        return y, StatefulLuxLayer(self.model, self.ps, st)
+
+    def _apply(self, x: Any, ps: Any) -> tuple[Any, Any]:
+        ps = self.ps if ps is _UNSET else ps
+        if ps is None:
+            raise TypeError(
+                f"`StatefulLuxLayer` of `{layer_name(self.model)}` holds no parameters; "
+                "pass them: f(x, ps)."
+            )
+        return apply(self.model, x, ps, self.st)
+
+    def __repr__(self) -> str:
+        return f"StatefulLuxLayer({self.model!r}, ps, st)"
+
+    def __reduce__(self) -> tuple:
+        return (StatefulLuxLayer, (self.model, self.ps, self.st))
+
+
+def _check_unchanged(model: Any, before: Any, after: Any) -> None:
+    old, new = jax.tree.leaves(before), jax.tree.leaves(after)
+    same_structure = jax.tree.structure(before) == jax.tree.structure(after)
+    if same_structure and all(map(_same, old, new)):
+        return
+    where = first_difference(before, after) or "a value differs"
+    raise StateChangedError(
+        f"`StatefulLuxLayer` of `{layer_name(model)}`: the state changed in this call ({where}), "
+        "and f(x) would drop it. Use `y, f = f.call(x)` to keep it, or testmode(f) to freeze it."
+    )
+
+
+def _same(old: Any, new: Any) -> bool:
+    if old is new:
+        return True
+    if isinstance(old, Tracer) or isinstance(new, Tracer):
+        return False  # Whether a traced state changed cannot be known: identity is all there is.
+    if hasattr(old, "dtype") and jax.dtypes.issubdtype(old.dtype, jax.dtypes.prng_key):
+        old, new = jax.random.key_data(old), jax.random.key_data(new)
+    return np.array_equal(old, new, equal_nan=np.issubdtype(np.asarray(old).dtype, np.inexact))
+
+
+def _flatten_with_keys(f: StatefulLuxLayer) -> tuple:
+    key = jax.tree_util.GetAttrKey
+    return ((key("ps"), f.ps), (key("st"), f.st)), f.model
+
+
+def _unflatten(model: Any, children: Any) -> StatefulLuxLayer:
+    return StatefulLuxLayer(model, *children)
+
+
+_children = operator.attrgetter("ps", "st")
+jax.tree_util.register_pytree_with_keys(
+    StatefulLuxLayer, _flatten_with_keys, _unflatten, lambda f: (_children(f), f.model)
+)

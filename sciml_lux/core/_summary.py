@@ -1,0 +1,97 @@
+"""A table of what each layer returns and holds."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from ._call import Observation, layer_name, observer
+from ._setup import output_structure, parameter_length
+from ._tree import describe
+
+
+class SummaryRow(NamedTuple):
+    """One layer: its path, name, outputs (`dtype[shape]`), number of parameters and their bytes."""
+
+    path: str
+    layer: str
+    output: str
+    parameters: int
+    bytes: int
+
+
+class Summary:
+    """The rows of `summary`, printed as a table.
+
+    Attributes:
+        rows: a tuple of `SummaryRow`, in the order in which the layers are called.
+        total: the same for the model as a whole.
+    """
+
+    def __init__(self, rows: tuple[SummaryRow, ...], total: SummaryRow) -> None:
+        self.rows = rows
+        self.total = total
+
+    def __repr__(self) -> str:
+        head = ("path", "layer", "output", "parameters", "bytes")
+        total = self.total._replace(path="total")
+        cells = [head, *(_cells(row) for row in (*self.rows, total))]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        left = 3
+        lines = [
+            "  ".join(
+                text.ljust(width) if i < left else text.rjust(width)
+                for i, (text, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in cells
+        ]
+        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _cells(row: SummaryRow) -> tuple[str, ...]:
+    return (row.path, row.layer, row.output, f"{row.parameters:_}", f"{row.bytes:_}")
+
+
+def summary(model: Any, x: Any) -> Summary:
+    """What each layer of `model` returns for the input `x`: shapes, dtypes, parameters, bytes.
+
+    Args:
+        model: the layer.
+        x: an array or `jax.ShapeDtypeStruct`, or a tree of them; parameters are counted in its
+            dtype. Nothing is computed and nothing is allocated.
+
+    Returns:
+        A `Summary`: prints as a table, and has `rows` and `total`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn
+        >>> summary(nn.Chain(nn.Dense(2, 8, nn.tanh), nn.Dense(8, 1)),
+        ...         jax.ShapeDtypeStruct((16, 2), jnp.float32))
+        path     layer              output         parameters  bytes
+        ------------------------------------------------------------
+        layer_1  Dense(2, 8, tanh)  float32[16,8]          24     96
+        layer_2  Dense(8, 1)        float32[16,1]           9     36
+        ------------------------------------------------------------
+        total    Chain              float32[16,1]          33    132
+    """
+    rows: dict[str, SummaryRow] = {}
+
+    def observe(seen: Observation) -> None:
+        has_children = bool(getattr(seen.layer, "sublayers", dict)())
+        # A layer that is called many times, as in a solve, has one row.
+        if not has_children and seen.path:
+            rows[seen.path] = _row(seen.path, repr(seen.layer), seen.y, seen.ps)
+
+    token = observer.set(observe)
+    try:
+        y, ps = output_structure(model, x)
+    finally:
+        observer.reset(token)
+    return Summary(tuple(rows.values()), _row("", layer_name(model), y, ps))
+
+
+def _row(path: str, layer: str, y: Any, ps: Any) -> SummaryRow:
+    output = ", ".join(describe(leaf) for leaf in jax.tree.leaves(y))
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(ps))
+    return SummaryRow(path, layer, output, parameter_length(ps), size)

@@ -1,0 +1,57 @@
+"""Initializer: a function `(key, shape, dtype)` with options that can be set beforehand."""
+
+import dataclasses
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Initializer:
+    """An initialiser as a value: compares equal by name and options, pickles, prints as typed.
+
+    Called with `(key, shape, dtype)` it draws; called with options only it returns itself with
+    these options set.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux.initializers import kaiming_uniform
+        >>> init = kaiming_uniform(gain=1.0)
+        >>> init, init == kaiming_uniform(gain=1.0)
+        (kaiming_uniform(gain=1.0), True)
+        >>> init(jax.random.key(0), (3, 2), jnp.float32).shape
+        (3, 2)
+    """
+
+    function: Callable[..., jax.Array]
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def __name__(self) -> str:
+        return repr(self) if self.options else self.function.__name__
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Draw with `(key, shape, dtype)`, or set options."""
+        merged = dict(self.options) | options
+        if not arguments:
+            return Initializer(self.function, tuple(sorted(merged.items())))
+        return self.function(*arguments, **merged)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options)
+        return f"{self.function.__name__}({options})" if options else self.function.__name__
+
+    def __reduce__(self) -> tuple:
+        # The function's own name leads to its Initializer, so it is looked up rather than pickled.
+        return (_named, (self.function.__module__, self.function.__name__, self.options))
+
+
+def _named(module: str, name: str, options: tuple) -> Initializer:
+    return Initializer(getattr(importlib.import_module(module), name).function, options)
+
+
+def initializer(function: Callable[..., jax.Array]) -> Initializer:
+    """Make an `Initializer` of a function `(key, shape, dtype, **options)`; used as a decorator."""
+    return Initializer(function)

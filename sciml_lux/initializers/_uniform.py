@@ -1,0 +1,73 @@
+"""Uniform and constant initialisers."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._initializer import initializer
+
+
+def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Fan in and fan out of a weight (out, in, ...): trailing axes count as a kernel."""
+    if len(shape) < 2:
+        return 1, math.prod(shape)
+    kernel = math.prod(shape[2:])
+    return shape[1] * kernel, shape[0] * kernel
+
+
+def _symmetric(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, bound: float) -> jax.Array:
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        # Real and imaginary part share the variance of the real case.
+        part = jnp.finfo(dtype).dtype
+        real, imaginary = jax.random.split(key)
+        bound = bound / math.sqrt(2.0)
+        return jax.lax.complex(
+            jax.random.uniform(real, shape, part, -bound, bound),
+            jax.random.uniform(imaginary, shape, part, -bound, bound),
+        )
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+@initializer
+def uniform(
+    key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, *, bound: float = 1.0
+) -> jax.Array:
+    """U(-bound, bound)."""
+    return _symmetric(key, shape, dtype, bound)
+
+
+@initializer
+def kaiming_uniform(
+    key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, *, gain: float = math.sqrt(2.0)
+) -> jax.Array:
+    """U(±gain √(3 / fan_in)).
+
+    Source: `kaiming_uniform` of WeightInitializers.jl 1.3; arXiv 1502.01852.
+    """
+    fan_in, _ = _fans(shape)
+    return _symmetric(key, shape, dtype, gain * math.sqrt(3.0 / max(fan_in, 1)))
+
+
+@initializer
+def glorot_uniform(
+    key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, *, gain: float = 1.0
+) -> jax.Array:
+    """U(±gain √(6 / (fan_in + fan_out))).
+
+    Source: `glorot_uniform` of WeightInitializers.jl 1.3; Glorot and Bengio, AISTATS 2010.
+    """
+    return _symmetric(key, shape, dtype, gain * math.sqrt(6.0 / max(sum(_fans(shape)), 1)))
+
+
+@initializer
+def zeros(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+    """All zero; the key is not used."""
+    return jnp.zeros(shape, dtype)
+
+
+@initializer
+def ones(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+    """All one; the key is not used."""
+    return jnp.ones(shape, dtype)

@@ -1,0 +1,70 @@
+"""LossFunction: what all losses share, the two forms of call."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Inexact
+
+from ..core import Frozen, Record, apply, describe
+from ..precision import promote
+
+
+def mean(values: Array) -> Array:
+    """The mean of all elements."""
+    return jnp.mean(values)
+
+
+def total(values: Array) -> Array:
+    """The sum of all elements."""
+    return jnp.sum(values)
+
+
+class LossFunction(Frozen):
+    """Base of losses: a subclass writes `elementwise(y_pred, y)`.
+
+    Args:
+        agg: how the elements become one number: `mean`, `total`, any function of the array, or
+            None for the array itself.
+
+    Inputs: `loss(y_pred, y)` with two arrays of one shape, or `loss(model, ps, st, (x, y))`.
+
+    Returns: the loss, or `loss, st, stats` in the second form.
+
+    Raises:
+        ValueError: the shapes differ. Nothing is broadcast: (n,) against (n, 1) would be (n, n).
+        TypeError: called with neither two nor four arguments.
+
+    Source: `AbstractLossFunction` of Lux 1.31.
+    """
+
+    agg: Callable[[Array], Array] | None = mean
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The loss of a prediction, or of a model on data."""
+        if len(arguments) == 2:
+            return self._of_prediction(*arguments)
+        if len(arguments) == 4:
+            return self._of_model(*arguments)
+        raise TypeError(
+            f"`{type(self).__name__}` is called as loss(y_pred, y) or "
+            f"loss(model, ps, st, (x, y)), got {len(arguments)} arguments."
+        )
+
+    def elementwise(self, y_pred: Array, y: Array) -> Array:
+        """The loss of each element."""
+        raise TypeError(f"`{type(self).__name__}` defines no `elementwise(y_pred, y)`.")
+
+    def _of_prediction(self, y_pred: Any, y: Any) -> Inexact[Array, "..."]:
+        if jnp.shape(y_pred) != jnp.shape(y):
+            raise ValueError(
+                f"`{type(self).__name__}` expects `y_pred` and `y` of one shape, got "
+                f"{describe(y_pred)} and {describe(y)}. Reshape one of them; nothing is broadcast."
+            )
+        losses = self.elementwise(*promote(y_pred, y))
+        return losses if self.agg is None else self.agg(losses)
+
+    def _of_model(self, model: Any, ps: Any, st: Any, data: Any) -> tuple[Array, Any, Record]:
+        x, y = data
+        y_pred, st = apply(model, x, ps, st)
+        return self._of_prediction(y_pred, y), st, Record()

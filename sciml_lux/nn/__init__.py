@@ -1,0 +1,36 @@
+"""Layers (Lux)."""
+
+from ..core import Layer as Layer
+from ..core import WrapperLayer as WrapperLayer
+from ..ops import celu as celu
+from ..ops import elu as elu
+from ..ops import gelu as gelu
+from ..ops import gelu_erf as gelu_erf
+from ..ops import gelu_sigmoid as gelu_sigmoid
+from ..ops import gelu_tanh as gelu_tanh
+from ..ops import hardsigmoid as hardsigmoid
+from ..ops import hardswish as hardswish
+from ..ops import hardtanh as hardtanh
+from ..ops import identity as identity
+from ..ops import leakyrelu as leakyrelu
+from ..ops import lisht as lisht
+from ..ops import logcosh as logcosh
+from ..ops import logsigmoid as logsigmoid
+from ..ops import mish as mish
+from ..ops import relu as relu
+from ..ops import relu6 as relu6
+from ..ops import selu as selu
+from ..ops import sigmoid as sigmoid
+from ..ops import softplus as softplus
+from ..ops import softshrink as softshrink
+from ..ops import softsign as softsign
+from ..ops import swish as swish
+from ..ops import tanh as tanh
+from ..ops import tanhshrink as tanhshrink
+from ..ops import trelu as trelu
+from ._chain import Chain as Chain
+from ._dense import Dense as Dense
+from ._no_op import NoOpLayer as NoOpLayer
+from ._parallel import Parallel as Parallel
+from ._skip_connection import SkipConnection as SkipConnection
+from ._wrapped_function import WrappedFunction as WrappedFunction

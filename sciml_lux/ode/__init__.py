@@ -1,0 +1,7 @@
+"""Neural differential equations as layers, on diffrax."""
+
+from ._neural_ode import NeuralODE as NeuralODE
+from ._ode_layer import ODELayer as ODELayer
+from ._positive import Positive as Positive
+from ._solution import Solution as Solution
+from ._ude import UDE as UDE

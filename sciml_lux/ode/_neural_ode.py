@@ -1,0 +1,81 @@
+"""NeuralODE: the flow of a network as a layer."""
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core import apply
+from ._ode_layer import ODELayer, VectorField
+
+
+class NeuralODE(ODELayer):
+    """u(t) with du/dt = model(u) and u(t0) = x.
+
+    Args:
+        model: any layer that maps a state to its time derivative.
+        tspan: (t0, t1); t1 below t0 solves backwards.
+        time_input: False calls `model(u)`, True calls `model((t, u))`, "concat" appends t to the
+            last axis of u.
+
+    The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
+    `stepsize_controller`, `adjoint`, `max_steps`, `throw`.
+
+    Inputs: x, the initial state, a floating or complex array or a tree of them, of one dtype.
+
+    Returns: (len(saveat), *x.shape), or x.shape at t1 where `saveat` is None; in the dtype of x.
+
+    Parameters and States: exactly those of `model`. The model's states are read and never changed
+    within a solve.
+
+    Raises:
+        ValueError: times out of order or range, a state that is not finite, a vector field of
+            another shape.
+        TypeError: dtypes differ between state and vector field; names the leaf.
+        RuntimeError: the solve failed.
+
+    Source: `NeuralODE` of DiffEqFlux.jl; ours can pass the time to the network.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, ode, setup
+        >>> model = nn.Chain(nn.Dense(2, 8, nn.tanh), nn.Dense(8, 2))
+        >>> node = ode.NeuralODE(model, (0.0, 1.0), saveat=(0.0, 0.5, 1.0))
+        >>> ps, st = setup(jax.random.key(0), node)
+        >>> us, st = node(jnp.ones(2, jnp.float32), ps, st)
+        >>> us.shape, us.dtype.name
+        ((3, 2), 'float32')
+    """
+
+    model: Any
+    tspan: tuple[float, float]  # pyright: ignore[reportIncompatibleVariableOverride]
+    time_input: bool | Literal["concat"] = False
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        if self.time_input not in (False, True, "concat"):
+            raise ValueError(
+                '`NeuralODE` expects `time_input` to be False, True or "concat", got '
+                f"{self.time_input!r}."
+            )
+
+    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Any:
+        """The model's parameters."""
+        return self.model.initial_parameters(key, dtype)
+
+    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Any:
+        """The model's states."""
+        return self.model.initial_states(key, dtype)
+
+    def vector_field(self, ps: Any, st: Any) -> VectorField:
+        """`f(t, u) = model(u)`."""
+        return lambda t, u: apply(self.model, self._input(t, u), ps, st)[0]
+
+    def _input(self, t: Any, u: Any) -> Any:
+        if self.time_input is False:
+            return u
+        if self.time_input is True:
+            return t, u
+        return jnp.concatenate([u, jnp.broadcast_to(t.astype(u.dtype), (*u.shape[:-1], 1))], -1)

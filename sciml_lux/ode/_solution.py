@@ -1,0 +1,24 @@
+"""What a solve returns."""
+
+from typing import Any, NamedTuple
+
+import diffrax
+from jaxtyping import Array, Float
+
+from ..core import Record
+
+
+class Solution(NamedTuple):
+    """The result of `solve`.
+
+    Attributes:
+        ts: (n,) the times of the states, in the real dtype of the state.
+        ys: the states, a tree like the initial state with a leading axis of n.
+        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`.
+        result: why the solve ended, a `diffrax.RESULTS`.
+    """
+
+    ts: Float[Array, " n"]
+    ys: Any
+    stats: Record
+    result: diffrax.RESULTS

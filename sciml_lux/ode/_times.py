@@ -1,0 +1,90 @@
+"""Times: Python floats in a layer, arrays of the state's own real dtype in a solve."""
+
+import itertools
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ..core import describe, named_leaves
+
+
+def as_times(values: Any, layer: str, name: str) -> tuple[float, ...]:
+    """`values` as a tuple of finite Python floats.
+
+    Raises:
+        TypeError: they are traced or no numbers.
+        ValueError: there is none, one is not finite, or there is more than one axis.
+    """
+    if isinstance(values, Tracer):
+        raise TypeError(
+            f"`{layer}` expects `{name}` to be known when the layer is built, got a traced array. "
+            "Build the layer outside of jit."
+        )
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"`{layer}` expects `{name}` to be numbers, got {values!r}.") from None
+    if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
+        raise ValueError(
+            f"`{layer}` expects `{name}` to be a sequence of finite times, got {values!r}."
+        )
+    return tuple(map(float, array))
+
+
+def check_span(layer: str, tspan: tuple[float, ...], saveat: tuple[float, ...] | None) -> None:
+    """Raise unless `tspan` is a pair and `saveat` runs through it in order.
+
+    Raises:
+        ValueError: names the first time that is out of order or out of range.
+    """
+    if len(tspan) != 2:
+        raise ValueError(f"`{layer}` expects `tspan` to be the pair (t0, t1), got {tspan}.")
+    t0, t1 = tspan
+    direction = math.copysign(1.0, t1 - t0)
+    for before, after in itertools.pairwise(saveat or ()):
+        if direction * (after - before) < 0:
+            raise ValueError(
+                f"`{layer}` expects `saveat` to be sorted from t0={t0} to t1={t1}, got {before} "
+                f"before {after}. Sort it."
+            )
+    for t in saveat or ():
+        if not min(t0, t1) <= t <= max(t0, t1):
+            raise ValueError(
+                f"`{layer}` expects `saveat` within `tspan` = ({t0}, {t1}), got {t}. Widen "
+                "`tspan` or leave it out."
+            )
+
+
+def state_dtype(layer: str, u0: Any) -> np.dtype:
+    """The one floating or complex dtype of all leaves of the state.
+
+    Raises:
+        TypeError: a leaf is no floating array, or two leaves differ; names the leaves.
+    """
+    leaves = named_leaves(u0)
+    for name, leaf in leaves.items():
+        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            raise TypeError(
+                f"`{layer}` expects the initial state to be floating or complex arrays, got "
+                f"{describe(leaf)}{_at(name)}. Convert it: jnp.asarray(u0, dtype)."
+            )
+    by_dtype = {leaf.dtype: name for name, leaf in reversed(leaves.items())}
+    if len(by_dtype) != 1:
+        found = ", ".join(f"{dtype}{_at(name)}" for dtype, name in by_dtype.items()) or "no leaf"
+        raise TypeError(
+            f"`{layer}` expects an initial state of one dtype, got {found}. Convert it, for "
+            "example with precision.f64."
+        )
+    return next(iter(by_dtype))
+
+
+def real_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype of times for a state of `dtype`: its own, or that of its real part."""
+    return jnp.finfo(dtype).dtype
+
+
+def _at(name: str) -> str:
+    return f" at `{name}`" if name else ""

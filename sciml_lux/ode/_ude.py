@@ -1,0 +1,128 @@
+"""UDE: known physics with networks for what is not known."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..core import Record, apply, is_layer
+from ._ode_layer import ODELayer, VectorField
+from ._positive import Free, Positive
+
+
+class UDE(ODELayer):
+    """u(t) with du/dt = known(t, u, physics, terms) and u(t0) = x: a universal ODE.
+
+    Args:
+        known: the right-hand side, `known(t, u, physics, terms) -> du/dt`. `physics` holds the
+            physical parameters in their own units, `terms` the networks as functions:
+            `physics.growth * u - terms.interaction(u)`.
+        terms: networks by name, `{"interaction": model}`.
+        tspan: (t0, t1).
+        physics: physical parameters by name: a number for a free one, `Positive(number)` for one
+            that stays above 0.
+
+    The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
+    `stepsize_controller`, `adjoint`, `max_steps`, `throw`.
+
+    Inputs: x, the initial state, a floating or complex array or a tree of them, of one dtype.
+
+    Returns: (len(saveat), *x.shape), or x.shape at t1 where `saveat` is None; in the dtype of x.
+
+    Parameters: `physics`, a scalar for each physical parameter (its logarithm for a positive one),
+    and `terms`, the parameters of each network by name. `physical_parameters(ps)` gives the
+    former in their own units, `term(name, u, ps, st)` what a network has learned.
+
+    States: `terms`, those of each network; read and never changed within a solve.
+
+    Raises:
+        TypeError: a term is no layer, or a physical parameter is no number.
+
+    Source: arXiv 2001.04385.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, ode, setup
+        >>> def known(t, u, physics, terms):
+        ...     return physics.growth * u - terms.loss(u)
+        >>> model = ode.UDE(known, {"loss": nn.Dense(1, 1)}, (0.0, 1.0),
+        ...                 physics={"growth": ode.Positive(0.5)})
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> y, st = model(jnp.ones(1, jnp.float32), ps, st)
+        >>> y.shape, round(float(model.physical_parameters(ps).growth), 6)
+        ((1,), 0.5)
+    """
+
+    known: Callable[[Any, Any, Record, Record], Any]
+    terms: Any
+    tspan: tuple[float, float]  # pyright: ignore[reportIncompatibleVariableOverride]
+    physics: Any = ()
+
+    def __post_init__(self) -> None:
+        """Names to pairs, which are hashable."""
+        super().__post_init__()
+        object.__setattr__(self, "terms", _pairs(self.terms, "terms", _as_term))
+        object.__setattr__(self, "physics", _pairs(self.physics, "physics", _as_parameter))
+
+    def sublayers(self) -> dict[str, Any]:
+        """The networks, under `terms`."""
+        return {"terms": dict(self.terms)}
+
+    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """`physics` and `terms`."""
+        physics = Record({name: parameter.raw(dtype) for name, parameter in self.physics})
+        return Record(physics=physics) | super().initial_parameters(key, dtype)
+
+    def vector_field(self, ps: Any, st: Any) -> VectorField:
+        """`f(t, u) = known(t, u, physics, terms)`."""
+        physics = self.physical_parameters(ps)
+        terms = Record({name: self._term_function(name, ps, st) for name, _ in self.terms})
+        return lambda t, u: self.known(t, u, physics, terms)
+
+    def physical_parameters(self, ps: Any) -> Record:
+        """The physical parameters in their own units."""
+        return Record({name: p.value(getattr(ps.physics, name)) for name, p in self.physics})
+
+    def term(self, name: str, u: Any, ps: Any, st: Any) -> Any:
+        """What the network `name` returns for `u`; a batch of states is welcome.
+
+        Raises:
+            KeyError: there is no such term.
+        """
+        if name not in dict(self.terms):
+            known = ", ".join(f"`{term}`" for term, _ in self.terms)
+            raise KeyError(f"`UDE` has no term `{name}`; it has {known}.")
+        return self._term_function(name, ps, st)(u)
+
+    def _term_function(self, name: str, ps: Any, st: Any) -> Callable[[Any], Any]:
+        layer = dict(self.terms)[name]
+        term_ps, term_st = getattr(ps.terms, name), getattr(st.terms, name)
+        return lambda u: apply(layer, u, term_ps, term_st)[0]
+
+
+def _pairs(entries: Any, field: str, convert: Callable[[str, Any], Any]) -> tuple:
+    items = entries.items() if isinstance(entries, Mapping) else entries
+    try:
+        return tuple((name, convert(name, value)) for name, value in items)
+    except (ValueError, TypeError) as error:
+        if str(error).startswith("`UDE`"):
+            raise
+        raise TypeError(f"`UDE` expects `{field}` to be a dict by name, got {entries!r}.") from None
+
+
+def _as_term(name: str, value: Any) -> Any:
+    if not is_layer(value):
+        raise TypeError(f"`UDE` expects the term `{name}` to be a layer, got {value!r}.")
+    return value
+
+
+def _as_parameter(name: str, value: Any) -> Positive | Free:
+    if isinstance(value, Positive | Free):
+        return value
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        return Free(float(value))
+    raise TypeError(
+        f"`UDE` expects the physical parameter `{name}` to be a number or `Positive(number)`, got "
+        f"{value!r}."
+    )

@@ -1,0 +1,29 @@
+"""Functions of arrays (LuxLib): activations and fused operations."""
+
+from ._activations import celu as celu
+from ._activations import elu as elu
+from ._activations import gelu as gelu
+from ._activations import gelu_erf as gelu_erf
+from ._activations import gelu_sigmoid as gelu_sigmoid
+from ._activations import gelu_tanh as gelu_tanh
+from ._activations import hardsigmoid as hardsigmoid
+from ._activations import hardswish as hardswish
+from ._activations import hardtanh as hardtanh
+from ._activations import identity as identity
+from ._activations import leakyrelu as leakyrelu
+from ._activations import lisht as lisht
+from ._activations import logcosh as logcosh
+from ._activations import logsigmoid as logsigmoid
+from ._activations import mish as mish
+from ._activations import relu as relu
+from ._activations import relu6 as relu6
+from ._activations import selu as selu
+from ._activations import sigmoid as sigmoid
+from ._activations import softplus as softplus
+from ._activations import softshrink as softshrink
+from ._activations import softsign as softsign
+from ._activations import swish as swish
+from ._activations import tanh as tanh
+from ._activations import tanhshrink as tanhshrink
+from ._activations import trelu as trelu
+from ._dense import fused_dense_bias_activation as fused_dense_bias_activation

@@ -1,0 +1,48 @@
+"""Promotion that widens and never narrows, whatever JAX's promotion mode is."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+
+class EltypeMismatchError(TypeError):
+    """Two dtypes meet that have no common dtype among themselves."""
+
+
+def _common(left: np.dtype, right: np.dtype) -> np.dtype:
+    if {left.name, right.name} == {"float16", "bfloat16"}:
+        raise EltypeMismatchError(
+            "float16 and bfloat16 do not mix: their common dtype would be float32, which neither "
+            "side asked for. Convert one of them, for example with precision.bf16."
+        )
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.dtype(jnp.promote_types(left, right))
+
+
+def result_dtype(*arrays: Any) -> np.dtype:
+    """The dtype in which `arrays` are combined: the widest, from strong dtypes only.
+
+    Raises:
+        EltypeMismatchError: float16 meets bfloat16.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> result_dtype(jnp.zeros(2, jnp.bfloat16), jnp.zeros(2, jnp.float32)).name
+        'float32'
+    """
+    dtypes = [array.dtype for array in arrays]
+    return functools.reduce(_common, dtypes)
+
+
+def promote(*arrays: Array) -> tuple[Array, ...]:
+    """`arrays` in their common dtype; each is widened or left as it is.
+
+    Raises:
+        EltypeMismatchError: float16 meets bfloat16.
+    """
+    dtype = result_dtype(*arrays)
+    return tuple(a if a.dtype == dtype else jnp.asarray(a).astype(dtype) for a in arrays)

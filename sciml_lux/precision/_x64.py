@@ -1,0 +1,82 @@
+"""Float64 is asked for by name or not at all: with x64 off, JAX cuts it to float32 in silence."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_WIDE = frozenset({"float64", "complex128"})
+
+
+def x64_enabled() -> bool:
+    """Whether JAX has float64, by its switch or by the context of this thread."""
+    return jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def require_x64(dtype: Any, subject: str) -> None:
+    """Raise if `dtype` is float64 or complex128 while `jax_enable_x64` is off.
+
+    Args:
+        dtype: what was asked for or found.
+        subject: what asked for it; opens the message.
+
+    Raises:
+        TypeError: names the switch. JAX itself would go on in float32.
+    """
+    name = np.dtype(dtype).name
+    if name in _WIDE and not x64_enabled():
+        narrow = {"float64": "float32", "complex128": "complex64"}[name]
+        raise TypeError(
+            f"{subject} is {name}, but jax_enable_x64 is off and JAX would cut it to {narrow}. "
+            "Call jax.config.update('jax_enable_x64', True) before any array is made, "
+            f"or convert to {narrow} yourself."
+        )
+
+
+def require_x64_for(tree: Any, subject: str) -> None:
+    """Raise if a NumPy leaf of `tree` is float64 or complex128 while x64 is off.
+
+    NumPy data is checked before JAX sees it, since afterwards the lost digits leave no trace.
+
+    Raises:
+        TypeError: names the switch and the path of the leaf.
+    """
+    if x64_enabled() or not any(map(_is_wide_numpy, jax.tree.leaves(tree))):
+        return
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if _is_wide_numpy(leaf):
+            where = jax.tree_util.keystr(path)
+            require_x64(leaf.dtype, f"{subject}{where}, a NumPy array,")
+
+
+def _is_wide_numpy(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray | np.generic) and leaf.dtype.name in _WIDE
+
+
+def resolve_dtype(dtype: Any, subject: str = "`dtype`") -> np.dtype:
+    """The floating or complex NumPy dtype meant by `dtype`; float64 needs x64 on.
+
+    Args:
+        dtype: a dtype, a scalar type such as `jnp.float64`, or a name such as `"float64"`.
+        subject: what the message speaks of.
+
+    Raises:
+        TypeError: not a floating or complex dtype, or float64 while `jax_enable_x64` is off.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> resolve_dtype(jnp.float32).name
+        'float32'
+    """
+    try:
+        resolved = jnp.dtype(dtype)
+    except TypeError:
+        resolved = None
+    if resolved is None or not jnp.issubdtype(resolved, jnp.inexact):
+        raise TypeError(
+            f"{subject} must be a floating or complex dtype, got {dtype!r}. "
+            "Pass for example jnp.float32 or jnp.float64."
+        )
+    require_x64(resolved, subject)
+    return resolved

@@ -1,0 +1,213 @@
+"""fit: many training steps, with progress, checkpoints and exact resume."""
+
+import dataclasses
+import functools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..precision import require_x64_for
+from ._ad import AutoReverse
+from ._checkpoint import load_checkpoint, save_checkpoint
+from ._progress import ProgressLine
+from ._steps import Objective, gradients, update
+from ._train_state import TrainState
+
+_MAX_CHUNK = 1024
+_CHUNK_SECONDS = 0.25
+_CHECKPOINT_SECONDS = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """What `fit` returns.
+
+    Attributes:
+        train_state: after the last step.
+        losses: float64 (steps,), the loss before each step.
+    """
+
+    train_state: TrainState
+    losses: np.ndarray
+
+
+def fit(
+    tstate: TrainState,
+    objective: Objective,
+    data: Any,
+    *,
+    steps: int,
+    ad: AutoReverse | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> FitResult:
+    """Take `steps` training steps from `tstate`.
+
+    Steps run in a compiled loop, so many of them for each call from Python; how they are cut into
+    loops does not change a bit of the result, nor does an interruption.
+
+    Args:
+        tstate: the state of training to start from.
+        objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one.
+        data: a tree of arrays, used whole at every step; or a function `step -> tree` for other
+            data at each step, where `step` is the int32 scalar `tstate.step`, traced: it must be
+            made of JAX operations.
+        steps: number of steps.
+        ad: how to differentiate; `AutoReverse()` by default.
+        checkpoint: file, or folder for a file `checkpoint.ckpt`, written every
+            `checkpoint_every` steps (by default every 10 seconds), at the end, and on Ctrl-C.
+        checkpoint_every: steps between two checkpoints.
+        resume: go on from `checkpoint` if the file is there. The result then equals that of an
+            uninterrupted run bit for bit.
+        progress: print a progress line to standard error.
+
+    Returns:
+        The last state and the loss before each step.
+
+    Raises:
+        FloatingPointError: the loss or a gradient is not finite. The update is refused, and the
+            last good state is in the checkpoint.
+        CheckpointError: the checkpoint to resume from is damaged or of another model.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> from sciml_lux import losses, nn, setup, training
+        >>> model = nn.Dense(1, 1)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.adam(0.1))
+        >>> x = jnp.linspace(0, 1, 8, dtype=jnp.float32)[:, None]
+        >>> result = training.fit(ts, losses.MSELoss(), (x, 2 * x), steps=200, progress=False)
+        >>> bool(result.losses[-1] < 1e-2), int(result.train_state.step)
+        (True, 200)
+    """
+    require_x64_for(data, "`data`")
+    saver = _Saver(checkpoint, checkpoint_every)
+    run = saver.load(tstate) if resume else _Run(tstate, np.zeros(0))
+    batch = data if callable(data) else None
+    take = _chunk_function(ad or AutoReverse(), objective, batch)
+    line = ProgressLine(steps, run.done, progress)
+    chunk = 1
+    try:
+        while run.done < steps:
+            begin = time.monotonic()
+            count = min(chunk, steps - run.done, saver.steps_left(run))
+            run, finite = _advance(run, take, None if batch else data, count)
+            if not finite:
+                raise FloatingPointError(_refusal(run, saver.file))
+            line.update(run.done, run.losses[-1])
+            if saver.is_due(run):
+                saver.save(run)
+            chunk = _next_chunk(count, time.monotonic() - begin)
+    finally:
+        line.close()
+        saver.save(run)
+    return FitResult(run.tstate, run.losses)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """Where a fit stands; replaced as a whole, so that an interrupt never splits it."""
+
+    tstate: TrainState
+    losses: np.ndarray
+
+    @property
+    def done(self) -> int:
+        return len(self.losses)
+
+
+class _Saver:
+    """When and where checkpoints are written; without a file it does nothing."""
+
+    def __init__(self, checkpoint: str | os.PathLike | None, every: int | None) -> None:
+        path = None if checkpoint is None else Path(checkpoint)
+        self.file = path / "checkpoint.ckpt" if path is not None and not path.suffix else path
+        self._every = every
+        self._saved_steps = -1
+        self._saved_at = time.monotonic()
+
+    def load(self, tstate: TrainState) -> _Run:
+        if self.file is None or not self.file.exists():
+            return _Run(tstate, np.zeros(0))
+        checkpoint = load_checkpoint(self.file)
+        losses = np.asarray(checkpoint.metadata["losses"], np.float64)
+        run = _Run(checkpoint.restore(tstate, "train_state"), losses)
+        self._saved_steps = run.done
+        return run
+
+    def steps_left(self, run: _Run) -> int:
+        return _MAX_CHUNK if self._every is None else self._every - run.done % self._every
+
+    def is_due(self, run: _Run) -> bool:
+        if self._every is not None:
+            return run.done % self._every == 0
+        return time.monotonic() - self._saved_at > _CHECKPOINT_SECONDS
+
+    def save(self, run: _Run) -> None:
+        if self.file is None or run.done == self._saved_steps:
+            return
+        # JSON keeps every digit of a float64, and a history has another length each time.
+        save_checkpoint(self.file, {"losses": run.losses.tolist()}, train_state=run.tstate)
+        self._saved_steps, self._saved_at = run.done, time.monotonic()
+
+
+def _advance(run: _Run, take: Callable[..., Any], data: Any, count: int) -> tuple[_Run, bool]:
+    tstate, losses, taken, finite = take(run.tstate, data, np.int32(count))
+    new = np.asarray(losses[: int(taken)], np.float64)
+    return _Run(tstate, np.concatenate([run.losses, new])), bool(finite)
+
+
+def _next_chunk(count: int, elapsed: float) -> int:
+    """As many steps as fill the time between two progress updates, reached by and by."""
+    wanted = int(count * _CHUNK_SECONDS / max(elapsed, 1e-6))
+    return max(1, min(wanted, 8 * count, _MAX_CHUNK))
+
+
+def _refusal(run: _Run, file: Path | None) -> str:
+    kept = f"; the last good state is in {file}" if file is not None else ""
+    return (
+        f"the loss or a gradient is not finite at step {int(run.tstate.step)}, so the update was "
+        f"refused{kept}. Lower the learning rate, clip gradients, or look at the data."
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _chunk_function(
+    ad: AutoReverse, objective: Objective, batch: Callable[[jax.Array], Any] | None
+) -> Callable[..., Any]:
+    """A compiled loop of `count` steps; it stops before an update that is not finite.
+
+    The number of steps is dynamic, so that one program serves all and gives the same bits.
+    """
+
+    def one_step(tstate: TrainState, data: Any) -> tuple[TrainState, jax.Array, jax.Array]:
+        data = batch(tstate.step) if batch else data
+        grads, loss, _, moved = gradients(ad, objective, data, tstate)
+        leaves = [loss, *jax.tree.leaves(grads)]
+        finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()
+        return jax.lax.cond(finite, lambda: update(moved, grads), lambda: tstate), loss, finite
+
+    def run(tstate: TrainState, data: Any, count: jax.Array) -> Any:
+        loss = jax.eval_shape(one_step, tstate, data)[1]
+
+        def keep_going(carry: Any) -> jax.Array:
+            _, _, taken, finite = carry
+            return (taken < count) & finite
+
+        def body(carry: Any) -> Any:
+            tstate, losses, taken, _ = carry
+            tstate, loss, finite = one_step(tstate, data)
+            return tstate, losses.at[taken].set(loss), taken + finite, finite
+
+        losses = jnp.zeros(_MAX_CHUNK, loss.dtype)
+        start = (tstate, losses, jnp.zeros((), jnp.int32), jnp.ones((), bool))
+        return jax.lax.while_loop(keep_going, body, start)
+
+    return jax.jit(run)
