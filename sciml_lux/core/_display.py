@@ -106,4 +106,6 @@ def _count(number: int) -> str:
 
 
 def _pad(line: str, comment: str) -> str:
-    return f"{line:<{_COLUMN - 1}}# {comment}"
+    return (
+        f"{line:<{_COLUMN - 1}}# {comment}" if len(line) < _COLUMN - 2 else f"{line}  # {comment}"
+    )
