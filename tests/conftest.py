@@ -1,0 +1,28 @@
+"""The rules every test runs under: strict promotion, no rank promotion, warnings are errors.
+
+`JAX_ENABLE_X64=1` (the default here) and `JAX_ENABLE_X64=0` are two runs of the same suite.
+"""
+
+import os
+
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+X64 = jax.config.jax_enable_x64
+
+needs_x64 = pytest.mark.skipif(not X64, reason="float64 needs JAX_ENABLE_X64=1")
+needs_x32 = pytest.mark.skipif(X64, reason="speaks of what happens with x64 off")
+
+
+@pytest.fixture
+def dtype():
+    """The widest float of this run."""
+    return jnp.dtype(jnp.float64 if X64 else jnp.float32)

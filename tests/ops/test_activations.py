@@ -1,0 +1,118 @@
+"""Activations against mpmath, and at inputs where the plain formulas overflow or lose digits."""
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+
+from sciml_lux import ops
+from tests.catalogue import ACTIVATIONS
+from tests.conftest import X64, needs_x64
+
+mp = mpmath.mp.clone()
+mp.dps = 40
+
+SELU_SCALE = mp.mpf("1.0507009873554804934193349852946")
+SELU_ALPHA = mp.mpf("1.6732632423543772848170429916717")
+
+
+def softplus(x):
+    return mp.log(1 + mp.exp(x))
+
+
+def sigmoid(x):
+    return 1 / (1 + mp.exp(-x))
+
+
+def clip(x, low, high):
+    return min(max(x, low), high)
+
+
+REFERENCES = {
+    "identity": lambda x: x,
+    "relu": lambda x: max(x, mp.zero),
+    "relu6": lambda x: clip(x, 0, 6),
+    "leakyrelu": lambda x: x if x > 0 else x * mp.mpf(0.01),
+    "trelu": lambda x: x if x > 1 else mp.zero,
+    "elu": lambda x: x if x > 0 else mp.expm1(x),
+    "celu": lambda x: x if x > 0 else mp.expm1(x),
+    "selu": lambda x: SELU_SCALE * (x if x > 0 else SELU_ALPHA * mp.expm1(x)),
+    "sigmoid": sigmoid,
+    "hardsigmoid": lambda x: clip((x + 3) / 6, 0, 1),
+    "logsigmoid": lambda x: -softplus(-x),
+    "softplus": softplus,
+    "tanh": mp.tanh,
+    "hardtanh": lambda x: clip(x, -1, 1),
+    "tanhshrink": lambda x: x - mp.tanh(x),
+    "softshrink": lambda x: max(x - 0.5, 0) if x > 0 else min(x + 0.5, 0),
+    "softsign": lambda x: x / (1 + abs(x)),
+    "swish": lambda x: x * sigmoid(x),
+    "hardswish": lambda x: x * clip((x + 3) / 6, 0, 1),
+    "mish": lambda x: x * mp.tanh(softplus(x)),
+    "lisht": lambda x: x * mp.tanh(x),
+    "logcosh": lambda x: mp.log(mp.cosh(x)),
+    "gelu_erf": lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2,
+    "gelu_tanh": lambda x: x * sigmoid(2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf(0.044715) * x**3)),
+    "gelu_sigmoid": lambda x: x * sigmoid(mp.mpf(1.702) * x),
+}
+REFERENCES["gelu"] = REFERENCES["gelu_tanh"]
+
+# Full 53-bit inputs: dyadic ones would not show that an input was cut to float32.
+POINTS = np.random.default_rng(0).uniform(-9.0, 9.0, 40)
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+def test_activation_agrees_with_mpmath(name, dtype):
+    x = jnp.asarray(POINTS, dtype)
+    want = np.asarray([float(REFERENCES[name](mp.mpf(float(v)))) for v in x])
+    tolerance = 1e-14 if X64 else 2e-6
+    np.testing.assert_allclose(getattr(ops, name)(x), want, rtol=tolerance, atol=tolerance)
+
+
+@needs_x64
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+def test_activation_derivative_agrees_with_mpmath(name):
+    slopes = jax.vmap(jax.grad(getattr(ops, name)))(jnp.asarray(POINTS))
+    want = [float(mp.diff(REFERENCES[name], mp.mpf(float(v)))) for v in POINTS]
+    np.testing.assert_allclose(slopes, want, rtol=1e-13, atol=1e-13)
+
+
+@needs_x64
+@pytest.mark.parametrize("name", sorted(set(REFERENCES) - {"identity", "relu", "trelu"}))
+def test_activation_check_finds_a_cast_to_float32(name):
+    contaminated = getattr(ops, name)(jnp.asarray(POINTS).astype(jnp.float32)).astype(jnp.float64)
+    want = np.asarray([float(REFERENCES[name](mp.mpf(float(v)))) for v in POINTS])
+    assert np.abs(contaminated - want).max() > 1e-9
+
+
+def test_every_activation_has_a_reference():
+    assert {entry.name for entry in ACTIVATIONS} == set(REFERENCES)
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+@pytest.mark.parametrize("at", ["float16", "bfloat16", "float32"])
+def test_activation_is_finite_at_huge_inputs_in_value_and_gradient(name, at):
+    huge = float(jnp.finfo(at).max) ** 0.5
+    x = jnp.asarray([-huge, -100.0, -1e-3, 0.0, 1e-3, 100.0, huge], at)
+    value = getattr(ops, name)(x)
+    slope = jax.vmap(jax.grad(getattr(ops, name)))(x)
+    cubes = name in ("gelu", "gelu_tanh")  # x³ overflows, and the sigmoid of ±inf is right
+    assert jnp.isfinite(value).all()
+    assert jnp.isfinite(slope).all() or cubes
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+def test_activation_passes_nan_on(name):
+    assert jnp.isnan(getattr(ops, name)(jnp.asarray([jnp.nan], jnp.float32))).all()
+
+
+def test_relu_has_slope_zero_at_zero(dtype):
+    assert jax.grad(ops.relu)(jnp.zeros((), dtype)) == 0
+
+
+@needs_x64
+def test_gelu_keeps_the_digits_of_its_left_tail():
+    x = -8.0
+    want = float(mp.mpf(x) * mp.erfc(mp.mpf(8) / mp.sqrt(2)) / 2)
+    np.testing.assert_allclose(ops.gelu_erf(jnp.asarray(x)), want, rtol=1e-13)

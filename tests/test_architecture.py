@@ -1,0 +1,90 @@
+"""The direction of imports, and what importing the library may do."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "sciml_lux"
+LEVELS = {
+    "precision": 0,
+    "core": 1,
+    "initializers": 1,
+    "ops": 1,
+    "nn": 2,
+    "losses": 2,
+    "autodiff": 2,
+    "training": 3,
+    "ode": 3,
+    "testing": 4,
+}
+OWNERS = {"diffrax": {"ode"}, "optax": {"training"}}
+FILES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
+
+
+def imports(path):
+    """(package of this library or None, top-level module) of every import in a file."""
+    parts = path.relative_to("sciml_lux").parts
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((None, alias.name.split(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield None, (node.module or "").split(".")[0]
+        elif isinstance(node, ast.ImportFrom):
+            base = parts[: len(parts) - node.level]
+            target = [*base, *(node.module.split(".") if node.module else [])]
+            names = target[:1] or [alias.name for alias in node.names]
+            yield from ((name, None) for name in names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_imports_go_down_only(path):
+    parts = path.relative_to("sciml_lux").parts
+    if len(parts) == 1:
+        return  # The public table.
+    package = parts[0]
+    for target, module in imports(path):
+        if target is not None and target != package:
+            assert target == "precision" or LEVELS[target] < LEVELS[package], f"{path}: {target}"
+        assert module != "sciml_lux", f"{path}: import relatively"
+        assert package in OWNERS.get(module, {package}), f"{path}: {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_files_are_private_and_tables_hold_names_only(path):
+    assert path.name.startswith("_") or path.name == "__init__.py"
+    if path.name != "__init__.py":
+        return
+    for node in ast.parse((ROOT / path).read_text()).body[1:]:
+        assert isinstance(node, ast.ImportFrom), f"{path}: line {node.lineno}"
+        for alias in node.names:
+            assert alias.asname == alias.name, f"{path}: from . import {alias.name} as {alias.name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_source_has_no_asserts_and_no_strong_numpy_constants(path):
+    tree = ast.parse((ROOT / path).read_text())
+    for node in ast.walk(tree):
+        assert not isinstance(node, ast.Assert), f"{path}:{node.lineno}: raise a clear error"
+        # NumPy scalars are strongly typed: float32 data times np.sqrt(2.0) would be float64.
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in {"np.sqrt", "np.float64", "np.exp", "np.log"}, (
+                f"{path}:{node.lineno}: use math or a Python float"
+            )
+
+
+IMPORT = """
+import jax
+before = dict(jax.config.values)
+import sciml_lux
+after = dict(jax.config.values)
+assert before == after, {n: (before[n], after[n]) for n in before if before[n] != after[n]}
+assert not jax.live_arrays(), jax.live_arrays()
+"""
+
+
+def test_importing_creates_no_array_and_changes_no_setting():
+    subprocess.run([sys.executable, "-W", "error", "-c", IMPORT], check=True, timeout=120)

@@ -1,0 +1,164 @@
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from sciml_lux import losses, training
+from tests.conftest import needs_x32
+from tests.training.models import AD, assert_same_bits, line_data, tiny_state
+
+MSE = losses.MSELoss()
+
+
+def fit(tstate, data, steps, **options):
+    return training.fit(tstate, MSE, data, steps=steps, **({"progress": False} | options))
+
+
+def test_fit_equals_single_steps(dtype):
+    tstate, data = tiny_state(dtype), line_data(dtype)
+    result = fit(tstate, data, 10)
+    seen = []
+    for _ in range(10):
+        _, loss, _, tstate = training.single_train_step(AD, MSE, data, tstate)
+        seen.append(float(loss))
+    tolerance = 1e-12 if dtype == jnp.float64 else 1e-4
+    np.testing.assert_allclose(result.losses, seen, rtol=tolerance)
+    assert int(result.train_state.step) == 10
+
+
+def test_fit_does_not_depend_on_how_steps_are_cut(dtype):
+    tstate, data = tiny_state(dtype), line_data(dtype)
+    whole = fit(tstate, data, 50)
+    first = fit(tstate, data, 17)
+    second = fit(first.train_state, data, 33)
+    assert_same_bits(second.train_state, whole.train_state)
+    np.testing.assert_array_equal(np.concatenate([first.losses, second.losses]), whole.losses)
+
+
+def test_fit_resumes_to_the_same_bits(tmp_path, dtype):
+    tstate, data = tiny_state(dtype), line_data(dtype)
+    whole = fit(tstate, data, 50)
+    fit(tstate, data, 23, checkpoint=tmp_path)
+    resumed = fit(tstate, data, 50, checkpoint=tmp_path, resume=True)
+    assert_same_bits(resumed.train_state, whole.train_state)
+    assert resumed.losses.tobytes() == whole.losses.tobytes()
+    again = fit(tstate, data, 50, checkpoint=tmp_path, resume=True)
+    assert_same_bits(again.train_state, whole.train_state)
+
+
+def test_fit_without_resume_starts_anew(tmp_path, dtype):
+    tstate, data = tiny_state(dtype), line_data(dtype)
+    fit(tstate, data, 5, checkpoint=tmp_path / "run.ckpt")
+    assert len(fit(tstate, data, 3, checkpoint=tmp_path / "run.ckpt").losses) == 3
+    assert (tmp_path / "run.ckpt").exists()
+
+
+def test_fit_saves_every_so_many_steps(tmp_path, dtype, monkeypatch):
+    saved = []
+    monkeypatch.setattr(
+        "sciml_lux.training._fit.save_checkpoint",
+        lambda file, metadata, **trees: saved.append(len(metadata["losses"])),
+    )
+    fit(tiny_state(dtype), line_data(dtype), 10, checkpoint=tmp_path, checkpoint_every=4)
+    assert saved == [4, 8, 10]
+
+
+def test_fit_takes_other_data_at_each_step(dtype):
+    x, y = line_data(dtype)
+
+    def batch(step):
+        key = jax.random.fold_in(jax.random.key(0), step)
+        rows = jax.random.choice(key, 8, (4,), replace=False)
+        return x[rows], y[rows]
+
+    tstate = tiny_state(dtype)
+    result = fit(tstate, batch, 5)
+    for step in range(5):
+        _, loss, _, tstate = training.single_train_step(AD, MSE, batch(jnp.int32(step)), tstate)
+        np.testing.assert_allclose(result.losses[step], loss, rtol=1e-4)
+
+
+def test_fit_of_zero_steps_changes_nothing(dtype):
+    tstate = tiny_state(dtype)
+    result = fit(tstate, line_data(dtype), 0)
+    assert_same_bits(result.train_state, tstate)
+    assert result.losses.shape == (0,)
+
+
+@pytest.mark.parametrize("poison", ["loss", "gradient"])
+def test_fit_refuses_an_update_that_is_not_finite(tmp_path, dtype, poison):
+    x, y = line_data(dtype)
+
+    def objective(model, ps, st, data):
+        loss, st, stats = MSE(model, ps, st, data)
+        if poison == "gradient":  # √ has an infinite slope at 0.
+            return loss + jnp.sqrt(jnp.sum(ps.layer_1.weight * 0)), st, stats
+        return jnp.where(loss < 2.0, jnp.nan, loss), st, stats
+
+    start = tiny_state(dtype, optax.adam(0.05))
+    text = r"not finite at step \d+, so the update was refused; the last good state is in .*ckpt"
+    with pytest.raises(FloatingPointError, match=text) as caught:
+        training.fit(start, objective, (x, y), steps=500, checkpoint=tmp_path, progress=False)
+    kept = training.load_checkpoint(tmp_path / "checkpoint.ckpt")
+    good = kept.restore(start, "train_state")
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(good.parameters))
+    assert f"step {int(good.step)}," in str(caught.value)
+    assert len(kept.metadata["losses"]) == int(good.step)
+
+
+def test_fit_prints_plain_lines_where_there_is_no_terminal(dtype, capsys):
+    training.fit(tiny_state(dtype), MSE, line_data(dtype), steps=7)
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"step 7/7  loss \d\.\d{4}e[+-]\d\d  \d+\.\d steps/s  0:00 left", lines[-1]
+    )
+
+
+def test_fit_resuming_another_model_names_the_path(tmp_path, dtype):
+    data = line_data(dtype)
+    fit(tiny_state(dtype), data, 2, checkpoint=tmp_path)
+    other = tiny_state(dtype, optax.sgd(0.1))
+    with pytest.raises(training.CheckpointError, match=r"`train_state` does not fit, at `optimizer"):
+        fit(other, data, 4, checkpoint=tmp_path, resume=True)
+
+
+@needs_x32
+def test_fit_of_float64_numpy_data_with_x64_off_names_the_switch():
+    with pytest.raises(TypeError, match=r"`data`\[1\], a NumPy array, is float64, but jax_enable"):
+        fit(tiny_state(jnp.float32), (jnp.ones((8, 1)), np.ones((8, 1))), 2)
+
+
+LONG_RUN = """
+import sys
+import jax.numpy as jnp
+from sciml_lux import losses, training
+from tests.training.models import line_data, tiny_state
+dtype = jnp.dtype(sys.argv[2])
+training.fit(tiny_state(dtype), losses.MSELoss(), line_data(dtype), steps=10**9,
+             checkpoint=sys.argv[1], checkpoint_every=100)
+"""
+
+
+def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype):
+    file = tmp_path / "run.ckpt"
+    with subprocess.Popen(
+        [sys.executable, "-c", LONG_RUN, str(file), dtype.name], stderr=subprocess.DEVNULL
+    ) as run:
+        deadline = time.monotonic() + 120
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=60) != 0
+    start = tiny_state(dtype)
+    checkpoint = training.load_checkpoint(file)
+    stopped = checkpoint.restore(start, "train_state")
+    steps = len(checkpoint.metadata["losses"])
+    assert int(stopped.step) == steps > 0
+    assert_same_bits(stopped, fit(start, line_data(dtype), steps).train_state)
