@@ -51,7 +51,9 @@ LAYERS = [
     LayerEntry(nn.WrappedFunction(nn.softplus), (4, 2), (4, 2), 0),
     LayerEntry(nn.SkipConnection(nn.Dense(2, 2, nn.tanh), operator.add), (4, 2), (4, 2), 6),
     LayerEntry(
-        nn.SkipConnection(nn.Dense(2, 2), nn.Parallel(operator.sub, nn.Dense(2, 3), nn.Dense(2, 3))),
+        nn.SkipConnection(
+            nn.Dense(2, 2), nn.Parallel(operator.sub, nn.Dense(2, 3), nn.Dense(2, 3))
+        ),
         (4, 2),
         (4, 3),
         24,
@@ -61,7 +63,11 @@ LAYERS = [
         nn.Parallel(operator.mul, a=nn.Dense(2, 3), b=nn.Dense(4, 3)), ((5, 2), (5, 4)), (5, 3), 24
     ),
     LayerEntry(
-        nn.Parallel(nn.Parallel(operator.add, nn.Dense(3, 1), nn.Dense(3, 1)), nn.Dense(2, 3), nn.Dense(2, 3)),
+        nn.Parallel(
+            nn.Parallel(operator.add, nn.Dense(3, 1), nn.Dense(3, 1)),
+            nn.Dense(2, 3),
+            nn.Dense(2, 3),
+        ),
         (4, 2),
         (4, 1),
         26,

@@ -37,7 +37,9 @@ def dtypes(tree):
 def total(tree):
     """A scalar that depends on every number in a tree, each with another weight."""
     leaves = jax.tree.leaves(tree)
-    weights = [jnp.cos(jnp.arange(leaf.size, dtype=leaf.dtype)).reshape(leaf.shape) for leaf in leaves]
+    weights = [
+        jnp.cos(jnp.arange(leaf.size, dtype=leaf.dtype)).reshape(leaf.shape) for leaf in leaves
+    ]
     return sum(jnp.sum(w * leaf) for w, leaf in zip(weights, leaves, strict=True))
 
 

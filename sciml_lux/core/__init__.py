@@ -5,6 +5,7 @@ from ._call import layer_path as layer_path
 from ._call import subject as subject
 from ._component_array import ComponentArray as ComponentArray
 from ._frozen import Frozen as Frozen
+from ._frozen import SharedDefault as SharedDefault
 from ._frozen import typed as typed
 from ._layer import Layer as Layer
 from ._layer import WrapperLayer as WrapperLayer

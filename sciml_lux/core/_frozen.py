@@ -4,10 +4,15 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, dataclass_transform
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 import jax
 import numpy as np
+
+
+# Types that need no look when an object is built, which loops do at every training step.
+_ATOMS = frozenset({bool, int, float, str, type(None), FunctionType})
 
 
 def _static_key(value: Any) -> Any:
@@ -67,6 +72,7 @@ class Frozen:
     """
 
     _custom_init = False
+    _field_names: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -74,33 +80,38 @@ class Frozen:
         inherits = cls._custom_init and not inspect.get_annotations(cls)
         cls._custom_init = "__init__" in cls.__dict__ or inherits
         dataclasses.dataclass(frozen=True, eq=False, repr=False, init=not cls._custom_init)(cls)
+        cls._field_names = tuple(field.name for field in dataclasses.fields(cls))
         cls.__init__ = _sealed(cls, cls.__init__)
         jax.tree_util.register_static(cls)
 
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return type(self) is type(other) and self._key() == other._key()  # pyright: ignore[reportAttributeAccessIssue]
+        if type(self) is not type(other):
+            return False
+        mine, theirs = self.__dict__, other.__dict__
+        if all([mine[name] is theirs[name] for name in self._field_names]):
+            return True
+        return self._key() == other._key()  # pyright: ignore[reportAttributeAccessIssue]
 
     def __hash__(self) -> int:
         # Asked for at every dispatch of a compiled function, so it is computed once.
-        try:
-            return self.__dict__["_hash"]
-        except KeyError:
-            return self.__dict__.setdefault("_hash", hash((type(self), self._key())))
+        known = self.__dict__.get("_hash")
+        if known is None:
+            values = [self.__dict__[name] for name in self._field_names]
+            known = self.__dict__["_hash"] = hash((type(self), *values))
+        return known
 
     def _key(self) -> tuple:
-        try:
-            return self.__dict__["_fields_key"]
-        except KeyError:
-            return self.__dict__.setdefault("_fields_key", self._make_key())
-
-    def _make_key(self) -> tuple:
-        return tuple(_static_key(getattr(self, f.name)) for f in dataclasses.fields(self))  # pyright: ignore[reportArgumentType]
+        known = self.__dict__.get("_fields_key")
+        if known is None:
+            keys = [_static_key(self.__dict__[name]) for name in self._field_names]
+            known = self.__dict__["_fields_key"] = tuple(keys)
+        return known
 
     def __getstate__(self) -> dict[str, Any]:
         # String hashes differ between processes: the cached one must not travel.
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # pyright: ignore[reportArgumentType]
+        return {name: self.__dict__[name] for name in self._field_names}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self._arguments())})"
@@ -121,19 +132,38 @@ class Frozen:
         return arguments
 
 
-def _sealed(cls: type, init: Callable[..., None]) -> Callable[..., None]:
+class SharedDefault(type):
+    """Metaclass of values that loops ask for without arguments: `MSELoss()` is made once.
+
+    A training step looks its compiled function up by such values, and identity is the short way.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            if args or kwargs:
+                return super().__call__(*args, **kwargs)
+            if "_shared_default" not in cls.__dict__:
+                type.__setattr__(cls, "_shared_default", super().__call__())
+            return cls.__dict__["_shared_default"]
+
+
+def _sealed(cls: type[Frozen], init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
         if type(self) is cls:
-            for field in dataclasses.fields(self):
-                _seal(self, field.name)
+            for name in cls._field_names:
+                _seal(self, name)
 
     return __init__
 
 
 def _seal(instance: Any, name: str) -> None:
-    value = _plain(getattr(instance, name))
+    value = instance.__dict__[name]
+    if type(value) in _ATOMS:
+        return
+    value = _plain(value)
     object.__setattr__(instance, name, value)
     try:
         hash(value)

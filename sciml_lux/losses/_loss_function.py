@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from ..core import Frozen, Record, apply, describe
+from ..core import Frozen, Record, SharedDefault, apply, describe
 from ..precision import promote
 
 
@@ -20,7 +20,7 @@ def total(values: Array) -> Array:
     return jnp.sum(values)
 
 
-class LossFunction(Frozen):
+class LossFunction(Frozen, metaclass=SharedDefault):
     """Base of losses: a subclass writes `elementwise(y_pred, y)`.
 
     Args:

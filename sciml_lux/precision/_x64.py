@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 _WIDE = frozenset({"float64", "complex128"})
+_NUMPY = (np.ndarray, np.generic)
 
 
 def x64_enabled() -> bool:
@@ -42,7 +43,8 @@ def require_x64_for(tree: Any, subject: str) -> None:
     Raises:
         TypeError: names the switch and the path of the leaf.
     """
-    if x64_enabled() or not any(map(_is_wide_numpy, jax.tree.leaves(tree))):
+    # Asked at every training step: without NumPy leaves nothing else is looked at.
+    if not any([isinstance(leaf, _NUMPY) for leaf in jax.tree.leaves(tree)]) or x64_enabled():
         return
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         if _is_wide_numpy(leaf):
@@ -51,7 +53,7 @@ def require_x64_for(tree: Any, subject: str) -> None:
 
 
 def _is_wide_numpy(leaf: Any) -> bool:
-    return isinstance(leaf, np.ndarray | np.generic) and leaf.dtype.name in _WIDE
+    return isinstance(leaf, _NUMPY) and leaf.dtype.name in _WIDE
 
 
 def resolve_dtype(dtype: Any, subject: str = "`dtype`") -> np.dtype:

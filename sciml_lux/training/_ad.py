@@ -5,10 +5,10 @@ from typing import Any
 
 import jax
 
-from ..core import Frozen
+from ..core import Frozen, SharedDefault
 
 
-class AutoReverse(Frozen):
+class AutoReverse(Frozen, metaclass=SharedDefault):
     """Reverse mode, `jax.value_and_grad`.
 
     Source: takes the place of `AutoZygote`, `AutoEnzyme` and `AutoReactant` of Lux.

@@ -204,7 +204,7 @@ def _chunk_function(
         def body(carry: Any) -> Any:
             tstate, losses, taken, _ = carry
             tstate, loss, finite = one_step(tstate, data)
-            return tstate, losses.at[taken].set(loss), taken + finite, finite
+            return tstate, losses.at[taken].set(loss), taken + finite.astype(jnp.int32), finite
 
         losses = jnp.zeros(_MAX_CHUNK, loss.dtype)
         start = (tstate, losses, jnp.zeros((), jnp.int32), jnp.ones((), bool))

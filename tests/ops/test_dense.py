@@ -8,7 +8,9 @@ from tests.conftest import needs_x64
 
 
 def operands(dtype=jnp.float32):
-    weight, x, bias = (np.random.default_rng(i).normal(size=s) for i, s in enumerate([(3, 2), (5, 2), (3,)]))
+    weight, x, bias = (
+        np.random.default_rng(i).normal(size=s) for i, s in enumerate([(3, 2), (5, 2), (3,)])
+    )
     return tuple(jnp.asarray(a, dtype) for a in (weight, x, bias))
 
 

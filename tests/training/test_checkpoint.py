@@ -63,8 +63,14 @@ def test_checkpoint_survives_a_failed_write(file, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"float32": jnp.zeros(2, jnp.float16)}, r"at `float32`: expected float16\[2\], got float32"),
-        ({"float32": jnp.zeros(3, jnp.float32)}, r"at `float32`: expected float32\[3\], got float32"),
+        (
+            {"float32": jnp.zeros(2, jnp.float16)},
+            r"at `float32`: expected float16\[2\], got float32",
+        ),
+        (
+            {"float32": jnp.zeros(3, jnp.float32)},
+            r"at `float32`: expected float32\[3\], got float32",
+        ),
         ({"more": jnp.zeros(1, jnp.float32)}, r"at `more`: expected float32\[1\], got nothing"),
         ({"flag": lux.Static(False)}, r"at `flag`: expected Static\(False\), got Static\(True\)"),
     ],
@@ -107,5 +113,8 @@ def test_checkpoint_header_is_readable_json(file):
 
 @needs_x64
 def test_float64_checkpoint_with_x64_off_names_the_switch(file):
-    with jax.enable_x64(False), pytest.raises(TypeError, match="`tree.float64` is float64, but jax"):
+    with (
+        jax.enable_x64(False),
+        pytest.raises(TypeError, match="`tree.float64` is float64, but jax"),
+    ):
         training.load_checkpoint(file)

@@ -116,16 +116,16 @@ def test_fit_refuses_an_update_that_is_not_finite(tmp_path, dtype, poison):
 def test_fit_prints_plain_lines_where_there_is_no_terminal(dtype, capsys):
     training.fit(tiny_state(dtype), MSE, line_data(dtype), steps=7)
     lines = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(
-        r"step 7/7  loss \d\.\d{4}e[+-]\d\d  \d+\.\d steps/s  0:00 left", lines[-1]
-    )
+    assert re.fullmatch(r"step 7/7  loss \d\.\d{4}e[+-]\d\d  \d+\.\d steps/s  0:00 left", lines[-1])
 
 
 def test_fit_resuming_another_model_names_the_path(tmp_path, dtype):
     data = line_data(dtype)
     fit(tiny_state(dtype), data, 2, checkpoint=tmp_path)
     other = tiny_state(dtype, optax.sgd(0.1))
-    with pytest.raises(training.CheckpointError, match=r"`train_state` does not fit, at `optimizer"):
+    with pytest.raises(
+        training.CheckpointError, match=r"`train_state` does not fit, at `optimizer"
+    ):
         fit(other, data, 4, checkpoint=tmp_path, resume=True)
 
 

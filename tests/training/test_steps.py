@@ -49,7 +49,9 @@ def test_single_step_equals_gradients_then_update(dtype):
     apart = training.apply_gradients(apart, apart_grads)
     tolerance = {"rtol": 64 * jnp.finfo(dtype).eps, "atol": 1e-7}
     np.testing.assert_allclose(loss, apart_loss, **tolerance)
-    for left, right in zip(jax.tree.leaves((fused, grads)), jax.tree.leaves((apart, apart_grads)), strict=True):
+    for left, right in zip(
+        jax.tree.leaves((fused, grads)), jax.tree.leaves((apart, apart_grads)), strict=True
+    ):
         np.testing.assert_allclose(left, right, **tolerance)
 
 
@@ -184,7 +186,9 @@ def test_component_array_trains_to_the_same_parameters_as_a_record(dtype):
             _, _, _, tstate = training.single_train_step(AD, MSE, line_data(dtype), tstate)
         found.append(tstate.parameters)
     tolerance = {"rtol": 1e-5, "atol": 1e-6} if dtype == jnp.float32 else {"rtol": 1e-12}
-    for left, right in zip(jax.tree.leaves(found[0]), jax.tree.leaves(found[1].as_record()), strict=True):
+    for left, right in zip(
+        jax.tree.leaves(found[0]), jax.tree.leaves(found[1].as_record()), strict=True
+    ):
         np.testing.assert_allclose(left, right, **tolerance)
 
 
@@ -239,7 +243,9 @@ def test_optimizer_that_changes_its_state_is_an_error(dtype):
 def test_float64_numpy_data_with_x64_off_names_the_switch():
     data = np.ones((8, 1)), np.ones((8, 1))
     for step in (training.single_train_step, training.compute_gradients):
-        with pytest.raises(TypeError, match=r"`data`\[0\], a NumPy array, is float64, but jax_enable"):
+        with pytest.raises(
+            TypeError, match=r"`data`\[0\], a NumPy array, is float64, but jax_enable"
+        ):
             step(AD, MSE, data, tiny_state(jnp.float32))
 
 
