@@ -116,12 +116,32 @@ class OpEntry:
 
 
 ACTIVATIONS = [
-    OpEntry(getattr(ops, name))
-    for name in (
-        "celu elu gelu gelu_erf gelu_sigmoid gelu_tanh hardsigmoid hardswish hardtanh identity "
-        "leakyrelu lisht logcosh logsigmoid mish relu relu6 selu sigmoid softplus softshrink "
-        "softsign swish tanh tanhshrink trelu"
-    ).split()
+    OpEntry(ops.celu),
+    OpEntry(ops.elu),
+    OpEntry(ops.gelu),
+    OpEntry(ops.gelu_erf),
+    OpEntry(ops.gelu_sigmoid),
+    OpEntry(ops.gelu_tanh),
+    OpEntry(ops.hardsigmoid),
+    OpEntry(ops.hardswish),
+    OpEntry(ops.hardtanh),
+    OpEntry(ops.identity),
+    OpEntry(ops.leakyrelu),
+    OpEntry(ops.lisht),
+    OpEntry(ops.logcosh),
+    OpEntry(ops.logsigmoid),
+    OpEntry(ops.mish),
+    OpEntry(ops.relu),
+    OpEntry(ops.relu6),
+    OpEntry(ops.selu),
+    OpEntry(ops.sigmoid),
+    OpEntry(ops.softplus),
+    OpEntry(ops.softshrink),
+    OpEntry(ops.softsign),
+    OpEntry(ops.swish),
+    OpEntry(ops.tanh),
+    OpEntry(ops.tanhshrink),
+    OpEntry(ops.trelu),
 ]
 
 

@@ -93,7 +93,7 @@ class ComponentArray:
 
     def as_record(self) -> Record:
         """The tree of arrays that this is a flat view of."""
-        return Record({name: _entry_tree(self[name]) for name in self})
+        return Record({name: _entry_tree(self[name]) for name in self._names})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -199,6 +199,6 @@ def _entry_tree(entry: Any) -> Any:
 jax.tree_util.register_pytree_with_keys(
     ComponentArray,
     lambda array: (((jax.tree_util.GetAttrKey("vector"), array._vector),), array._axis),
-    lambda axis, children: _make(axis, children[0]),
+    lambda axis, children: _make(axis, *children),
     lambda array: ((array._vector,), array._axis),
 )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 import jax
 import numpy as np
 
-
 # Types that need no look when an object is built, which loops do at every training step.
 _ATOMS = frozenset({bool, int, float, str, type(None), FunctionType})
 
@@ -80,7 +79,7 @@ class Frozen:
         inherits = cls._custom_init and not inspect.get_annotations(cls)
         cls._custom_init = "__init__" in cls.__dict__ or inherits
         dataclasses.dataclass(frozen=True, eq=False, repr=False, init=not cls._custom_init)(cls)
-        cls._field_names = tuple(field.name for field in dataclasses.fields(cls))
+        cls._field_names = tuple(field.name for field in dataclasses.fields(cls))  # pyright: ignore[reportArgumentType]
         cls.__init__ = _sealed(cls, cls.__init__)
         jax.tree_util.register_static(cls)
 

@@ -243,7 +243,7 @@ def test_state_of_two_dtypes_is_an_error():
 @needs_x64
 def test_field_of_another_dtype_names_the_leaf():
     node = ode.NeuralODE(Returns("float32"), (0.0, 1.0), **EULER)
-    text = r"vector field must return the shape and dtype of the state, expected float64\[2\], got float32"
+    text = r"return the shape and dtype of the state, expected float64\[2\], got float32"
     with pytest.raises(TypeError, match=text):
         node(jnp.ones(2), lux.Record(), lux.Record())
 
