@@ -1,0 +1,123 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sciml_lux import Record, nn, setup
+from sciml_lux.precision import require_x64, require_x64_for, resolve_dtype, x64_enabled
+from tests.conftest import X64, needs_x32, needs_x64
+
+
+def test_x64_enabled_is_the_switch():
+    assert x64_enabled() is X64
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_x64_enabled_follows_the_context(on):
+    with jax.enable_x64(on):
+        assert x64_enabled() is on
+    assert x64_enabled() is X64
+
+
+@pytest.mark.parametrize(
+    "dtype", [jnp.float16, jnp.bfloat16, jnp.float32, jnp.complex64, jnp.int32]
+)
+def test_narrow_dtypes_never_need_x64(dtype):
+    with jax.enable_x64(False):
+        require_x64(dtype, "`x`")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name", "narrow"),
+    [
+        (np.float64, "float64", "float32"),
+        ("float64", "float64", "float32"),
+        (float, "float64", "float32"),
+        (np.dtype("complex128"), "complex128", "complex64"),
+    ],
+)
+def test_wide_dtype_with_x64_off_raises_naming_the_switch(dtype, name, narrow):
+    text = (
+        rf"^`x` is {name}, but jax_enable_x64 is off and JAX would cut it to {narrow}. Call "
+        rf"jax.config.update\('jax_enable_x64', True\) before .* or convert to {narrow} yourself"
+    )
+    with jax.enable_x64(False), pytest.raises(TypeError, match=text):
+        require_x64(dtype, "`x`")
+    with jax.enable_x64(True):
+        require_x64(dtype, "`x`")
+
+
+@pytest.mark.parametrize(
+    ("tree", "where"),
+    [
+        (np.ones(2), "`x`"),
+        (np.float64(1.0), "`x`"),
+        ({"a": np.ones(2, np.float32), "b": np.ones(2)}, r"`x`\['b'\]"),
+        (Record(layer_1=Record(w=np.ones(2, np.complex128))), r"`x`\['layer_1'\]\['w'\]"),
+        ((1.0, np.ones(())), r"`x`\[1\]"),
+    ],
+)
+def test_wide_numpy_leaf_with_x64_off_raises_naming_the_path(tree, where):
+    with jax.enable_x64(False), pytest.raises(TypeError, match=rf"^{where}, a NumPy array, is "):
+        require_x64_for(tree, "`x`")
+    with jax.enable_x64(True):
+        require_x64_for(tree, "`x`")
+
+
+@pytest.mark.parametrize(
+    "tree", [None, (), 1.0, np.ones(2, np.float32), np.arange(3), {"a": True, "b": np.float16(1)}]
+)
+def test_narrow_leaves_with_x64_off_pass(tree):
+    with jax.enable_x64(False):
+        require_x64_for(tree, "`x`")
+        require_x64_for(jnp.ones(2, jnp.float32), "`x`")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (jnp.float32, "float32"),
+        (np.float16, "float16"),
+        ("bfloat16", "bfloat16"),
+        (np.dtype("complex64"), "complex64"),
+        (jnp.dtype(jnp.float32), "float32"),
+    ],
+)
+def test_resolve_dtype_takes_types_names_and_dtypes(given, name):
+    resolved = resolve_dtype(given)
+    assert isinstance(resolved, np.dtype) and resolved == jnp.dtype(name)
+
+
+@needs_x64
+@pytest.mark.parametrize("given", [jnp.float64, "float64", "complex128"])
+def test_resolve_dtype_of_wide_dtypes_with_x64_on(given):
+    assert resolve_dtype(given) == jnp.dtype(given)
+
+
+@needs_x32
+def test_resolve_dtype_of_wide_dtypes_with_x64_off_raises():
+    with pytest.raises(TypeError, match=r"^`dtype` is float64, but jax_enable_x64 is off"):
+        resolve_dtype("float64")
+    with pytest.raises(TypeError, match=r"^`weights` is complex128, but jax_enable_x64 is off"):
+        resolve_dtype(jnp.complex128, "`weights`")
+
+
+@pytest.mark.parametrize("dtype", [jnp.int32, bool, "uint8", "nonsense", 3, object, None])
+def test_resolve_dtype_of_others_raises(dtype):
+    with pytest.raises(
+        TypeError, match=r"^`dtype` must be a floating or complex dtype, got .*Pass "
+    ):
+        resolve_dtype(dtype)
+
+
+def test_context_decides_for_setup_and_calls():
+    model = nn.Dense(2, 1)
+    with jax.enable_x64(True):
+        ps, st = setup(0, model, jnp.float64)
+        y, _ = model(np.ones((1, 2)), ps, st)
+        assert ps.weight.dtype == y.dtype == jnp.float64
+    with jax.enable_x64(False):
+        with pytest.raises(TypeError, match="`setup`: `dtype` is float64"):
+            setup(0, model, jnp.float64)
+        with pytest.raises(TypeError, match="`x`, a NumPy array, is float64"):
+            model(np.ones((1, 2)), ps, st)
