@@ -61,6 +61,8 @@ def _name_in(parent: Frame, child: Frame) -> str:
     if child.ps is parent.ps or child.layer is parent.layer:
         return ""  # A wrapper passes its child's tree through: the child has no name of its own.
     for tree, part in ((parent.ps, child.ps), (parent.st, child.st)):
+        if not jax.tree.leaves(part) and not isinstance(part, Record):
+            continue  # `()` and None are the same object everywhere.
         for name, entry in _entries(tree):
             if entry is part:
                 return name
@@ -106,11 +108,11 @@ def guarded_call(layer: Any, forward: Callable[..., Any], args: tuple, kwargs: d
         if (observe := observer.get()) is not None:
             observe(Observation(layer_path(), layer, ps, output[0]))
     except MissingEntryError as error:
-        _explain_missing(error, layer, ps, st)
+        if not _explain_missing(error, layer, ps, st):
+            _note(error, layer)
         raise
     except Exception as error:
-        if not getattr(error, "__notes__", None) and subject(layer) not in str(error):
-            error.add_note(f"while calling {subject(layer)}: {layer!r}")
+        _note(error, layer)
         raise
     finally:
         _frames.reset(token)
@@ -152,16 +154,25 @@ def _check_state(layer: Any, before: Any, after: Any) -> None:
         )
 
 
-def _explain_missing(error: MissingEntryError, layer: Any, ps: Any, st: Any) -> None:
+def _note(error: Exception, layer: Any) -> None:
+    """Name the innermost layer; JAX has notes of its own, which say nothing of layers."""
+    noted = any(note.startswith("while calling `") for note in getattr(error, "__notes__", ()))
+    if not noted and subject(layer) not in str(error):
+        error.add_note(f"while calling {subject(layer)}: {layer!r}")
+
+
+def _explain_missing(error: MissingEntryError, layer: Any, ps: Any, st: Any) -> bool:
     """Say whose entry is missing and why; done once, by the innermost layer that owns the tree."""
     if error.record is None or (error.record is not ps and error.record is not st):
-        return
-    name = error.name
+        return error.record is None
+    name = str(error.name)
     kind, other = ("parameter", st) if error.record is ps else ("state", ps)
-    if isinstance(other, Record) and name in other:
+    # A subtree proves nothing: a container has its children in both trees.
+    if isinstance(other, Record) and name in other and not isinstance(other[name], Record):
         reason = f"`ps` and `st` are swapped: call {_SIGNATURE}"
     else:
         has = ", ".join(f"`{entry}`" for entry in error.record) or "none"
         reason = f"it got {has}. Pass the trees that setup(key, model) made for this model"
     error.args = (f"{subject(layer)} needs the {kind} `{name}`, but {reason}.",)
     error.record = None
+    return True

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..precision import require_x64_for
 from ._frozen import Frozen
 from ._record import MissingEntryError, Record, as_record
 from ._tree import describe, named_leaves
@@ -64,6 +65,7 @@ class ComponentArray:
             )
         leaves = named_leaves(tree)
         _check_leaves(leaves)
+        require_x64_for(tree, "`ComponentArray`: the tree")
         parts = [jnp.ravel(leaf) for leaf in leaves.values()]
         _set_vector(self, jnp.concatenate(parts) if parts else jnp.zeros(0, jnp.float32))
         _set_axis(self, _axis_of(tree, 0))
@@ -104,10 +106,9 @@ class ComponentArray:
         raise MissingEntryError(self, name)
 
     def __getitem__(self, name: str) -> Any:
-        try:
-            return getattr(self, name)
-        except MissingEntryError as error:
-            raise KeyError(str(error)) from None
+        if name not in self._names:
+            raise KeyError(str(MissingEntryError(self, name)))
+        return getattr(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(
@@ -171,9 +172,18 @@ def _check_leaves(leaves: dict[str, Any]) -> None:
 
 def _axis_of(tree: Any, offset: int) -> Axis:
     if not isinstance(tree, Record):
+        if not hasattr(tree, "shape"):
+            raise TypeError(
+                f"`ComponentArray` expects a tree of Records, got {type(tree).__name__} in it."
+            )
         return Axis(offset, math.prod(tree.shape), tuple(tree.shape))
     entries, end = [], offset
     for name, entry in tree.items():
+        if hasattr(ComponentArray, name):
+            raise ValueError(
+                f"`ComponentArray` cannot have an entry `{name}`, which is a member of its own. "
+                "Choose another name."
+            )
         axis = _axis_of(entry, end)
         entries.append((name, axis))
         end += axis.size

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ._frozen import typed
+from ._frozen import same, typed
 
 _COLUMN = 49  # Lux puts its counts there.
 
@@ -64,7 +64,7 @@ def _runs(children: dict[str, Any]) -> list[tuple[str, Any, int]]:
     """Runs of equal siblings named `layer_i`, `layer_i+1`, ... as one entry each."""
     runs: list[tuple[str, str, Any, int]] = []
     for name, child in children.items():
-        if runs and runs[-1][2] == child and _stem(name) == _stem(runs[-1][0]) is not None:
+        if runs and runs[-1][2] == child and _follows(runs[-1][1], name):
             first, _, _, count = runs[-1]
             runs[-1] = (first, name, child, count + 1)
         else:
@@ -73,6 +73,11 @@ def _runs(children: dict[str, Any]) -> list[tuple[str, Any, int]]:
         (first if n == 1 else f"{_stem(first)}({_number(first)}-{_number(last)})", child, n)
         for first, last, child, n in runs
     ]
+
+
+def _follows(last: str, name: str) -> bool:
+    stem = _stem(last)
+    return stem is not None and name == f"{stem}{int(_number(last)) + 1}"
 
 
 def _stem(name: str) -> str | None:
@@ -91,7 +96,7 @@ def _options(layer: Any) -> list[str]:
     return [
         f"{field.name}={typed(value)}"
         for field in fields
-        if not _has_layers(value := getattr(layer, field.name)) and value != field.default
+        if not (_has_layers(value := getattr(layer, field.name)) or same(value, field.default))
     ]
 
 

@@ -21,9 +21,16 @@ def _static_key(value: Any) -> Any:
     """
     if isinstance(value, float):
         return (float, value.hex())
+    if isinstance(value, complex):
+        return (complex, value.real.hex(), value.imag.hex())
     if isinstance(value, tuple):
         return (type(value), *map(_static_key, value))
     return (type(value), value)
+
+
+def same(value: Any, other: Any) -> bool:
+    """Whether two fields are equal as static values: in value and in type."""
+    return _static_key(value) == _static_key(other)
 
 
 def _plain(value: Any) -> Any:
@@ -32,6 +39,8 @@ def _plain(value: Any) -> Any:
         return value.item()
     if type(value) is tuple:
         return tuple(map(_plain, value))
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(_plain, value))
     return value
 
 
@@ -76,8 +85,9 @@ class Frozen:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         # A custom `__init__` is inherited until a subclass adds fields of its own.
-        inherits = cls._custom_init and not inspect.get_annotations(cls)
-        cls._custom_init = "__init__" in cls.__dict__ or inherits
+        annotations = inspect.get_annotations(cls).values()
+        added = any("ClassVar" not in str(annotation) for annotation in annotations)
+        cls._custom_init = "__init__" in cls.__dict__ or (cls._custom_init and not added)
         dataclasses.dataclass(frozen=True, eq=False, repr=False, init=not cls._custom_init)(cls)
         cls._field_names = tuple(field.name for field in dataclasses.fields(cls))  # pyright: ignore[reportArgumentType]
         cls.__init__ = _sealed(cls, cls.__init__)
@@ -97,8 +107,7 @@ class Frozen:
         # Asked for at every dispatch of a compiled function, so it is computed once.
         known = self.__dict__.get("_hash")
         if known is None:
-            values = [self.__dict__[name] for name in self._field_names]
-            known = self.__dict__["_hash"] = hash((type(self), *values))
+            known = self.__dict__["_hash"] = hash((type(self), self._key()))
         return known
 
     def _key(self) -> tuple:
@@ -121,8 +130,9 @@ class Frozen:
         fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
         for field in sorted(fields, key=lambda field: field.kw_only is True):
             value = getattr(self, field.name)
-            default = field.default
-            if default is not dataclasses.MISSING and _static_key(value) == _static_key(default):
+            if not field.init:
+                continue
+            if same(value, field.default):
                 positional = False
                 continue
             positional = positional and not field.kw_only

@@ -50,14 +50,15 @@ class Layer(Frozen):
 
     Example:
         >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import setup
         >>> class Shift(Layer):
         ...     dims: int
         ...     def initial_parameters(self, key, dtype):
-        ...         return Record(shift=jnp.zeros(self.dims, dtype))
+        ...         return Record(shift=jnp.zeros((1, self.dims), dtype))
         ...     def __call__(self, x, ps, st):
         ...         return x + ps.shift, st
-        >>> y, st = Shift(2)(jnp.ones((3, 2), jnp.float32),
-        ...                  Record(shift=jnp.ones(2, jnp.float32)), Record())
+        >>> layer = Shift(2)
+        >>> y, st = layer(jnp.ones((3, 2), jnp.float32), *setup(jax.random.key(0), layer))
         >>> y.shape
         (3, 2)
     """
@@ -70,7 +71,7 @@ class Layer(Frozen):
     def sublayers(self) -> dict[str, Any]:
         """The children by name, in order."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}  # pyright: ignore[reportAttributeAccessIssue]
-        return {name: value for name, value in fields.items() if _holds_layers(value)}
+        return {name: value for name, value in fields.items() if _holds_layers(self, name, value)}
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The parameters at the start: those of the children, by name."""
@@ -148,10 +149,16 @@ def apply(model: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
     return guarded_call(model, model, (x, ps, st), {})
 
 
-def _holds_layers(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return bool(value) and all(map(_holds_layers, value))
-    return is_layer(value)
+def _holds_layers(layer: Layer, name: str, value: Any) -> bool:
+    if not isinstance(value, tuple):
+        return is_layer(value)
+    held = [_holds_layers(layer, name, entry) for entry in value]
+    if any(held) and not all(held):
+        raise TypeError(
+            f"`{layer_name(layer)}.{name}` mixes layers with other values, got {value!r}. Give "
+            "layers a field of their own."
+        )
+    return any(held)
 
 
 def _initial(method: str, children: Any, key: jax.Array, dtype: np.dtype) -> Any:

@@ -27,7 +27,7 @@ def update_state(st: Tree, name: str, value: Any) -> Tree:
         >>> update_state(Record(layer_1=Record(training=Static(True))), "training", False)
         Record(layer_1=Record(training=Static(False)))
     """
-    updated, count = _update(st, name, value)
+    updated, count = _update_within(st, name, value)
     if not count:
         raise KeyError(
             f"`update_state` found no entry `{name}` in the state tree. Check the name; "
@@ -41,7 +41,7 @@ def trainmode(st: Tree) -> Tree:
 
     Source: `LuxCore.trainmode`.
     """
-    return _update(st, "training", True)[0]
+    return _update_within(st, "training", True)[0]
 
 
 def testmode(st: Tree) -> Tree:
@@ -49,7 +49,15 @@ def testmode(st: Tree) -> Tree:
 
     Source: `LuxCore.testmode`.
     """
-    return _update(st, "training", False)[0]
+    return _update_within(st, "training", False)[0]
+
+
+def _update_within(holder: Any, name: str, value: Any) -> tuple[Any, int]:
+    """`_update` of a state tree, or of the states alone where `holder` has parameters beside."""
+    if not hasattr(type(holder), "with_states"):
+        return _update(holder, name, value)
+    states, count = _update(holder.states, name, value)
+    return holder.with_states(states), count
 
 
 def _update(st: Tree, name: str, value: Any) -> tuple[Tree, int]:

@@ -14,11 +14,19 @@ class MissingEntryError(AttributeError):
 
     def __init__(self, record: Any, name: str) -> None:
         has = ", ".join(f"`{n}`" for n in record._names) or "nothing"
-        super().__init__(f"`Record` has no entry `{name}`; it has {has}.", name=name, obj=record)
+        text = f"`{type(record).__name__}` has no entry `{name}`; it has {has}."
+        super().__init__(text, name=name, obj=record)
         self.record = record
 
     def __reduce__(self) -> tuple:
-        return (type(self), (self.record, self.name))
+        return (_missing, (str(self), self.name))
+
+
+def _missing(text: str, name: str) -> MissingEntryError:
+    """An unpickled error: the text as it was explained, without the record."""
+    error = MissingEntryError.__new__(MissingEntryError, text)
+    error.record, error.name = None, name
+    return error
 
 
 class Record:
@@ -156,6 +164,8 @@ def as_record(tree: Any) -> Any:
         return Record({name: as_record(entry) for name, entry in tree.items()})
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return Record({name: as_record(getattr(tree, name)) for name in tree._fields})  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(tree, list | tuple):
+        return type(tree)(map(as_record, tree))
     return tree
 
 
@@ -168,4 +178,6 @@ def as_dict(tree: Any) -> Any:
     """
     if isinstance(tree, Mapping | Record):
         return {name: as_dict(entry) for name, entry in tree.items()}
+    if isinstance(tree, list | tuple) and not hasattr(tree, "_fields"):
+        return type(tree)(map(as_dict, tree))
     return tree

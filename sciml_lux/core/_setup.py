@@ -1,5 +1,6 @@
 """Making parameters and states, and counting them."""
 
+import math
 from typing import Any
 
 import jax
@@ -103,7 +104,7 @@ def parameter_length(model_or_ps: Any) -> int:
         9
     """
     ps = parameter_structure(model_or_ps) if is_layer(model_or_ps) else model_or_ps
-    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(ps))
+    return sum(math.prod(np.shape(leaf)) for leaf in jax.tree.leaves(ps))
 
 
 def state_length(model_or_st: Any) -> int:

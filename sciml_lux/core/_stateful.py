@@ -4,6 +4,7 @@ import operator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -45,7 +46,7 @@ class StatefulLuxLayer:
         (1, 2)
     """
 
-    __slots__ = ("model", "ps", "st")
+    __slots__ = ("__weakref__", "model", "ps", "st")
     model: Any
     ps: Any
     st: Any
@@ -53,6 +54,15 @@ class StatefulLuxLayer:
     def __init__(self, model: Any, ps: Any, st: Any) -> None:
         for name, value in (("model", model), ("ps", ps), ("st", st)):
             object.__setattr__(self, name, value)
+
+    @property
+    def states(self) -> Any:
+        """The states, under the name that `update_state` looks for."""
+        return self.st
+
+    def with_states(self, states: Any) -> "StatefulLuxLayer":
+        """The same model and parameters with other states."""
+        return StatefulLuxLayer(self.model, self.ps, states)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(
@@ -107,7 +117,7 @@ def _same(old: Any, new: Any) -> bool:
         return False  # Whether a traced state changed cannot be known: identity is all there is.
     if hasattr(old, "dtype") and jax.dtypes.issubdtype(old.dtype, jax.dtypes.prng_key):
         old, new = jax.random.key_data(old), jax.random.key_data(new)
-    return np.array_equal(old, new, equal_nan=np.issubdtype(np.asarray(old).dtype, np.inexact))
+    return np.array_equal(old, new, equal_nan=jnp.issubdtype(np.asarray(old).dtype, np.inexact))
 
 
 def _flatten_with_keys(f: StatefulLuxLayer) -> tuple:

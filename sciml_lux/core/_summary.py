@@ -80,7 +80,7 @@ def summary(model: Any, x: Any) -> Summary:
     def observe(seen: Observation) -> None:
         has_children = bool(getattr(seen.layer, "sublayers", dict)())
         # A layer that is called many times, as in a solve, has one row.
-        if not has_children and seen.path:
+        if not has_children:
             rows[seen.path] = _row(seen.path, repr(seen.layer), seen.y, seen.ps)
 
     token = observer.set(observe)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,12 @@ class Initializer:
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Draw with `(key, shape, dtype)`, or set options."""
         merged = dict(self.options) | options
+        unknown = set(options) - set(_options(self.function))
+        if unknown:
+            raise TypeError(
+                f"`{self.function.__name__}` has no option {', '.join(sorted(unknown))}; it has "
+                f"{', '.join(_options(self.function)) or 'none'}."
+            )
         if not arguments:
             return Initializer(self.function, tuple(sorted(merged.items())))
         return self.function(*arguments, **merged)
@@ -46,6 +53,10 @@ class Initializer:
     def __reduce__(self) -> tuple:
         # The function's own name leads to its Initializer, so it is looked up rather than pickled.
         return (_named, (self.function.__module__, self.function.__name__, self.options))
+
+
+def _options(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)[3:]
 
 
 def _named(module: str, name: str, options: tuple) -> Initializer:

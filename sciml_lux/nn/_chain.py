@@ -65,7 +65,7 @@ class Chain(Layer):
         if isinstance(index, slice):
             return Chain(**dict(self.layers[index]))
         if isinstance(index, str):
-            return getattr(self, index)
+            return self.__getattr__(index)
         return self.layers[index][1]
 
     def __getattr__(self, name: str) -> Any:

@@ -1,12 +1,15 @@
 """Promotion that widens and never narrows, whatever JAX's promotion mode is."""
 
 import functools
+import itertools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+
+from ._x64 import require_x64_for
 
 
 class EltypeMismatchError(TypeError):
@@ -35,6 +38,8 @@ def result_dtype(*arrays: Any) -> np.dtype:
         'float32'
     """
     dtypes = [array.dtype for array in arrays]
+    for left, right in itertools.combinations(dtypes, 2):
+        _common(left, right)
     return functools.reduce(_common, dtypes)
 
 
@@ -44,5 +49,6 @@ def promote(*arrays: Array) -> tuple[Array, ...]:
     Raises:
         EltypeMismatchError: float16 meets bfloat16.
     """
+    require_x64_for(arrays, "an operand")
     dtype = result_dtype(*arrays)
     return tuple(a if a.dtype == dtype else jnp.asarray(a).astype(dtype) for a in arrays)

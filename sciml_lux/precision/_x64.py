@@ -72,7 +72,7 @@ def resolve_dtype(dtype: Any, subject: str = "`dtype`") -> np.dtype:
         'float32'
     """
     try:
-        resolved = jnp.dtype(dtype)
+        resolved = None if dtype is None else jnp.dtype(dtype)
     except TypeError:
         resolved = None
     if resolved is None or not jnp.issubdtype(resolved, jnp.inexact):

@@ -155,6 +155,10 @@ class TrainState:
         trees = tuple(fields.get(name, old) for name, old in zip(_FIELDS, self.trees, strict=True))
         return _from_trees((self.model, self.optimizer), trees)
 
+    def with_states(self, states: Any) -> "TrainState":
+        """The same with other states; `testmode` and `update_state` ask for it."""
+        return self.replace(states=states)
+
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(
             f"`TrainState` is immutable: cannot set `{name}`. Use replace({name}=...)."

@@ -110,9 +110,14 @@ def test_fields_that_hold_layers_or_tuples_of_layers_are_children():
     assert after.rest.layer_2.count.item() == 1
 
 
-@pytest.mark.parametrize("rest", [(), (1, 2), (Scale(2), 1)])
-def test_tuples_that_are_not_all_layers_are_no_children(rest):
+@pytest.mark.parametrize("rest", [(), (1, 2)])
+def test_tuples_without_layers_are_no_children(rest):
     assert list(Pair(Scale(2), rest).sublayers()) == ["first"]
+
+
+def test_tuple_that_mixes_layers_and_values_is_an_error():
+    with pytest.raises(TypeError, match="`Pair.rest` mixes layers with other values, got"):
+        Pair(Scale(2), (Scale(2), 1)).sublayers()
 
 
 def test_sublayers_nested_in_dicts_and_tuples_give_nested_trees():
