@@ -9,7 +9,9 @@ export MKL_NUM_THREADS := 1
 export JAX_PLATFORMS ?= cpu
 export MPLBACKEND ?= agg
 
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p && break; done)
+# The first that runs and is new enough; the name alone may be a shim with nothing behind it.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
 EXTRAS := dev

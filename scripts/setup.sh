@@ -5,9 +5,9 @@ set -euo pipefail
 
 fail() { printf 'setup: %s\n' "$1" >&2; exit 1; }
 
-[ -n "${PYTHON:-}" ] || fail "no python3 found. On Debian: apt-get install python3"
+[ -n "${PYTHON:-}" ] || fail "no Python 3.11 or newer found. On Debian 12: apt-get install python3"
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-  fail "Python 3.11 or newer is needed, $PYTHON is $("$PYTHON" -V 2>&1). On Debian 12: apt-get install python3"
+  fail "Python 3.11 or newer is needed, $PYTHON is older. On Debian 12: apt-get install python3"
 
 if command -v uv >/dev/null; then
   [ -x "$VENV/bin/python" ] || uv venv --quiet --python "$PYTHON" "$VENV"
