@@ -22,7 +22,7 @@ WORKERS ?= 2
 help:
 	@echo "make demo      train the hare-lynx universal ODE (RESUME=1 continues after an interruption)"
 	@echo "make test      the test suite, with float64 on and again with it off"
-	@echo "make test-all  the same with the slow, deep checks"
+	@echo "make test-all  the same with the slow, deep checks, and under standard promotion"
 	@echo "make bench     benchmarks against equinox and flax; ARGS='dispatch' picks one"
 	@echo "make lint      format and lint checks;  make types  static types"
 
@@ -35,13 +35,17 @@ $(VENV)/.ready-%: pyproject.toml scripts/setup.sh
 demo: setup
 	$(RUN) examples/lynx_hare.py $(if $(RESUME),--resume)
 
+PYTEST = $(RUN) -m pytest -n $(WORKERS) $(ARGS)
+
 test: setup
-	JAX_ENABLE_X64=1 $(RUN) -m pytest -n $(WORKERS) $(ARGS)
-	JAX_ENABLE_X64=0 $(RUN) -m pytest -n $(WORKERS) $(ARGS)
+	JAX_ENABLE_X64=1 $(PYTEST)
+	JAX_ENABLE_X64=0 $(PYTEST)
 
 test-all: setup
-	JAX_ENABLE_X64=1 $(RUN) -m pytest -n $(WORKERS) -m "slow or not slow" $(ARGS)
-	JAX_ENABLE_X64=0 $(RUN) -m pytest -n $(WORKERS) -m "slow or not slow" $(ARGS)
+	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=strict   $(PYTEST) -m "slow or not slow"
+	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=strict   $(PYTEST) -m "slow or not slow"
+	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=standard $(PYTEST)
+	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=standard $(PYTEST)
 
 bench:
 	@$(MAKE) --no-print-directory setup EXTRAS=dev,bench

@@ -1,11 +1,13 @@
 """The rules every test runs under: strict promotion, no rank promotion, warnings are errors.
 
-`JAX_ENABLE_X64=1` (the default here) and `JAX_ENABLE_X64=0` are two runs of the same suite.
+`JAX_ENABLE_X64` (1 by default here) and `JAX_NUMPY_DTYPE_PROMOTION` (strict by default here) make
+four runs of the same suite.
 """
 
 import os
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
@@ -13,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 X64 = jax.config.jax_enable_x64

@@ -6,8 +6,9 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
-from ..precision import require_x64_for
+from ..precision import match_input, require_x64_for
 from ._record import MissingEntryError, Record
 from ._tree import StateStructureError, first_difference
 
@@ -58,8 +59,9 @@ def subject(layer: Any) -> str:
 
 
 def _name_in(parent: Frame, child: Frame) -> str:
-    if child.ps is parent.ps or child.layer is parent.layer:
-        return ""  # A wrapper passes its child's tree through: the child has no name of its own.
+    passes_through = getattr(parent.layer, "wrapped", None) is child.layer
+    if passes_through or child.ps is parent.ps or child.layer is parent.layer:
+        return ""  # A wrapper's child has its tree, and so no name of its own.
     for tree, part in ((parent.ps, child.ps), (parent.st, child.st)):
         if not jax.tree.leaves(part) and not isinstance(part, Record):
             continue  # `()` and None are the same object everywhere.
@@ -70,12 +72,27 @@ def _name_in(parent: Frame, child: Frame) -> str:
                 if nested is part:
                     return f"{name}.{inner}"
     sublayers = getattr(parent.layer, "sublayers", dict)()
-    return next((n for n, s in sublayers.items() if s is child.layer), layer_name(child.layer))
+    return _name_among(sublayers, child.layer) or layer_name(child.layer)
+
+
+def _name_among(children: Any, layer: Any) -> str:
+    """The dotted name of `layer` among children nested in dicts and tuples, or nothing."""
+    if isinstance(children, tuple):
+        children = {f"layer_{i}": child for i, child in enumerate(children, start=1)}
+    for name, child in children.items():
+        if child is layer:
+            return name
+        inner = _name_among(child, layer) if isinstance(child, dict | tuple) else ""
+        if inner:
+            return f"{name}.{inner}"
+    return ""
 
 
 def _entries(tree: Any) -> list[tuple[str, Any]]:
     if isinstance(tree, Record | Mapping):
         return list(tree.items())
+    if hasattr(type(tree), "as_record"):
+        return [(name, tree[name]) for name in tree]
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return [(name, getattr(tree, name)) for name in tree._fields]  # pyright: ignore[reportAttributeAccessIssue]
     return list(getattr(tree, "__dict__", {}).items())
@@ -99,7 +116,7 @@ def guarded_call(layer: Any, forward: Callable[..., Any], args: tuple, kwargs: d
         _check_data(layer, x, ps)
     token = _frames.set((*frames, Frame(layer, ps, st)))
     try:
-        output = forward(x, ps, st)
+        output = forward(_matched(layer, x, ps), ps, st)
         if not (isinstance(output, tuple) and len(output) == 2):
             raise TypeError(
                 f"{subject(layer)} must return the pair (y, st), got {type(output).__name__}. "
@@ -107,8 +124,10 @@ def guarded_call(layer: Any, forward: Callable[..., Any], args: tuple, kwargs: d
             )
         if (observe := observer.get()) is not None:
             observe(Observation(layer_path(), layer, ps, output[0]))
-    except MissingEntryError as error:
-        if not _explain_missing(error, layer, ps, st):
+    except AttributeError as error:
+        if not isinstance(error, MissingEntryError):
+            _explain_type(error, layer, ps, st)
+        elif not _explain_missing(error, layer, ps, st):
             _note(error, layer)
         raise
     except Exception as error:
@@ -132,6 +151,18 @@ def _three(layer: Any, args: tuple, kwargs: dict) -> tuple[Any, Any, Any]:
             "ps, st = setup(key, model)."
         )
     return given["x"], given["ps"], given["st"]
+
+
+def _matched(layer: Any, x: Any, ps: Any) -> Any:
+    """`x` treated by the policy for dtypes, where the layer has parameters of its own."""
+    if getattr(layer, "takes_indices", False):
+        return x
+    own = [entry.dtype for _, entry in _entries(ps) if hasattr(entry, "shape")]
+    floats = [dtype for dtype in own if jnp.issubdtype(dtype, jnp.inexact)]
+    if not floats:
+        return x
+    dtype = max(floats, key=lambda dtype: jnp.finfo(dtype).bits)
+    return match_input(x, dtype, subject(layer))
 
 
 def _check_data(layer: Any, x: Any, ps: Any) -> None:
@@ -161,14 +192,41 @@ def _note(error: Exception, layer: Any) -> None:
         error.add_note(f"while calling {subject(layer)}: {layer!r}")
 
 
+def _proves_swap(tree: Any, entry: Any) -> bool:
+    """Whether an entry found in the other tree shows that the two were swapped.
+
+    A container has its children in both trees, so a subtree shows it only where it holds arrays
+    and the tree that lacks it holds none.
+    """
+    return not isinstance(entry, Record) or bool(
+        jax.tree.leaves(entry) and not jax.tree.leaves(tree) and len(tree)
+    )
+
+
+def _explain_type(error: AttributeError, layer: Any, ps: Any, st: Any) -> None:
+    """Say what to do about trees that have no attributes, of which plain dicts are the first."""
+    kind = next((k for k, tree in (("ps", ps), ("st", st)) if error.obj is tree), None)
+    if kind is None or isinstance(error.obj, Record):
+        _note(error, layer)
+        return
+    remedy = (
+        "Convert it: lux.as_record(tree)"
+        if isinstance(error.obj, Mapping)
+        else ("Pass the trees that setup(key, model) made for this model")
+    )
+    error.args = (
+        f"{subject(layer)} expects `{kind}` to have the entry `{error.name}` as an attribute, got "
+        f"{type(error.obj).__name__}. {remedy}; the call is {_SIGNATURE}.",
+    )
+
+
 def _explain_missing(error: MissingEntryError, layer: Any, ps: Any, st: Any) -> bool:
     """Say whose entry is missing and why; done once, by the innermost layer that owns the tree."""
     if error.record is None or (error.record is not ps and error.record is not st):
         return error.record is None
     name = str(error.name)
     kind, other = ("parameter", st) if error.record is ps else ("state", ps)
-    # A subtree proves nothing: a container has its children in both trees.
-    if isinstance(other, Record) and name in other and not isinstance(other[name], Record):
+    if isinstance(other, Record) and name in other and _proves_swap(error.record, other[name]):
         reason = f"`ps` and `st` are swapped: call {_SIGNATURE}"
     else:
         has = ", ".join(f"`{entry}`" for entry in error.record) or "none"

@@ -80,6 +80,9 @@ class ComponentArray:
         """The one dtype of all entries."""
         return self._vector.dtype
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._vector, dtype=dtype, copy=copy)
+
     def replace(self, vector: Any) -> "ComponentArray":
         """The same names over another vector.
 

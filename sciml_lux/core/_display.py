@@ -5,6 +5,7 @@ from typing import Any
 from ._frozen import same, typed
 
 _COLUMN = 49  # Lux puts its counts there.
+_LONGEST = 8
 
 
 def layer_tree(layer: Any) -> str:
@@ -41,8 +42,11 @@ def _lines(name: str, layer: Any, indent: str, repeats: int) -> list[str]:
         line = f"{head}{layer!r}" + ("," if name else "")
         return [_pad(line, text) if name and count else line]
     inner = indent + "    "
-    folded = f"  # repeated {repeats} times" if repeats > 1 else ""
-    lines = [f"{head}{type(layer).__name__}({folded}"]
+    own = parameter_length(layer) - sum(map(parameter_length, children.values()))
+    notes = [f"repeated {repeats} times"] if repeats > 1 else []
+    notes += [f"{_count(own)} parameters of its own"] if own else []
+    opening = f"{head}{type(layer).__name__}("
+    lines = [_pad(opening, ", ".join(notes)) if notes else opening]
     for label, child, run in _runs(children):
         lines += _lines(f"{label}=", child, inner, run)
     lines += [f"{inner}{argument}," for argument in _options(layer)]
@@ -94,10 +98,18 @@ def _options(layer: Any) -> list[str]:
     fields = getattr(layer, "__dataclass_fields__", {}).values()
     fields = sorted(fields, key=lambda field: field.kw_only is True)
     return [
-        f"{field.name}={typed(value)}"
+        f"{field.name}={_shortened(value)}"
         for field in fields
         if not (_has_layers(value := getattr(layer, field.name)) or same(value, field.default))
     ]
+
+
+def _shortened(value: Any) -> str:
+    """`value` as one would type it, with the middle of a long tuple of numbers left out."""
+    is_long = isinstance(value, tuple) and len(value) > _LONGEST
+    if not is_long or not all(isinstance(entry, int | float) for entry in value):
+        return typed(value)
+    return f"({value[0]}, {value[1]}, ..., {value[-1]})"
 
 
 def _has_layers(value: Any) -> bool:

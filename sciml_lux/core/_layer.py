@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 import jax
 import numpy as np
@@ -62,6 +62,11 @@ class Layer(Frozen):
         >>> y.shape
         (3, 2)
     """
+
+    # Whether integer inputs are indices, which keep their dtype.
+    takes_indices: ClassVar[bool] = False
+    # Whether `summary` has a row for it beside those of its children.
+    has_summary_row: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

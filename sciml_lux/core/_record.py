@@ -100,6 +100,9 @@ class Record:
     def __or__(self, other: "Mapping[str, Any] | Record") -> "Record":
         return Record(dict(self.items()) | dict(other.items()))
 
+    def __ror__(self, other: Mapping[str, Any]) -> "Record":
+        return Record(other) | self
+
     def __reduce__(self) -> tuple:
         return (_make, (self._names, self._values))
 

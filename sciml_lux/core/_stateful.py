@@ -106,7 +106,8 @@ def _check_unchanged(model: Any, before: Any, after: Any) -> None:
     where = first_difference(before, after) or "a value differs"
     raise StateChangedError(
         f"`StatefulLuxLayer` of `{layer_name(model)}`: the state changed in this call ({where}), "
-        "and f(x) would drop it. Use `y, f = f.call(x)` to keep it, or testmode(f) to freeze it."
+        "and f(x) would drop it. Use `y, f = f.call(x)` to keep it, or testmode(f) if the layer "
+        "changes states in training alone."
     )
 
 

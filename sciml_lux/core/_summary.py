@@ -75,13 +75,16 @@ def summary(model: Any, x: Any) -> Summary:
         ------------------------------------------------------------
         total    Chain              float32[16,1]          33    132
     """
-    rows: dict[str, SummaryRow] = {}
+    rows: dict[tuple[str, str], SummaryRow] = {}
 
     def observe(seen: Observation) -> None:
         has_children = bool(getattr(seen.layer, "sublayers", dict)())
-        # A layer that is called many times, as in a solve, has one row.
-        if not has_children:
-            rows[seen.path] = _row(seen.path, repr(seen.layer), seen.y, seen.ps)
+        if has_children and not (seen.path and getattr(seen.layer, "has_summary_row", False)):
+            return  # Its children stand for it, and the total for the model itself.
+        name = layer_name(seen.layer) if has_children else repr(seen.layer)
+        # A layer that is called many times, as in a solve, has one row; one around another layer
+        # may have its path.
+        rows[seen.path, name] = _row(seen.path, name, seen.y, seen.ps)
 
     token = observer.set(observe)
     try:

@@ -29,7 +29,13 @@ def named_leaves(tree: Any) -> dict[str, Any]:
     leaves = jax.tree_util.tree_leaves_with_path(
         tree, is_leaf=lambda node: node is None or isinstance(node, Static)
     )
-    return {path_name(path): leaf for path, leaf in leaves}
+    named = {path_name(path): leaf for path, leaf in leaves}
+    if len(named) != len(leaves):
+        raise ValueError(
+            "two leaves of a tree have one path name, as the keys 'a.b' and 'a' with 'b' inside "
+            "have. Use names without dots."
+        )
+    return named
 
 
 def first_difference(

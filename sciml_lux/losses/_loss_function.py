@@ -56,6 +56,12 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         raise TypeError(f"`{type(self).__name__}` defines no `elementwise(y_pred, y)`.")
 
     def _of_prediction(self, y_pred: Any, y: Any) -> Inexact[Array, "..."]:
+        for name, value in (("y_pred", y_pred), ("y", y)):
+            if not hasattr(value, "dtype"):
+                raise TypeError(
+                    f"`{type(self).__name__}` expects `{name}` to be an array, got "
+                    f"{type(value).__name__}. Convert it: jnp.asarray({name}, dtype)."
+                )
         if jnp.shape(y_pred) != jnp.shape(y):
             raise ValueError(
                 f"`{type(self).__name__}` expects `y_pred` and `y` of one shape, got "
@@ -65,6 +71,12 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         return losses if self.agg is None else self.agg(losses)
 
     def _of_model(self, model: Any, ps: Any, st: Any, data: Any) -> tuple[Array, Any, Record]:
+        if not (isinstance(data, tuple | list) and len(data) == 2):
+            length = f" of {len(data)}" if hasattr(data, "__len__") else ""
+            raise TypeError(
+                f"`{type(self).__name__}` expects `data` to be the pair (x, y), got "
+                f"{type(data).__name__}{length}."
+            )
         x, y = data
         y_pred, st = apply(model, x, ps, st)
         return self._of_prediction(y_pred, y), st, Record()

@@ -6,19 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record, describe, subject
+from ..core import Layer, Record, subject
 from ..initializers import Initializer, kaiming_uniform, uniform
-from ..ops import fused_dense_bias_activation, identity, leakyrelu, relu, selu, tanh
+from ..ops import fused_dense_bias_activation, identity
 
+# By name, so that jax.nn.relu and jnp.tanh start as nn.relu and nn.tanh do.
 _GAINS = {
-    relu: math.sqrt(2.0),
-    leakyrelu: math.sqrt(2.0 / (1.0 + 0.01**2)),
-    tanh: 5.0 / 3.0,
-    selu: 3.0 / 4.0,
+    "relu": math.sqrt(2.0),
+    "leakyrelu": math.sqrt(2.0 / (1.0 + 0.01**2)),
+    "leaky_relu": math.sqrt(2.0 / (1.0 + 0.01**2)),
+    "tanh": 5.0 / 3.0,
+    "selu": 3.0 / 4.0,
 }
 
 
@@ -34,7 +35,7 @@ class Dense(Layer):
             the activation (√2 for relu, 5/3 for tanh, 3/4 for selu, 1 otherwise).
         init_bias: initialiser of b; by default U(±1/√in_dims).
 
-    Inputs: x (..., in_dims), floating or complex.
+    Inputs: x (..., in_dims), floating or complex; integers are taken in the parameters' dtype.
 
     Returns: y (..., out_dims) in the widest of the dtypes of x and the parameters.
 
@@ -42,7 +43,7 @@ class Dense(Layer):
 
     Raises:
         ValueError: sizes below zero; x or a parameter of another shape.
-        TypeError: x is no floating or complex array.
+        EltypeMismatchError: float16 meets bfloat16; or by `precision.match_eltype`.
 
     Source: `Dense` of Lux 1.31. Ours is features last, and takes the usual gains (√2 for relu and
         leaky relu) where Lux takes their squares.
@@ -66,7 +67,17 @@ class Dense(Layer):
     init_bias: Initializer | None = None
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
+        """Check the sizes and the activation."""
+        for name in ("in_dims", "out_dims"):
+            if not isinstance(getattr(self, name), int | np.integer):
+                raise TypeError(
+                    f"`Dense` expects `{name}` to be an integer, got {getattr(self, name)!r}."
+                )
+        if not callable(self.activation):
+            raise TypeError(
+                f"`Dense` expects `activation` to be a function such as nn.tanh, got "
+                f"{self.activation!r}."
+            )
         if self.in_dims < 0 or self.out_dims < 0:
             raise ValueError(
                 f"`Dense` expects `in_dims` and `out_dims` of at least 0, got {self.in_dims} and "
@@ -75,7 +86,7 @@ class Dense(Layer):
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Weight, and bias where it is used."""
-        init_weight = self.init_weight or kaiming_uniform(gain=_GAINS.get(self.activation, 1.0))
+        init_weight = self.init_weight or kaiming_uniform(gain=_gain(self.activation))
         init_bias = self.init_bias or uniform(bound=1.0 / math.sqrt(max(self.in_dims, 1)))
         weight = init_weight(jax.random.fold_in(key, 0), (self.out_dims, self.in_dims), dtype)
         if not self.use_bias:
@@ -88,10 +99,10 @@ class Dense(Layer):
         self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "... out_dims"], Any]:
         """The output, and `st` as it was."""
-        if not jnp.issubdtype(x.dtype, jnp.inexact):
+        if not hasattr(x, "shape"):
             raise TypeError(
-                f"{subject(self)} expects `x` to be floating or complex, got {describe(x)}. "
-                f"Convert it: x.astype({ps.weight.dtype})."
+                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
+                "jnp.asarray(x, dtype)."
             )
         if x.ndim == 0 or x.shape[-1] != self.in_dims:
             raise ValueError(
@@ -106,3 +117,7 @@ class Dense(Layer):
             )
         bias = ps.bias if self.use_bias else None
         return fused_dense_bias_activation(self.activation, ps.weight, x, bias), st
+
+
+def _gain(activation: Callable[[Array], Array]) -> float:
+    return _GAINS.get(getattr(activation, "__name__", ""), 1.0)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import Layer, apply, is_layer, subject, typed
+from ..precision import promote_floats
 from ._named_layers import NamedLayers, named_layers, typed_layers
 
 
@@ -58,13 +59,18 @@ class Parallel(Layer):
             y, joined = apply(self.connection, y, ps.connection, st.connection)
             return y, st | {"layers": inner, "connection": joined}
         y, st = self._branches(x, ps, st)
-        return (y if self.connection is None else self.connection(*y)), st
+        return (y if self.connection is None else self.connection(*promote_floats(*y))), st
 
     def _branches(self, x: Any, ps: Any, st: Any) -> tuple[tuple, Any]:
         if isinstance(x, tuple) and len(x) != len(self.layers):
             raise ValueError(
                 f"{subject(self)} expects a tuple of {len(self.layers)} inputs, one for each "
                 f"layer, got {len(x)}. Pass anything but a tuple to give all layers the same."
+            )
+        if isinstance(x, list):
+            raise TypeError(
+                f"{subject(self)} expects a tuple of inputs, one for each layer, got a list. "
+                "Convert it: tuple(x)."
             )
         inputs = x if isinstance(x, tuple) else (x,) * len(self.layers)
         outputs, states = [], {}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import Layer, apply, is_layer
+from ..precision import promote_floats
 from ._named_layers import as_layer
 
 
@@ -58,7 +59,7 @@ class SkipConnection(Layer):
         """The output joined with the input."""
         if not is_layer(self.connection):
             y, st = apply(self.layer, x, ps, st)
-            return self.connection(y, x), st  # pyright: ignore[reportCallIssue]
+            return self.connection(*promote_floats(y, x)), st  # pyright: ignore[reportCallIssue]
         y, inner = apply(self.layer, x, ps.layers, st.layers)
         y, joined = apply(self.connection, (y, x), ps.connection, st.connection)
         return y, st | {"layers": inner, "connection": joined}

@@ -55,11 +55,16 @@ class NeuralODE(ODELayer):
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
-        if self.time_input not in (False, True, "concat"):
+        if not (isinstance(self.time_input, bool) or self.time_input == "concat"):
             raise ValueError(
                 '`NeuralODE` expects `time_input` to be False, True or "concat", got '
                 f"{self.time_input!r}."
             )
+
+    @property
+    def wrapped(self) -> Any:
+        """The model, whose trees are this layer's own."""
+        return self.model
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Any:
         """The model's parameters."""

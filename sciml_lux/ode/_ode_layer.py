@@ -1,21 +1,21 @@
 """ODELayer: what all differential-equation layers share, the solve."""
 
 import dataclasses
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
 from ..core import Layer, Record, describe, guarded, layer_name, named_leaves, subject
+from ..precision import tree_dtype
+from ._failure import raise_if_failed
+from ._options import VectorField, check_options, hashable, held
 from ._solution import Solution
-from ._times import as_times, check_span, real_dtype, state_dtype
-
-VectorField = Callable[[Any, Any], Any]
+from ._times import as_times, check_span, clock_times, real_dtype, state_dtype
 
 
 class ODELayer(Layer):
@@ -36,6 +36,8 @@ class ODELayer(Layer):
     Python floats and x64 is on, and a float64 state has a float64 clock.
     """
 
+    has_summary_row: ClassVar[bool] = True
+
     _: dataclasses.KW_ONLY
     saveat: Any = None
     solver: diffrax.AbstractSolver = diffrax.Tsit5()
@@ -51,18 +53,16 @@ class ODELayer(Layer):
         tspan: ClassVar[Any]
 
     def __post_init__(self) -> None:
-        """Times as Python floats, checked."""
+        """Times as Python floats, and every option checked."""
         name = layer_name(self)
         tspan = as_times(self.tspan, name, "tspan")
         saveat = None if self.saveat is None else as_times(self.saveat, name, "saveat")
         check_span(name, tspan, saveat)
-        for option in ("rtol", "atol"):
-            if not getattr(self, option) > 0:
-                raise ValueError(
-                    f"`{name}` expects `{option}` above 0, got {getattr(self, option)}."
-                )
         object.__setattr__(self, "tspan", tspan)
         object.__setattr__(self, "saveat", saveat)
+        check_options(self, name)
+        for option in ("solver", "adjoint", "stepsize_controller"):
+            object.__setattr__(self, option, hashable(getattr(self, option)))
 
     def vector_field(self, ps: Any, st: Any) -> VectorField:
         """`f(t, u) -> du/dt` for these parameters and states."""
@@ -84,53 +84,60 @@ class ODELayer(Layer):
             ValueError: the state is not finite, or the vector field returns another shape.
             RuntimeError: the solve failed, or under `jit` the state is not finite.
         """
+        u0 = _integers_as(tree_dtype(ps), u0)
         _check_finite(self, u0)
         field = self.vector_field(ps, st)
         clock = real_dtype(state_dtype(layer_name(self), u0))
-        t0, t1 = (jnp.asarray(t, clock) for t in self.tspan)
-        ts = jnp.asarray(self.saveat if self.saveat is not None else self.tspan[1:], clock)
+        t0, t1 = clock_times(layer_name(self), self.tspan, clock)
+        ts = clock_times(layer_name(self), self.saveat or self.tspan[1:], clock)
         _check_field(self, field, t0, u0)
         found = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, u, args: field(t, u)),
-            self.solver,
+            # Parameters go in as arguments: an adjoint with a rule of its own must see them.
+            diffrax.ODETerm(lambda t, u, args: self.vector_field(*args)(t, u)),
+            held(self.solver),
             t0,
             t1,
             None if self.dt0 is None else jnp.asarray(self.dt0, clock),
             u0,
+            args=(ps, st),
             saveat=diffrax.SaveAt(ts=ts),
-            stepsize_controller=self._controller(),
-            adjoint=self.adjoint,
+            stepsize_controller=self._controller(clock),
+            adjoint=held(self.adjoint),
             max_steps=self.max_steps,
             throw=False,
         )
-        ys = self._checked(found.ys, u0, found.result) if self.throw else found.ys
+        ys = found.ys
+        if self.throw:
+            ys = raise_if_failed(
+                self, layer_name(self), ys, u0, ps, found.result, partial(field, t0)
+            )
         names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
         stats = Record({name: jnp.asarray(found.stats[name], jnp.int32) for name in names})
         return Solution(ts, ys, stats, found.result), st
 
-    def _controller(self) -> diffrax.AbstractStepSizeController:
+    def _controller(self, clock: np.dtype) -> diffrax.AbstractStepSizeController:
         if self.stepsize_controller is not None:
-            return self.stepsize_controller
-        if not isinstance(self.solver, diffrax.AbstractAdaptiveSolver):
+            return held(self.stepsize_controller)
+        if not isinstance(held(self.solver), diffrax.AbstractAdaptiveSolver):
             return diffrax.ConstantStepSize()
+        eps = float(jnp.finfo(clock).eps)
+        if self.rtol < eps:
+            raise ValueError(
+                f"`{layer_name(self)}` has rtol={self.rtol}, finer than {clock.name} resolves "
+                f"({eps:.1e}), so that no step would ever be accepted. Loosen `rtol` and `atol`, "
+                "or take a wider state."
+            )
         return diffrax.PIDController(rtol=self.rtol, atol=self.atol)
 
-    def _checked(self, ys: Any, u0: Any, result: diffrax.RESULTS) -> Any:
-        """`ys`, with an error raised at run time if the solve failed: one check for all causes."""
-        name = layer_name(self)
-        finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(u0)]).all()
-        exhausted = result == diffrax.RESULTS.max_steps_reached
-        messages = [
-            f"`{name}`: the initial state is not finite.",
-            f"`{name}` took max_steps={self.max_steps} steps and did not reach t1={self.tspan[1]}."
-            " The solution may grow without bound or the problem be stiff: raise `max_steps`, "
-            "loosen `rtol` and `atol`, or take an implicit solver such as diffrax.Kvaerno5().",
-            f"`{name}`: the solver {type(self.solver).__name__} failed before t1={self.tspan[1]}; "
-            "solve(...) with throw=False gives its `result`.",
-        ]
-        failed = ~finite | (result != diffrax.RESULTS.successful)
-        cause = jnp.where(~finite, 0, jnp.where(exhausted, 1, 2))
-        return eqx.branched_error_if(ys, failed, cause, messages)
+
+def _integers_as(dtype: np.dtype | None, u0: Any) -> Any:
+    """`u0` with integers in the dtype of the parameters, where there are any."""
+
+    def convert(leaf: Any) -> Any:
+        is_integer = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.integer)
+        return jnp.asarray(leaf).astype(dtype) if is_integer and dtype is not None else leaf
+
+    return jax.tree.map(convert, u0)
 
 
 def _check_finite(layer: ODELayer, u0: Any) -> None:

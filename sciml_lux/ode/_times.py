@@ -4,6 +4,7 @@ import itertools
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -56,6 +57,26 @@ def check_span(layer: str, tspan: tuple[float, ...], saveat: tuple[float, ...] |
                 f"`{layer}` expects `saveat` within `tspan` = ({t0}, {t1}), got {t}. Widen "
                 "`tspan` or leave it out."
             )
+
+
+def clock_times(layer: str, times: tuple[float, ...], clock: np.dtype) -> jax.Array:
+    """`times` in the dtype of the clock, which must tell them apart.
+
+    Raises:
+        ValueError: a time overflows, two times become one, or a step between two of them changes
+            by more than half of the clock's digits.
+    """
+    with np.errstate(over="ignore"):
+        cast = np.asarray(times, np.float64).astype(clock).astype(np.float64)
+    wanted, got = np.diff(times), np.diff(cast)
+    tolerance = float(jnp.finfo(clock).eps) ** 0.5
+    if not np.isfinite(cast).all() or np.any(np.abs(got - wanted) > tolerance * np.abs(wanted)):
+        raise ValueError(
+            f"`{layer}` cannot tell its times apart in {clock.name}, the real dtype of the state: "
+            f"{times} would be {tuple(cast.tolist())}. Let the times begin near 0, or give the "
+            "state a wider dtype."
+        )
+    return jnp.asarray(cast, clock)
 
 
 def state_dtype(layer: str, u0: Any) -> np.dtype:

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
-from ._walk import Site, Visit, visits
+from ._leaves import floating_leaves
+from ._walk import Visit, has_programs, visits
 from ._x64 import require_x64_for, x64_enabled
 
 # What fails `assert_no_narrowing`; the others are told and let pass.
@@ -25,6 +26,7 @@ FAILING = (
 )
 _CALLBACKS = frozenset({"pure_callback", "io_callback", "ffi_call", "custom_call"})
 _PRODUCTS = frozenset({"dot_general", "conv_general_dilated", "ragged_dot", "ragged_dot_general"})
+_EXACT_PRODUCTS = frozenset({"HIGHEST", "F32_F32_F32", "F64_F64_F64"})
 # equinox's run-time errors: they pass their operand on unchanged.
 _HARMLESS_MODULES = ("equinox._errors", "equinox.internal", "equinox._unvmap")
 
@@ -37,9 +39,11 @@ class Finding:
         program: "value", "gradient", "jvp" or "gradient of gradient".
         kind: "narrowing" (a cast to a narrower float), "low precision" (an intermediate narrower
             than the program is meant to be), "integer to float" (an integer turned into a float
-            that is too narrow), "constant" (float64 with only float32's digits), "matmul
-            precision" (a float32 product at the platform's default), "opaque" (a call that cannot
-            be read), "widening" (an intermediate wider than meant: no digit is lost).
+            that is too narrow), "constant" (a narrower float, or float64 with only float32's
+            digits; integers and short fractions such as 0.75 are let pass), "matmul precision" (a
+            float32 product asked for less than float32's precision, or for the platform's
+            default), "opaque" (a call that cannot be read), "widening" (an intermediate wider than
+            meant: no digit is lost).
         detail: the dtypes, or what was called.
         path: the programs around it, such as `jit/while/scan`.
         line: the user's source line, "?" if unknown.
@@ -87,8 +91,12 @@ class Audit:
         fields = [field.name for field in dataclasses.fields(Finding)]
         cells = [fields, *([str(getattr(f, n)) for n in fields] for f in self.findings)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        rows = ["  ".join(t.ljust(w) for t, w in zip(r, widths, strict=True)).rstrip() for r in cells]
-        return "\n".join([f"{head}{len(self.failures)} of {len(self.findings)} kinds fail", *rows, *notes])
+        rows = [
+            "  ".join(t.ljust(w) for t, w in zip(r, widths, strict=True)).rstrip() for r in cells
+        ]
+        return "\n".join(
+            [f"{head}{len(self.failures)} of {len(self.findings)} kinds fail", *rows, *notes]
+        )
 
 
 def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -> Audit:
@@ -165,51 +173,58 @@ def _programs(
     yield "value", _traced(f, *args)
     if not grads:
         return
-    leaves, rebuild = _floating(args)
+    yield from _derivatives(f, args, grads)
 
-    def scalar(leaves: list[jax.Array]) -> jax.Array:
-        outputs = jax.tree.leaves(f(*rebuild(leaves)))
-        sums = [jnp.sum(jnp.real(y)) for y in outputs if jnp.issubdtype(y.dtype, jnp.inexact)]
-        return sum(s.astype(jnp.result_type(*sums)) for s in sums)  # pyright: ignore[reportReturnType]
 
-    gradient = jax.grad(scalar)
-    yield "gradient", _traced(gradient, leaves)
-    try:
-        yield "jvp", _traced(lambda xs, ts: jax.jvp(scalar, (xs,), (ts,)), leaves, leaves)
-    except TypeError as error:  # A custom_vjp has no forward mode.
-        yield "jvp", str(error).splitlines()[0]
+def _derivatives(
+    f: Callable[..., Any], args: tuple, grads: int
+) -> Iterator[tuple[str, ClosedJaxpr | str]]:
+    def outputs(leaves: list[Any], args: tuple) -> list[Any]:
+        return floating_leaves(f(*floating_leaves(args)[1](leaves)))[0]
+
+    leaves, _ = floating_leaves(args)
+    # Traced, not made here: a rule that cuts a constant leaves no trace of it in the program.
+    cotangents = jax.eval_shape(outputs, leaves, args)
+    if not leaves or not cotangents:
+        yield "gradient", "no floating argument or no floating output"
+        return
+    gradient = _pulled_back(outputs)
+    yield "gradient", _traced(gradient, leaves, cotangents, args)
+    pushed = _traced(_pushed_forward(outputs), leaves, leaves, args)
+    yield "jvp", pushed if _can_run(pushed) else "a custom_vjp has no forward mode"
     if grads == 2:
+        yield (
+            "gradient of gradient",
+            _traced(_pulled_back(gradient), leaves, leaves, cotangents, args),
+        )
 
-        def slope(leaves: list[jax.Array]) -> jax.Array:
-            return sum(jnp.sum(jnp.real(g)) for g in gradient(leaves))  # pyright: ignore[reportReturnType]
 
-        yield "gradient of gradient", _traced(jax.grad(slope), leaves)
+def _pulled_back(f: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """The gradient of `f` by its first argument, given the cotangents of what `f` returns."""
+
+    def gradient(leaves: list[Any], cotangents: list[Any], *rest: Any) -> list[Any]:
+        return jax.vjp(lambda leaves: f(leaves, *rest), leaves)[1](cotangents)[0]
+
+    return gradient
+
+
+def _pushed_forward(f: Callable[..., list[Any]]) -> Callable[..., Any]:
+    return lambda leaves, tangents, args: jax.jvp(lambda x: f(x, args), (leaves,), (tangents,))
+
+
+def _can_run(program: ClosedJaxpr) -> bool:
+    """Whether it has none of the placeholders by which JAX puts off an error until it runs."""
+    equations = (visit.equation for visit in visits(program))
+    return not any(e is not None and e.primitive.name == "custom_lin" for e in equations)
 
 
 def _traced(f: Callable[..., Any], *args: Any) -> ClosedJaxpr:
     return jax.make_jaxpr(f)(*args)
 
 
-def _floating(args: tuple) -> tuple[list[Any], Callable[[list[Any]], tuple]]:
-    """The floating leaves of `args`, and how to put others in their place."""
-    leaves, treedef = jax.tree.flatten(args)
-    places = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(_dtype(leaf), jnp.inexact)]
-
-    def rebuild(values: list[Any]) -> tuple:
-        new = list(leaves)
-        for place, value in zip(places, values, strict=True):
-            new[place] = value
-        return jax.tree.unflatten(treedef, new)
-
-    return [leaves[place] for place in places], rebuild
-
-
-def _dtype(leaf: Any) -> np.dtype:
-    return leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
-
-
 def _widest(args: tuple) -> Any:
-    dtypes = [_dtype(leaf) for leaf in jax.tree.leaves(args)]
+    """The widest float of the arrays; Python numbers take the dtype of what they meet."""
+    dtypes = [leaf.dtype for leaf in jax.tree.leaves(args) if hasattr(leaf, "dtype")]
     floats = [jnp.finfo(d).dtype for d in dtypes if jnp.issubdtype(d, jnp.inexact)]
     default = jnp.float64 if x64_enabled() else jnp.float32
     return max(floats, key=lambda d: d.itemsize, default=jnp.dtype(default))
@@ -217,55 +232,51 @@ def _widest(args: tuple) -> Any:
 
 def _judge(program: str, visit: Visit, want: np.dtype) -> Iterator[Finding]:
     """The findings of one equation or constant."""
+    equation, constant, site = visit
+    found = _of_constant(constant, want) if equation is None else _of_equation(equation, want)
+    for kind, detail in found:
+        yield Finding(program, kind, detail, site.path, site.line, site.library)
 
-    def finding(kind: str, detail: str) -> Finding:
-        site: Site = visit.site
-        return Finding(program, kind, detail, site.path, site.line, site.library)
 
-    equation = visit.equation
-    if equation is None:
-        if _has_float32_digits(visit.constant, want):
-            yield finding("constant", f"{visit.constant.dtype} with the digits of float32")
-        return
+def _of_equation(equation: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
+    """Kinds and details of what an equation does to the digits."""
     name = equation.primitive.name
     for operand in equation.invars:
-        if isinstance(operand, Literal) and _has_float32_digits(operand.val, want):
-            yield finding("constant", f"{operand.val!r} with the digits of float32")
+        if isinstance(operand, Literal):
+            yield from _of_constant(operand.val, want)
     if name in _CALLBACKS:
         called = _called(equation.params)
         if not called.startswith(_HARMLESS_MODULES):
-            yield finding("opaque", f"{name} {called}".strip())
-    if name in _PRODUCTS and _is_default_product(equation):
-        yield finding("matmul precision", f"{name} of float32 at the platform's default")
+            yield "opaque", f"{name} {called}".strip()
+    if name in _PRODUCTS and (precision := _lossy_precision(equation)):
+        yield "matmul precision", f"{name} of float32 at {precision}"
     if name == "reduce_precision":
         kept = equation.params["mantissa_bits"]
         if kept < min(jnp.finfo(want).nmant, jnp.finfo(equation.invars[0].aval.dtype).nmant):
-            yield finding("narrowing", f"reduce_precision to {kept} bits")
+            yield "narrowing", f"reduce_precision to {kept} bits"
+    if has_programs(equation):
+        return  # What a sub-program returns was found inside it.
     sources = [v.aval.dtype for v in equation.invars if hasattr(v.aval, "dtype")]
-    has_inner = any(True for _ in _inner_programs(equation.params))
     for result in equation.outvars:
-        kind, detail = _of_result(getattr(result.aval, "dtype", None), sources, want)
-        # What a sub-program returns was found inside it.
-        if kind and not (has_inner and kind in ("low precision", "widening")):
-            yield finding(kind, detail)
+        yield from _of_result(getattr(result.aval, "dtype", None), sources, want)
 
 
-def _of_result(result: Any, sources: list[Any], want: np.dtype) -> tuple[str, str]:
-    """Kind and detail of an equation's result, or two empty strings."""
+def _of_result(result: Any, sources: list[Any], want: np.dtype) -> Iterator[tuple[str, str]]:
+    """Kind and detail of one result of an equation, if there is anything to say."""
     if result is None or not jnp.issubdtype(result, jnp.inexact):
-        return "", ""
+        return
     real = jnp.finfo(result).dtype
     floats = [s for s in sources if jnp.issubdtype(s, jnp.inexact)]
     if _is_narrower(real, want):
         wider = [s for s in floats if _is_narrower(real, jnp.finfo(s).dtype)]
         if wider:
-            return "narrowing", f"{wider[0]} -> {result}"
-        if sources and not floats:
-            return "integer to float", f"{sources[0]} -> {result}"
-        return "low precision", str(result)
-    if real.itemsize > want.itemsize and real not in [jnp.finfo(s).dtype for s in floats]:
-        return "widening", f"{floats[0] if floats else 'nothing'} -> {result}"
-    return "", ""
+            yield "narrowing", f"{wider[0]} -> {result}"
+        elif sources and not floats:
+            yield "integer to float", f"{sources[0]} -> {result}"
+        else:
+            yield "low precision", str(result)
+    elif real.itemsize > want.itemsize and real not in [jnp.finfo(s).dtype for s in floats]:
+        yield "widening", f"{floats[0] if floats else 'nothing'} -> {result}"
 
 
 def _is_narrower(dtype: np.dtype, want: np.dtype) -> bool:
@@ -275,19 +286,18 @@ def _is_narrower(dtype: np.dtype, want: np.dtype) -> bool:
     )
 
 
-def _inner_programs(parameters: dict[str, Any]) -> Iterator[Any]:
-    from ._walk import _programs as programs
-
-    for value in parameters.values():
-        yield from programs(value)
-
-
-def _is_default_product(equation: Any) -> bool:
+def _lossy_precision(equation: Any) -> str:
+    """What a product of float32 is asked to keep if that is less than float32, else ""."""
     if not all(v.aval.dtype == jnp.float32 for v in equation.invars[:2]):
-        return False
+        return ""
     precision = equation.params.get("precision")
-    precisions = precision if isinstance(precision, tuple) else (precision,)
-    return any(p is None or p == jax.lax.Precision.DEFAULT for p in precisions)
+    for one in precision if isinstance(precision, tuple) else (precision,):
+        name = getattr(one, "name", str(one))
+        if name in ("None", "DEFAULT"):
+            return "the platform's default"
+        if name not in _EXACT_PRODUCTS:
+            return name
+    return ""
 
 
 def _called(parameters: dict[str, Any]) -> str:
@@ -300,20 +310,33 @@ def _called(parameters: dict[str, Any]) -> str:
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
 
 
-def _has_float32_digits(value: Any, want: np.dtype) -> bool:
-    """Whether float64 numbers are such that float32 could hold them, though they look measured.
+def _of_constant(value: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
+    """Kind and detail of a constant that holds fewer digits than the program is meant to keep."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jnp.inexact) or not np.size(value):
+        return
+    real = jnp.finfo(dtype).dtype
+    numbers = np.ascontiguousarray(value).view(real).ravel()
+    text = f"{dtype} {np.asarray(value)}" if np.ndim(value) == 0 else f"{dtype}{np.shape(value)}"
+    if _is_narrower(real, want):
+        if _is_measured(numbers):
+            yield "constant", text
+    elif want == real == np.float64 and _is_measured(numbers) and _fits_float32(numbers):
+        yield "constant", f"{text} with the digits of float32"
 
-    Integers and short dyadic numbers (up to 14 bits) are what one writes by hand.
+
+def _is_measured(numbers: np.ndarray) -> bool:
+    """Whether a number has more bits than the integers and short fractions one writes by hand.
+
+    Short is what takes 14 bits of float32's 24 and as large a part of other dtypes; 14 in float64.
     """
-    if want != np.float64 or not hasattr(value, "dtype"):
-        return False
-    if value.dtype not in (np.float64, np.complex128) or not np.size(value):
-        return False
-    numbers = np.asarray(value).view(np.float64).ravel() if np.ndim(value) else np.asarray(value)
-    numbers = np.atleast_1d(numbers)
-    numbers = numbers[np.isfinite(numbers) & (numbers != np.round(numbers))]
-    bits = np.frexp(numbers)[0]
-    long = bits * 2.0**14 != np.round(bits * 2.0**14)
-    with np.errstate(over="ignore"):
-        cut = numbers.astype(np.float32).astype(np.float64) == numbers
-    return bool(long.any() and cut.all())
+    bits = min(14, 14 * (jnp.finfo(numbers.dtype).nmant + 1) // 24)
+    wide = numbers.astype(np.float64)
+    wide = np.frexp(wide[np.isfinite(wide) & (wide != np.round(wide))])[0] * 2.0**bits
+    return bool((wide != np.round(wide)).any())
+
+
+def _fits_float32(numbers: np.ndarray) -> bool:
+    finite = numbers[np.isfinite(numbers)]
+    with np.errstate(over="ignore", under="ignore"):
+        return bool((finite.astype(np.float32).astype(np.float64) == finite).all())

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._promotion import result_dtype
 from ._x64 import require_x64
 
 Tree = TypeVar("Tree")
@@ -60,3 +61,21 @@ def f64(tree: Tree) -> Tree:
     """
     require_x64(jnp.float64, "`f64`: the dtype asked for")
     return _convert(tree, jnp.float64)
+
+
+def tree_dtype(tree: Any) -> np.dtype | None:
+    """The common dtype of all floating and complex leaves of `tree`; None if there is none.
+
+    Raises:
+        EltypeMismatchError: float16 meets bfloat16.
+
+    Source: `recursive_eltype` of Lux 1.31.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> tree_dtype({"w": jnp.ones(2, jnp.float32), "n": jnp.arange(2)}).name
+        'float32'
+    """
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "dtype")]
+    floats = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return result_dtype(*floats) if floats else None

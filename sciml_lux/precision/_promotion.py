@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from ._leaves import floating_leaves
 from ._x64 import require_x64_for
 
 
@@ -52,3 +53,20 @@ def promote(*arrays: Array) -> tuple[Array, ...]:
     require_x64_for(arrays, "an operand")
     dtype = result_dtype(*arrays)
     return tuple(a if a.dtype == dtype else jnp.asarray(a).astype(dtype) for a in arrays)
+
+
+def promote_floats(*trees: Any) -> tuple[Any, ...]:
+    """`trees` with all their floating and complex arrays in one common dtype.
+
+    For functions of the user that combine what layers return, such as the connection of a skip:
+    under strict promotion JAX would refuse two dtypes there.
+
+    Raises:
+        EltypeMismatchError: float16 meets bfloat16.
+    """
+    leaves, rebuild = floating_leaves(trees)
+    if len({leaf.dtype for leaf in leaves if hasattr(leaf, "dtype")}) < 2:
+        return trees
+    arrays = [leaf for leaf in leaves if hasattr(leaf, "dtype")]
+    promoted = iter(promote(*arrays))
+    return rebuild([next(promoted) if hasattr(leaf, "dtype") else leaf for leaf in leaves])

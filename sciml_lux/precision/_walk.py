@@ -1,12 +1,14 @@
 """Walking a traced program: every equation of every sub-program, with its path and source line."""
 
+import contextlib
+import functools
 import itertools
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _JAX = os.path.dirname(os.path.abspath(jax.__file__))
@@ -16,6 +18,9 @@ _SKIPPED = (
     *(os.path.join(_SITE, name) + os.sep for name in _LIBRARIES),
     os.path.join(_HERE, "precision") + os.sep,
     os.path.join(_HERE, "core") + os.sep,
+    # Decorators of JAX pass through these.
+    contextlib.__file__,
+    functools.__file__,
     "<string>",
 )
 
@@ -42,21 +47,34 @@ def visits(program: ClosedJaxpr) -> Iterator[Visit]:
 
 
 def _closed(program: ClosedJaxpr, site: Site) -> Iterator[Visit]:
-    for constant in program.consts:
-        yield Visit(None, constant, site)
+    for variable, constant in zip(program.jaxpr.constvars, program.consts, strict=True):
+        users = (e for e in program.jaxpr.eqns if any(v is variable for v in e.invars))
+        user = next(users, None)
+        yield Visit(None, constant, site if user is None else _site(user, site))
     yield from _open(program.jaxpr, site)
 
 
 def _open(jaxpr: Jaxpr, site: Site) -> Iterator[Visit]:
     for equation in jaxpr.eqns:
-        line, library = _lines(equation)
-        here = Site(site.path, site.line if line == "?" else line, library or site.library)
+        here = _site(equation, site)
         yield Visit(equation, None, here)
         inner = here._replace(path="/".join(filter(None, [site.path, _name(equation)])))
-        for value in equation.params.values():
-            for part in _programs(value):
-                walk = _closed if isinstance(part, ClosedJaxpr) else _open
-                yield from walk(part, inner)  # pyright: ignore[reportArgumentType]
+        for part in _programs(equation.params):
+            walk = _closed if isinstance(part, ClosedJaxpr) else _open
+            yield from walk(part, inner)  # pyright: ignore[reportArgumentType]
+    for result in jaxpr.outvars:
+        if isinstance(result, Literal):
+            yield Visit(None, result.val, site)
+
+
+def _site(equation: JaxprEqn, around: Site) -> Site:
+    line, library = _lines(equation)
+    return Site(around.path, around.line if line == "?" else line, library or around.library)
+
+
+def has_programs(equation: JaxprEqn) -> bool:
+    """Whether an equation has programs inside."""
+    return next(_programs(equation.params), None) is not None
 
 
 def _programs(value: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
@@ -71,7 +89,7 @@ def _programs(value: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
 
 def _name(equation: JaxprEqn) -> str:
     """The primitive, with the function's name where it has one of its own."""
-    primitive = {"pjit": "jit", "checkpoint": "remat"}.get(
+    primitive = {"pjit": "jit", "remat2": "remat", "checkpoint": "remat"}.get(
         equation.primitive.name, equation.primitive.name
     )
     name = equation.params.get("name")

@@ -45,12 +45,14 @@ class Checkpoint:
         """
         prefix = f"{name}."
         stored = {
-            path.removeprefix(prefix): leaf
+            path.removeprefix(prefix).removeprefix(name if path == name else ""): leaf
             for path, leaf in self.leaves.items()
-            if path.startswith(prefix)
+            if path == name or path.startswith(prefix)
         }
         wanted = named_leaves(like)
-        difference = first_difference(wanted, stored)
+        # Flags are stored in words, so it is words that are compared.
+        words = [{path: describe(leaf) for path, leaf in t.items()} for t in (wanted, stored)]
+        difference = first_difference(*words, describe=str)
         if difference:
             raise CheckpointError(
                 f"checkpoint {self.path}: `{name}` does not fit, {difference}. Build the model and "
@@ -60,13 +62,35 @@ class Checkpoint:
         return jax.tree.unflatten(jax.tree.structure(like), arrays)
 
 
+@dataclasses.dataclass(frozen=True)
+class Flag:
+    """A `Static` flag or None as it was stored, in words: it is compared and never made again."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def checkpoint_file(path: str | os.PathLike) -> Path:
+    """`path` if it ends in `.ckpt` or is a file, else the checkpoint in the folder `path`."""
+    given = Path(path).expanduser()
+    return given if given.suffix == ".ckpt" or given.is_file() else given / "checkpoint.ckpt"
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file begins as a checkpoint of this format does."""
+    with open(path, "rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
 def save_checkpoint(path: str | os.PathLike, metadata: dict[str, Any], /, **trees: Any) -> None:
     """Write `trees` and `metadata` to one file, whole or not at all.
 
     The file is written under another name, synced and renamed, so that a crash leaves the old one.
 
     Args:
-        path: of the file; its folder is made.
+        path: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt`; folders are made.
         metadata: anything JSON can hold.
         **trees: trees of arrays, each under its name.
 
@@ -95,7 +119,9 @@ def save_checkpoint(path: str | os.PathLike, metadata: dict[str, Any], /, **tree
     }
     head = json.dumps(header).encode()
     check = hashlib.sha256(head).hexdigest().encode()
-    _write_whole(Path(path), b"".join([_MAGIC, b"%d\n" % len(head), check, b"\n", head, body]))
+    _write_whole(
+        checkpoint_file(path), b"".join([_MAGIC, b"%d\n" % len(head), check, b"\n", head, body])
+    )
 
 
 def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
@@ -105,7 +131,7 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
         CheckpointError: no checkpoint, another format version, or damaged.
         TypeError: it holds float64 while x64 is off.
     """
-    path = Path(path)
+    path = checkpoint_file(path)
     header, body = _read_checked(path)
     leaves = {}
     for entry in header["leaves"]:
@@ -143,7 +169,7 @@ def _is_flag(leaf: Any) -> bool:
 
 def _encode(name: str, leaf: Any) -> tuple[dict[str, Any], bytes]:
     if _is_flag(leaf):
-        return {"path": name, "flag": None if leaf is None else leaf.value}, b""
+        return {"path": name, "flag": repr(leaf)}, b""
     if not hasattr(leaf, "dtype"):
         raise TypeError(f"`save_checkpoint` expects arrays, got {describe(leaf)} at `{name}`.")
     kind = ""
@@ -157,7 +183,7 @@ def _encode(name: str, leaf: Any) -> tuple[dict[str, Any], bytes]:
 
 def _decode(path: Path, entry: dict[str, Any], blob: bytes) -> Any:
     if "flag" in entry:
-        return None if entry["flag"] is None else Static(entry["flag"])
+        return Flag(entry["flag"])
     dtype = jnp.dtype(entry["dtype"])
     require_x64(dtype, f"checkpoint {path}: `{entry['path']}`")
     array = np.frombuffer(blob, dtype).reshape(entry["shape"])

@@ -14,14 +14,14 @@ import numpy as np
 
 from ..precision import require_x64_for
 from ._ad import AutoReverse
-from ._checkpoint import load_checkpoint, save_checkpoint
+from ._checkpoint import CheckpointError
 from ._progress import ProgressLine
-from ._steps import Objective, gradients, update
+from ._saver import Run, Saver
+from ._steps import Objective, gradients, line_search_arguments, update
 from ._train_state import TrainState
 
 _MAX_CHUNK = 1024
 _CHUNK_SECONDS = 0.25
-_CHECKPOINT_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +62,9 @@ def fit(
             made of JAX operations.
         steps: number of steps.
         ad: how to differentiate; `AutoReverse()` by default.
-        checkpoint: file, or folder for a file `checkpoint.ckpt`, written every
+        checkpoint: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt`; written every
             `checkpoint_every` steps (by default every 10 seconds), at the end, and on Ctrl-C.
+            Give each fit its own.
         checkpoint_every: steps between two checkpoints.
         resume: go on from `checkpoint` if the file is there. The result then equals that of an
             uninterrupted run bit for bit.
@@ -75,7 +76,9 @@ def fit(
     Raises:
         FloatingPointError: the loss or a gradient is not finite. The update is refused, and the
             last good state is in the checkpoint.
-        CheckpointError: the checkpoint to resume from is damaged or of another model.
+        CheckpointError: the checkpoint to resume from is damaged, or of a fit that began with
+            another model, parameters or step; or the path is a file of another kind.
+        ValueError: `steps` or `checkpoint_every` is no integer or out of range.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -87,9 +90,15 @@ def fit(
         >>> bool(result.losses[-1] < 1e-2), int(result.train_state.step)
         (True, 200)
     """
+    _check_options(steps, checkpoint_every, data)
     require_x64_for(data, "`data`")
-    saver = _Saver(checkpoint, checkpoint_every)
-    run = saver.load(tstate) if resume else _Run(tstate, np.zeros(0))
+    saver = Saver(checkpoint, checkpoint_every, tstate)
+    run = saver.load() if resume else Run(tstate, np.zeros(0))
+    if run.done > steps:
+        raise CheckpointError(
+            f"checkpoint {saver.file} holds {run.done} steps, more than steps={steps}. Ask for "
+            "that many or more, or give another path."
+        )
     batch = data if callable(data) else None
     take = _chunk_function(ad or AutoReverse(), objective, batch)
     line = ProgressLine(steps, run.done, progress)
@@ -97,13 +106,12 @@ def fit(
     try:
         while run.done < steps:
             begin = time.monotonic()
-            count = min(chunk, steps - run.done, saver.steps_left(run))
+            count = min(chunk, steps - run.done, saver.steps_left(run) or _MAX_CHUNK)
             run, finite = _advance(run, take, None if batch else data, count)
             if not finite:
                 raise FloatingPointError(_refusal(run, saver.file))
             line.update(run.done, run.losses[-1])
-            if saver.is_due(run):
-                saver.save(run)
+            saver.save_if_due(run)
             chunk = _next_chunk(count, time.monotonic() - begin)
     finally:
         line.close()
@@ -111,57 +119,25 @@ def fit(
     return FitResult(run.tstate, run.losses)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Run:
-    """Where a fit stands; replaced as a whole, so that an interrupt never splits it."""
-
-    tstate: TrainState
-    losses: np.ndarray
-
-    @property
-    def done(self) -> int:
-        return len(self.losses)
-
-
-class _Saver:
-    """When and where checkpoints are written; without a file it does nothing."""
-
-    def __init__(self, checkpoint: str | os.PathLike | None, every: int | None) -> None:
-        path = None if checkpoint is None else Path(checkpoint)
-        self.file = path / "checkpoint.ckpt" if path is not None and not path.suffix else path
-        self._every = every
-        self._saved_steps = -1
-        self._saved_at = time.monotonic()
-
-    def load(self, tstate: TrainState) -> _Run:
-        if self.file is None or not self.file.exists():
-            return _Run(tstate, np.zeros(0))
-        checkpoint = load_checkpoint(self.file)
-        losses = np.asarray(checkpoint.metadata["losses"], np.float64)
-        run = _Run(checkpoint.restore(tstate, "train_state"), losses)
-        self._saved_steps = run.done
-        return run
-
-    def steps_left(self, run: _Run) -> int:
-        return _MAX_CHUNK if self._every is None else self._every - run.done % self._every
-
-    def is_due(self, run: _Run) -> bool:
-        if self._every is not None:
-            return run.done % self._every == 0
-        return time.monotonic() - self._saved_at > _CHECKPOINT_SECONDS
-
-    def save(self, run: _Run) -> None:
-        if self.file is None or run.done == self._saved_steps:
-            return
-        # JSON keeps every digit of a float64, and a history has another length each time.
-        save_checkpoint(self.file, {"losses": run.losses.tolist()}, train_state=run.tstate)
-        self._saved_steps, self._saved_at = run.done, time.monotonic()
+def _check_options(steps: Any, checkpoint_every: Any, data: Any) -> None:
+    for name, value, low in (("steps", steps, 0), ("checkpoint_every", checkpoint_every, 1)):
+        if value is None and name == "checkpoint_every":
+            continue
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
+            raise ValueError(
+                f"`fit` expects `{name}` to be an integer of {low} or more, got {value!r}."
+            )
+    if not callable(data) and (hasattr(data, "__next__") or data is None):
+        raise TypeError(
+            f"`fit` expects `data` to be a tree of arrays or a function `step -> tree`, got "
+            f"{type(data).__name__}."
+        )
 
 
-def _advance(run: _Run, take: Callable[..., Any], data: Any, count: int) -> tuple[_Run, bool]:
+def _advance(run: Run, take: Callable[..., Any], data: Any, count: int) -> tuple[Run, bool]:
     tstate, losses, taken, finite = take(run.tstate, data, np.int32(count))
     new = np.asarray(losses[: int(taken)], np.float64)
-    return _Run(tstate, np.concatenate([run.losses, new])), bool(finite)
+    return Run(tstate, np.concatenate([run.losses, new])), bool(finite)
 
 
 def _next_chunk(count: int, elapsed: float) -> int:
@@ -170,8 +146,8 @@ def _next_chunk(count: int, elapsed: float) -> int:
     return max(1, min(wanted, 8 * count, _MAX_CHUNK))
 
 
-def _refusal(run: _Run, file: Path | None) -> str:
-    kept = f"; the last good state is in {file}" if file is not None else ""
+def _refusal(run: Run, file: Path | None) -> str:
+    kept = f"; the last good state is in {file}" if file is not None and run.done else ""
     return (
         f"the loss or a gradient is not finite at step {int(run.tstate.step)}, so the update was "
         f"refused{kept}. Lower the learning rate, clip gradients, or look at the data."
@@ -190,9 +166,14 @@ def _chunk_function(
     def one_step(tstate: TrainState, data: Any) -> tuple[TrainState, jax.Array, jax.Array]:
         data = batch(tstate.step) if batch else data
         grads, loss, _, moved = gradients(ad, objective, data, tstate)
+        extra = line_search_arguments(objective, data, tstate, grads, loss)
         leaves = [loss, *jax.tree.leaves(grads)]
         finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()
-        return jax.lax.cond(finite, lambda: update(moved, grads), lambda: tstate), loss, finite
+        return (
+            jax.lax.cond(finite, lambda: update(moved, grads, extra), lambda: tstate),
+            loss,
+            finite,
+        )
 
     def run(tstate: TrainState, data: Any, count: jax.Array) -> Any:
         loss = jax.eval_shape(one_step, tstate, data)[1]

@@ -107,10 +107,20 @@ def single_train_step(
     return grads, loss, stats, TrainState.from_flat(structure, leaves)
 
 
+def _check_ad(ad: Any) -> None:
+    if not isinstance(ad, AutoReverse):
+        raise TypeError(
+            f"a training step expects the way to differentiate first, AutoReverse(), got {ad!r}. "
+            "The order is (AutoReverse(), objective, data, tstate)."
+        )
+
+
 def gradients(
     ad: AutoReverse, objective: Objective, data: Any, tstate: TrainState
 ) -> tuple[Any, jax.Array, Any, TrainState]:
     """`compute_gradients` without compilation, for use inside a compiled function."""
+
+    _check_ad(ad)
 
     def loss_of_parameters(ps: Any) -> tuple[jax.Array, tuple[Any, Any]]:
         output = objective(tstate.model, ps, tstate.states, data)
@@ -129,35 +139,47 @@ def gradients(
 
     differentiate = ad.value_and_gradient(loss_of_parameters)
     (loss, (states, stats)), grads = differentiate(tstate.parameters)
+    _check_kept("the gradient", tstate.parameters, grads)
+    _check_kept("the state", tstate.states, states)
     return grads, loss, stats, tstate.replace(states=states)
 
 
-def update(tstate: TrainState, grads: Any) -> TrainState:
+def line_search_arguments(
+    objective: Objective, data: Any, tstate: TrainState, grads: Any, loss: jax.Array
+) -> dict[str, Any]:
+    """What optax optimisers with a line search or a plateau take beyond the gradient."""
+
+    def loss_of_parameters(ps: Any) -> jax.Array:
+        return objective(tstate.model, ps, tstate.states, data)[0]
+
+    return {"value": loss, "grad": grads, "value_fn": loss_of_parameters}
+
+
+def update(tstate: TrainState, grads: Any, extra: dict[str, Any] | None = None) -> TrainState:
     """`apply_gradients` without compilation, for use inside a compiled function."""
+    optimizer = optax.with_extra_args_support(tstate.optimizer)
     # optax mixes step counts and floats, which strict promotion forbids.
     with jax.numpy_dtype_promotion("standard"):
-        updates, optimizer_state = tstate.optimizer.update(
-            grads, tstate.optimizer_state, tstate.parameters
+        updates, optimizer_state = optimizer.update(
+            grads, tstate.optimizer_state, tstate.parameters, **(extra or {})
         )
+        # optax would cast an update of another dtype to that of the parameter, in silence.
+        _check_kept("the optimiser's update", tstate.parameters, updates)
         parameters = optax.apply_updates(tstate.parameters, updates)
+    _check_kept("the optimiser's state", tstate.optimizer_state, optimizer_state)
     return tstate.replace(
         parameters=parameters, optimizer_state=optimizer_state, step=tstate.step + 1
     )
 
 
-def same_structure(structure: Structure, tstate: TrainState) -> list[Any]:
-    """The leaves of `tstate`, which must have the trees of `structure`.
-
-    Raises:
-        StateStructureError: the optimiser or the objective changed a tree.
-    """
-    new, leaves = tstate.flat
-    if new.treedef != structure.treedef:
+def _check_kept(what: str, expected: Any, got: Any) -> None:
+    difference = first_difference(expected, got)
+    if difference:
         raise StateStructureError(
-            "a training step must keep the structure of parameters, states and optimiser state, "
-            f"expected {structure.treedef}, got {new.treedef}."
+            f"a training step must keep every shape and dtype, but {what} differs {difference}. "
+            "Look for a cast in the model or loss, a custom derivative rule, or a learning rate "
+            "that is a NumPy or JAX scalar: pass it as float(rate)."
         )
-    return leaves
 
 
 @functools.lru_cache(maxsize=256)
@@ -168,7 +190,7 @@ def _gradients_function(
     def compute(leaves: list[Any], data: Any) -> tuple[Any, jax.Array, Any, list[Any]]:
         tstate = TrainState.from_flat(structure, leaves)
         grads, loss, stats, tstate = gradients(ad, objective, data, tstate)
-        return grads, loss, stats, same_structure(structure, tstate)
+        return grads, loss, stats, tstate.flat[1]
 
     return compute
 
@@ -177,7 +199,7 @@ def _gradients_function(
 def _update_function(structure: Structure) -> Callable[..., Any]:
     @jax.jit
     def apply(leaves: list[Any], grads: Any) -> list[Any]:
-        return same_structure(structure, update(TrainState.from_flat(structure, leaves), grads))
+        return update(TrainState.from_flat(structure, leaves), grads).flat[1]
 
     return apply
 
@@ -189,8 +211,9 @@ def _step_function(
     @jax.jit
     def step(leaves: list[Any], data: Any) -> tuple[Any, jax.Array, Any, list[Any]]:
         tstate = TrainState.from_flat(structure, leaves)
-        grads, loss, stats, tstate = gradients(ad, objective, data, tstate)
-        leaves = same_structure(structure, update(tstate, grads))
-        return grads if return_gradients else None, loss, stats, leaves
+        grads, loss, stats, moved = gradients(ad, objective, data, tstate)
+        extra = line_search_arguments(objective, data, tstate, grads, loss)
+        moved = update(moved, grads, extra)
+        return grads if return_gradients else None, loss, stats, moved.flat[1]
 
     return step

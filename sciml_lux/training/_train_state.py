@@ -9,6 +9,7 @@ import optax
 
 from ..core import Record, StateStructureError, first_difference, layer_name, parameter_structure
 from ..precision import require_x64_for
+from ._optimizer_audit import check_optimizer
 
 _FIELDS = ("parameters", "states", "optimizer_state", "step")
 
@@ -53,8 +54,13 @@ class TrainState:
         optimizer_state: the optimiser's own tree.
         step: int32 scalar, the number of updates made.
 
+    The optimiser is audited once, by tracing: one that loses digits of the parameters' dtype, as
+    optax's schedules do in float64, gives an `OptimizerPrecisionWarning` with the remedy, and an
+    error within `precision.match_eltype("error")`.
+
     Raises:
         StateStructureError: the parameters are not those of the model; names the first path.
+        EltypeMismatchError: the optimiser loses digits, in mode "error".
         TypeError: float64 NumPy parameters while x64 is off, or `optimizer` is no optax one.
 
     Source: `Training.TrainState` of Lux 1.31.
@@ -91,6 +97,7 @@ class TrainState:
         _check_parameters(model, parameters)
         parameters, states = jax.tree.map(_as_array, (parameters, states))
         optimizer_state = jax.tree.map(_as_array, optimizer.init(parameters))
+        check_optimizer(optimizer, parameters, optimizer_state)
         trees = (parameters, states, optimizer_state, jnp.zeros((), jnp.int32))
         _fill(self, *_flat(model, optimizer, trees), trees)
 
@@ -163,6 +170,12 @@ class TrainState:
         raise AttributeError(
             f"`TrainState` is immutable: cannot set `{name}`. Use replace({name}=...)."
         )
+
+    def __copy__(self) -> "TrainState":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "TrainState":
+        return self  # Nothing in it can change.
 
     def __repr__(self) -> str:
         count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(self.parameters))

@@ -147,10 +147,27 @@ def test_missing_entry_of_a_nested_record_names_the_layer():
     assert "`Deep` (at `layer_1`)" in "\n".join([str(caught.value), *notes])
 
 
-def test_missing_attribute_of_a_foreign_tree_gets_a_note():
-    with pytest.raises(AttributeError, match="'DensePs' object has no attribute 'scale'") as caught:
+def test_missing_attribute_of_a_foreign_tree_names_it():
+    text = "`Scale` expects `ps` to have the entry `scale` as an attribute, got DensePs. Pass the"
+    with pytest.raises(AttributeError, match=text):
         Scale(2)(X, DensePs(1, 2), Record())
-    assert "while calling `Scale`: Scale(2)" in caught.value.__notes__
+
+
+def test_plain_dict_says_how_to_convert_it():
+    text = r"`Chain` expects `ps` to have the entry `layer_1` as an attribute, got dict. Convert it"
+    with pytest.raises(AttributeError, match=text):
+        nn.Chain(DENSE)(X, {"layer_1": {}}, Record(layer_1=Record()))
+
+
+def test_swapped_trees_of_records_are_recognised():
+    ps, st = Record(physics=Record(a=jnp.ones(1))), Record(terms=Record())
+
+    class Field(Layer):
+        def __call__(self, x, ps, st):
+            return x * ps.physics.a, st
+
+    with pytest.raises(MissingEntryError, match="`physics`, but `ps` and `st` are swapped"):
+        Field()(X, st, ps)
 
 
 def test_wrong_number_of_features_raises_with_path():
@@ -344,11 +361,9 @@ def test_trees_of_arrays_and_empty_trees_are_inputs():
         assert nn.NoOpLayer()(x, Record(), Record())[0] is x
 
 
-def test_integer_input_raises():
-    with pytest.raises(
-        TypeError, match=r"`Dense` expects `x` to be floating or complex, got int32"
-    ):
-        DENSE(jnp.ones((1, 2), jnp.int32), PS, ST)
+def test_integer_input_is_taken_in_the_parameters_dtype():
+    y, _ = DENSE(jnp.ones((1, 2), jnp.int32), PS, ST)
+    assert y.dtype == PS.weight.dtype
 
 
 def test_numpy_input_of_the_same_dtype_is_taken():

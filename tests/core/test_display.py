@@ -26,7 +26,7 @@ Chain(
 
 NESTED = """\
 Chain(
-    layer_(1-3)=Chain(  # repeated 3 times
+    layer_(1-3)=Chain(                          # repeated 3 times
         layer_1=Dense(2, 2),                    # 6 parameters
         layer_2=Running(2),
     ),
@@ -177,3 +177,17 @@ def test_repr_of_a_model_is_one_line():
     text = "Chain(Dense(2, 8, tanh), Chain(WrappedFunction(relu)), Dense(8, 1))"
     assert repr(model) == text
     assert repr(nn.Chain(a=nn.NoOpLayer())) == "Chain(a=NoOpLayer())"
+
+
+def test_parameters_of_a_container_itself_and_long_tuples_are_told_in_brief():
+    class Scaled(Layer):
+        inner: nn.Dense
+        times: tuple[float, ...]
+
+        def initial_parameters(self, key, dtype):
+            return super().initial_parameters(key, dtype) | {"scale": jnp.ones(2, dtype)}
+
+    text = str(Scaled(nn.Dense(2, 2), tuple(i / 2 for i in range(20))))
+    assert "Scaled(                                         # 2 parameters of its own" in text
+    assert "times=(0.0, 0.5, ..., 9.5)," in text
+    assert "# Total: 8 parameters," in text

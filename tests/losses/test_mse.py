@@ -58,3 +58,14 @@ def test_loss_without_elementwise_is_an_error():
 
     with pytest.raises(TypeError, match="`Empty` defines no `elementwise"):
         Empty()(Y, Y)
+
+
+@pytest.mark.parametrize(("data", "got"), [((1, 2, 3), "tuple of 3"), (None, "NoneType")])
+def test_loss_of_data_that_is_no_pair_is_an_error(data, got):
+    with pytest.raises(TypeError, match=rf"`data` to be the pair \(x, y\), got {got}"):
+        losses.MSELoss()(nn.NoOpLayer(), lux.Record(), lux.Record(), data)
+
+
+def test_loss_of_a_list_is_an_error():
+    with pytest.raises(TypeError, match="`y_pred` to be an array, got list. Convert it"):
+        losses.MSELoss()([1.0], [2.0])

@@ -75,3 +75,9 @@ def test_no_op_and_wrapped_function_hold_nothing():
         ps, st = made(layer)
         assert len(ps) == len(st) == 0
         np.testing.assert_array_equal(layer(X, ps, st)[0], y)
+
+
+def test_parallel_of_a_list_is_an_error():
+    model = nn.Parallel(operator.add, nn.NoOpLayer(), nn.NoOpLayer())
+    with pytest.raises(TypeError, match="tuple of inputs, one for each layer, got a list. Convert"):
+        model([X, X], *made(model))

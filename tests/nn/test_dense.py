@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import initializers, nn
+from sciml_lux import initializers, nn, precision
 from tests.conftest import needs_x64
 
 
@@ -103,11 +103,13 @@ def test_dense_scalar_input_is_an_error():
         layer(jnp.ones((), jnp.float32), *made(layer))
 
 
-def test_dense_integer_input_names_the_conversion():
+def test_dense_integer_input_is_promoted_or_named(dtype):
     layer = nn.Dense(2, 3)
-    text = r"`Dense` expects `x` to be floating or complex, got int32\[2\]. Convert it: x.astype"
-    with pytest.raises(TypeError, match=text):
-        layer(jnp.ones(2, jnp.int32), *made(layer))
+    x = jnp.ones(2, jnp.int32)
+    assert layer(x, *made(layer, dtype))[0].dtype == dtype
+    text = r"`Dense` has parameters of float.. and got `x` of int32. Convert .* x.astype\(float"
+    with precision.match_eltype("error"), pytest.raises(TypeError, match=text):
+        layer(x, *made(layer, dtype))
 
 
 def test_dense_parameters_of_another_model_are_an_error():
@@ -119,3 +121,27 @@ def test_dense_parameters_of_another_model_are_an_error():
 def test_dense_negative_size_is_an_error():
     with pytest.raises(ValueError, match="`in_dims` and `out_dims` of at least 0, got 2 and -1"):
         nn.Dense(2, -1)
+
+
+@pytest.mark.parametrize("dims", [("2", 3), (2.0, 3), (2, None)])
+def test_dense_size_that_is_no_integer_is_an_error(dims):
+    with pytest.raises(TypeError, match="`Dense` expects `(in|out)_dims` to be an integer, got"):
+        nn.Dense(*dims)
+
+
+@pytest.mark.parametrize("activation", ["tanh", None])
+def test_dense_activation_that_is_no_function_is_an_error(activation):
+    with pytest.raises(TypeError, match="`activation` to be a function such as nn.tanh, got"):
+        nn.Dense(2, 3, activation)
+
+
+@pytest.mark.parametrize("x", ["x", None, {"a": 1.0j}])
+def test_dense_of_something_else_than_an_array_is_an_error(x):
+    layer = nn.Dense(2, 3)
+    with pytest.raises(TypeError, match="expects `x` to be an array, got (str|NoneType|dict)"):
+        layer(x, *made(layer))
+
+
+def test_dense_starts_alike_for_activations_of_jax():
+    ours, theirs = (made(nn.Dense(4, 4, f))[0].weight for f in (nn.tanh, jnp.tanh))
+    np.testing.assert_array_equal(ours, theirs)

@@ -226,11 +226,16 @@ def test_state_that_is_not_finite_is_an_error_under_jit(dtype):
         jax.block_until_ready(jax.jit(node)(jnp.asarray([jnp.nan], dtype), ps, st))
 
 
-def test_integer_state_is_an_error(dtype):
-    node = ode.NeuralODE(Decay(), (0.0, 1.0), **EULER)
+def test_integer_state_is_taken_in_the_dtype_of_the_parameters(dtype):
+    node = ode.NeuralODE(nn.Chain(nn.Dense(2, 2)), (0.0, 1.0), **EULER)
+    assert node(jnp.ones(2, jnp.int32), *made(node, dtype))[0].dtype == dtype
+
+
+def test_state_that_is_no_float_is_an_error():
+    node = ode.NeuralODE(Returns("scalar"), (0.0, 1.0), **EULER)
     text = r"initial state to be floating or complex arrays, got int32\[2\] at `a`. Convert it"
     with pytest.raises(TypeError, match=text):
-        node({"a": jnp.ones(2, jnp.int32)}, *made(node, dtype))
+        node({"a": jnp.ones(2, jnp.int32)}, lux.Record(), lux.Record())
 
 
 def test_state_of_two_dtypes_is_an_error():
@@ -296,3 +301,85 @@ def test_without_throw_the_result_tells(dtype):
     node = ode.NeuralODE(Decay(), (0.0, 1.0), max_steps=2, throw=False, **EULER)
     solution, _ = node.solve(jnp.ones(1, dtype), *made(node, dtype))
     assert solution.result == diffrax.RESULTS.max_steps_reached
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"solver": "tsit5"}, TypeError, "`solver` to be a diffrax solver, such as .*got 'tsit5'"),
+        ({"solver": diffrax.Euler}, TypeError, "`solver` to be a diffrax solver"),
+        ({"adjoint": "x"}, TypeError, "`adjoint` to be a diffrax adjoint, such as .*got 'x'"),
+        ({"stepsize_controller": 3}, TypeError, "`stepsize_controller` to be None or a diffrax"),
+        ({"max_steps": 0}, ValueError, "`max_steps` to be an integer above 0, got 0"),
+        ({"max_steps": 2.5}, ValueError, "`max_steps` to be an integer above 0, got 2.5"),
+        ({"dt0": -0.1}, ValueError, "`dt0` to lead from t0=0.0 towards t1=1.0, got -0.1"),
+        ({"dt0": 0.0}, ValueError, "`dt0` to lead from t0=0.0 towards t1=1.0, got 0.0"),
+        ({"time_input": 1, "dt0": None}, ValueError, "`time_input` to be False, True or"),
+    ],
+)
+def test_options_of_another_kind_are_errors(options, error, text):
+    with pytest.raises(error, match=text):
+        ode.NeuralODE(Decay(), (0.0, 1.0), **options)
+
+
+def test_fixed_steps_without_a_size_are_an_error():
+    with pytest.raises(ValueError, match="Euler has fixed steps; give their size as `dt0`"):
+        ode.NeuralODE(Decay(), (0.0, 1.0), solver=diffrax.Euler())
+
+
+@pytest.mark.parametrize(
+    ("state", "options"),
+    [
+        ("float32", {"tspan": (1e8, 1e8 + 1)}),
+        ("float32", {"tspan": (1e7, 1e7 + 1.5)}),
+        ("float32", {"tspan": (0.0, 3000.0), "saveat": (2000.0, 2000.00001, 2001.0)}),
+        ("float16", {"tspan": (0.0, 1e5)}),
+        ("bfloat16", {"tspan": (1e4, 1e4 + 1)}),
+    ],
+)
+def test_times_that_the_clock_cannot_tell_apart_are_an_error(state, options):
+    node = ode.NeuralODE(Decay(), solver=diffrax.Euler(), dt0=0.5, **options)
+    text = f"`NeuralODE` cannot tell its times apart in {state}, the real dtype of the state"
+    with pytest.raises(ValueError, match=text):
+        node(jnp.ones(1, state), *made(node, state))
+
+
+def test_tolerance_finer_than_the_dtype_is_an_error():
+    node = ode.NeuralODE(Decay(), (0.0, 1.0))
+    with pytest.raises(ValueError, match="rtol=1e-06, finer than float16 resolves"):
+        node(jnp.ones(1, jnp.float16), *made(node, "float16"))
+
+
+def test_field_that_is_not_finite_is_named_as_the_cause(dtype):
+    node = ode.NeuralODE(Decay(), (0.0, 1.0), max_steps=8)
+    bad = lux.Record(rate=jnp.asarray(jnp.nan, dtype))
+    with pytest.raises(RuntimeError, match="the vector field is not finite at t0=0.0"):
+        node(jnp.ones(1, dtype), bad, lux.Record())
+
+
+def test_gradient_of_a_failed_solve_is_not_a_number_even_where_the_error_is_dropped(dtype):
+    node = ode.NeuralODE(Decay(), (0.0, 1.0), max_steps=2, **EULER)
+    ps, st = made(node, dtype)
+    gradient = jax.jit(jax.grad(lambda u: jnp.sum(node(u, ps, st)[0])))
+    try:
+        assert jnp.isnan(gradient(jnp.ones(2, dtype))).all()
+    except RuntimeError as error:
+        assert "took max_steps=2 steps" in str(error)
+
+
+def test_adjoint_without_a_hash_is_held(dtype):
+    node = ode.NeuralODE(Decay(), (0.0, 1.0), adjoint=diffrax.BacksolveAdjoint(), rtol=1e-4)
+    assert hash(node) == hash(node) and "Backsolve" in repr(node)
+    ps, st = made(node, dtype)
+    found = jax.grad(lambda r: node(jnp.ones(1, dtype), lux.Record(rate=r), st)[0][0])(ps.rate)
+    np.testing.assert_allclose(found, -np.exp(-0.7), rtol=1e-3)
+
+
+def test_summary_shows_the_solve_beside_its_field(dtype):
+    model = nn.Chain(nn.Dense(1, 2), ode.NeuralODE(nn.Dense(2, 2), (0.0, 1.0), **EULER))
+    rows = lux.summary(model, jax.ShapeDtypeStruct((4, 1), dtype)).rows
+    assert [(row.path, row.layer) for row in rows] == [
+        ("layer_1", "Dense(1, 2)"),
+        ("layer_2", "Dense(2, 2)"),
+        ("layer_2", "NeuralODE"),
+    ]

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from sciml_lux import losses, training
+from sciml_lux import losses, nn, training
 from tests.conftest import needs_x32
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
@@ -63,7 +63,7 @@ def test_fit_without_resume_starts_anew(tmp_path, dtype):
 def test_fit_saves_every_so_many_steps(tmp_path, dtype, monkeypatch):
     saved = []
     monkeypatch.setattr(
-        "sciml_lux.training._fit.save_checkpoint",
+        "sciml_lux.training._saver.save_checkpoint",
         lambda file, metadata, **trees: saved.append(len(metadata["losses"])),
     )
     fit(tiny_state(dtype), line_data(dtype), 10, checkpoint=tmp_path, checkpoint_every=4)
@@ -92,25 +92,114 @@ def test_fit_of_zero_steps_changes_nothing(dtype):
     assert result.losses.shape == (0,)
 
 
-@pytest.mark.parametrize("poison", ["loss", "gradient"])
-def test_fit_refuses_an_update_that_is_not_finite(tmp_path, dtype, poison):
-    x, y = line_data(dtype)
-
+def test_fit_refuses_an_update_that_is_not_finite(tmp_path, dtype):
     def objective(model, ps, st, data):
         loss, st, stats = MSE(model, ps, st, data)
-        if poison == "gradient":  # √ has an infinite slope at 0.
-            return loss + jnp.sqrt(jnp.sum(ps.layer_1.weight * 0)), st, stats
         return jnp.where(loss < 2.0, jnp.nan, loss), st, stats
 
     start = tiny_state(dtype, optax.adam(0.05))
     text = r"not finite at step \d+, so the update was refused; the last good state is in .*ckpt"
     with pytest.raises(FloatingPointError, match=text) as caught:
-        training.fit(start, objective, (x, y), steps=500, checkpoint=tmp_path, progress=False)
-    kept = training.load_checkpoint(tmp_path / "checkpoint.ckpt")
+        training.fit(
+            start, objective, line_data(dtype), steps=500, checkpoint=tmp_path, progress=False
+        )
+    kept = training.load_checkpoint(tmp_path)
     good = kept.restore(start, "train_state")
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(good.parameters))
     assert f"step {int(good.step)}," in str(caught.value)
     assert len(kept.metadata["losses"]) == int(good.step)
+
+
+def test_fit_refuses_a_gradient_that_is_not_finite_and_keeps_the_old_checkpoint(tmp_path, dtype):
+    def objective(model, ps, st, data):  # √ has an infinite slope at 0.
+        loss, st, stats = MSE(model, ps, st, data)
+        return loss + jnp.sqrt(jnp.sum(ps.layer_1.weight * 0)), st, stats
+
+    start, data = tiny_state(dtype), line_data(dtype)
+    fit(start, data, 5, checkpoint=tmp_path)
+    before = (tmp_path / "checkpoint.ckpt").read_bytes()
+    with pytest.raises(
+        FloatingPointError, match=r"not finite at step 0, so the update was refused\."
+    ):
+        training.fit(start, objective, data, steps=9, checkpoint=tmp_path, progress=False)
+    assert (tmp_path / "checkpoint.ckpt").read_bytes() == before
+
+
+def test_fit_that_fails_to_trace_keeps_the_old_checkpoint(tmp_path, dtype):
+    start, data = tiny_state(dtype), line_data(dtype)
+    fit(start, data, 5, checkpoint=tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        training.fit(start, lambda *a: 1 / 0, data, steps=9, checkpoint=tmp_path, progress=False)
+    assert len(training.load_checkpoint(tmp_path).metadata["losses"]) == 5
+
+
+@pytest.mark.parametrize("change", ["parameters", "step", "model"])
+def test_fit_does_not_resume_another_fit(tmp_path, dtype, change):
+    data = line_data(dtype)
+    first = fit(tiny_state(dtype), data, 5, checkpoint=tmp_path).train_state
+    other = {
+        "parameters": tiny_state(dtype).replace(parameters=first.parameters),
+        "step": tiny_state(dtype).replace(step=first.step),
+        "model": tiny_state(dtype, model=nn.Chain(nn.Dense(1, 4, nn.relu), nn.Dense(4, 1))),
+    }[change]
+    text = (
+        rf"is of another fit: (first )?{change} was .*, is now .*give each fit of several its own"
+    )
+    with pytest.raises(training.CheckpointError, match=text):
+        fit(other, data, 9, checkpoint=tmp_path, resume=True)
+
+
+def test_fit_of_fewer_steps_than_stored_is_an_error(tmp_path, dtype):
+    fit(tiny_state(dtype), line_data(dtype), 5, checkpoint=tmp_path)
+    with pytest.raises(training.CheckpointError, match="holds 5 steps, more than steps=3. Ask for"):
+        fit(tiny_state(dtype), line_data(dtype), 3, checkpoint=tmp_path, resume=True)
+
+
+def test_fit_does_not_overwrite_a_file_of_another_kind(tmp_path, dtype):
+    (tmp_path / "notes.ckpt").write_text("important")
+    with pytest.raises(training.CheckpointError, match="is no checkpoint and would be overwritten"):
+        fit(tiny_state(dtype), line_data(dtype), 3, checkpoint=tmp_path / "notes.ckpt")
+    assert (tmp_path / "notes.ckpt").read_text() == "important"
+
+
+def test_fit_takes_a_folder_with_a_dot_in_its_name(tmp_path, dtype):
+    fit(tiny_state(dtype), line_data(dtype), 3, checkpoint=tmp_path / "v1.2")
+    assert (tmp_path / "v1.2" / "checkpoint.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"steps": 5.5}, "`steps` to be an integer of 0 or more, got 5.5"),
+        ({"steps": -1}, "`steps` to be an integer of 0 or more, got -1"),
+        ({"steps": "10"}, "`steps` to be an integer of 0 or more, got '10'"),
+        ({"steps": 3, "checkpoint_every": 0}, "`checkpoint_every` to be an integer of 1 or more"),
+    ],
+)
+def test_fit_of_bad_options_is_an_error(dtype, options, text):
+    with pytest.raises(ValueError, match=text):
+        training.fit(tiny_state(dtype), MSE, line_data(dtype), progress=False, **options)
+
+
+def test_fit_of_an_iterator_says_what_it_takes(dtype):
+    with pytest.raises(
+        TypeError, match="tree of arrays or a function `step -> tree`, got list_iter"
+    ):
+        fit(tiny_state(dtype), iter([line_data(dtype)]), 3)
+
+
+def test_fit_of_complex_parameters_goes_downhill(dtype):
+    kind = jnp.complex128 if dtype == jnp.float64 else jnp.complex64
+    points = np.exp(1j * np.arange(8.0))[:, None]
+    x, y = (jnp.asarray(a, kind) for a in (points, (2 - 1j) * points + 0.5j))
+    tstate = tiny_state(kind, optax.adam(0.05), nn.Dense(1, 1))
+    result = fit(tstate, (x, y), 400)
+    assert result.losses[-1] < 1e-6
+
+
+def test_fit_with_a_line_search(dtype):
+    result = fit(tiny_state(dtype, optax.lbfgs()), line_data(dtype), 30)
+    assert result.losses[-1] < 1e-3 * result.losses[0]
 
 
 def test_fit_prints_plain_lines_where_there_is_no_terminal(dtype, capsys):
@@ -138,7 +227,7 @@ def test_fit_of_float64_numpy_data_with_x64_off_names_the_switch():
 LONG_RUN = """
 import sys
 import jax.numpy as jnp
-from sciml_lux import losses, training
+from sciml_lux import losses, nn, training
 from tests.training.models import line_data, tiny_state
 dtype = jnp.dtype(sys.argv[2])
 training.fit(tiny_state(dtype), losses.MSELoss(), line_data(dtype), steps=10**9,

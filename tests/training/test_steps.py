@@ -1,3 +1,4 @@
+import copy
 import typing
 
 import jax
@@ -235,8 +236,62 @@ def test_optimizer_that_changes_its_state_is_an_error(dtype):
     odd = optax.GradientTransformation(
         init=lambda ps: {"a": jnp.zeros(())}, update=lambda g, s, ps: (g, {"b": jnp.zeros(())})
     )
-    with pytest.raises(lux.StateStructureError, match="must keep the structure of parameters"):
+    with pytest.raises(lux.StateStructureError, match="optimiser's state differs at `a`"):
         training.single_train_step(AD, MSE, line_data(dtype), tiny_state(dtype, odd))
+
+
+@needs_x64
+def test_gradient_of_another_dtype_names_the_leaf():
+    """JAX lets a custom_vjp return a float32 cotangent for a float64 parameter."""
+
+    @jax.custom_vjp
+    def square(w):
+        return w * w
+
+    square.defvjp(lambda w: (w * w, w), lambda w, ct: ((2 * ct * w).astype(jnp.float32),))
+
+    def objective(model, ps, st, data):
+        return jnp.sum(square(ps.weight)), st, {}
+
+    tstate = tiny_state(jnp.float64, model=nn.Dense(1, 1))
+    text = (
+        r"the gradient differs at `weight`: expected float64\[1,1\], got float32\[1,1\]. Look for"
+    )
+    with pytest.raises(lux.StateStructureError, match=text):
+        training.single_train_step(AD, objective, None, tstate)
+
+
+@needs_x64
+def test_update_of_another_dtype_names_the_leaf():
+    """optax.apply_updates would cast it to the parameter's dtype in silence."""
+    wide = optax.GradientTransformation(
+        init=lambda ps: {},
+        update=lambda g, s, ps: (jax.tree.map(lambda a: a * np.float64(0.1), g), s),
+    )
+    text = r"update differs at `layer_1.weight`: expected float32\[4,1\], got float64\[4,1\]"
+    with pytest.raises(lux.StateStructureError, match=text):
+        training.single_train_step(AD, MSE, line_data(jnp.float32), tiny_state(jnp.float32, wide))
+
+
+@needs_x64
+def test_state_of_another_dtype_names_the_leaf():
+    class Drifts(lux.Layer):
+        def initial_states(self, key, dtype):
+            return lux.Record(mean=jnp.zeros((), dtype))
+
+        def __call__(self, x, ps, st):
+            return x, st | {"mean": st.mean.astype(jnp.float64)}
+
+    model = nn.Chain(Drifts(), nn.Dense(1, 1))
+    text = r"at `layer_1.mean`: expected float32\[\], got float64\[\]"
+    with pytest.raises(lux.StateStructureError, match=text):
+        training.fit(
+            tiny_state(jnp.float32, model=model),
+            MSE,
+            line_data(jnp.float32),
+            steps=1,
+            progress=False,
+        )
 
 
 @needs_x32
@@ -253,3 +308,15 @@ def test_same_bits_helper_sees_one_bit():
     one = jnp.asarray(1.0, jnp.float32)
     with pytest.raises(AssertionError):
         assert_same_bits(one, jnp.nextafter(one, jnp.asarray(2.0, jnp.float32)))
+
+
+def test_arguments_in_another_order_name_the_order(dtype):
+    with pytest.raises(TypeError, match=r"AutoReverse\(\), got MSELoss\(\). The order is"):
+        training.single_train_step(MSE, AD, line_data(dtype), tiny_state(dtype))
+    with pytest.raises(TypeError, match="AutoReverse"):
+        training.single_train_step(training.AutoReverse, MSE, line_data(dtype), tiny_state(dtype))
+
+
+def test_train_state_copies_as_itself(dtype):
+    tstate = tiny_state(dtype)
+    assert copy.copy(tstate) is copy.deepcopy(tstate) is tstate

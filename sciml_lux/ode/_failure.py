@@ -1,0 +1,85 @@
+"""A failed solve raises once, after the solve, and has no gradient."""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..precision import floating_leaves
+
+
+def raise_if_failed(
+    layer: Any,
+    name: str,
+    ys: Any,
+    u0: Any,
+    ps: Any,
+    result: diffrax.RESULTS,
+    field: Callable[[Any], Any],
+) -> Any:
+    """`ys`, with an error raised at run time if the solve failed: one check for all causes.
+
+    Args:
+        layer: the layer, whose options the messages quote.
+        name: of the layer.
+        ys: the states found.
+        u0: the initial state.
+        ps: the parameters.
+        result: why the solve ended.
+        field: the vector field at t0.
+
+    Raises:
+        RuntimeError: at run time, with the cause.
+    """
+    t1 = layer.tspan[1]
+    messages = [
+        f"`{name}`: the initial state is not finite.",
+        f"`{name}`: the vector field is not finite at t0={layer.tspan[0]}. Look at the parameters "
+        "and the initial state.",
+        f"`{name}` took max_steps={layer.max_steps} steps and did not reach t1={t1}. The solution "
+        "may grow without bound or the problem be stiff: raise `max_steps`, loosen `rtol` and "
+        "`atol`, or take an implicit solver such as diffrax.Kvaerno5().",
+        f"`{name}`: the solver {type(layer.solver).__name__} failed before t1={t1}; solve(...) "
+        "with throw=False gives its `result`.",
+    ]
+    finite = _all_finite(u0)
+    failed = ~finite | (result != diffrax.RESULTS.successful)
+    # The field is looked at only after a failure.
+    moving = jax.lax.cond(failed, lambda: _all_finite(field(u0)), lambda: jnp.ones((), bool))
+    exhausted = result == diffrax.RESULTS.max_steps_reached
+    cause = jnp.where(exhausted, 2, 3)
+    cause = jnp.where(finite, jnp.where(moving, cause, 1), 0)
+    ys = _without_gradient(ys, floating_leaves((u0, ps))[0], failed)
+    return eqx.branched_error_if(ys, failed, cause, messages)
+
+
+def _all_finite(tree: Any) -> jax.Array:
+    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
+
+
+@jax.custom_jvp
+def _without_gradient(ys: Any, inputs: list[jax.Array], failed: jax.Array) -> Any:
+    """`ys`, with a derivative of NaN with respect to all `inputs` where `failed`.
+
+    Under `jit` an error is dropped together with a value that nobody uses, as in the gradient of a
+    sum; and times that were not reached do not depend on anything. The derivative of a solve that
+    stopped half way must not pass for zero then.
+    """
+    return ys
+
+
+@_without_gradient.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    ys, _, failed = primals
+    # Products and sums alone: this must be linear in the tangents to be transposed.
+    spoil = jnp.where(failed, jnp.nan, 0.0)
+
+    def spoiled(tangent: jax.Array) -> jax.Array:
+        factor = spoil.astype(tangent.dtype)
+        moved = [jnp.sum(t).astype(tangent.dtype) for t in tangents[1]]
+        return tangent + factor * (tangent + sum(moved))
+
+    return ys, jax.tree.map(spoiled, tangents[0])

@@ -1,0 +1,151 @@
+"""match_eltype: what happens where a layer's input and its parameters have different dtypes."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._promotion import EltypeMismatchError
+
+MODES = ("none", "warn", "convert", "error")
+VARIABLE = "SCIML_LUX_MATCH_ELTYPE"
+
+# Lux's table: inputs of these dtypes are converted to that of the parameters. bfloat16 is treated
+# as float16. What is not listed passes and is promoted by the layer.
+_CONVERTED = {
+    "float32": frozenset({"float64"}),
+    "float16": frozenset({"float64", "float32"}),
+    "bfloat16": frozenset({"float64", "float32"}),
+}
+
+
+class EltypeMismatchWarning(UserWarning):
+    """A layer's input has another dtype than its parameters."""
+
+
+def _checked_mode(mode: Any, subject: str) -> str:
+    if mode not in MODES:
+        known = ", ".join(f'"{m}"' for m in MODES)
+        raise ValueError(f"{subject} expects one of {known}, got {mode!r}.")
+    return mode
+
+
+# Part of the key of every compiled function, so that a cached trace never ignores a change.
+_mode = jax.make_user_context(_checked_mode(os.environ.get(VARIABLE, "none"), f"${VARIABLE}"))
+_warned: set[tuple[str, str, str]] = set()
+
+
+def match_eltype_mode() -> str:
+    """The mode in force: "none", "warn", "convert" or "error"."""
+    return _mode.value
+
+
+def set_match_eltype(mode: str) -> None:
+    """Set the mode for the whole process.
+
+    Raises:
+        ValueError: no such mode.
+    """
+    _mode.set_global(_checked_mode(mode, "`set_match_eltype`"))
+    _warned.clear()
+
+
+@contextmanager
+def match_eltype(mode: str) -> Iterator[None]:
+    """Within the context, treat inputs of another dtype than a layer's parameters by `mode`.
+
+    - "none" (the default): promote, so that nothing is narrowed.
+    - "warn": the same, with one warning for each layer and pair of dtypes.
+    - "convert": float64 to float32 parameters, float64 and float32 to float16 or bfloat16
+      parameters, and integers to any; the rest is promoted.
+    - "error": any difference is an error.
+
+    In every mode integers are promoted to the parameters' dtype (an error in "error"), booleans
+    are an error, and so is float16 with bfloat16. Layers that take indices are exempt. The mode is
+    part of the key under which JAX caches compiled functions. It can also be set by
+    `set_match_eltype` and by the environment variable SCIML_LUX_MATCH_ELTYPE.
+
+    Source: `match_eltype` and the preference `eltype_mismatch_handling` of Lux 1.31.
+
+    Raises:
+        ValueError: no such mode.
+
+    Example:
+        >>> with match_eltype("error"):
+        ...     match_eltype_mode()
+        'error'
+    """
+    _checked_mode(mode, "`match_eltype`")
+    _warned.clear()
+    with _mode(mode):
+        yield
+
+
+def match_input(x: Any, dtype: np.dtype, subject: str) -> Any:
+    """The input of a layer with parameters of `dtype`, treated by the mode in force.
+
+    Args:
+        x: a tree; leaves that are no arrays are left alone.
+        dtype: of the layer's own parameters.
+        subject: the layer, as messages name it.
+
+    Raises:
+        EltypeMismatchError: the dtypes differ in mode "error", or are float16 and bfloat16.
+        TypeError: a leaf is boolean.
+    """
+    return jax.tree.map(lambda leaf: _match_leaf(leaf, dtype, subject), x)
+
+
+def _match_leaf(leaf: Any, dtype: np.dtype, subject: str) -> Any:
+    if not isinstance(leaf, jax.Array | np.ndarray | np.generic) or leaf.dtype == dtype:
+        return leaf
+    if leaf.dtype == jnp.bool_:
+        raise TypeError(
+            f"{subject} expects `x` to be numbers, got boolean of shape {leaf.shape}. Cast it: "
+            f"x.astype({dtype.name})."
+        )
+    is_integer = jnp.issubdtype(leaf.dtype, jnp.integer)
+    if not is_integer and not jnp.issubdtype(leaf.dtype, jnp.inexact):
+        return leaf  # A random key, for example.
+    wanted = jnp.finfo(dtype).dtype
+    real = leaf.dtype if is_integer else jnp.finfo(leaf.dtype).dtype
+    if real == wanted:
+        return leaf  # Complex against its own real part loses nothing.
+    halves = {real.name, wanted.name} == {"float16", "bfloat16"}
+    if halves or _mode.value == "error":
+        raise EltypeMismatchError(
+            f"{subject} has parameters of {dtype.name} and got `x` of {leaf.dtype.name}. Convert "
+            f"one of them, for example x.astype({dtype.name})"
+            + (": their common dtype would be float32." if halves else ", or leave mode 'error'.")
+        )
+    if _mode.value == "warn":
+        _warn_once(subject, dtype.name, leaf.dtype.name)
+    narrows = _mode.value == "convert" and real.name in _CONVERTED.get(wanted.name, ())
+    if is_integer or narrows:
+        return jnp.asarray(leaf).astype(_in_kind(leaf.dtype, wanted))
+    return leaf
+
+
+def _in_kind(dtype: np.dtype, real: np.dtype) -> np.dtype:
+    """`real`, or the complex dtype over it where `dtype` is complex."""
+    if not jnp.issubdtype(dtype, jnp.complexfloating):
+        return real
+    return jnp.dtype(jnp.complex128 if real == jnp.float64 else jnp.complex64)
+
+
+def _warn_once(subject: str, of_parameters: str, of_input: str) -> None:
+    key = (subject, of_parameters, of_input)
+    if key in _warned:
+        return
+    _warned.add(key)
+    warnings.warn(
+        f"{subject} has parameters of {of_parameters} and got `x` of {of_input}; the result is in "
+        "the wider of the two. Convert one of them, or leave mode 'warn'.",
+        EltypeMismatchWarning,
+        stacklevel=2,
+    )

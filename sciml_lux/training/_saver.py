@@ -1,0 +1,122 @@
+"""When and where `fit` writes checkpoints, and what it may resume from."""
+
+import dataclasses
+import hashlib
+import os
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from ._checkpoint import (
+    CheckpointError,
+    checkpoint_file,
+    is_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from ._train_state import TrainState
+
+_SECONDS = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Where a fit stands; replaced as a whole, so that an interrupt never splits it."""
+
+    tstate: TrainState
+    losses: np.ndarray
+
+    @property
+    def done(self) -> int:
+        """The number of steps taken."""
+        return len(self.losses)
+
+
+class Saver:
+    """Writes checkpoints of one fit; without a path it does nothing.
+
+    Args:
+        path: file or folder, or None.
+        every: steps between two checkpoints; None for every ten seconds.
+        start: the state that the fit was called with.
+
+    Raises:
+        CheckpointError: the file is there and is no checkpoint; it would be lost.
+        OSError: the folder cannot be made or written to. Better now than after the training.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike | None, every: int | None, start: TrainState
+    ) -> None:
+        self.file = None if path is None else checkpoint_file(path)
+        self._every = every
+        self._start = start
+        self._saved_steps = 0
+        self._saved_at = time.monotonic()
+        if self.file is None:
+            return
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.file.parent, os.W_OK):
+            raise PermissionError(f"`fit` cannot write to the folder of {self.file}.")
+        if self.file.exists() and not is_checkpoint(self.file):
+            raise CheckpointError(
+                f"{self.file} is no checkpoint and would be overwritten. Give another path."
+            )
+
+    def load(self) -> Run:
+        """The run to go on with: that of the file, or a new one if there is no file.
+
+        Raises:
+            CheckpointError: the file is damaged, or of a fit that began otherwise.
+        """
+        if self.file is None or not self.file.exists():
+            return Run(self._start, np.zeros(0))
+        checkpoint = load_checkpoint(self.file)
+        tstate = checkpoint.restore(self._start, "train_state")
+        for name, value in self._identity().items():
+            if checkpoint.metadata.get(name) != value:
+                raise CheckpointError(
+                    f"checkpoint {self.file} is of another fit: {name} was "
+                    f"{checkpoint.metadata.get(name)}, is now {value}. Resume with the model, "
+                    "parameters and step that the fit began with, and give each fit of several "
+                    "its own path."
+                )
+        run = Run(tstate, np.asarray(checkpoint.metadata["losses"], np.float64))
+        self._saved_steps = run.done
+        return run
+
+    def steps_left(self, run: Run) -> int | None:
+        """Steps until the next checkpoint; None if time decides."""
+        return None if self._every is None else self._every - run.done % self._every
+
+    def save_if_due(self, run: Run) -> None:
+        """Write if `every` steps, or ten seconds, have gone by."""
+        if self._every is not None:
+            due = run.done % self._every == 0
+        else:
+            due = time.monotonic() - self._saved_at > _SECONDS
+        if due:
+            self.save(run)
+
+    def save(self, run: Run) -> None:
+        """Write, unless nothing has happened since the last time."""
+        if self.file is None or run.done == self._saved_steps:
+            return
+        # JSON keeps every digit of a float64, and a history has another length each time.
+        metadata = self._identity() | {"losses": run.losses.tolist()}
+        save_checkpoint(self.file, metadata, train_state=run.tstate)
+        self._saved_steps, self._saved_at = run.done, time.monotonic()
+
+    def _identity(self) -> dict[str, Any]:
+        """What a fit began with: a checkpoint of another one must not pass for it."""
+        start = self._start
+        digest = hashlib.sha256()
+        for leaf in jax.tree.leaves(start.parameters):
+            digest.update(np.asarray(leaf).tobytes())
+        return {
+            "model": repr(start.model),
+            "first step": int(start.step),
+            "first parameters": digest.hexdigest()[:16],
+        }

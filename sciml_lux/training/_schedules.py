@@ -1,0 +1,92 @@
+"""Schedules in the digits of the training: optax evaluates them on an int32 count, in float32."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ..precision import tree_dtype, x64_enabled
+
+Schedule = Callable[[Any], Any]
+
+
+def exact_schedule(schedule: Schedule) -> Schedule:
+    """`schedule` evaluated on a float64 count (float32 where x64 is off).
+
+    With x64 on, optax divides its int32 step count in float32, which leaves a learning rate with
+    seven digits in a float64 training, in some schedules under a float64 dtype. On a float count
+    the same formulas are exact.
+
+    Args:
+        schedule: any function of the step count, optax's or one's own.
+
+    Returns:
+        A function of the step count that returns a float64 scalar (float32 where x64 is off).
+
+    Example:
+        >>> import jax.numpy as jnp, optax
+        >>> rate = exact_schedule(optax.exponential_decay(0.1, 10, 0.9))
+        >>> abs(float(rate(jnp.asarray(17, jnp.int32))) / (0.1 * 0.9**1.7) - 1) < 1e-6
+        True
+    """
+
+    @functools.wraps(schedule)
+    def exact(count: Any) -> jax.Array:
+        dtype = jnp.float64 if x64_enabled() else jnp.float32
+        with jax.numpy_dtype_promotion("standard"):
+            return jnp.asarray(schedule(jnp.asarray(count, dtype)), dtype)
+
+    return exact
+
+
+def _exact(make: Callable[..., Schedule]) -> Callable[..., Schedule]:
+    """A schedule of optax by its own name and arguments, exact."""
+
+    @functools.wraps(make)
+    def made(*args: Any, **kwargs: Any) -> Schedule:
+        return exact_schedule(make(*args, **kwargs))
+
+    return made
+
+
+constant_schedule = _exact(optax.schedules.constant_schedule)
+cosine_decay_schedule = _exact(optax.schedules.cosine_decay_schedule)
+cosine_onecycle_schedule = _exact(optax.schedules.cosine_onecycle_schedule)
+exponential_decay = _exact(optax.schedules.exponential_decay)
+join_schedules = _exact(optax.schedules.join_schedules)
+linear_onecycle_schedule = _exact(optax.schedules.linear_onecycle_schedule)
+linear_schedule = _exact(optax.schedules.linear_schedule)
+piecewise_constant_schedule = _exact(optax.schedules.piecewise_constant_schedule)
+piecewise_interpolate_schedule = _exact(optax.schedules.piecewise_interpolate_schedule)
+polynomial_schedule = _exact(optax.schedules.polynomial_schedule)
+sgdr_schedule = _exact(optax.schedules.sgdr_schedule)
+warmup_constant_schedule = _exact(optax.schedules.warmup_constant_schedule)
+warmup_cosine_decay_schedule = _exact(optax.schedules.warmup_cosine_decay_schedule)
+warmup_exponential_decay_schedule = _exact(optax.schedules.warmup_exponential_decay_schedule)
+
+
+def multi_steps(
+    optimizer: optax.GradientTransformation, every_k: int | Schedule, **options: Any
+) -> optax.GradientTransformation:
+    """`optax.MultiSteps` that accumulates in the dtype of the parameters.
+
+    optax's own accumulates in float32 unless told, also for float64 parameters.
+
+    Args:
+        optimizer: applied once for every `every_k` gradients.
+        every_k: a number, or a function of the step count.
+        **options: the further ones of `optax.MultiSteps`.
+    """
+
+    def accumulating(like: Any) -> optax.GradientTransformation:
+        dtype = tree_dtype(like) or jnp.float32
+        wrapped = optax.MultiSteps(optimizer, every_k, accumulator_dtype=dtype, **options)
+        return wrapped.gradient_transformation()
+
+    return optax.GradientTransformation(
+        lambda params: accumulating(params).init(params),
+        lambda updates, state, params=None: accumulating(updates).update(updates, state, params),
+    )

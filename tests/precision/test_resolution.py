@@ -1,0 +1,62 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sciml_lux as lux
+from sciml_lux import nn
+from sciml_lux.precision import resolution_probe
+from tests.conftest import needs_x32, needs_x64
+
+MODEL = nn.Chain(nn.Dense(3, 8, nn.tanh), nn.Dense(8, 2))
+
+
+def cut(x):
+    return x.astype(jnp.float32).astype(x.dtype)
+
+
+@needs_x64
+@pytest.mark.parametrize("seed", range(4))
+def test_clean_model_has_all_its_resolution(seed):
+    ps, st = lux.setup(seed, MODEL, dtype=jnp.float64)
+    x = jax.random.normal(jax.random.key(seed), (5, 3), jnp.float64)
+    assert resolution_probe(lambda x, ps: MODEL(x, ps, st)[0], x, ps, seed=seed) < 0.05
+
+
+@needs_x64
+@pytest.mark.parametrize("stage", ["input", "hidden", "callback"])
+def test_hidden_float32_stage_is_found(stage):
+    ps, st = lux.setup(0, MODEL, dtype=jnp.float64)
+    x = jax.random.normal(jax.random.key(1), (5, 3), jnp.float64)
+
+    def f(x):
+        if stage == "input":
+            return MODEL(cut(x), ps, st)[0]
+        hidden, _ = MODEL.layer_1(x, ps.layer_1, st.layer_1)
+        if stage == "hidden":
+            return MODEL.layer_2(cut(hidden), ps.layer_2, st.layer_2)[0]
+        shape = jax.ShapeDtypeStruct(hidden.shape, hidden.dtype)
+        rounded = jax.pure_callback(
+            lambda h: np.asarray(h, np.float32).astype(np.float64), shape, hidden
+        )
+        return MODEL.layer_2(rounded, ps.layer_2, st.layer_2)[0]
+
+    assert resolution_probe(f, x) > 0.5
+
+
+@needs_x64
+def test_probe_of_float32_arguments_is_an_error():
+    with pytest.raises(ValueError, match="expects floating arguments of float64, got float32"):
+        resolution_probe(jnp.sin, jnp.ones(2, jnp.float32))
+
+
+@needs_x64
+def test_probe_of_a_constant_is_an_error():
+    with pytest.raises(ValueError, match="an output that depends on the arguments"):
+        resolution_probe(lambda x: 0 * x, jnp.ones(2))
+
+
+@needs_x32
+def test_probe_with_x64_off_names_the_switch():
+    with pytest.raises(TypeError, match="is float64, but jax_enable_x64 is off"):
+        resolution_probe(jnp.sin, jnp.ones(2))

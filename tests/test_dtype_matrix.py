@@ -1,0 +1,118 @@
+"""Every layer of the catalogue in every dtype, mode and transformation, proved by tracing alone."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import sciml_lux as lux
+from sciml_lux import precision, testing
+from tests.catalogue import LAYERS, LOSSES, OPS, SOLVES, example_input
+from tests.conftest import X64
+
+MODES = ("none", "warn", "convert", "error")
+DTYPES = ["float16", "bfloat16", "float32"] + ["float64"] * X64
+ENTRIES = [pytest.param(entry, id=entry.name) for entry in LAYERS]
+
+
+def is_float(leaf):
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+
+def floats(tree):
+    return {leaf.dtype.name for leaf in jax.tree.leaves(tree) if is_float(leaf)}
+
+
+def traced(entry, of_x, of_ps):
+    """Input, parameters and states as shapes, and the layer as a function of the first two."""
+    x = jax.eval_shape(lambda: example_input(entry.x, of_x))
+    ps, st = jax.eval_shape(lambda: lux.setup(0, entry.layer, dtype=of_ps))
+    return x, ps, lambda x, ps: entry.layer(x, ps, st)[0]
+
+
+def total(tree):
+    sums = [jnp.sum(leaf) for leaf in jax.tree.leaves(tree)]
+    return sum(s.astype(precision.result_dtype(*sums)) for s in sums)
+
+
+def scanned(f):
+    """`f` as the body of a scan that carries its input."""
+
+    def run(x, ps):
+        return jax.lax.scan(lambda carry, _: (carry, f(carry, ps)), x, None, length=2)[1]
+
+    return run
+
+
+TRANSFORMS = {
+    "value": lambda f: f,
+    "input gradient": lambda f: jax.grad(lambda x, ps: total(f(x, ps))),
+    "parameter gradient": lambda f: jax.grad(lambda x, ps: total(f(x, ps)), 1),
+    "jvp": lambda f: lambda x, ps: jax.jvp(f, (x, ps), (x, ps)),
+    "vmap": lambda f: (
+        lambda x, ps: jax.vmap(lambda x: f(x, ps))(jax.tree.map(lambda a: jnp.stack([a, a]), x))
+    ),
+    "jit": jax.jit,
+    "scan": scanned,
+    "remat": lambda f: jax.grad(lambda x, ps: total(jax.checkpoint(f)(x, ps))),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("mode", MODES)
+def test_one_dtype_in_one_dtype_out(entry, dtype, mode):
+    with precision.match_eltype(mode):  # In "warn", a warning would be an error.
+        for name, transform in TRANSFORMS.items():
+            x, ps, f = traced(entry, dtype, dtype)
+            out = jax.eval_shape(transform(f), x, ps)
+            assert floats(out) <= {dtype}, name
+
+
+def has_own_parameters(entry):
+    return bool(lux.parameter_length(entry.layer))
+
+
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if has_own_parameters(e.values[0])])
+@pytest.mark.parametrize("of_ps", DTYPES)
+@pytest.mark.parametrize("of_x", DTYPES)
+def test_mixed_dtypes_widen_and_gradients_belong_to_what_they_are_of(entry, of_ps, of_x):
+    x, ps, f = traced(entry, of_x, of_ps)
+    if {of_ps, of_x} == {"float16", "bfloat16"}:
+        with pytest.raises(precision.EltypeMismatchError):
+            jax.eval_shape(f, x, ps)
+        return
+    wide = max(of_ps, of_x, key=lambda d: jnp.finfo(d).bits)
+    # A branch without parameters keeps the dtype of the input, so there may be two.
+    assert floats(jax.eval_shape(f, x, ps)) <= {wide, of_x}
+    assert wide in floats(jax.eval_shape(f, x, ps))
+    assert floats(jax.eval_shape(TRANSFORMS["input gradient"](f), x, ps)) == {of_x}
+    assert floats(jax.eval_shape(TRANSFORMS["parameter gradient"](f), x, ps)) == {of_ps}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_no_digit_is_lost_in_value_gradient_and_gradient_of_gradient(entry):
+    x = jax.eval_shape(lambda: example_input(entry.x, jnp.float32))
+    testing.assert_dtype_preserved(entry.layer, x, grads=2)
+
+
+@pytest.mark.parametrize("entry", [pytest.param(e, id=e.name) for e in SOLVES])
+def test_no_digit_is_lost_in_a_solve_and_its_gradient(entry):
+    x = jax.eval_shape(lambda: example_input(entry.x, jnp.float32))
+    x, ps, f = traced(entry, DTYPES[-1], DTYPES[-1])
+    gradient = TRANSFORMS["parameter gradient"](f)
+    precision.assert_no_narrowing(f, x, ps, grads=0)
+    precision.assert_no_narrowing(gradient, x, ps, grads=0)
+
+
+@pytest.mark.parametrize("entry", [pytest.param(e, id=e.name) for e in OPS])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_digit_is_lost_in_an_op(entry, dtype):
+    arguments = jax.eval_shape(lambda: example_input(entry.shapes, dtype))
+    precision.assert_no_narrowing(entry.function, *arguments, grads=2)
+
+
+@pytest.mark.parametrize("loss", [pytest.param(loss, id=repr(loss)) for loss in LOSSES])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_digit_is_lost_in_a_loss(loss, dtype):
+    arguments = jax.eval_shape(lambda: example_input(((4, 3), (4, 3)), dtype))
+    precision.assert_no_narrowing(loss, *arguments, grads=2)
