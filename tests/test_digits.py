@@ -151,8 +151,12 @@ def test_input_only_cast_is_seen_by_full_inputs(kind, seed):
 @pytest.mark.parametrize(("kind", "seed"), SEEDS)
 def test_dense_has_its_digits(kind, seed):
     x, ps, _ = trees(kind, seed)
+    want = Reference(kind, seed).hidden
     y, _ = nn.Dense(3, 4, nn.tanh)(x, ps.layer_1, lux.Record())
-    assert error(y, Reference(kind, seed).hidden) < VALUE
+    assert error(y, want) < VALUE
+    twin = nn.Chain(nn.Dense(3, 4, nn.tanh), Cut())
+    y, _ = twin(x, ps, lux.setup(0, twin)[1])
+    assert error(y, want) > 100 * VALUE
 
 
 @pytest.mark.parametrize("seed", range(3))

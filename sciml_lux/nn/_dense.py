@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -34,6 +34,8 @@ class Dense(Layer):
         init_weight: initialiser of W; by default U(±gain √(3/in_dims)), with the gain that suits
             the activation (√2 for relu, 5/3 for tanh, 3/4 for selu, 1 otherwise).
         init_bias: initialiser of b; by default U(±1/√in_dims).
+        precision: of the matrix product, "highest" for full float32 on accelerators; "high" and
+            "default" let the platform take fewer digits there, and print.
 
     Inputs: x (..., in_dims), floating or complex; integers are taken in the parameters' dtype.
 
@@ -65,6 +67,7 @@ class Dense(Layer):
     use_bias: bool = True
     init_weight: Initializer | None = None
     init_bias: Initializer | None = None
+    precision: Literal["highest", "high", "default"] = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes and the activation."""
@@ -77,6 +80,11 @@ class Dense(Layer):
             raise TypeError(
                 f"`Dense` expects `activation` to be a function such as nn.tanh, got "
                 f"{self.activation!r}."
+            )
+        if self.precision not in ("highest", "high", "default"):
+            raise ValueError(
+                '`Dense` expects `precision` to be "highest", "high" or "default", got '
+                f"{self.precision!r}."
             )
         if self.in_dims < 0 or self.out_dims < 0:
             raise ValueError(
@@ -116,7 +124,10 @@ class Dense(Layer):
                 "parameters that setup(key, model) made for this model."
             )
         bias = ps.bias if self.use_bias else None
-        return fused_dense_bias_activation(self.activation, ps.weight, x, bias), st
+        y = fused_dense_bias_activation(
+            self.activation, ps.weight, x, bias, precision=self.precision
+        )
+        return y, st
 
 
 def _gain(activation: Callable[[Array], Array]) -> float:

@@ -14,7 +14,7 @@ def fused_dense_bias_activation(
     x: Inexact[Array, "... in_dims"],
     bias: Inexact[Array, " out_dims"] | None = None,
     *,
-    precision: jax.lax.Precision = jax.lax.Precision.HIGHEST,
+    precision: jax.lax.Precision | str = jax.lax.Precision.HIGHEST,
 ) -> Inexact[Array, "... out_dims"]:
     """activation(x Wᵀ + b), over the last axis of `x`.
 

@@ -145,3 +145,15 @@ def test_dense_of_something_else_than_an_array_is_an_error(x):
 def test_dense_starts_alike_for_activations_of_jax():
     ours, theirs = (made(nn.Dense(4, 4, f))[0].weight for f in (nn.tanh, jnp.tanh))
     np.testing.assert_array_equal(ours, theirs)
+
+
+def test_dense_precision_is_given_up_by_name_and_shown():
+    layer = nn.Dense(2, 3, precision="default")
+    assert repr(layer) == "Dense(2, 3, precision='default')"
+    ps, st = made(layer)
+    x = jnp.ones((4, 2), jnp.float32)
+    kinds = [f.kind for f in precision.audit(lambda x: layer(x, ps, st)[0], x).findings]
+    assert kinds == ["matmul precision"]
+    assert "precision='default'" in repr(lux.summary(layer, x))
+    with pytest.raises(ValueError, match='"highest", "high" or "default", got \'tf32\''):
+        nn.Dense(2, 3, precision="tf32")

@@ -86,6 +86,23 @@ def test_activation_check_finds_a_cast_to_float32(name):
     assert np.abs(contaminated - want).max() > 1e-9
 
 
+# A float32 stage cannot be seen where the derivative is constant by pieces.
+CURVED = set(REFERENCES) - {
+    *("identity", "relu", "relu6", "leakyrelu", "trelu", "hardtanh", "hardsigmoid", "softshrink"),
+}
+
+
+@needs_x64
+@pytest.mark.parametrize("name", sorted(CURVED))
+def test_derivative_check_finds_a_cast_to_float32(name):
+    def contaminated(x):
+        return getattr(ops, name)(x.astype(jnp.float32).astype(x.dtype))
+
+    slopes = jax.vmap(jax.grad(contaminated))(jnp.asarray(POINTS))
+    want = np.asarray([float(mp.diff(REFERENCES[name], mp.mpf(float(v)))) for v in POINTS])
+    assert np.abs(slopes - want).max() > 1e-9
+
+
 def test_every_activation_has_a_reference():
     assert {entry.name for entry in ACTIVATIONS} == set(REFERENCES)
 
