@@ -120,12 +120,14 @@ class ODELayer(Layer):
             return held(self.stepsize_controller)
         if not isinstance(held(self.solver), diffrax.AbstractAdaptiveSolver):
             return diffrax.ConstantStepSize()
-        eps = float(jnp.finfo(clock).eps)
-        if self.rtol < eps:
+        # Measured on a rotation with Tsit5: down to about here steps get small, below it none is
+        # accepted any more (float16 1e-5, bfloat16 3e-4, float32 3e-12).
+        finest = float(jnp.finfo(clock).eps) ** (5 / 3)
+        if self.rtol < finest:
             raise ValueError(
                 f"`{layer_name(self)}` has rtol={self.rtol}, finer than {clock.name} resolves "
-                f"({eps:.1e}), so that no step would ever be accepted. Loosen `rtol` and `atol`, "
-                "or take a wider state."
+                f"({finest:.0e}), so that no step would be accepted. Loosen `rtol` and `atol`, or "
+                "take a wider state."
             )
         return diffrax.PIDController(rtol=self.rtol, atol=self.atol)
 

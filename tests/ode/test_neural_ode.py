@@ -344,6 +344,12 @@ def test_times_that_the_clock_cannot_tell_apart_are_an_error(state, options):
         node(jnp.ones(1, state), *made(node, state))
 
 
+def test_tolerance_below_the_epsilon_of_the_dtype_may_still_be_met():
+    node = ode.NeuralODE(Decay(), (0.0, 1.0), rtol=1e-8, atol=1e-8)
+    ps, st = made(node, "float32")
+    np.testing.assert_allclose(node(jnp.ones(1, jnp.float32), ps, st)[0], np.exp(-0.7), rtol=1e-6)
+
+
 def test_tolerance_finer_than_the_dtype_is_an_error():
     node = ode.NeuralODE(Decay(), (0.0, 1.0))
     with pytest.raises(ValueError, match="rtol=1e-06, finer than float16 resolves"):
