@@ -170,3 +170,5 @@ def test_loss_has_its_digits(seed):
     assert error(jax.grad(mse)(jnp.asarray(y_pred), jnp.asarray(y)), 2 * exact / exact.size) < FIRST
     cut = jnp.asarray(y_pred, jnp.float32)
     assert error(mse(cut, jnp.asarray(y)), want) > 100 * VALUE
+    slope = jax.grad(mse)(cut.astype(jnp.float64), jnp.asarray(y))
+    assert error(slope, 2 * exact / exact.size) > 100 * FIRST

@@ -65,7 +65,7 @@ def _derivative(f: Callable[..., Any], x: list[Any], v: list[Any]) -> tuple[list
     """Value and directional derivative; by differences of 2⁻²⁰ where there is no forward mode."""
     try:
         return jax.jvp(f, (x,), (v,))
-    except (TypeError, ValueError, NotImplementedError):
+    except (TypeError, ValueError, NotImplementedError):  # JAX's own, for callbacks and custom_vjp
         step = 2.0**-20
         ahead = f([a + step * b for a, b in zip(x, v, strict=True)])
         behind = f([a - step * b for a, b in zip(x, v, strict=True)])

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from sciml_lux import losses, nn, training
+from sciml_lux import losses, nn, precision, training
 from sciml_lux.training import schedules
 from tests.conftest import X64, needs_x64
 from tests.training.models import line_data, tiny_state
@@ -217,6 +217,17 @@ def test_schedules_of_optax_alone_fail_the_same_test(make):
     found, data, start = trained(optax.adam(make(*values)), 200)
     error = np.abs(found / adam(reference, 200, data, start).astype(float) - 1).max()
     assert error > 2e-11
+
+
+@needs_x64
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_whole_training_step_is_clean_under_every_schedule(name):
+    tstate = tiny_state(jnp.float64, optax.adam(CASES[name][0]))
+
+    def step(tstate, data):
+        return training.single_train_step(training.AutoReverse(), MSE, data, tstate)
+
+    precision.assert_no_narrowing(step, tstate, line_data(jnp.float64), grads=0)
 
 
 @needs_x64
