@@ -173,7 +173,7 @@ def _equinox(problem: Problem) -> Run:
 
 
 def _flax(problem: Problem) -> Run:
-    from flax import nnx
+    from flax import nnx  # pyright: ignore[reportMissingImports]  (only with the extra `bench`)
 
     class Network(nnx.Module):
         def __init__(self, rngs: nnx.Rngs) -> None:
