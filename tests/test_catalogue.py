@@ -11,7 +11,17 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import initializers, losses, nn, ode, ops
-from tests.catalogue import LAYERS, LOSSES, OPS, SOLVES, example_input
+from tests.catalogue import (
+    ANY_SHAPE,
+    LAYERS,
+    LOSSES,
+    NOT_OF_ARRAYS,
+    OPS,
+    SOLVES,
+    example_input,
+    split_floats,
+    with_empty_batch,
+)
 from tests.conftest import X64
 
 DTYPES = ["float16", "bfloat16", "float32"] + ["float64"] * X64
@@ -26,17 +36,28 @@ def made(entry, dtype, seed=0):
     return example_input(entry.x, dtype), ps, st
 
 
+def of_floats(entry, x, st):
+    """The output as a function of the floating leaves of the input and of the parameters."""
+    floats, join = split_floats(x)
+    return floats, lambda inputs: entry.layer(join(inputs[0]), inputs[1], st)[0]
+
+
+def meant_for(entry, dtype):
+    if dtype not in entry.dtypes:
+        pytest.skip("not meant for this dtype")
+
+
 def shapes(tree):
     return jax.tree.map(lambda leaf: leaf.shape, tree)
 
 
 def dtypes(tree):
-    return {leaf.dtype.name for leaf in jax.tree.leaves(tree)}
+    return {leaf.dtype.name for leaf in split_floats(tree)[0]}
 
 
 def total(tree):
     """A scalar that depends on every number in a tree, each with another weight."""
-    leaves = jax.tree.leaves(tree)
+    leaves = split_floats(tree)[0]
     weights = [
         jnp.cos(jnp.arange(leaf.size, dtype=leaf.dtype)).reshape(leaf.shape) for leaf in leaves
     ]
@@ -73,8 +94,7 @@ def check_gradient(f, x, dtype, error=0.0):
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_layer_keeps_shape_dtype_and_state_structure(entry, dtype):
-    if dtype not in entry.dtypes:
-        pytest.skip("the solve is not meant for this dtype")
+    meant_for(entry, dtype)
     x, ps, st = made(entry, dtype)
     y, new = jax.eval_shape(entry.layer, x, ps, st)
     assert shapes(y) == entry.y
@@ -103,29 +123,58 @@ def test_layer_vmap_equals_loop(entry, dtype):
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 def test_layer_gradients_agree_with_central_differences(entry, dtype):
     x, ps, st = made(entry, dtype)
-
-    def loss(inputs):
-        return total(entry.layer(inputs[0], inputs[1], st)[0])
-
-    grads = jax.eval_shape(jax.grad(loss), (x, ps))
-    assert lux.core.first_difference((x, ps), grads) is None
-    check_gradient(loss, (x, ps), dtype, entry.gradient_error)
+    floats, output = of_floats(entry, x, st)
+    loss = lambda inputs: total(output(inputs))
+    grads = jax.eval_shape(jax.grad(loss), (floats, ps))
+    assert lux.core.first_difference((floats, ps), grads) is None
+    check_gradient(loss, (floats, ps), dtype, entry.gradient_error)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_layer_nested_gradient_is_symmetric_and_right(entry, dtype):
     x, ps, st = made(entry, dtype)
-
-    def loss(inputs):
-        return total(jax.tree.map(lambda y: y * y, entry.layer(inputs[0], inputs[1], st)[0]))
-
-    direction = example_input(shapes((x, ps)), dtype, seed=5)
+    floats, output = of_floats(entry, x, st)
+    loss = lambda inputs: total(jax.tree.map(lambda y: y * y, output(inputs)))
+    direction = example_input(shapes((floats, ps)), dtype, seed=5)
 
     @jax.jit
     def slope(inputs):
         return jax.jvp(loss, (inputs,), (direction,))[1]
 
-    check_gradient(slope, (x, ps), dtype)
+    check_gradient(slope, (floats, ps), dtype, entry.gradient_error)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_layer_carries_its_state_through_a_scan(entry, dtype):
+    x, ps, st = jax.eval_shape(lambda: made(entry, dtype))
+
+    def run(x, ps, st):
+        return jax.lax.scan(lambda st, _: entry.layer(x, ps, st)[::-1], st, None, length=3)
+
+    new, y = jax.eval_shape(run, x, ps, st)
+    assert lux.core.first_difference(st, new) is None
+    assert shapes(y) == jax.tree.map(lambda leaf: (3, *leaf.shape), entry_output(entry, dtype))
+
+
+def entry_output(entry, dtype):
+    x, ps, st = jax.eval_shape(lambda: made(entry, dtype))
+    return jax.eval_shape(entry.layer, x, ps, st)[0]
+
+
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].batched])
+def test_layer_takes_an_empty_batch(entry, dtype):
+    _, ps, st = made(entry, dtype)
+    y, _ = entry.layer(example_input(with_empty_batch(entry.x), dtype), ps, st)
+    assert shapes(y) == jax.tree.map(lambda leaf: (0, *leaf.shape[1:]), entry_output(entry, dtype))
+
+
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].bad is not None])
+def test_layer_answers_a_bad_shape_with_its_name_what_it_expects_and_what_it_got(entry, dtype):
+    _, ps, st = jax.eval_shape(lambda: made(entry, dtype))
+    bad = jax.eval_shape(lambda: example_input(entry.bad, dtype))
+    with pytest.raises((ValueError, TypeError), match=r"`\w+`.* expects (.|\n)*got ") as caught:
+        jax.eval_shape(entry.layer, bad, ps, st)
+    assert f"`{lux.core.layer_name(entry.layer)}`" in str(caught.value)
 
 
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
@@ -139,10 +188,12 @@ def test_layer_counts_parameters_and_states(entry, dtype):
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 def test_layer_pickles_and_prints_what_one_would_type(entry):
     assert pickle.loads(pickle.dumps(entry.layer)) == entry.layer
+    assert str(entry.layer).count("(") == str(entry.layer).count(")")
+    if not entry.typed:
+        return
     names = {**vars(nn), **vars(ode), **vars(initializers), **vars(operator)}
     names |= {f.__name__: f for f in [getattr(entry.layer, "known", None)] if f}
     assert eval(repr(entry.layer), names) == entry.layer
-    assert str(entry.layer).count("(") == str(entry.layer).count(")")
 
 
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
@@ -154,18 +205,20 @@ def test_layer_is_static_and_hashes_by_value(entry):
 @pytest.mark.parametrize("entry", OP_ENTRIES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_op_keeps_dtype_in_value_and_gradient(entry, dtype):
+    meant_for(entry, dtype)
     arguments = example_input(entry.shapes, dtype)
     assert dtypes(jax.eval_shape(entry.function, *arguments)) == {dtype}
-    gradient = jax.grad(lambda arguments: total(entry.function(*arguments)))
-    assert dtypes(jax.eval_shape(gradient, arguments)) == {dtype}
+    floats, join = split_floats(arguments)
+    gradient = jax.grad(lambda floats: total(entry.function(*join(floats))))
+    assert dtypes(jax.eval_shape(gradient, floats)) <= {dtype}
 
 
 @pytest.mark.parametrize("entry", OP_ENTRIES)
 def test_op_gradients_agree_with_central_differences(entry, dtype):
-    arguments = example_input(entry.shapes, dtype)
-    loss = lambda arguments: total(entry.function(*arguments))
-    found, direction = check_gradient(loss, arguments, dtype)
-    forward = jax.jvp(loss, (arguments,), (direction,))[1]
+    floats, join = split_floats(example_input(entry.shapes, dtype))
+    loss = lambda floats: total(entry.function(*join(floats)))
+    found, direction = check_gradient(loss, floats, dtype)
+    forward = jax.jvp(loss, (floats,), (direction,))[1]
     eps = 32 * float(jnp.finfo(dtype).eps)
     np.testing.assert_allclose(found, forward, rtol=eps, atol=eps)
 
@@ -209,8 +262,13 @@ def test_catalogue_holds_every_public_layer():
     assert {name for name, layer in layers.items() if layer not in seen} == set()
 
 
+def test_every_layer_has_a_bad_shape_or_takes_any():
+    answered = {type(entry.layer).__name__ for entry in LAYERS if entry.bad is not None}
+    assert {type(entry.layer).__name__ for entry in LAYERS} - answered == ANY_SHAPE
+
+
 def test_catalogue_holds_every_public_op_and_loss():
     functions = set(_public(ops, inspect.isfunction))
-    assert functions - {entry.name for entry in OPS} == set()
+    assert functions == {entry.name for entry in OPS} | NOT_OF_ARRAYS
     classes = _public(losses, lambda v: isinstance(v, type)).values()
     assert set(classes) - {losses.LossFunction} - {type(loss) for loss in LOSSES} == set()

@@ -1,0 +1,34 @@
+"""Activations."""
+
+from sciml_lux import ops
+
+from ._entry import OpEntry
+
+OPS: list[OpEntry] = [
+    OpEntry(ops.celu),
+    OpEntry(ops.elu),
+    OpEntry(ops.gelu),
+    OpEntry(ops.gelu_erf),
+    OpEntry(ops.gelu_sigmoid),
+    OpEntry(ops.gelu_tanh),
+    OpEntry(ops.hardsigmoid),
+    OpEntry(ops.hardswish),
+    OpEntry(ops.hardtanh),
+    OpEntry(ops.identity),
+    OpEntry(ops.leakyrelu),
+    OpEntry(ops.lisht),
+    OpEntry(ops.logcosh),
+    OpEntry(ops.logsigmoid),
+    OpEntry(ops.mish),
+    OpEntry(ops.relu),
+    OpEntry(ops.relu6),
+    OpEntry(ops.selu),
+    OpEntry(ops.sigmoid),
+    OpEntry(ops.softplus),
+    OpEntry(ops.softshrink),
+    OpEntry(ops.softsign),
+    OpEntry(ops.swish),
+    OpEntry(ops.tanh),
+    OpEntry(ops.tanhshrink),
+    OpEntry(ops.trelu),
+]

@@ -1,0 +1,7 @@
+"""Attention."""
+
+from ._entry import LayerEntry, OpEntry
+
+LAYERS: list[LayerEntry] = []
+
+OPS: list[OpEntry] = []

@@ -1,0 +1,129 @@
+"""What a catalogue line says, and inputs made from it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sciml_lux.core import Layer
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+
+@dataclasses.dataclass(frozen=True)
+class Indices:
+    """An input of integers in [0, bound)."""
+
+    shape: tuple[int, ...]
+    bound: int
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerEntry:
+    """A layer, the shape of its input (a tree of shapes), and what it must be.
+
+    Attributes:
+        layer: the layer.
+        x: a shape, or a tree of shapes and `Indices`.
+        y: the shapes of the output.
+        parameters, states: how many numbers.
+        bad: an input of a wrong shape, which must be answered with the layer's name, what it
+            expects and what it got; None where every shape will do.
+        batched: the leading axis of the input is a batch whose members do not mix.
+        converts: changing the dtype inside is the purpose of the layer.
+        typed: `repr` is what one would type.
+        gradient_error: what the layer's own tolerance leaves of its gradient.
+        dtypes: those it is meant for.
+    """
+
+    layer: Layer
+    x: Any
+    y: Any
+    parameters: int
+    states: int = 0
+    _: dataclasses.KW_ONLY
+    bad: Any = None
+    batched: bool = True
+    converts: bool = False
+    typed: bool = True
+    gradient_error: float = 0.0
+    dtypes: tuple[str, ...] = DTYPES
+
+    @property
+    def name(self) -> str:
+        """The test's identifier."""
+        return " ".join(repr(self.layer).split())
+
+
+@dataclasses.dataclass(frozen=True)
+class OpEntry:
+    """A public function of arrays, and the shapes of its inputs.
+
+    `call` is the function of these inputs alone, where the op has other arguments; its output is
+    a tree of arrays. It is a module-level function.
+    """
+
+    op: Callable[..., Any]
+    shapes: tuple[Any, ...] = ((7,),)
+    call: Callable[..., Any] | None = None
+    _: dataclasses.KW_ONLY
+    dtypes: tuple[str, ...] = DTYPES
+
+    @property
+    def name(self) -> str:
+        """The test's identifier."""
+        return self.op.__name__
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function of the inputs alone."""
+        return self.call or self.op
+
+
+def is_shape(node: Any) -> bool:
+    """Whether a node of a tree of shapes is one shape."""
+    return isinstance(node, Indices) or (
+        isinstance(node, tuple) and all(isinstance(n, int) for n in node)
+    )
+
+
+def example_input(shapes: Any, dtype: Any, seed: int = 0) -> Any:
+    """Arrays of the given shapes with entries in (-2, 2), or indices."""
+    leaves, treedef = jax.tree.flatten(shapes, is_leaf=is_shape)
+    keys = jax.random.split(jax.random.key(seed), max(len(leaves), 1))[: len(leaves)]
+    return jax.tree.unflatten(
+        treedef, [_example(key, shape, dtype) for key, shape in zip(keys, leaves, strict=True)]
+    )
+
+
+def _example(key: jax.Array, shape: Any, dtype: Any) -> jax.Array:
+    if isinstance(shape, Indices):
+        return jax.random.randint(key, shape.shape, 0, shape.bound, jnp.int32)
+    return jax.random.uniform(key, shape, jnp.float32, -2.0, 2.0).astype(dtype)
+
+
+def split_floats(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    """The floating leaves of a tree, and the function that puts such leaves back."""
+    leaves, treedef = jax.tree.flatten(tree)
+    places = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+
+    def join(floats: list[Any]) -> Any:
+        joined = list(leaves)
+        for place, leaf in zip(places, floats, strict=True):
+            joined[place] = leaf
+        return jax.tree.unflatten(treedef, joined)
+
+    return [leaves[i] for i in places], join
+
+
+def with_empty_batch(shapes: Any) -> Any:
+    """The same shapes with a leading axis of 0."""
+
+    def empty(shape: Any) -> Any:
+        if isinstance(shape, Indices):
+            return Indices((0, *shape.shape[1:]), shape.bound)
+        return (0, *shape[1:])
+
+    return jax.tree.map(empty, shapes, is_leaf=is_shape)

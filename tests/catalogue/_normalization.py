@@ -1,0 +1,7 @@
+"""Normalisation."""
+
+from ._entry import LayerEntry, OpEntry
+
+LAYERS: list[LayerEntry] = []
+
+OPS: list[OpEntry] = []

@@ -1,0 +1,7 @@
+"""Layers for scientific machine learning."""
+
+from ._entry import LayerEntry, OpEntry
+
+LAYERS: list[LayerEntry] = []
+
+OPS: list[OpEntry] = []
