@@ -19,7 +19,7 @@ from ._measure import Case, Run, device_name
 
 _WIDTH = 32
 _BATCH = 64
-_LEARNING_RATE = 1e-3
+LEARNING_RATE = 1e-3
 _PRECISION = jax.lax.Precision.HIGHEST
 
 
@@ -40,14 +40,17 @@ class Problem(NamedTuple):
 
 def cases() -> list[Case]:
     """The peers, in float32 and, where x64 is on, in float64."""
-    dtypes = ["float32"]
-    if jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
-        dtypes.append("float64")
-    return [case for dtype in dtypes for case in _cases_of(dtype)]
+    return [case for dtype in dtypes() for case in cases_of(dtype)]
 
 
-def _cases_of(dtype: str) -> list[Case]:
-    problem = _problem(dtype)
+def dtypes() -> list[str]:
+    """The dtypes to measure."""
+    x64 = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+    return ["float32", "float64"] if x64 else ["float32"]
+
+
+def cases_of(dtype: str) -> list[Case]:
+    problem = problem_of(dtype)
     step, device = f"train/mlp-3x{_WIDTH}-batch-{_BATCH}/{dtype}/step", device_name()
     plain, with_gradients = f"{step}/{device}", f"{step}+gradients/{device}"
     return [
@@ -60,7 +63,7 @@ def _cases_of(dtype: str) -> list[Case]:
     ]
 
 
-def _problem(dtype: str) -> Problem:
+def problem_of(dtype: str) -> Problem:
     hidden = nn.Dense(_WIDTH, _WIDTH, nn.tanh)
     model = nn.Chain(hidden, hidden, nn.Dense(_WIDTH, _WIDTH))
     ps, st = setup(0, model, dtype)
@@ -86,7 +89,7 @@ def _repeated(advance: Callable[[], jax.Array]) -> Run:
 
 
 def _raw(problem: Problem, return_gradients: bool) -> Run:
-    optimizer = optax.adam(_LEARNING_RATE)
+    optimizer = optax.adam(LEARNING_RATE)
 
     def loss_of(weights: Any, x: jax.Array, y: jax.Array) -> jax.Array:
         *hidden, last = weights
@@ -115,7 +118,7 @@ def _raw(problem: Problem, return_gradients: bool) -> Run:
 
 def _ours(problem: Problem, return_gradients: bool) -> Run:
     model, ps, st, x, y = problem
-    tstate = training.TrainState(model, ps, st, optax.adam(_LEARNING_RATE))
+    tstate = training.TrainState(model, ps, st, optax.adam(LEARNING_RATE))
 
     def advance() -> jax.Array:
         nonlocal tstate
@@ -152,7 +155,7 @@ def _equinox(problem: Problem) -> Run:
         with jax.default_matmul_precision("highest"):
             return jnp.mean((jax.vmap(network)(x) - y) ** 2)
 
-    optimizer = optax.adam(_LEARNING_RATE)
+    optimizer = optax.adam(LEARNING_RATE)
 
     @eqx.filter_jit
     def step(network: Network, state: Any, x: jax.Array, y: jax.Array) -> Any:
@@ -207,6 +210,6 @@ def _flax(problem: Problem) -> Run:
 
     x, y = problem.x, problem.y
     network = Network(nnx.Rngs(0))
-    optimizer = nnx.Optimizer(network, optax.adam(_LEARNING_RATE), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(network, optax.adam(LEARNING_RATE), wrt=nnx.Param)
 
     return _repeated(lambda: step(network, optimizer, x, y))

@@ -11,7 +11,16 @@ from ..precision import promote
 
 
 def mean(values: Array) -> Array:
-    """The mean of all elements."""
+    """The mean of all elements.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if values.size == 0:
+        raise ValueError(
+            f"`mean` of an empty batch has no value, got losses of shape {values.shape}. Leave the "
+            "batch out, or set `agg`."
+        )
     return jnp.mean(values)
 
 
@@ -21,7 +30,7 @@ def total(values: Array) -> Array:
 
 
 class LossFunction(Frozen, metaclass=SharedDefault):
-    """Base of losses: a subclass writes `elementwise(y_pred, y)`.
+    """Base of losses: a subclass writes `elementwise(y_pred, y)`, which `agg` makes one number.
 
     Args:
         agg: how the elements become one number: `mean`, `total`, any function of the array, or
@@ -29,7 +38,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
 
     Inputs: `loss(y_pred, y)` with two arrays of one shape, or `loss(model, ps, st, (x, y))`.
 
-    Returns: the loss, or `loss, st, stats` in the second form.
+    Returns: the loss, or `loss, st, stats` in the second form. Targets have gradients too; take
+        them out with `jax.lax.stop_gradient(y)` where they come from a model.
 
     Raises:
         ValueError: the shapes differ. Nothing is broadcast: (n,) against (n, 1) would be (n, n).
@@ -51,11 +61,16 @@ class LossFunction(Frozen, metaclass=SharedDefault):
             f"loss(model, ps, st, (x, y)), got {len(arguments)} arguments."
         )
 
+    def targets(self, y_pred: Array, y: Any) -> Any:
+        """`y` in the form that `elementwise` takes, for losses that know several."""
+        return y
+
     def elementwise(self, y_pred: Array, y: Array) -> Array:
-        """The loss of each element."""
+        """The loss of each element, or of each sample."""
         raise TypeError(f"`{type(self).__name__}` defines no `elementwise(y_pred, y)`.")
 
     def _of_prediction(self, y_pred: Any, y: Any) -> Inexact[Array, "..."]:
+        y = self.targets(y_pred, y) if hasattr(y_pred, "dtype") else y
         for name, value in (("y_pred", y_pred), ("y", y)):
             if not hasattr(value, "dtype"):
                 raise TypeError(

@@ -1,8 +1,14 @@
-"""The squared error."""
+"""Errors squared, absolute, and between the two."""
 
+import math
+from typing import Any
+
+import jax.numpy as jnp
 from jaxtyping import Array
 
-from ._loss_function import LossFunction
+from ..core import apply
+from ..precision import promote
+from ._loss_function import LossFunction, mean, total
 
 
 class MSELoss(LossFunction):
@@ -24,5 +30,80 @@ class MSELoss(LossFunction):
             return error.real * error.real + error.imag * error.imag
         return error * error
 
+    def residuals(self, model: Any, ps: Any, st: Any, data: Any) -> Array:
+        """r with loss = Σ r², for least-squares solvers; `agg` is `mean` or `total`."""
+        if self.agg not in (mean, total):
+            raise ValueError(
+                f"`MSELoss` is a sum of squares with `agg` mean or total, got {self.agg!r}."
+            )
+        x, y = data
+        y_pred = apply(model, x, ps, st)[0]
+        self._of_prediction(y_pred, y)  # Checks the two.
+        y_pred, y = promote(y_pred, y)
+        scale = y.size if self.agg is mean else 1
+        return (y_pred - y) / math.sqrt(scale)
 
+
+class MAELoss(LossFunction):
+    """agg(|y_pred - y|), with derivative 0 where the two are equal.
+
+    Source: `MAELoss` of Lux 1.31; `L1Loss` is another name.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> MAELoss()(jnp.array([1.0, 2.0], jnp.float32), jnp.array([2.0, 4.0], jnp.float32)).item()
+        1.5
+    """
+
+    def elementwise(self, y_pred: Array, y: Array) -> Array:
+        """|y_pred - y|."""
+        return _absolute(y_pred - y)
+
+
+class HuberLoss(LossFunction):
+    """agg(½ e² where |e| ≤ delta, else delta (|e| - ½ delta)), with e = y_pred - y.
+
+    Args:
+        agg: how the elements become one number.
+        delta: above zero; where the square ends.
+
+    Raises:
+        ValueError: `delta` is not above zero.
+
+    Source: `HuberLoss` of Lux 1.31, whose `delta` must not be an integer.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> HuberLoss()(jnp.array([0.5, 3.0], jnp.float32), jnp.zeros(2, jnp.float32)).item()
+        1.3125
+    """
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check delta."""
+        if not self.delta > 0:
+            raise ValueError(f"`HuberLoss` expects `delta` above 0, got {self.delta!r}.")
+
+    def elementwise(self, y_pred: Array, y: Array) -> Array:
+        """The square near zero, the straight line beyond."""
+        delta = float(self.delta)
+        error = y_pred - y
+        size = _absolute(error)
+        near = size <= delta
+        # Capped, so that the square of a huge error, which is not taken, does not overflow.
+        small = jnp.where(near, size, jnp.zeros_like(size))
+        return jnp.where(near, 0.5 * small * small, delta * (size - 0.5 * delta))
+
+
+def _absolute(error: Array) -> Array:
+    if error.dtype.kind != "c":
+        return jnp.abs(error)
+    square = error.real * error.real + error.imag * error.imag
+    zero = square == 0
+    # The root has no derivative at zero: it is given the one of a real number's.
+    return jnp.where(zero, jnp.zeros_like(square), jnp.sqrt(jnp.where(zero, 1.0, square)))
+
+
+L1Loss = MAELoss
 L2Loss = MSELoss

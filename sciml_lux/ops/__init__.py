@@ -27,3 +27,8 @@ from ._activations import tanh as tanh
 from ._activations import tanhshrink as tanhshrink
 from ._activations import trelu as trelu
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
+from ._softmax import logsoftmax as logsoftmax
+from ._softmax import logsumexp as logsumexp
+from ._softmax import softmax as softmax
+from ._xlogx import xlogx as xlogx
+from ._xlogx import xlogy as xlogy

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..precision import require_x64_for
-from ._ad import AutoReverse
+from ._ad import AD, AutoReverse
 from ._checkpoint import CheckpointError
 from ._progress import ProgressLine
 from ._saver import Run, Saver
@@ -31,10 +31,14 @@ class FitResult:
     Attributes:
         train_state: after the last step.
         losses: float64 (steps,), the loss before each step.
+        converged: whether the method says so; None where it has no test of its own.
+        message: what the method says of its end.
     """
 
     train_state: TrainState
     losses: np.ndarray
+    converged: bool | None = None
+    message: str = ""
 
 
 def fit(
@@ -43,7 +47,7 @@ def fit(
     data: Any,
     *,
     steps: int,
-    ad: AutoReverse | None = None,
+    ad: AD | None = None,
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int | None = None,
     resume: bool = False,
@@ -156,7 +160,7 @@ def _refusal(run: Run, file: Path | None) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _chunk_function(
-    ad: AutoReverse, objective: Objective, batch: Callable[[jax.Array], Any] | None
+    ad: AD, objective: Objective, batch: Callable[[jax.Array], Any] | None
 ) -> Callable[..., Any]:
     """A compiled loop of `count` steps; it stops before an update that is not finite.
 

@@ -45,8 +45,8 @@ def _findings(optimizer: Any, treedef: Any, shapes: tuple) -> str:
     leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
     parameters, state = jax.tree.unflatten(treedef, leaves)
     want = tree_dtype(parameters)
-    if want is None:
-        return ""
+    if want is None or len({leaf.dtype for leaf in jax.tree.leaves(parameters)}) > 1:
+        return ""  # Narrower ones among wider are updated in their own dtype, as they should be.
     with jax.numpy_dtype_promotion("standard"):
         try:
             report = audit(optimizer.update, parameters, state, parameters, want=want)

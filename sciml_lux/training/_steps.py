@@ -6,25 +6,29 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from ..core import StateStructureError, describe, first_difference
 from ..precision import require_x64_for
-from ._ad import AutoReverse
+from ._ad import AD
+from ._objective import note_compilation, objective_key, objective_of
 from ._train_state import Structure, TrainState
 
 Objective = Callable[[Any, Any, Any, Any], tuple[jax.Array, Any, Any]]
 
 
 def compute_gradients(
-    ad: AutoReverse, objective: Objective, data: Any, tstate: TrainState
+    ad: AD, objective: Objective, data: Any, tstate: TrainState
 ) -> tuple[Any, jax.Array, Any, TrainState]:
     """The gradient of `objective` with respect to the parameters.
 
     Args:
-        ad: how to differentiate, `AutoReverse()`.
+        ad: how to differentiate: `AutoReverse()`, `AutoForward()` or `AutoFiniteDiff()`.
         objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one. It is
-            compiled once for each objective, model and shape: pass the same function each time.
+            compiled once for each objective, model and shape. A function written anew is the
+            same objective if it closes over the same objects; over others it is compiled again,
+            with a `RecompilationWarning` after some times.
         data: what the objective gets, a tree of arrays.
         tstate: the state of training.
 
@@ -39,18 +43,23 @@ def compute_gradients(
     """
     require_x64_for(data, "`data`")
     structure, leaves = tstate.flat
-    compiled = _gradients_function(ad, objective, structure)
+    compiled = _gradients_function(ad, objective_key(objective), structure)
     grads, loss, stats, leaves = compiled(leaves, data)
     return grads, loss, stats, TrainState.from_flat(structure, leaves)
 
 
-def apply_gradients(tstate: TrainState, grads: Any) -> TrainState:
+def apply_gradients(tstate: TrainState, grads: Any, *, donate: bool = False) -> TrainState:
     """The state after one update of the optimiser.
+
+    Args:
+        tstate: the state of training.
+        grads: a tree like the parameters.
+        donate: hand the memory of `tstate` to the result; see `single_train_step`.
 
     Raises:
         StateStructureError: `grads` is no tree like the parameters; names the first path.
 
-    Source: `Training.apply_gradients` of Lux 1.31.
+    Source: `Training.apply_gradients` of Lux 1.31; with `donate`, `apply_gradients!`.
     """
     difference = first_difference(tstate.parameters, grads)
     if difference:
@@ -59,26 +68,30 @@ def apply_gradients(tstate: TrainState, grads: Any) -> TrainState:
             "Pass what compute_gradients returned."
         )
     structure, leaves = tstate.flat
-    return TrainState.from_flat(structure, _update_function(structure)(leaves, grads))
+    update_leaves = _update_function(structure, donate)
+    return TrainState.from_flat(structure, update_leaves(given_away(leaves, donate), grads))
 
 
 def single_train_step(
-    ad: AutoReverse,
+    ad: AD,
     objective: Objective,
     data: Any,
     tstate: TrainState,
     *,
     return_gradients: bool = True,
+    donate: bool = False,
 ) -> tuple[Any, jax.Array, Any, TrainState]:
     """One step of training, gradient and update in one compiled function.
 
     Args:
-        ad: how to differentiate, `AutoReverse()`.
+        ad: how to differentiate: `AutoReverse()`, `AutoForward()` or `AutoFiniteDiff()`.
         objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one.
         data: what the objective gets.
         tstate: the state of training.
         return_gradients: False returns None for them and spares their memory and the time it
             takes to hand them out.
+        donate: hand the memory of `tstate` to the result, which halves what large models need.
+            The arrays of `tstate`, the parameters it was made of among them, are gone afterwards.
 
     Returns:
         `grads, loss, stats, tstate`. The loss and the gradient belong to the parameters before
@@ -87,7 +100,7 @@ def single_train_step(
     Raises:
         TypeError: the objective returns no triple or no scalar; float64 NumPy data, x64 off.
 
-    Source: `Training.single_train_step` of Lux 1.31.
+    Source: `Training.single_train_step` of Lux 1.31; with `donate`, `single_train_step!`.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -102,13 +115,76 @@ def single_train_step(
     """
     require_x64_for(data, "`data`")
     structure, leaves = tstate.flat
-    compiled = _step_function(ad, objective, return_gradients, structure)
-    grads, loss, stats, leaves = compiled(leaves, data)
+    compiled = _step_function(ad, objective_key(objective), return_gradients, donate, structure)
+    grads, loss, stats, leaves = compiled(given_away(leaves, donate), data)
     return grads, loss, stats, TrainState.from_flat(structure, leaves)
 
 
+def train_steps(
+    ad: AD, objective: Objective, data: Any, tstate: TrainState, *, steps: int | None = None
+) -> tuple[jax.Array, Any, TrainState]:
+    """Many steps of training in one compiled loop, for models that a step takes no time for.
+
+    Args:
+        ad: how to differentiate.
+        objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one.
+        data: a tree of arrays with a leading axis of steps, one entry for each; with `steps`, what
+            the objective gets at every step.
+        tstate: the state of training.
+        steps: the number of steps over the same data.
+
+    Returns:
+        `losses, stats, tstate`: (steps,) losses, each of the parameters before its step, and the
+        stats with a leading axis of steps. Nothing is refused on the way: see `fit` for that.
+
+    Raises:
+        ValueError: `steps` is no positive integer; the leading axes of `data` differ.
+        TypeError: the objective returns no triple or no scalar; float64 NumPy data, x64 off.
+
+    Source: asked for in Lux's issue 1290; Lux has one step for each call.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> from sciml_lux import losses, nn, setup, training
+        >>> model = nn.Dense(2, 1)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.sgd(0.1))
+        >>> data = jnp.ones((8, 2), jnp.float32), jnp.zeros((8, 1), jnp.float32)
+        >>> values, stats, ts = training.train_steps(
+        ...     training.AutoReverse(), losses.MSELoss(), data, ts, steps=5)
+        >>> values.shape, int(ts.step)
+        ((5,), 5)
+    """
+    require_x64_for(data, "`data`")
+    _check_steps(data, steps)
+    structure, leaves = tstate.flat
+    compiled = _steps_function(ad, objective_key(objective), steps, structure)
+    values, stats, leaves = compiled(leaves, data)
+    return values, stats, TrainState.from_flat(structure, leaves)
+
+
+def _check_steps(data: Any, steps: int | None) -> None:
+    if steps is not None:
+        if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
+            raise ValueError(f"`train_steps` expects `steps` of 1 or more, got {steps!r}.")
+        return
+    lengths = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(data)}
+    if len(lengths) != 1 or () in lengths:
+        raise ValueError(
+            "`train_steps` expects `data` with one leading axis of steps, got lengths "
+            f"{sorted(lengths)}. Stack the batches, or give `steps` for the same data each time."
+        )
+
+
+def given_away(leaves: list[Any], donate: bool) -> list[Any]:
+    """`leaves`, fit to be donated: an array that stands twice is copied, since it can go once."""
+    if not donate or len({id(leaf) for leaf in leaves}) == len(leaves):
+        return leaves
+    seen: set[int] = set()
+    return [jnp.copy(leaf) if id(leaf) in seen or seen.add(id(leaf)) else leaf for leaf in leaves]
+
+
 def _check_ad(ad: Any) -> None:
-    if not isinstance(ad, AutoReverse):
+    if not isinstance(ad, AD):
         raise TypeError(
             f"a training step expects the way to differentiate first, AutoReverse(), got {ad!r}. "
             "The order is (AutoReverse(), objective, data, tstate)."
@@ -116,7 +192,7 @@ def _check_ad(ad: Any) -> None:
 
 
 def gradients(
-    ad: AutoReverse, objective: Objective, data: Any, tstate: TrainState
+    ad: AD, objective: Objective, data: Any, tstate: TrainState
 ) -> tuple[Any, jax.Array, Any, TrainState]:
     """`compute_gradients` without compilation, for use inside a compiled function."""
 
@@ -172,6 +248,15 @@ def update(tstate: TrainState, grads: Any, extra: dict[str, Any] | None = None) 
     )
 
 
+def one_step(
+    ad: AD, objective: Objective, data: Any, tstate: TrainState
+) -> tuple[Any, jax.Array, Any, TrainState]:
+    """`single_train_step` without compilation, for use inside a compiled function."""
+    grads, loss, stats, moved = gradients(ad, objective, data, tstate)
+    extra = line_search_arguments(objective, data, tstate, grads, loss)
+    return grads, loss, stats, update(moved, grads, extra)
+
+
 def _check_kept(what: str, expected: Any, got: Any) -> None:
     difference = first_difference(expected, got)
     if difference:
@@ -183,9 +268,10 @@ def _check_kept(what: str, expected: Any, got: Any) -> None:
 
 
 @functools.lru_cache(maxsize=256)
-def _gradients_function(
-    ad: AutoReverse, objective: Objective, structure: Structure
-) -> Callable[..., Any]:
+def _gradients_function(ad: AD, key: Any, structure: Structure) -> Callable[..., Any]:
+    note_compilation(key)
+    objective = objective_of(key)
+
     @jax.jit
     def compute(leaves: list[Any], data: Any) -> tuple[Any, jax.Array, Any, list[Any]]:
         tstate = TrainState.from_flat(structure, leaves)
@@ -196,8 +282,8 @@ def _gradients_function(
 
 
 @functools.lru_cache(maxsize=256)
-def _update_function(structure: Structure) -> Callable[..., Any]:
-    @jax.jit
+def _update_function(structure: Structure, donate: bool) -> Callable[..., Any]:
+    @functools.partial(jax.jit, donate_argnums=(0,) if donate else ())
     def apply(leaves: list[Any], grads: Any) -> list[Any]:
         return update(TrainState.from_flat(structure, leaves), grads).flat[1]
 
@@ -206,14 +292,40 @@ def _update_function(structure: Structure) -> Callable[..., Any]:
 
 @functools.lru_cache(maxsize=256)
 def _step_function(
-    ad: AutoReverse, objective: Objective, return_gradients: bool, structure: Structure
+    ad: AD, key: Any, return_gradients: bool, donate: bool, structure: Structure
 ) -> Callable[..., Any]:
-    @jax.jit
+    note_compilation(key)
+    objective = objective_of(key)
+
+    @functools.partial(jax.jit, donate_argnums=(0,) if donate else ())
     def step(leaves: list[Any], data: Any) -> tuple[Any, jax.Array, Any, list[Any]]:
         tstate = TrainState.from_flat(structure, leaves)
-        grads, loss, stats, moved = gradients(ad, objective, data, tstate)
-        extra = line_search_arguments(objective, data, tstate, grads, loss)
-        moved = update(moved, grads, extra)
-        return grads if return_gradients else None, loss, stats, moved.flat[1]
+        grads, loss, stats, tstate = one_step(ad, objective, data, tstate)
+        return grads if return_gradients else None, loss, stats, tstate.flat[1]
 
     return step
+
+
+@functools.lru_cache(maxsize=256)
+def _steps_function(
+    ad: AD, key: Any, steps: int | None, structure: Structure
+) -> Callable[..., Any]:
+    note_compilation(key)
+    objective = objective_of(key)
+
+    def body(leaves: list[Any], data: Any) -> tuple[list[Any], Any]:
+        tstate = TrainState.from_flat(structure, leaves)
+        _, loss, stats, tstate = one_step(ad, objective, data, tstate)
+        return tstate.flat[1], (loss, stats)
+
+    @jax.jit
+    def run(leaves: list[Any], data: Any) -> tuple[jax.Array, Any, list[Any]]:
+        if steps is None:
+            leaves, (values, stats) = jax.lax.scan(body, leaves, data)
+        else:
+            leaves, (values, stats) = jax.lax.scan(
+                lambda leaves, _: body(leaves, data), leaves, None, length=steps
+            )
+        return values, stats, leaves
+
+    return run

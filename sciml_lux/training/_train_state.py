@@ -166,6 +166,11 @@ class TrainState:
         """The same with other states; `testmode` and `update_state` ask for it."""
         return self.replace(states=states)
 
+    def with_optimizer(self, optimizer: optax.GradientTransformation) -> "TrainState":
+        """The same with another optimiser, whose state begins anew; the step count goes on."""
+        fresh = TrainState(self.model, self.parameters, self.states, optimizer)
+        return fresh.replace(step=self.step)
+
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(
             f"`TrainState` is immutable: cannot set `{name}`. Use replace({name}=...)."

@@ -33,6 +33,7 @@ class LayerEntry:
             expects and what it got; None where every shape will do.
         batched: the leading axis of the input is a batch whose members do not mix.
         converts: changing the dtype inside is the purpose of the layer.
+        widens: sums over float16 and bfloat16 accumulate in float32. No other layer may.
         typed: `repr` is what one would type.
         gradient_error: what the layer's own tolerance leaves of its gradient.
         dtypes: those it is meant for.
@@ -47,6 +48,7 @@ class LayerEntry:
     bad: Any = None
     batched: bool = True
     converts: bool = False
+    widens: bool = False
     typed: bool = True
     gradient_error: float = 0.0
     dtypes: tuple[str, ...] = DTYPES
@@ -62,13 +64,14 @@ class OpEntry:
     """A public function of arrays, and the shapes of its inputs.
 
     `call` is the function of these inputs alone, where the op has other arguments; its output is
-    a tree of arrays. It is a module-level function.
+    a tree of arrays. It is a module-level function. `widens` as for layers.
     """
 
     op: Callable[..., Any]
     shapes: tuple[Any, ...] = ((7,),)
     call: Callable[..., Any] | None = None
     _: dataclasses.KW_ONLY
+    widens: bool = False
     dtypes: tuple[str, ...] = DTYPES
 
     @property

@@ -15,8 +15,8 @@ import sciml_lux as lux
 from sciml_lux import nn
 from sciml_lux.precision import Audit, Finding, assert_no_narrowing, audit
 from sciml_lux.precision._walk import visits
-from tests.catalogue import LAYERS, LOSSES, OPS, SOLVES, example_input
-from tests.conftest import X64, needs_x32, needs_x64
+from tests.catalogue import SOLVES, example_input
+from tests.conftest import needs_x32, needs_x64
 
 FILE = os.path.relpath(__file__)
 F32 = jnp.float32
@@ -41,40 +41,16 @@ def applied(entry, dtype):
     return (lambda x, ps: entry.layer(x, ps, st)[0]), example_input(entry.x, dtype), ps
 
 
-# Clean programs pass in silence.
-
-DTYPES = ["float32"] + ["float64"] * X64
-named = lambda entries: [pytest.param(entry, id=entry.name) for entry in entries]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("entry", named(LAYERS))
-def test_layer_of_the_catalogue_is_clean(entry, dtype):
-    report = audit(*applied(entry, dtype), grads=2)
-    assert (report.want, report.findings, report.skipped) == (dtype, (), ())
+# Clean programs pass in silence; `tests/test_dtype_matrix.py` has the catalogue's.
 
 
 # A solve's default adjoint is a custom_vjp.
 @needs_x64
-@pytest.mark.parametrize("entry", named(SOLVES))
+@pytest.mark.parametrize("entry", [pytest.param(entry, id=entry.name) for entry in SOLVES])
 def test_solve_of_the_catalogue_is_clean(entry):
     report = audit(*applied(entry, "float64"), grads=1)
     assert (report.want, report.findings) == ("float64", ())
     assert report.skipped == ("jvp: a custom_vjp has no forward mode",)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("entry", named(OPS))
-def test_op_of_the_catalogue_is_clean(entry, dtype):
-    report = audit(entry.function, *example_input(entry.shapes, dtype), grads=2)
-    assert (report.want, report.findings, report.skipped) == (dtype, (), ())
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_loss_of_the_catalogue_is_clean(loss, dtype):
-    report = audit(loss, *example_input(((4, 2), (4, 2)), dtype), grads=2)
-    assert (report.want, report.findings, report.skipped) == (dtype, (), ())
 
 
 @needs_x64

@@ -5,6 +5,7 @@ import pytest
 
 from sciml_lux import precision, training
 from sciml_lux.training import schedules
+from sciml_lux.training._optimizer_audit import check_optimizer
 from tests.conftest import needs_x64
 from tests.training.models import tiny_state
 
@@ -54,3 +55,9 @@ def test_clean_optimizer_passes_in_silence(name, dtype):
 @pytest.mark.parametrize("name", ["exponential schedule", "MultiSteps"])
 def test_float32_parameters_have_nothing_to_lose(name):
     tiny_state(jnp.float32, LOSING[name]())
+
+
+@needs_x64
+def test_parameters_of_two_dtypes_pass_in_silence():
+    ps = {"wide": jnp.ones(2, jnp.float64), "narrow": jnp.ones(2, jnp.float32)}
+    check_optimizer(optax.adam(1e-2), ps, optax.adam(1e-2).init(ps))

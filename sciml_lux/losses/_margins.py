@@ -1,0 +1,105 @@
+"""Losses that vanish beyond a margin."""
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ..ops import relu
+from ._loss_function import LossFunction
+
+
+class HingeLoss(LossFunction):
+    """agg(max(0, 1 - y y_pred)), for labels -1 and 1; derivative 0 at the kink.
+
+    Source: `HingeLoss` of Lux 1.31, whose derivative, written by hand, lacks the factor -y.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> y_pred, y = jnp.array([0.1, 0.3, 1, 1.5], jnp.float32), jnp.array([1, -1, 1, 1])
+        >>> round(HingeLoss()(y_pred, y).item(), 5)
+        0.55
+    """
+
+    def elementwise(self, y_pred: Array, y: Array) -> Array:
+        """What is missing from the margin."""
+        return relu(1 - y * y_pred)
+
+
+class SquaredHingeLoss(LossFunction):
+    """agg(max(0, 1 - y y_pred)²), for labels -1 and 1.
+
+    Source: `SquaredHingeLoss` of Lux 1.31, whose derivative, written by hand, lacks the factor y.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> y_pred, y = jnp.array([0.1, 0.3, 1, 1.5], jnp.float32), jnp.array([1, -1, 1, 1])
+        >>> round(SquaredHingeLoss()(y_pred, y).item(), 5)
+        0.625
+    """
+
+    def elementwise(self, y_pred: Array, y: Array) -> Array:
+        """The square of what is missing from the margin."""
+        missing = relu(1 - y * y_pred)
+        return missing * missing
+
+
+class SiameseContrastiveLoss(LossFunction):
+    """agg((1 - y) y_pred² + y max(0, margin - y_pred)²), y_pred a distance, y 1 for unlike pairs.
+
+    Args:
+        agg: how the elements become one number.
+        margin: the distance beyond which unlike pairs cost nothing.
+
+    Raises:
+        ValueError: `margin` below zero.
+
+    Source: `SiameseContrastiveLoss` of Lux 1.31; Hadsell, Chopra and LeCun, CVPR 2006.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> y_pred, y = jnp.array([0.5, 1.5, 2.5], jnp.float32), jnp.array([1, 2, 3], jnp.float32)
+        >>> round(SiameseContrastiveLoss()(y_pred, y).item(), 5)
+        -4.83333
+    """
+
+    margin: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the margin."""
+        if not self.margin >= 0:
+            raise ValueError(
+                f"`SiameseContrastiveLoss` expects `margin` of at least 0, got {self.margin!r}."
+            )
+
+    def elementwise(self, y_pred: Array, y: Array) -> Array:
+        """Like pairs are drawn together, unlike ones pushed apart up to the margin."""
+        missing = relu(float(self.margin) - y_pred)
+        return (1 - y) * y_pred * y_pred + y * missing * missing
+
+
+class DiceCoeffLoss(LossFunction):
+    """agg(1 - (2 Σ y y_pred + α) / (Σ y² + Σ y_pred² + α)), summed over each sample.
+
+    Args:
+        agg: how the samples become one number.
+        smooth: α.
+
+    Inputs: (batch, ...); a vector is one sample.
+
+    Source: `DiceCoeffLoss` of Lux 1.31; arXiv 1606.04797.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> y_pred, y = jnp.array([1.1, 2.1, 3.1], jnp.float32), jnp.array([1, 2, 3], jnp.float32)
+        >>> round(DiceCoeffLoss()(y_pred, y).item(), 6)
+        0.000992
+    """
+
+    smooth: float = 1.0
+
+    def elementwise(self, y_pred: Array, y: Array) -> Array:
+        """One less the overlap of the two."""
+        axes = tuple(range(1, y_pred.ndim)) if y_pred.ndim > 1 else None
+        smooth = float(self.smooth)
+        overlap = 2 * jnp.sum(y * y_pred, axis=axes) + smooth
+        sizes = jnp.sum(y_pred * y_pred, axis=axes) + jnp.sum(y * y, axis=axes) + smooth
+        return 1 - overlap / sizes

@@ -1,0 +1,68 @@
+"""Changing a hyper-parameter of the optimiser in the midst of training."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._train_state import TrainState
+
+
+def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
+    """`tstate` with other hyper-parameters of its optimiser, such as `learning_rate`.
+
+    Nothing is compiled again: they are arrays in the optimiser's state, where
+    `optax.inject_hyperparams` puts them.
+
+    Args:
+        tstate: the state of training.
+        **hyperparameters: new values by name.
+
+    Raises:
+        KeyError: the optimiser has no such hyper-parameter, or none that can be changed.
+
+    Source: `Optimisers.adjust` with a `TrainState` of Lux 1.31.
+
+    Example:
+        >>> import jax, optax
+        >>> from sciml_lux import nn, setup, training
+        >>> model = nn.Dense(2, 1)
+        >>> optimizer = optax.inject_hyperparams(optax.adam)(learning_rate=1e-2)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optimizer)
+        >>> ts = training.adjust(ts, learning_rate=1e-3)
+        >>> round(ts.optimizer_state.hyperparams["learning_rate"].item(), 6)
+        0.001
+    """
+    known = {name for node in _injected(tstate.optimizer_state) for name in node.hyperparams}
+    for name in hyperparameters:
+        if name not in known:
+            raise KeyError(
+                f"`adjust` finds no hyper-parameter `{name}` in the optimiser's state; it has "
+                f"{', '.join(sorted(known)) or 'none'}. Make the optimiser with "
+                f"optax.inject_hyperparams(optax.adam)({name}=...)."
+            )
+
+    def adjusted(node: Any) -> Any:
+        if not _is_injected(node):
+            return node
+        inner = jax.tree.map(adjusted, node.inner_state, is_leaf=_is_injected)
+        new = {
+            name: jnp.asarray(hyperparameters.get(name, old), old.dtype)
+            for name, old in node.hyperparams.items()
+        }
+        return node._replace(hyperparams=new, inner_state=inner)
+
+    state = jax.tree.map(adjusted, tstate.optimizer_state, is_leaf=_is_injected)
+    return tstate.replace(optimizer_state=state)
+
+
+def _is_injected(node: Any) -> bool:
+    return hasattr(node, "hyperparams") and hasattr(node, "inner_state")
+
+
+def _injected(state: Any) -> Iterator[Any]:
+    for node in jax.tree.leaves(state, is_leaf=_is_injected):
+        if _is_injected(node):
+            yield node
+            yield from _injected(node.inner_state)
