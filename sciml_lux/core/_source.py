@@ -85,6 +85,9 @@ def _overlap(node: Any, code: CodeType) -> tuple[int, int]:
         return (0, 0)
     body = node.body
     start, end = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
-    places = [instruction.positions for instruction in dis.get_instructions(code)]
-    inside = [start <= (p.lineno, p.col_offset) < end for p in places if p and p.lineno]
+    inside = [
+        start <= (line, column) < end
+        for line, _, column, _ in code.co_positions()
+        if line is not None and column is not None
+    ]
     return sum(inside), -len(ast.unparse(node))

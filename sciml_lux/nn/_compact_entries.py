@@ -258,6 +258,11 @@ def _held(value: Any, name: str) -> Any:
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         value = value._asdict()  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(value, Mapping | Record):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(
+                f"`{name}` expects a dict whose keys are strings, got {list(value)}. They are the "
+                "names of its entries in the trees."
+            )
         return tuple((key, _held(entry, name)) for key, entry in value.items())
     if isinstance(value, list | tuple):
         return tuple(_held(entry, name) for entry in value)

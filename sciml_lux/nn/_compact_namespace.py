@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import get_opaque_trace_state
 
-from ..core import Record, StateStructureError, Static, apply, first_difference, layer_name
+from ..core import Record, StateStructureError, apply, first_difference, layer_name
 from ._compact_entries import NonTrainable, constant, gathered, named, view
 
 _UNSET: Any = object()
@@ -28,7 +28,7 @@ class SubLayer:
         model, ps, st: the layer, its parameters, and its state so far.
     """
 
-    __slots__ = ("_m", "_path", "model")
+    __slots__ = ("__weakref__", "_m", "_path", "model")
 
     def __init__(self, m: "Namespace", path: tuple[str, ...], model: Any) -> None:
         self._m, self._path, self.model = m, path, model
@@ -105,7 +105,8 @@ class Namespace:
 def close(m: Namespace) -> Any:
     """The states at the end of the call, after which `m` answers with an error."""
     st = m._st
-    object.__setattr__(m, "_st", _UNSET)
+    for name in ("_ps", "_st"):  # Whoever keeps `m` keeps no tracer.
+        object.__setattr__(m, name, _UNSET)
     return st
 
 
@@ -154,12 +155,18 @@ def _stored(tree: Any, value: Any, before: Any) -> Any:
             return value
         parts = zip(entries, value.values(), before.values(), strict=True)
         return Record({name: _stored(inner, v, b) for (name, inner), v, b in parts})
-    if isinstance(value, Static) or not hasattr(before, "dtype"):
+    return _strong(value, before)
+
+
+def _strong(value: Any, before: Any) -> Any:
+    """A Python number, or an array made of such alone, in the dtype of `before` if it can be."""
+    is_weak = isinstance(value, int | float | complex) or getattr(value, "weak_type", False)
+    is_number = hasattr(before, "dtype") and not jnp.issubdtype(before.dtype, jax.dtypes.extended)
+    if not (is_weak and is_number):
         return value
-    is_weak = isinstance(value, bool | int | float | complex) or getattr(value, "weak_type", False)
-    if is_weak and jnp.result_type(value, before.dtype) == before.dtype:
-        return jnp.asarray(value, before.dtype)  # As arithmetic with a Python number would.
-    return value
+    with jax.numpy_dtype_promotion("standard"):
+        fits = jnp.result_type(value, before.dtype) == before.dtype
+    return jnp.asarray(value, before.dtype) if fits else value
 
 
 def _store(m: Namespace, path: tuple[str, ...], value: Any) -> None:

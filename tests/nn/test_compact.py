@@ -225,6 +225,22 @@ def test_vmap_remat_and_gradient_of_a_stateful_model():
     np.testing.assert_allclose(rows, net(x, ps, st)[0], rtol=1e-6)
 
 
+def test_nothing_of_a_trace_outlives_it():
+    net = nn.compact(lambda m, x: m.dense(m.running(x)), running=Running(2), dense=nn.Dense(2, 1))
+    ps, st = made(net)
+    kept = []
+
+    def loss(ps, st):
+        y, st = nn.compact(lambda m, x: kept.append(m) or m.net(x), net=net)(
+            jnp.ones(2, jnp.float32), lux.Record(net=ps), lux.Record(net=st)
+        )
+        return jnp.sum(y), st
+
+    with jax.checking_leaks():
+        (_, new), _ = jax.jit(jax.value_and_grad(loss, has_aux=True))(ps, st)
+    assert new.net.running.count == 1 and len(kept) == 1
+
+
 def test_equal_models_share_one_compiled_program():
     ones = lambda: jnp.ones(3, jnp.float32)
     models = [nn.compact(plain, w=ones()) for _ in range(2)]
