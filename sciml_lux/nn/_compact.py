@@ -130,10 +130,16 @@ class CompactLuxLayer(Layer):
             getattr(self.function, "__qualname__", ""),
         )
         try:
-            is_there = _find(*place) is self
+            found = _find(*place)
         except (AttributeError, ImportError, ValueError):
-            is_there = False
-        return (_find, place) if is_there else super().__reduce_ex__(protocol)
+            found = None
+        if found is self:
+            return _find, place
+        if getattr(found, "function", None) is self.function:  # Made from that layer.
+            fields = self.__getstate__()
+            del fields["function"]
+            return _made_from, (found, type(self), fields)
+        return super().__reduce_ex__(protocol)
 
     def _arguments(self) -> list[str]:
         if self.name:
@@ -271,3 +277,8 @@ def compact(
 def _find(module: str, qualified_name: str) -> Any:
     """What a module has under a name."""
     return operator.attrgetter(qualified_name)(importlib.import_module(module))
+
+
+def _made_from(layer: CompactLuxLayer, kind: type[CompactLuxLayer], fields: dict[str, Any]) -> Any:
+    """Another layer around the function of `layer`."""
+    return kind(layer.function, **fields)

@@ -1,6 +1,7 @@
 """Compact layers: what the body computes, and that it is a layer like any other."""
 
 import copy
+import dataclasses
 import pickle
 
 import jax
@@ -272,6 +273,8 @@ def test_decorated_functions_and_models_of_module_functions_pickle():
     assert pickle.loads(pickle.dumps(decorated)) is decorated is copy.deepcopy(decorated)
     model = nn.Chain(nn.compact(plain, w=jnp.ones(2, jnp.bfloat16), name="P"), decorated)
     assert pickle.loads(pickle.dumps(model)) == model
+    renamed = dataclasses.replace(decorated, name="Renamed")
+    assert pickle.loads(pickle.dumps(renamed)) == renamed != decorated
     tagged = nn.compact(plain, w=1, dispatch=Tagged)
     assert type(pickle.loads(pickle.dumps(tagged))) is Tagged
     with pytest.raises((AttributeError, pickle.PicklingError), match="local object|<lambda>"):
