@@ -37,8 +37,8 @@ observer: ContextVar[Callable[[Observation], None] | None] = ContextVar("observe
 
 
 def layer_name(layer: Any) -> str:
-    """The name by which messages and tables call a layer."""
-    return type(layer).__name__
+    """The name by which messages and tables call a layer: its `display_name`, or its type's."""
+    return getattr(layer, "display_name", None) or type(layer).__name__
 
 
 def layer_path() -> str:

@@ -29,6 +29,10 @@ from ..ops import tanh as tanh
 from ..ops import tanhshrink as tanhshrink
 from ..ops import trelu as trelu
 from ._chain import Chain as Chain
+from ._compact import CompactLuxLayer as CompactLuxLayer
+from ._compact import compact as compact
+from ._compact_entries import init_fn as init_fn
+from ._compact_entries import non_trainable as non_trainable
 from ._dense import Dense as Dense
 from ._no_op import NoOpLayer as NoOpLayer
 from ._parallel import Parallel as Parallel
