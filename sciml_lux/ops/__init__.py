@@ -27,3 +27,14 @@ from ._activations import tanh as tanh
 from ._activations import tanhshrink as tanhshrink
 from ._activations import trelu as trelu
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
+from ._pad import pad_circular as pad_circular
+from ._pad import pad_constant as pad_constant
+from ._pad import pad_reflect as pad_reflect
+from ._pad import pad_repeat as pad_repeat
+from ._pad import pad_symmetric as pad_symmetric
+from ._pad import pad_zeros as pad_zeros
+from ._pixel_shuffle import pixel_shuffle as pixel_shuffle
+from ._upsample import upsample_bilinear as upsample_bilinear
+from ._upsample import upsample_linear as upsample_linear
+from ._upsample import upsample_nearest as upsample_nearest
+from ._upsample import upsample_trilinear as upsample_trilinear
