@@ -26,6 +26,9 @@ from ._activations import swish as swish
 from ._activations import tanh as tanh
 from ._activations import tanhshrink as tanhshrink
 from ._activations import trelu as trelu
+from ._convolution import conv as conv
+from ._convolution import conv_transpose as conv_transpose
+from ._convolution import fused_conv_bias_activation as fused_conv_bias_activation
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
 from ._pad import pad_circular as pad_circular
 from ._pad import pad_constant as pad_constant
@@ -34,6 +37,9 @@ from ._pad import pad_repeat as pad_repeat
 from ._pad import pad_symmetric as pad_symmetric
 from ._pad import pad_zeros as pad_zeros
 from ._pixel_shuffle import pixel_shuffle as pixel_shuffle
+from ._pooling import lp_pool as lp_pool
+from ._pooling import max_pool as max_pool
+from ._pooling import mean_pool as mean_pool
 from ._upsample import upsample_bilinear as upsample_bilinear
 from ._upsample import upsample_linear as upsample_linear
 from ._upsample import upsample_nearest as upsample_nearest
