@@ -31,6 +31,9 @@ from ._activations import tanhshrink as tanhshrink
 from ._activations import thresholdrelu as thresholdrelu
 from ._activations import trelu as trelu
 from ._batched_matmul import batched_matmul as batched_matmul
+from ._convolution import conv as conv
+from ._convolution import conv_transpose as conv_transpose
+from ._convolution import fused_conv_bias_activation as fused_conv_bias_activation
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
 from ._fast import bias_activation as bias_activation
 from ._fast import fast_activation as fast_activation
@@ -43,6 +46,9 @@ from ._pad import pad_repeat as pad_repeat
 from ._pad import pad_symmetric as pad_symmetric
 from ._pad import pad_zeros as pad_zeros
 from ._pixel_shuffle import pixel_shuffle as pixel_shuffle
+from ._pooling import lp_pool as lp_pool
+from ._pooling import max_pool as max_pool
+from ._pooling import mean_pool as mean_pool
 from ._softmax import logsoftmax as logsoftmax
 from ._softmax import logsumexp as logsumexp
 from ._softmax import softmax as softmax
