@@ -87,9 +87,7 @@ class LayerNorm(Normalization):
         """Scale and bias where they are used."""
         return self.affine_parameters(key, self._shape, dtype)
 
-    def __call__(
-        self, x: Float[Array, "..."], ps: Any, st: Any
-    ) -> tuple[Float[Array, "..."], Any]:
+    def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
         """The output, and `st` as it was."""
         features = len(self._shape)
         if x.shape[-features:] != self._shape:

@@ -77,9 +77,7 @@ class RMSNorm(Layer):
             return Record()
         return Record(scale=self.init_scale(jax.random.fold_in(key, 0), self._shape, dtype))
 
-    def __call__(
-        self, x: Float[Array, "..."], ps: Any, st: Any
-    ) -> tuple[Float[Array, "..."], Any]:
+    def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
         """The output, and `st` as it was."""
         features = len(self._shape)
         if x.shape[-features:] != self._shape:

@@ -53,6 +53,14 @@ def unit_of(x: Array, axes: Axes) -> Array:
     return jax.lax.stop_gradient(jnp.where(largest > limit, largest, jnp.ones_like(largest)))
 
 
+def inverse_root(square: Array, epsilon: float, unit: Array) -> Array:
+    """1 / √(square + epsilon) in units of `unit`."""
+    # There epsilon may vanish, and equal huge numbers, with the square 0, would give 0 times ∞.
+    eps = float(jnp.finfo(unit.dtype).eps)
+    least = jnp.where(unit > 1, jnp.full_like(unit, eps**2), jnp.zeros_like(unit))
+    return jax.lax.rsqrt(square + jnp.maximum(epsilon / unit / unit, least))
+
+
 def standardized(x: Array, axes: Axes, epsilon: float) -> tuple[Array, Array, Array]:
     """(x - mean) / √(variance + epsilon) over `axes`, the mean and the biased variance.
 
@@ -63,7 +71,7 @@ def standardized(x: Array, axes: Axes, epsilon: float) -> tuple[Array, Array, Ar
     mean = jnp.mean(x, axes, keepdims=True)
     centered = x - mean
     variance = jnp.mean(centered * centered, axes, keepdims=True)
-    z = centered * jax.lax.rsqrt(variance + epsilon / unit / unit)
+    z = centered * inverse_root(variance, epsilon, unit)
     return z, mean * unit, variance * unit * unit
 
 

@@ -1,10 +1,9 @@
 """Normalisation by the root mean square."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._moments import default_epsilon, scaled_and_shifted, unit_of, working
+from ._moments import default_epsilon, inverse_root, scaled_and_shifted, unit_of, working
 
 
 def rmsnorm(
@@ -47,6 +46,6 @@ def rmsnorm(
     unit = unit_of(wide, axes)
     wide = wide / unit
     square = jnp.mean(wide * wide, axes, keepdims=True)
-    z = wide * jax.lax.rsqrt(square + epsilon / unit / unit)
+    z = wide * inverse_root(square, epsilon, unit)
     features = x.shape[x.ndim - (0 if scale is None else scale.ndim) :]
     return scaled_and_shifted("rmsnorm", z, scale, None, features, dtype)

@@ -54,7 +54,11 @@ def _with_gradients(torch, y, inputs):
 
 
 def _case(torch, shape, features, forward):
-    inputs = {"x": torch.randn(shape), "scale": torch.randn(features), "bias": torch.randn(features)}
+    inputs = {
+        "x": torch.randn(shape),
+        "scale": torch.randn(features),
+        "bias": torch.randn(features),
+    }
     for tensor in inputs.values():
         tensor.requires_grad_()
     return _with_gradients(torch, forward(*inputs.values()), inputs)
