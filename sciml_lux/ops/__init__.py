@@ -1,4 +1,4 @@
-"""Functions of arrays (LuxLib): activations and fused operations."""
+"""Functions of arrays (LuxLib): activations, normalisations and fused operations."""
 
 from ._activations import celu as celu
 from ._activations import elu as elu
@@ -30,15 +30,21 @@ from ._activations import tanh_fast as tanh_fast
 from ._activations import tanhshrink as tanhshrink
 from ._activations import thresholdrelu as thresholdrelu
 from ._activations import trelu as trelu
+from ._alpha_dropout import alpha_dropout as alpha_dropout
 from ._batched_matmul import batched_matmul as batched_matmul
+from ._batchnorm import batchnorm as batchnorm
 from ._convolution import conv as conv
 from ._convolution import conv_transpose as conv_transpose
 from ._convolution import fused_conv_bias_activation as fused_conv_bias_activation
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
+from ._dropout import dropout as dropout
 from ._fast import bias_activation as bias_activation
 from ._fast import fast_activation as fast_activation
 from ._gates import glu as glu
 from ._gates import multigate as multigate
+from ._groupnorm import groupnorm as groupnorm
+from ._instancenorm import instancenorm as instancenorm
+from ._layernorm import layernorm as layernorm
 from ._pad import pad_circular as pad_circular
 from ._pad import pad_constant as pad_constant
 from ._pad import pad_reflect as pad_reflect
@@ -49,6 +55,7 @@ from ._pixel_shuffle import pixel_shuffle as pixel_shuffle
 from ._pooling import lp_pool as lp_pool
 from ._pooling import max_pool as max_pool
 from ._pooling import mean_pool as mean_pool
+from ._rmsnorm import rmsnorm as rmsnorm
 from ._softmax import logsoftmax as logsoftmax
 from ._softmax import logsumexp as logsumexp
 from ._softmax import softmax as softmax
@@ -62,5 +69,7 @@ from ._upsample import upsample_bilinear as upsample_bilinear
 from ._upsample import upsample_linear as upsample_linear
 from ._upsample import upsample_nearest as upsample_nearest
 from ._upsample import upsample_trilinear as upsample_trilinear
+from ._weightnorm import norm_except as norm_except
+from ._weightnorm import weightnorm as weightnorm
 from ._xlogx import xlogx as xlogx
 from ._xlogx import xlogy as xlogy

@@ -42,8 +42,7 @@ def assert_dtype_preserved(
 
 
 def _assert_one(layer: Any, x: Any, dtype: Any, grads: int) -> None:
-    ps = jax.eval_shape(lambda key: setup(key, layer, dtype)[0], jax.eval_shape(_key))
-    _, st = setup(0, layer, dtype)  # Closed over below, so it must be arrays.
+    ps, st = jax.eval_shape(lambda key: setup(key, layer, dtype), jax.eval_shape(_key))
     y, new = jax.eval_shape(lambda x, ps, st: apply(layer, x, ps, st), x, ps, st)
     for leaf in jax.tree.leaves(y):
         if jnp.issubdtype(leaf.dtype, jnp.inexact) and jnp.finfo(leaf.dtype).dtype != dtype:
@@ -51,7 +50,10 @@ def _assert_one(layer: Any, x: Any, dtype: Any, grads: int) -> None:
     difference = first_difference(st, new)
     if difference:
         raise AssertionError(f"the state changed, {difference}")
-    assert_no_narrowing(lambda x, ps: apply(layer, x, ps, st)[0], x, ps, grads=grads, want=dtype)
+    # The states are an argument too: they may hold keys and arrays, which here are shapes alone.
+    assert_no_narrowing(
+        lambda x, ps, st: apply(layer, x, ps, st)[0], x, ps, st, grads=grads, want=dtype
+    )
 
 
 def _key() -> jax.Array:
