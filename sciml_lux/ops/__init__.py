@@ -26,4 +26,16 @@ from ._activations import swish as swish
 from ._activations import tanh as tanh
 from ._activations import tanhshrink as tanhshrink
 from ._activations import trelu as trelu
+from ._bases import chebyshev_basis as chebyshev_basis
+from ._bases import cosine_basis as cosine_basis
+from ._bases import fourier_basis as fourier_basis
+from ._bases import legendre_basis as legendre_basis
+from ._bases import polynomial_basis as polynomial_basis
+from ._bases import sine_basis as sine_basis
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
+from ._interpolate import LEAST_KNOTS as LEAST_KNOTS
+from ._interpolate import SplineBasis as SplineBasis
+from ._interpolate import interpolate as interpolate
+from ._kronecker_product import kronecker_product as kronecker_product
+from ._periodic_sin_cos import periodic_sin_cos as periodic_sin_cos
+from ._spectral_convolution import spectral_convolution as spectral_convolution
