@@ -1,4 +1,4 @@
-"""Functions of arrays (LuxLib): activations and fused operations."""
+"""Functions of arrays (LuxLib): activations, normalisations and fused operations."""
 
 from ._activations import celu as celu
 from ._activations import elu as elu
@@ -39,3 +39,13 @@ from ._interpolate import interpolate as interpolate
 from ._kronecker_product import kronecker_product as kronecker_product
 from ._periodic_sin_cos import periodic_sin_cos as periodic_sin_cos
 from ._spectral_convolution import spectral_convolution as spectral_convolution
+from ._alpha_dropout import alpha_dropout as alpha_dropout
+from ._batchnorm import batchnorm as batchnorm
+from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
+from ._dropout import dropout as dropout
+from ._groupnorm import groupnorm as groupnorm
+from ._instancenorm import instancenorm as instancenorm
+from ._layernorm import layernorm as layernorm
+from ._rmsnorm import rmsnorm as rmsnorm
+from ._weightnorm import norm_except as norm_except
+from ._weightnorm import weightnorm as weightnorm
