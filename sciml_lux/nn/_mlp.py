@@ -13,6 +13,7 @@ from ..initializers import Initializer
 from ..ops import identity, relu
 from ._chain import Chain
 from ._dense import Dense
+from ._dropout import Dropout
 from ._sizes import size_fault
 from ._skip_connection import SkipConnection
 
@@ -38,7 +39,7 @@ class MLP(Layer):
         those of a chain with `dense`, `norm`, `activation` and `dropout`, as far as it has them.
 
     Raises:
-        ValueError: no `hidden_dims`, a size below 1; x of another shape.
+        ValueError: no `hidden_dims`, a size below 1, a rate beyond [0, 1]; x of another shape.
         TypeError: a size that is no integer; `activation` or `norm_layer` that is no function.
 
     Source: `MLP` of Boltz 1.7, where `norm_layer` takes (block number, size, activation).
@@ -81,6 +82,10 @@ class MLP(Layer):
                 "`MLP` expects `norm_layer` to be a function that makes a layer of a size, such as "
                 f"nn.LayerNorm, got {self.norm_layer!r}."
             )
+        if not 0 <= self.dropout_rate <= 1:
+            raise ValueError(
+                f"`MLP` expects `dropout_rate` to be in [0, 1], got {self.dropout_rate!r}."
+            )
 
     @functools.cached_property
     def chain(self) -> Chain:
@@ -112,19 +117,22 @@ class MLP(Layer):
         return self.chain(x, ps, st)
 
     def _block(self, before: int, after: int, activation: Callable[[Array], Array]) -> Layer:
-        at_once = identity if self.norm_layer else activation
         dense = Dense(
             before,
             after,
-            at_once,
+            identity if self.norm_layer else activation,
             use_bias=self.use_bias,
             init_weight=self.init_weight,
             init_bias=self.init_bias,
             precision=self.precision,
         )
-        if not self.norm_layer:
+        if not (self.norm_layer or self.dropout_rate):
             return dense
-        named = {"dense": dense, "norm": self.norm_layer(after)}
-        if activation is not identity:
-            named["activation"] = activation
+        named: dict[str, Any] = {"dense": dense}
+        if self.norm_layer:
+            named["norm"] = self.norm_layer(after)
+            if activation is not identity:
+                named["activation"] = activation
+        if self.dropout_rate:
+            named["dropout"] = Dropout(self.dropout_rate)
         return Chain(**named)

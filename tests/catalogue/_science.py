@@ -9,19 +9,13 @@ from ._entry import LayerEntry, OpEntry
 _FFT_DTYPES = ("float32", "float64")
 
 
-def _norm(dims):
-    """Any layer will do as a norm."""
-    return nn.Dense(dims, dims)
-
-
 LAYERS: list[LayerEntry] = [
     LayerEntry(nn.MLP(2, (3, 3, 1), nn.tanh), (4, 2), (4, 1), 25, bad=(4, 3)),
     LayerEntry(
-        nn.MLP(2, (2, 1), nn.gelu, norm_layer=_norm, residual_connection=True),
+        nn.MLP(2, (3, 3), nn.gelu, norm_layer=nn.LayerNorm, residual_connection=True),
         (4, 2),
-        (4, 1),
-        17,
-        typed=False,
+        (4, 3),
+        33,
     ),
     LayerEntry(nn.PeriodicEmbedding((2, 0), (3.0, 1.5)), (4, 3), (4, 5), 0, bad=(4, 2)),
     LayerEntry(
