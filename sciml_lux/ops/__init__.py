@@ -31,6 +31,12 @@ from ._activations import tanhshrink as tanhshrink
 from ._activations import thresholdrelu as thresholdrelu
 from ._activations import trelu as trelu
 from ._alpha_dropout import alpha_dropout as alpha_dropout
+from ._bases import chebyshev_basis as chebyshev_basis
+from ._bases import cosine_basis as cosine_basis
+from ._bases import fourier_basis as fourier_basis
+from ._bases import legendre_basis as legendre_basis
+from ._bases import polynomial_basis as polynomial_basis
+from ._bases import sine_basis as sine_basis
 from ._batched_matmul import batched_matmul as batched_matmul
 from ._batchnorm import batchnorm as batchnorm
 from ._convolution import conv as conv
@@ -44,6 +50,10 @@ from ._gates import glu as glu
 from ._gates import multigate as multigate
 from ._groupnorm import groupnorm as groupnorm
 from ._instancenorm import instancenorm as instancenorm
+from ._interpolate import LEAST_KNOTS as LEAST_KNOTS
+from ._interpolate import SplineBasis as SplineBasis
+from ._interpolate import interpolate as interpolate
+from ._kronecker_product import kronecker_product as kronecker_product
 from ._layernorm import layernorm as layernorm
 from ._pad import pad_circular as pad_circular
 from ._pad import pad_constant as pad_constant
@@ -51,6 +61,7 @@ from ._pad import pad_reflect as pad_reflect
 from ._pad import pad_repeat as pad_repeat
 from ._pad import pad_symmetric as pad_symmetric
 from ._pad import pad_zeros as pad_zeros
+from ._periodic_sin_cos import periodic_sin_cos as periodic_sin_cos
 from ._pixel_shuffle import pixel_shuffle as pixel_shuffle
 from ._pooling import lp_pool as lp_pool
 from ._pooling import max_pool as max_pool
@@ -59,6 +70,7 @@ from ._rmsnorm import rmsnorm as rmsnorm
 from ._softmax import logsoftmax as logsoftmax
 from ._softmax import logsumexp as logsumexp
 from ._softmax import softmax as softmax
+from ._spectral_convolution import spectral_convolution as spectral_convolution
 from ._tools import eachslice as eachslice
 from ._tools import foldl_init as foldl_init
 from ._tools import getproperty as getproperty
