@@ -27,3 +27,6 @@ from ._activations import tanh as tanh
 from ._activations import tanhshrink as tanhshrink
 from ._activations import trelu as trelu
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
+from ._recurrent import gru_gates as gru_gates
+from ._recurrent import lstm_gates as lstm_gates
+from ._reverse_sequence import reverse_sequence as reverse_sequence
