@@ -31,7 +31,8 @@ def traced(entry, of_x, of_ps):
     x, join = split_floats(
         jax.tree.map(lambda a: a if is_float(a) else np.zeros(a.shape, a.dtype), x)
     )
-    ps, st = jax.eval_shape(lambda: lux.setup(0, entry.layer, dtype=of_ps))
+    ps = jax.eval_shape(lambda: lux.setup(0, entry.layer, dtype=of_ps)[0])
+    st = lux.setup(0, entry.layer, dtype=of_ps)[1]  # Closed over, so it must be arrays.
     return x, ps, lambda x, ps: entry.layer(join(x), ps, st)[0]
 
 
