@@ -66,6 +66,9 @@ from ._pixel_shuffle import pixel_shuffle as pixel_shuffle
 from ._pooling import lp_pool as lp_pool
 from ._pooling import max_pool as max_pool
 from ._pooling import mean_pool as mean_pool
+from ._recurrent import gru_gates as gru_gates
+from ._recurrent import lstm_gates as lstm_gates
+from ._reverse_sequence import reverse_sequence as reverse_sequence
 from ._rmsnorm import rmsnorm as rmsnorm
 from ._softmax import logsoftmax as logsoftmax
 from ._softmax import logsumexp as logsumexp
