@@ -27,3 +27,5 @@ from ._activations import tanh as tanh
 from ._activations import tanhshrink as tanhshrink
 from ._activations import trelu as trelu
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
+from ._raise_if import raise_if as raise_if
+from ._watch_cotangent import watch_cotangent as watch_cotangent
