@@ -42,7 +42,8 @@ def assert_dtype_preserved(
 
 
 def _assert_one(layer: Any, x: Any, dtype: Any, grads: int) -> None:
-    ps, st = jax.eval_shape(lambda key: setup(key, layer, dtype), jax.eval_shape(_key))
+    ps = jax.eval_shape(lambda key: setup(key, layer, dtype)[0], jax.eval_shape(_key))
+    _, st = setup(0, layer, dtype)  # Closed over below, so it must be arrays.
     y, new = jax.eval_shape(lambda x, ps, st: apply(layer, x, ps, st), x, ps, st)
     for leaf in jax.tree.leaves(y):
         if jnp.issubdtype(leaf.dtype, jnp.inexact) and jnp.finfo(leaf.dtype).dtype != dtype:
