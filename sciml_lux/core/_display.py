@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from ._children import flat_children
 from ._frozen import same, typed
 
 _COLUMN = 49  # Lux puts its counts there.
@@ -31,11 +32,12 @@ def layer_tree(layer: Any) -> str:
     from ._setup import parameter_length, state_length
 
     *lines, last = _lines("", layer, "", 1)
-    total = _pad(last, f"Total: {_count(parameter_length(layer))} parameters,")
-    states = _pad("", f"       plus {_count(state_length(layer))} states.")
+    parameters, states = _count(parameter_length(layer)), _count(state_length(layer))
     if not lines:
-        return _pad(last, f"{_count(parameter_length(layer))} parameters")
-    return "\n".join([*lines, total, states])
+        extra = f", plus {states} states" if states != "0" else ""
+        return _pad(last, f"{parameters} parameters{extra}")
+    total = _pad(last, f"Total: {parameters} parameters,")
+    return "\n".join([*lines, total, _pad("", f"       plus {states} states.")])
 
 
 def _lines(name: str, layer: Any, indent: str, repeats: int) -> list[str]:
@@ -49,10 +51,11 @@ def _lines(name: str, layer: Any, indent: str, repeats: int) -> list[str]:
         line = f"{head}{layer!r}" + ("," if name else "")
         return [_pad(line, text) if name and count else line]
     inner = indent + "    "
-    children = _flat(layer.sublayers())
+    children = flat_children(layer.sublayers())
     own = parameter_length(layer) - sum(map(parameter_length, children.values()))
     notes = [f"repeated {repeats} times"] if repeats > 1 else []
-    notes += [f"{_count(own)} parameters of its own"] if own else []
+    notes += [f"{_count(own)} parameters of its own"] if own > 0 else []
+    notes += [f"{_count(-own)} parameters fewer than its layers"] if own < 0 else []
     opening = head + frame.opening
     lines = [_pad(opening, ", ".join(notes)) if notes else opening]
     for label, child, run in _runs(children):
@@ -71,17 +74,6 @@ def _frame(layer: Any) -> PrintFrame | None:
     if not (hasattr(layer, "sublayers") and layer.sublayers()):
         return None
     return PrintFrame(f"{type(layer).__name__}(", _options(layer), [")"])
-
-
-def _flat(children: Any, prefix: str = "") -> dict[str, Any]:
-    """Children by dotted name, where they are nested in dicts or tuples."""
-    if isinstance(children, tuple):
-        children = {f"layer_{i}": child for i, child in enumerate(children, start=1)}
-    flat = {}
-    for name, child in children.items():
-        nested = isinstance(child, dict | tuple)
-        flat |= _flat(child, f"{prefix}{name}.") if nested else {f"{prefix}{name}": child}
-    return flat
 
 
 def _runs(children: dict[str, Any]) -> list[tuple[str, Any, int]]:

@@ -36,6 +36,7 @@ from ._adaptive_pooling import AdaptiveLPPool as AdaptiveLPPool
 from ._adaptive_pooling import AdaptiveMaxPool as AdaptiveMaxPool
 from ._adaptive_pooling import AdaptiveMeanPool as AdaptiveMeanPool
 from ._alpha_dropout import AlphaDropout as AlphaDropout
+from ._alternate_precision import AlternatePrecision as AlternatePrecision
 from ._basis import Basis as Basis
 from ._basis import Chebyshev as Chebyshev
 from ._basis import Cos as Cos
@@ -45,6 +46,7 @@ from ._basis import Polynomial as Polynomial
 from ._basis import Sin as Sin
 from ._batch_norm import BatchNorm as BatchNorm
 from ._bidirectional_rnn import BidirectionalRNN as BidirectionalRNN
+from ._branch_layer import BranchLayer as BranchLayer
 from ._chain import Chain as Chain
 from ._compact import CompactLuxLayer as CompactLuxLayer
 from ._compact import compact as compact
@@ -52,10 +54,15 @@ from ._compact_entries import init_fn as init_fn
 from ._compact_entries import non_trainable as non_trainable
 from ._conv import Conv as Conv
 from ._conv_transpose import ConvTranspose as ConvTranspose
+from ._debug_mode import DebugLayer as DebugLayer
+from ._debug_mode import debug_mode as debug_mode
 from ._dense import Dense as Dense
 from ._dropout import Dropout as Dropout
 from ._fno_block import FNOBlock as FNOBlock
 from ._fourier_features import FourierFeatures as FourierFeatures
+from ._freeze import FrozenLayer as FrozenLayer
+from ._freeze import freeze as freeze
+from ._freeze import unfreeze as unfreeze
 from ._global_pooling import GlobalLPPool as GlobalLPPool
 from ._global_pooling import GlobalMaxPool as GlobalMaxPool
 from ._global_pooling import GlobalMeanPool as GlobalMeanPool
@@ -63,13 +70,17 @@ from ._group_norm import GroupNorm as GroupNorm
 from ._gru_cell import GRUCell as GRUCell
 from ._hamiltonian import HamiltonianNN as HamiltonianNN
 from ._instance_norm import InstanceNorm as InstanceNorm
+from ._layer_map import layer_map as layer_map
 from ._layer_norm import LayerNorm as LayerNorm
 from ._lstm_cell import LSTMCell as LSTMCell
 from ._lyapunov import PositiveDefinite as PositiveDefinite
 from ._lyapunov import ShiftTo as ShiftTo
+from ._maxout import Maxout as Maxout
 from ._mlp import MLP as MLP
 from ._no_op import NoOpLayer as NoOpLayer
+from ._pairwise_fusion import PairwiseFusion as PairwiseFusion
 from ._parallel import Parallel as Parallel
+from ._parameter_mask import parameter_mask as parameter_mask
 from ._periodic_embedding import PeriodicEmbedding as PeriodicEmbedding
 from ._pirate_net import PirateNet as PirateNet
 from ._pirate_net_block import PirateNetBlock as PirateNetBlock
@@ -79,6 +90,7 @@ from ._pooling import MaxPool as MaxPool
 from ._pooling import MeanPool as MeanPool
 from ._random_weight_factorization import RandomWeightFactorization as RandomWeightFactorization
 from ._recurrence import Recurrence as Recurrence
+from ._repeated_layer import RepeatedLayer as RepeatedLayer
 from ._reverse_sequence import ReverseSequence as ReverseSequence
 from ._rms_norm import RMSNorm as RMSNorm
 from ._rnn_cell import RNNCell as RNNCell
@@ -92,6 +104,9 @@ from ._stacked_rnn_cell import StackedRNNCell as StackedRNNCell
 from ._stateful_recurrent_cell import StatefulRecurrentCell as StatefulRecurrentCell
 from ._stateful_recurrent_cell import reset_carry as reset_carry
 from ._tensor_product import TensorProductLayer as TensorProductLayer
+from ._tie import TiedLayer as TiedLayer
+from ._tie import share_parameters as share_parameters
+from ._tie import tie as tie
 from ._upsample import Upsample as Upsample
 from ._variational_hidden_dropout import VariationalHiddenDropout as VariationalHiddenDropout
 from ._weight_norm import WeightNorm as WeightNorm

@@ -66,6 +66,7 @@ from ._pixel_shuffle import pixel_shuffle as pixel_shuffle
 from ._pooling import lp_pool as lp_pool
 from ._pooling import max_pool as max_pool
 from ._pooling import mean_pool as mean_pool
+from ._raise_if import raise_if as raise_if
 from ._recurrent import gru_gates as gru_gates
 from ._recurrent import lstm_gates as lstm_gates
 from ._reverse_sequence import reverse_sequence as reverse_sequence
@@ -84,6 +85,7 @@ from ._upsample import upsample_bilinear as upsample_bilinear
 from ._upsample import upsample_linear as upsample_linear
 from ._upsample import upsample_nearest as upsample_nearest
 from ._upsample import upsample_trilinear as upsample_trilinear
+from ._watch_cotangent import watch_cotangent as watch_cotangent
 from ._weightnorm import norm_except as norm_except
 from ._weightnorm import weightnorm as weightnorm
 from ._xlogx import xlogx as xlogx
