@@ -69,6 +69,8 @@ def assert_close(got, want, dtype, factor=32.0):
     tolerance = factor * float(jnp.finfo(dtype).eps)
     for left, right in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         assert left.dtype == right.dtype
+        if jnp.issubdtype(left.dtype, jax.dtypes.prng_key):
+            left, right = jax.random.key_data(left), jax.random.key_data(right)
         np.testing.assert_allclose(left, right, rtol=tolerance, atol=tolerance)
 
 

@@ -31,7 +31,8 @@ def traced(entry, of_x, of_ps):
     x, join = split_floats(
         jax.tree.map(lambda a: a if is_float(a) else np.zeros(a.shape, a.dtype), x)
     )
-    ps, st = jax.eval_shape(lambda: lux.setup(0, entry.layer, dtype=of_ps))
+    ps = lux.core.parameter_structure(entry.layer, of_ps)
+    st = entry.layer.initial_states(jax.random.key(0), jnp.dtype(of_ps))
     return x, ps, lambda x, ps: entry.layer(join(x), ps, st)[0]
 
 
