@@ -1,4 +1,4 @@
-"""Functions of arrays (LuxLib): activations and fused operations."""
+"""Functions of arrays (LuxLib): activations, normalisations and fused operations."""
 
 from ._activations import celu as celu
 from ._activations import elu as elu
@@ -26,4 +26,13 @@ from ._activations import swish as swish
 from ._activations import tanh as tanh
 from ._activations import tanhshrink as tanhshrink
 from ._activations import trelu as trelu
+from ._alpha_dropout import alpha_dropout as alpha_dropout
+from ._batchnorm import batchnorm as batchnorm
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
+from ._dropout import dropout as dropout
+from ._groupnorm import groupnorm as groupnorm
+from ._instancenorm import instancenorm as instancenorm
+from ._layernorm import layernorm as layernorm
+from ._rmsnorm import rmsnorm as rmsnorm
+from ._weightnorm import norm_except as norm_except
+from ._weightnorm import weightnorm as weightnorm
