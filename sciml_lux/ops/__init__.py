@@ -27,12 +27,17 @@ from ._activations import tanh as tanh
 from ._activations import tanhshrink as tanhshrink
 from ._activations import trelu as trelu
 from ._alpha_dropout import alpha_dropout as alpha_dropout
+from ._attention import make_causal_mask as make_causal_mask
+from ._attention import scaled_dot_product_attention as scaled_dot_product_attention
 from ._batchnorm import batchnorm as batchnorm
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
 from ._dropout import dropout as dropout
+from ._gather import gather as gather
 from ._groupnorm import groupnorm as groupnorm
 from ._instancenorm import instancenorm as instancenorm
 from ._layernorm import layernorm as layernorm
 from ._rmsnorm import rmsnorm as rmsnorm
+from ._rotary_embedding import apply_rotary_embedding as apply_rotary_embedding
+from ._rotary_embedding import compute_rotary_embedding_params as compute_rotary_embedding_params
 from ._weightnorm import norm_except as norm_except
 from ._weightnorm import weightnorm as weightnorm
