@@ -127,7 +127,7 @@ def _softmax(scores: Array) -> Array:
 def _dropped(weights: Array, dropout: Any) -> Array:
     if dropout is None:
         return weights
-    if callable(dropout):
+    if not isinstance(dropout, tuple):
         return dropout(weights)
     key, probability = dropout
     return drop(key, weights, probability, True)[0]
