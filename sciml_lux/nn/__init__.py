@@ -46,6 +46,7 @@ from ._basis import Polynomial as Polynomial
 from ._basis import Sin as Sin
 from ._batch_norm import BatchNorm as BatchNorm
 from ._bidirectional_rnn import BidirectionalRNN as BidirectionalRNN
+from ._bilinear import Bilinear as Bilinear
 from ._branch_layer import BranchLayer as BranchLayer
 from ._chain import Chain as Chain
 from ._compact import CompactLuxLayer as CompactLuxLayer
@@ -58,6 +59,8 @@ from ._debug_mode import DebugLayer as DebugLayer
 from ._debug_mode import debug_mode as debug_mode
 from ._dense import Dense as Dense
 from ._dropout import Dropout as Dropout
+from ._embedding import Embedding as Embedding
+from ._flatten_layer import FlattenLayer as FlattenLayer
 from ._fno_block import FNOBlock as FNOBlock
 from ._fourier_features import FourierFeatures as FourierFeatures
 from ._freeze import FrozenLayer as FrozenLayer
@@ -77,6 +80,7 @@ from ._lyapunov import PositiveDefinite as PositiveDefinite
 from ._lyapunov import ShiftTo as ShiftTo
 from ._maxout import Maxout as Maxout
 from ._mlp import MLP as MLP
+from ._multi_head_attention import MultiHeadAttention as MultiHeadAttention
 from ._no_op import NoOpLayer as NoOpLayer
 from ._pairwise_fusion import PairwiseFusion as PairwiseFusion
 from ._parallel import Parallel as Parallel
@@ -91,11 +95,16 @@ from ._pooling import MeanPool as MeanPool
 from ._random_weight_factorization import RandomWeightFactorization as RandomWeightFactorization
 from ._recurrence import Recurrence as Recurrence
 from ._repeated_layer import RepeatedLayer as RepeatedLayer
+from ._reshape_layer import ReshapeLayer as ReshapeLayer
 from ._reverse_sequence import ReverseSequence as ReverseSequence
 from ._rms_norm import RMSNorm as RMSNorm
 from ._rnn_cell import RNNCell as RNNCell
+from ._rotary_embedding import RotaryPositionalEmbedding as RotaryPositionalEmbedding
 from ._same_pad import SamePad as SamePad
+from ._scale import Scale as Scale
+from ._select_dim import SelectDim as SelectDim
 from ._sine_dense import SineDense as SineDense
+from ._sinusoidal_embedding import SinusoidalPositionalEmbedding as SinusoidalPositionalEmbedding
 from ._siren import SIREN as SIREN
 from ._skip_connection import SkipConnection as SkipConnection
 from ._spectral_conv import SpectralConv as SpectralConv

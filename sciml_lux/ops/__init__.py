@@ -31,6 +31,8 @@ from ._activations import tanhshrink as tanhshrink
 from ._activations import thresholdrelu as thresholdrelu
 from ._activations import trelu as trelu
 from ._alpha_dropout import alpha_dropout as alpha_dropout
+from ._attention import make_causal_mask as make_causal_mask
+from ._attention import scaled_dot_product_attention as scaled_dot_product_attention
 from ._bases import chebyshev_basis as chebyshev_basis
 from ._bases import cosine_basis as cosine_basis
 from ._bases import fourier_basis as fourier_basis
@@ -48,6 +50,7 @@ from ._fast import bias_activation as bias_activation
 from ._fast import fast_activation as fast_activation
 from ._gates import glu as glu
 from ._gates import multigate as multigate
+from ._gather import gather as gather
 from ._groupnorm import groupnorm as groupnorm
 from ._instancenorm import instancenorm as instancenorm
 from ._interpolate import LEAST_KNOTS as LEAST_KNOTS
@@ -71,6 +74,8 @@ from ._recurrent import gru_gates as gru_gates
 from ._recurrent import lstm_gates as lstm_gates
 from ._reverse_sequence import reverse_sequence as reverse_sequence
 from ._rmsnorm import rmsnorm as rmsnorm
+from ._rotary_embedding import apply_rotary_embedding as apply_rotary_embedding
+from ._rotary_embedding import compute_rotary_embedding_params as compute_rotary_embedding_params
 from ._softmax import logsoftmax as logsoftmax
 from ._softmax import logsumexp as logsumexp
 from ._softmax import softmax as softmax
