@@ -11,6 +11,7 @@ LAYERS: list[LayerEntry] = [
         ((3, 2, 4), (3, 2, 2, 2)),
         64,
         bad=(3, 2, 3),
+        widens=True,
     ),
     LayerEntry(
         nn.MultiHeadAttention(
@@ -21,6 +22,7 @@ LAYERS: list[LayerEntry] = [
         47,
         2,
         batched=False,
+        widens=True,
     ),
 ]
 
@@ -34,6 +36,7 @@ OPS: list[OpEntry] = [
         ops.scaled_dot_product_attention,
         ((2, 3, 4, 2), (2, 5, 2, 2), (2, 5, 2, 3), (3, 5)),
         _attention,
+        widens=True,
     ),
 ]
 

@@ -16,6 +16,7 @@ LAYERS: list[LayerEntry] = [
         (4, 2),
         (4, 3),
         33,
+        widens=True,
     ),
     LayerEntry(nn.PeriodicEmbedding((2, 0), (3.0, 1.5)), (4, 3), (4, 5), 0, bad=(4, 2)),
     LayerEntry(
@@ -62,7 +63,12 @@ LAYERS: list[LayerEntry] = [
         dtypes=_FFT_DTYPES,
     ),
     LayerEntry(
-        nn.PositiveDefinite(nn.Dense(2, 3, nn.tanh), (0.5, -1.0)), (4, 2), (4, 1), 9, bad=(4, 3)
+        nn.PositiveDefinite(nn.Dense(2, 3, nn.tanh), (0.5, -1.0)),
+        (4, 2),
+        (4, 1),
+        9,
+        bad=(4, 3),
+        widens=True,
     ),
     LayerEntry(
         nn.ShiftTo(nn.Dense(2, 3, nn.tanh), (0.5, -1.0), (1.0, 2.0, 3.0)),
