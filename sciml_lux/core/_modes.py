@@ -77,7 +77,7 @@ def _update(st: Tree, name: str, value: Any) -> tuple[Tree, int]:
         if isinstance(node, Static) and not isinstance(value, Static):
             return Static(value)
         if isinstance(value, bool) and getattr(node, "dtype", None) == jnp.bool_:
-            return jnp.full_like(node, value)
+            return jnp.full(node.shape, value, jnp.bool_)  # pyright: ignore[reportAttributeAccessIssue]
         return value
 
     updated = jax.tree_util.tree_map_with_path(

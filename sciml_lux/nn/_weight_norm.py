@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from ..core import Record, WrapperLayer, apply, as_record, layer_name
 from ..ops import norm_except, weightnorm
@@ -96,7 +97,7 @@ class WeightNorm(WrapperLayer):
                     f"`{name}`."
                 )
             norm = norm_except(ps[name], axis)
-            if not isinstance(norm, jax.core.Tracer) and not norm.all():
+            if not isinstance(norm, Tracer) and not norm.all():
                 raise ValueError(
                     f"`WeightNorm` expects parameters with a direction, got `{name}` with a norm "
                     f"of zero. Leave it out of `which_params`, or set `init_{name}`."

@@ -31,27 +31,27 @@ def tracked(
             f"`{op}` expects `training` to be True or False, got {training!r}. Say which: it "
             "cannot be seen from whether a gradient is taken."
         )
-    running = [r for r in (running_mean, running_var) if r is not None]
-    if len(running) == 1 or any(r.shape != x.shape[-1:] for r in running):
+    shapes = [getattr(running, "shape", None) for running in (running_mean, running_var)]
+    if shapes not in ([x.shape[-1:]] * 2, [None] * 2):
         raise ValueError(
             f"`{op}` expects `running_mean` and `running_var` of shape {x.shape[-1:]}, or None for "
-            f"both, got {[r if r is None else r.shape for r in (running_mean, running_var)]}."
+            f"both, got {shapes}."
         )
     wide, dtype = working(op, x, scale, bias)
     epsilon = default_epsilon(x.dtype) if epsilon is None else epsilon
-    if running and not training:
-        z = _standardized_by(wide, *running, epsilon)
+    if not training and running_mean is not None and running_var is not None:
+        z = _standardized_by(wide, running_mean, running_var, epsilon)
     else:
         z, mean, variance = standardized(wide, axes, epsilon)
-        if running:
+        if running_mean is not None and running_var is not None:
             count = math.prod(x.shape[axis] for axis in axes)
             if count < 2 or x.shape[0] == 0:
                 raise ValueError(
                     f"`{op}` expects two or more values for each variance, got `x` of shape "
                     f"{x.shape}. Pass more, or `training=False`."
                 )
-            running_mean = _updated(running[0], mean, momentum)
-            running_var = _updated(running[1], variance * (count / (count - 1)), momentum)
+            running_mean = _updated(running_mean, mean, momentum)
+            running_var = _updated(running_var, variance * (count / (count - 1)), momentum)
     y = activation(scaled_and_shifted(op, z, scale, bias, x.shape[-1:], dtype))
     return y, {"running_mean": running_mean, "running_var": running_var}
 
