@@ -42,37 +42,15 @@ def working(op: str, x: Array, *parameters: Array | None) -> tuple[Array, np.dty
     return accumulated(jnp.asarray(x).astype(dtype)), dtype
 
 
-def unit_of(x: Array, axes: Axes) -> Array:
-    """A unit in which squares of `x` do not overflow: 1 for all but huge numbers; a constant.
-
-    What does not depend on the unit may take it as a constant in every derivative.
-    """
-    largest = jnp.max(jnp.abs(x), axes, keepdims=True, initial=0.0)
-    # A quarter of the exponents leaves room for the squares and for the number of summands.
-    limit = 2.0 ** (jnp.finfo(x.dtype).maxexp // 4)
-    return jax.lax.stop_gradient(jnp.where(largest > limit, largest, jnp.ones_like(largest)))
-
-
-def inverse_root(square: Array, epsilon: float, unit: Array) -> Array:
-    """1 / √(square + epsilon) in units of `unit`."""
-    # There epsilon may vanish, and equal huge numbers, with the square 0, would give 0 times ∞.
-    eps = float(jnp.finfo(unit.dtype).eps)
-    least = jnp.where(unit > 1, jnp.full_like(unit, eps**2), jnp.zeros_like(unit))
-    return jax.lax.rsqrt(square + jnp.maximum(epsilon / unit / unit, least))
-
-
 def standardized(x: Array, axes: Axes, epsilon: float) -> tuple[Array, Array, Array]:
     """(x - mean) / √(variance + epsilon) over `axes`, the mean and the biased variance.
 
     The variance is the mean square of what the mean leaves, so that a large mean takes no digits.
     """
-    unit = unit_of(x, axes)
-    x = x / unit
     mean = jnp.mean(x, axes, keepdims=True)
     centered = x - mean
     variance = jnp.mean(centered * centered, axes, keepdims=True)
-    z = centered * inverse_root(variance, epsilon, unit)
-    return z, mean * unit, variance * unit * unit
+    return centered * jax.lax.rsqrt(variance + epsilon), mean, variance
 
 
 def scaled_and_shifted(

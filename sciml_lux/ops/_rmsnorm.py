@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._moments import default_epsilon, inverse_root, scaled_and_shifted, unit_of, working
+from ._moments import default_epsilon, scaled_and_shifted, working
 
 
 def rmsnorm(
@@ -43,9 +43,6 @@ def rmsnorm(
         )
     wide, dtype = working("rmsnorm", x, scale)
     epsilon = default_epsilon(x.dtype) if epsilon is None else epsilon
-    unit = unit_of(wide, axes)
-    wide = wide / unit
-    square = jnp.mean(wide * wide, axes, keepdims=True)
-    z = wide * inverse_root(square, epsilon, unit)
+    z = wide * jax.lax.rsqrt(jnp.mean(wide * wide, axes, keepdims=True) + epsilon)
     features = x.shape[x.ndim - (0 if scale is None else scale.ndim) :]
     return scaled_and_shifted("rmsnorm", z, scale, None, features, dtype)

@@ -1,6 +1,5 @@
 """Weights as length times direction."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -79,12 +78,8 @@ def weightnorm(
 
 def _norm(v: Array, axis: int | None) -> Array:
     axes = tuple(i for i in range(v.ndim) if axis is None or i != axis % v.ndim)
-    # The norm is homogeneous: in units of the largest entry no square overflows or vanishes, and
-    # the unit may count as a constant in every derivative.
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(v), axes, keepdims=True, initial=0.0))
-    is_zero = largest == 0
-    unit = jnp.where(is_zero, jnp.ones_like(largest), largest)
-    scaled = v / unit
-    squares = jnp.sum(scaled * scaled, axes, keepdims=True)
+    squares = jnp.sum(v * v, axes, keepdims=True)
+    is_zero = squares == 0
+    # The root has no derivative at zero, where it is not taken.
     root = jnp.sqrt(jnp.where(is_zero, jnp.ones_like(squares), squares))
-    return jnp.where(is_zero, jnp.zeros_like(root), unit * root)
+    return jnp.where(is_zero, jnp.zeros_like(root), root)
