@@ -129,8 +129,8 @@ def test_truncated_normal_is_real():
         truncated_normal(KEY, (3,), C64)
 
 
-@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (6, 2, 3), (2, 3, 2, 2), (1, 4)])
-@pytest.mark.parametrize("at", ["float32", "complex64", "float16", "bfloat16"])
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (7, 2, 3)])
+@pytest.mark.parametrize("at", ["float32", "complex64", "bfloat16"])
 def test_orthogonal_rows_or_columns_are_orthonormal(shape, at):
     weight = orthogonal(gain=2.0)(KEY, shape, jnp.dtype(at))
     assert weight.shape == shape and weight.dtype == at
@@ -138,8 +138,9 @@ def test_orthogonal_rows_or_columns_are_orthonormal(shape, at):
 
 
 @needs_x64
-@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (6, 2, 3)])
-@pytest.mark.parametrize("at", ["float64", "complex128"])
+@pytest.mark.parametrize(
+    ("shape", "at"), [((5, 3), "float64"), ((2, 3, 2), "float64"), ((3, 5), "complex128")]
+)
 def test_orthogonal_in_float64_is_so_to_its_digits(shape, at):
     weight = orthogonal(KEY, shape, jnp.dtype(at))
     assert gram_error(weight, 1.0) < 1e-14
