@@ -19,7 +19,9 @@ _STEPS = 100
 _DISCARDED = 2
 _LOSS_TOLERANCE = 0.02
 _PACKAGES = ("jax", "jaxlib", "numpy", "optax", "equinox", "flax")
-_HEADER = ("row", "peer", "median us", "min", "max", "ratio", "last ratio", "final loss")
+_HEADER = (
+    *("row", "peer", "median us", "min", "max", "ratio", "last ratio", "final loss", "difference"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +34,13 @@ class Case:
         peer: who does it.
         run: `run(n)` goes on for n steps, waits for them, and returns the loss at the last one;
             None where the peer is not installed.
+        difference: how far its outputs are from those of the first case, where that is known.
     """
 
     name: str
     peer: str
     run: Run | None
+    difference: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Row:
         max_us: of the slowest round.
         ratio: median over the rounds of this time divided by that of the first case of the name.
         final_loss: the loss at the last step.
+        difference: that of the case.
     """
 
     name: str
@@ -60,6 +65,7 @@ class Row:
     max_us: float | None = None
     ratio: float | None = None
     final_loss: float | None = None
+    difference: float | None = None
 
 
 def measure(cases: list[Case], repeats: int) -> list[Row]:
@@ -150,7 +156,8 @@ def _timed(run: Run) -> tuple[float, float]:
 
 def _row(case: Case, times: list[float], baseline: list[float], loss: float) -> Row:
     ratio = statistics.median(t / b for t, b in zip(times, baseline, strict=True))
-    return Row(case.name, case.peer, statistics.median(times), min(times), max(times), ratio, loss)
+    median, least, most = statistics.median(times), min(times), max(times)
+    return Row(case.name, case.peer, median, least, most, ratio, loss, case.difference)
 
 
 def _cells(row: Row, last_ratio: float | None) -> tuple[str, ...]:
@@ -158,7 +165,8 @@ def _cells(row: Row, last_ratio: float | None) -> tuple[str, ...]:
         return (row.name, row.peer, "not installed", *[""] * (len(_HEADER) - 3))
     times = (f"{value:.1f}" for value in (row.median_us, row.min_us, row.max_us))
     last = "" if last_ratio is None else f"{last_ratio:.3f}"
-    return row.name, row.peer, *times, f"{row.ratio:.3f}", last, f"{row.final_loss:.6g}"
+    difference = "" if row.difference is None else f"{row.difference:.1e}"
+    return row.name, row.peer, *times, f"{row.ratio:.3f}", last, f"{row.final_loss:.6g}", difference
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:
