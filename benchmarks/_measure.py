@@ -19,7 +19,9 @@ _STEPS = 100
 _DISCARDED = 2
 _LOSS_TOLERANCE = 0.02
 _PACKAGES = ("jax", "jaxlib", "numpy", "optax", "equinox", "flax")
-_HEADER = ("row", "peer", "median us", "min", "max", "ratio", "last ratio", "final loss")
+_HEADER = (
+    *("row", "peer", "median us", "min", "max", "ratio", "last ratio", "final loss", "difference"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +35,14 @@ class Case:
         run: `run(n)` goes on for n steps, waits for them, and returns the loss at the last one;
             None where the peer is not installed.
         steps: how many make a round.
+        difference: how far its outputs are from those of the first case, where that is known.
     """
 
     name: str
     peer: str
     run: Run | None
     steps: int = _STEPS
+    difference: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Row:
         ratio: median over the rounds of this time divided by that of the first case of the name.
         final_loss: the loss at the last step.
         steps: how many made a round.
+        difference: that of the case.
     """
 
     name: str
@@ -64,6 +69,7 @@ class Row:
     ratio: float | None = None
     final_loss: float | None = None
     steps: int = _STEPS
+    difference: float | None = None
 
 
 def measure(cases: list[Case], repeats: int) -> list[Row]:
@@ -154,7 +160,8 @@ def _timed(run: Run, steps: int) -> tuple[float, float]:
 def _row(case: Case, times: list[float], baseline: list[float], loss: float) -> Row:
     ratio = statistics.median(t / b for t, b in zip(times, baseline, strict=True))
     median, low, high = statistics.median(times), min(times), max(times)
-    return Row(case.name, case.peer, median, low, high, ratio, loss, case.steps)
+    extra = case.steps, case.difference
+    return Row(case.name, case.peer, median, low, high, ratio, loss, *extra)
 
 
 def _cells(row: Row, last_ratio: float | None) -> tuple[str, ...]:
@@ -162,7 +169,8 @@ def _cells(row: Row, last_ratio: float | None) -> tuple[str, ...]:
         return (row.name, row.peer, "not installed", *[""] * (len(_HEADER) - 3))
     times = (f"{value:.1f}" for value in (row.median_us, row.min_us, row.max_us))
     last = "" if last_ratio is None else f"{last_ratio:.3f}"
-    return row.name, row.peer, *times, f"{row.ratio:.3f}", last, f"{row.final_loss:.6g}"
+    difference = "" if row.difference is None else f"{row.difference:.1e}"
+    return row.name, row.peer, *times, f"{row.ratio:.3f}", last, f"{row.final_loss:.6g}", difference
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:

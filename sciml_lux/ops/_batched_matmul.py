@@ -78,8 +78,10 @@ def batched_matmul(
 
 def _axes(side: str, a: Array, batching: Axes | None, contracting: int) -> tuple[list[int], int]:
     """The axes of the batch and the one summed over, counted from 0."""
-    given = batching if isinstance(batching, tuple | list) else (batching,)
-    given = tuple(range(a.ndim - 2)) if batching is None else given
+    if batching is None:
+        given = tuple(range(a.ndim - 2))
+    else:
+        given = (batching,) if isinstance(batching, int) else tuple(batching)
     used = [axis % max(a.ndim, 1) for axis in (*given, contracting)]
     inside = all(-a.ndim <= axis < a.ndim for axis in (*given, contracting))
     if not inside or len(set(used)) < len(used):

@@ -1,7 +1,7 @@
 """Padding of the spatial axes."""
 
 from collections.abc import Sequence
-from numbers import Integral
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -179,7 +179,7 @@ def _widths(
             f"shape {x.shape}. Add the axes that are missing."
         )
     entries = padding if isinstance(padding, tuple | list) else (padding,) * len(spatial)
-    pairs = [tuple(p) if isinstance(p, tuple | list) else (p, p) for p in entries]
+    pairs: list[Any] = [tuple(p) if isinstance(p, tuple | list) else (p, p) for p in entries]
     if len(pairs) != len(spatial) or not all(_is_pair(pair) for pair in pairs):
         raise ValueError(
             f"`{name}` expects `padding` of at least 0: a number, or for each of {len(spatial)} "
@@ -194,10 +194,10 @@ def _widths(
     return [(0, 0), *pairs, (0, 0)]
 
 
-def _holds(dtype: np.dtype, value: complex) -> bool:
+def _holds(dtype: np.dtype, value: Any) -> bool:
     with jax.numpy_dtype_promotion("standard"):
         return value == 0 or jnp.result_type(dtype, value) == dtype
 
 
 def _is_pair(pair: tuple) -> bool:
-    return len(pair) == 2 and all(isinstance(width, Integral) and width >= 0 for width in pair)
+    return len(pair) == 2 and all(isinstance(w, int | np.integer) and w >= 0 for w in pair)
