@@ -11,6 +11,7 @@ _GAINS = {
     "leakyrelu": math.sqrt(2.0 / (1.0 + 0.01**2)),
     "leaky_relu": math.sqrt(2.0 / (1.0 + 0.01**2)),
     "tanh": 5.0 / 3.0,
+    "tanh_fast": 5.0 / 3.0,
     "selu": 3.0 / 4.0,
 }
 
