@@ -30,10 +30,10 @@ from ._activations import tanh_fast as tanh_fast
 from ._activations import tanhshrink as tanhshrink
 from ._activations import thresholdrelu as thresholdrelu
 from ._activations import trelu as trelu
+from ._batched_matmul import batched_matmul as batched_matmul
 from ._convolution import conv as conv
 from ._convolution import conv_transpose as conv_transpose
 from ._convolution import fused_conv_bias_activation as fused_conv_bias_activation
-from ._batched_matmul import batched_matmul as batched_matmul
 from ._dense import fused_dense_bias_activation as fused_dense_bias_activation
 from ._fast import bias_activation as bias_activation
 from ._fast import fast_activation as fast_activation
