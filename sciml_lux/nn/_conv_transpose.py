@@ -5,8 +5,7 @@ import dataclasses
 from jaxtyping import Array
 
 from ..initializers import Initializer, glorot_uniform, zeros
-from ..ops import conv_transpose
-from ..ops._bias import bias_activation
+from ..ops import bias_activation, conv_transpose
 from ..ops._windows import Padding, PerAxis, per_axis, windows
 from ._conv_layer import ConvLayer
 from ._same_pad import SamePad

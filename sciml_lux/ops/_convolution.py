@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from ..precision import promote
-from ._bias import bias_activation
+from ._fast import bias_activation
 from ._pad import pad_circular, pad_reflect
 from ._windows import Padding, PerAxis, Windows, per_axis, windows
 
