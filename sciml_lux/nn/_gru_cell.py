@@ -50,6 +50,7 @@ class GRUCell(RecurrentCell):
     num_gates: ClassVar[int] = 3
 
     def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
-        from_input, from_hidden = self._affine(x, *carry, ps)
-        y = gru_gates(from_input, from_hidden, *carry)
+        (hidden,) = carry
+        from_input, from_hidden = self._affine(x, hidden, ps)
+        y = gru_gates(from_input, from_hidden, hidden)
         return y, (y,)

@@ -127,7 +127,7 @@ class Recurrence(WrapperLayer):
             )
         if lengths is None:
             return x, carry, None
-        if not jnp.issubdtype(getattr(lengths, "dtype", None), jnp.integer):
+        if not (hasattr(lengths, "dtype") and jnp.issubdtype(lengths.dtype, jnp.integer)):
             raise TypeError(
                 f"{subject(self)} expects `lengths` to be an array of integers, got "
                 f"{getattr(lengths, 'dtype', type(lengths).__name__)}."
@@ -223,7 +223,9 @@ class Recurrence(WrapperLayer):
             )
 
     def _check_batch(self, start: Any, lengths: Any) -> None:
-        for leaf in jax.tree.leaves(start) if lengths is not None else ():
+        if lengths is None:
+            return
+        for leaf in jax.tree.leaves(start):
             if leaf.shape[: lengths.ndim] != lengths.shape:
                 raise ValueError(
                     f"{subject(self)} with `lengths` expects outputs and carry of "

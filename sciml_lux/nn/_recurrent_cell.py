@@ -98,7 +98,8 @@ class RecurrentCell(Layer):
             carry, st = self.initial_carry(x, ps, st)
         else:
             self._check_carry(x, carry)
-        return self._step(*promote_floats(x, carry), ps), st
+        x, carry = promote_floats(x, carry)
+        return self._step(x, carry, ps), st
 
     def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
         raise NotImplementedError(f"{subject(self)} defines no `_step`.")

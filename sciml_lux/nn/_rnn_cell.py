@@ -62,6 +62,7 @@ class RNNCell(RecurrentCell):
             )
 
     def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
-        from_input, from_hidden = self._affine(x, *carry, ps)
+        (hidden,) = carry
+        from_input, from_hidden = self._affine(x, hidden, ps)
         y = self.activation(from_input + from_hidden)
         return y, (y,)

@@ -33,14 +33,14 @@ LAYERS: list[LayerEntry] = [
     ),
     LayerEntry(nn.Recurrence(nn.LSTMCell(2, 3)), (4, 3, 2), (4, 3), 4 * 21, bad=(2,)),
     LayerEntry(
-        nn.Recurrence(nn.GRUCell(2, 2), return_sequence=True, checkpoint=True, unroll=2),
+        nn.Recurrence(nn.GRUCell(2, 2), return_sequence=True, checkpoint=True),
         ((4, 3, 2), None, Indices((4,), 4)),
         (4, 3, 2),
         3 * 12,
     ),
     LayerEntry(
         nn.Recurrence(nn.RNNCell(2, 3), return_carry=True, time_major=True, reverse=True),
-        ((3, 4, 2), ((4, 3),)),
+        ((2, 4, 2), ((4, 3),)),
         ((4, 3), ((4, 3),)),
         21,
         batched=False,

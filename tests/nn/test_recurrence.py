@@ -65,20 +65,28 @@ def test_gradient_through_200_steps_equals_that_of_a_loop():
     ps, st = made(cell, "float64")
     x = sequence((200, 2), "float64")
 
+    @jax.jit
     def scanned(ps, x):
-        return jnp.sum(nn.Recurrence(cell)(x, ps, st)[0])
+        return jax.grad(lambda ps, x: jnp.sum(nn.Recurrence(cell)(x, ps, st)[0]), (0, 1))(ps, x)
 
-    def looped(ps, x):
-        carry = cell.initial_carry(x[0], ps, st)[0]
-        step = jax.jit(lambda ps, x, carry: cell((x, carry), ps, st)[0])
-        for t in range(200):
-            y, carry = step(ps, x[t], carry)
-        return jnp.sum(y)
+    @jax.jit
+    def pull(ps, x, carry, cotangent):
+        step = lambda ps, x, carry: cell((x, carry), ps, st)[0][1]
+        return jax.vjp(step, ps, x, carry)[1](cotangent)
 
-    def cut(ps, x):
-        return scanned(ps, x.astype(jnp.float32).astype(jnp.float64))
+    step = jax.jit(lambda x, carry: cell((x, carry), ps, st)[0][1])
+    carries = [cell.initial_carry(x[0], ps, st)[0]]
+    for t in range(200):
+        carries.append(step(x[t], carries[-1]))
+    of_ps, of_x = jax.tree.map(jnp.zeros_like, (ps, x))
+    cotangent = (jnp.ones_like(carries[0][0]), jnp.zeros_like(carries[0][1]))
+    for t in reversed(range(200)):
+        more, of_step, cotangent = pull(ps, x[t], carries[t], cotangent)
+        of_ps = jax.tree.map(jnp.add, of_ps, more)
+        of_x = of_x.at[t].set(of_step)
 
-    found, want, twin = (jax.grad(f, (0, 1))(ps, x) for f in (scanned, looped, cut))
+    found, want = scanned(ps, x), (of_ps, of_x)
+    twin = scanned(ps, x.astype(jnp.float32).astype(jnp.float64))
     distance = lambda a, b: max(
         float(jnp.abs(p - q).max() / jnp.abs(q).max())
         for p, q in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
@@ -91,11 +99,13 @@ def test_gradient_through_200_steps_equals_that_of_a_loop():
 def test_hessian_and_forward_mode_agree_with_a_loop():
     cell = nn.GRUCell(2, 2)
     ps, st = made(cell, "float64")
-    x = sequence((3, 2), "float64")
+    x = sequence((2, 2), "float64")
     f = lambda x: jnp.sum(nn.Recurrence(cell)(x, ps, st)[0])
     g = lambda x: jnp.sum(loop(cell, x, ps, st)[0][-1])
-    np.testing.assert_allclose(jax.hessian(f)(x), jax.hessian(g)(x), rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(jax.jacfwd(f)(x), jax.grad(g)(x), rtol=1e-12, atol=1e-14)
+    found = jax.jit(lambda x: (jax.hessian(f)(x), jax.jacfwd(f)(x)))(x)
+    want = jax.jit(lambda x: (jax.hessian(g)(x), jax.grad(g)(x)))(x)
+    for left, right in zip(found, want, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-12, atol=1e-14)
 
 
 def test_program_does_not_grow_with_the_sequence():
@@ -194,7 +204,7 @@ def test_length_zero_keeps_the_start_and_gives_zeros():
     np.testing.assert_allclose(y[1], nn.Recurrence(cell)(x[1], ps, st)[0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("junk", [jnp.nan, jnp.inf, 1e30])
+@pytest.mark.parametrize("junk", [jnp.nan, jnp.inf])
 def test_what_stands_in_the_padding_reaches_neither_value_nor_gradient(junk, dtype):
     model = nn.Recurrence(CELLS[1], return_sequence=True)
     ps, st = made(model, dtype)
@@ -202,7 +212,8 @@ def test_what_stands_in_the_padding_reaches_neither_value_nor_gradient(junk, dty
     padding = jnp.arange(5)[None, :, None] >= LENGTHS[:, None, None]
     dirty = jnp.where(padding, jnp.asarray(junk, dtype), clean)
     loss = lambda ps, x: jnp.sum(model((x, None, LENGTHS), ps, st)[0] ** 2)
-    want, found = (jax.value_and_grad(loss, (0, 1))(ps, x) for x in (clean, dirty))
+    slope = jax.jit(jax.value_and_grad(loss, (0, 1)))
+    want, found = (slope(ps, x) for x in (clean, dirty))
     for left, right in zip(jax.tree.leaves(found), jax.tree.leaves(want), strict=True):
         np.testing.assert_array_equal(left, right)
     assert (jnp.where(padding, found[1][1], 0) == 0).all()
