@@ -41,7 +41,6 @@ from ._bases import polynomial_basis as polynomial_basis
 from ._bases import sine_basis as sine_basis
 from ._batched_matmul import batched_matmul as batched_matmul
 from ._batchnorm import batchnorm as batchnorm
-from ._batched_matmul import batched_matmul as batched_matmul
 from ._convolution import conv as conv
 from ._convolution import conv_transpose as conv_transpose
 from ._convolution import fused_conv_bias_activation as fused_conv_bias_activation
