@@ -15,16 +15,17 @@ class FlattenLayer(Layer):
     Args:
         num_axes: how many of the last axes become one; None for all but the first, the batch.
 
-    Inputs: x with more than `num_axes` axes, of any dtype.
+    Inputs: x with `num_axes` axes or more, of any dtype.
 
     Returns: y (batch, size), or (..., size), in the dtype of x.
 
     Raises:
         ValueError: `num_axes` below 1; x with too few axes.
 
-    Source: `FlattenLayer` of Lux 1.31. The last axis of x varies fastest in y: channels, for an
-        image (batch, height, width, channels). In Lux it is the width, so that weights of a dense
-        layer behind it, taken from there, fit x transposed to (batch, channels, height, width).
+    Source: `FlattenLayer` of Lux 1.31, which wants a batch beside the `num_axes`. The last axis of
+        x varies fastest in y: channels, for an image (batch, height, width, channels). In Lux it is
+        the width, so that weights of a dense layer behind it, taken from there, fit x transposed
+        to (batch, channels, height, width).
 
     Example:
         >>> import jax.numpy as jnp
@@ -47,10 +48,11 @@ class FlattenLayer(Layer):
 
     def __call__(self, x: Array, ps: Any, st: Any) -> tuple[Array, Any]:
         """The flattened input, and `st` as it was."""
-        if not hasattr(x, "shape") or x.ndim <= (self.num_axes or 0):
+        needed = self.num_axes or 1
+        if not hasattr(x, "shape") or x.ndim < needed:
             raise ValueError(
-                f"{subject(self)} expects `x` to be an array with more than {self.num_axes or 0} "
-                f"axes, got {getattr(x, 'shape', type(x).__name__)}."
+                f"{subject(self)} expects `x` to be an array with at least {needed} axes, got "
+                f"{f'shape {x.shape}' if hasattr(x, 'shape') else type(x).__name__}."
             )
         kept = 1 if self.num_axes is None else x.ndim - self.num_axes
         # The size is counted, since -1 cannot be found out in an empty batch.

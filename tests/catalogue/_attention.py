@@ -5,11 +5,12 @@ from sciml_lux import nn, ops
 from ._entry import LayerEntry, OpEntry
 
 LAYERS: list[LayerEntry] = [
+    # Small, since in float32 the step of the central differences shows in curved functions.
     LayerEntry(
-        nn.MultiHeadAttention(4, num_heads=2),
-        (3, 2, 4),
-        ((3, 2, 4), (3, 2, 2, 2)),
-        64,
+        nn.MultiHeadAttention((2, 2, 3), num_heads=2),
+        (3, 2, 2),
+        ((3, 2, 3), (3, 2, 2, 2)),
+        18,
         bad=(3, 2, 3),
         widens=True,
     ),

@@ -17,6 +17,7 @@ def flattened(layer, x):
         ((0, 3, 4), None, (0, 12)),
         ((2, 3, 4, 5), 2, (2, 3, 20)),
         ((3, 4), 1, (3, 4)),
+        ((3, 4), 2, (12,)),
         ((2, 0, 3), 2, (2, 0)),
     ],
 )
@@ -47,10 +48,10 @@ def test_flatten_of_no_axes_is_an_error(num_axes):
 
 
 def test_flatten_of_too_few_axes_is_an_error():
-    text = r"an array with more than {} axes, got {}"
-    with pytest.raises(ValueError, match=text.format(2, r"\(3, 4\)")):
-        flattened(nn.FlattenLayer(2), jnp.ones((3, 4), jnp.float32))
-    with pytest.raises(ValueError, match=text.format(0, r"\(\)")):
+    text = r"an array with at least {} axes, got {}"
+    with pytest.raises(ValueError, match=text.format(3, r"shape \(3, 4\)")):
+        flattened(nn.FlattenLayer(3), jnp.ones((3, 4), jnp.float32))
+    with pytest.raises(ValueError, match=text.format(1, r"shape \(\)")):
         flattened(nn.FlattenLayer(), jnp.ones((), jnp.float32))
-    with pytest.raises(ValueError, match=text.format(0, "str")):
+    with pytest.raises(ValueError, match=text.format(1, "str")):
         flattened(nn.FlattenLayer(), "x")
