@@ -4,50 +4,44 @@ import dataclasses
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ..precision import require_x64_for
 from ._ad import AD, AutoReverse
+from ._callback import Callback
 from ._checkpoint import CheckpointError
+from ._chunk import MAX_CHUNK, chunk_function
+from ._csv_log import CSVLog
+from ._early_stopping import EarlyStopping
+from ._objective import note_compilation, objective_key
 from ._progress import ProgressLine
-from ._saver import Run, Saver
-from ._steps import Objective, gradients, line_search_arguments, update
+from ._refusal import refusal
+from ._run import FitResult, FitRun, Run, Validation
+from ._saver import Saver
+from ._sources import Source, source_of
+from ._steps import Objective
+from ._stream import Stream
 from ._train_state import TrainState
+from ._validate import validation_loss
 
-_MAX_CHUNK = 1024
 _CHUNK_SECONDS = 0.25
 
 
-@dataclasses.dataclass(frozen=True)
-class FitResult:
-    """What `fit` returns.
-
-    Attributes:
-        train_state: after the last step.
-        losses: float64 (steps,), the loss before each step.
-        converged: whether the method says so; None where it has no test of its own.
-        message: what the method says of its end.
-    """
-
-    train_state: TrainState
-    losses: np.ndarray
-    converged: bool | None = None
-    message: str = ""
-
-
 def fit(
-    tstate: TrainState,
+    tstate: TrainState | FitResult,
     objective: Objective,
     data: Any,
     *,
-    steps: int,
+    steps: int | None = None,
+    epochs: int | None = None,
     ad: AD | None = None,
+    validation: Any = None,
+    validation_every: int = 100,
+    callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int | None = None,
     resume: bool = False,
@@ -59,30 +53,43 @@ def fit(
     loops does not change a bit of the result, nor does an interruption.
 
     Args:
-        tstate: the state of training to start from.
+        tstate: the state of training to start from, or the result of an earlier `fit` or
+            `minimise`, whose losses go before the new ones.
         objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one.
-        data: a tree of arrays, used whole at every step; or a function `step -> tree` for other
-            data at each step, where `step` is the int32 scalar `tstate.step`, traced: it must be
-            made of JAX operations.
+        data: a tree of arrays, used whole at every step; a function `step -> tree` of JAX
+            operations, where `step` is the int32 scalar `tstate.step`, traced; `Batches` of
+            arrays; `Sampled` for fresh data at each step; or an iterable that gives batches, as
+            described in `Stream`.
         steps: number of steps.
+        epochs: number of passes over the data, in place of `steps`.
         ad: how to differentiate; `AutoReverse()` by default.
-        checkpoint: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt`; written every
-            `checkpoint_every` steps (by default every 10 seconds), at the end, and on Ctrl-C.
-            Give each fit its own.
+        validation: held-out data, in any of the forms of `data`. The objective is evaluated in
+            test mode, as the mean over one pass.
+        validation_every: steps between two validations.
+        callbacks: each is a `Callback`, such as `EarlyStopping`, `LogTo` or `CSVLog`.
+        checkpoint: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt` and
+            `losses.csv`; written every `checkpoint_every` steps (by default every 10 seconds), at
+            the end, and on Ctrl-C. Give each fit its own.
         checkpoint_every: steps between two checkpoints.
         resume: go on from `checkpoint` if the file is there. The result then equals that of an
             uninterrupted run bit for bit.
         progress: print a progress line to standard error.
 
     Returns:
-        The last state and the loss before each step.
+        The last state, the loss before each step, the losses on held-out data and, with
+        `EarlyStopping`, the best state.
 
     Raises:
-        FloatingPointError: the loss or a gradient is not finite. The update is refused, and the
-            last good state is in the checkpoint.
+        NonFiniteError: the loss, a gradient or an update is not finite; it is named, and the entry
+            of the data that is not finite, if there is one. The update is refused; the last good
+            state is in the checkpoint and in the error's `result`.
         CheckpointError: the checkpoint to resume from is damaged, or of a fit that began with
-            another model, parameters or step; or the path is a file of another kind.
-        ValueError: `steps` or `checkpoint_every` is no integer or out of range.
+            another model, parameters, step or order of the data; or the path is a file of another
+            kind.
+        ValueError: `steps`, `epochs` or an `every` is no integer or out of range, or not just one
+            of the first two is given; `epochs` of data without a length; batches that differ.
+        TypeError: `data` is none of these forms; a bare iterator with `resume=True`; float64 NumPy
+            data, x64 off; `callbacks` holds something else.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -90,109 +97,196 @@ def fit(
         >>> model = nn.Dense(1, 1)
         >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.adam(0.1))
         >>> x = jnp.linspace(0, 1, 8, dtype=jnp.float32)[:, None]
-        >>> result = training.fit(ts, losses.MSELoss(), (x, 2 * x), steps=200, progress=False)
+        >>> batches = training.Batches((x, 2 * x), 4, key=1)
+        >>> result = training.fit(ts, losses.MSELoss(), batches, epochs=100, progress=False)
         >>> bool(result.losses[-1] < 1e-2), int(result.train_state.step)
         (True, 200)
     """
-    _check_options(steps, checkpoint_every, data)
-    require_x64_for(data, "`data`")
-    saver = Saver(checkpoint, checkpoint_every, tstate)
-    run = saver.load() if resume else Run(tstate, np.zeros(0))
-    if run.done > steps:
+    history = tstate if isinstance(tstate, FitResult) else FitResult(tstate, np.zeros(0))
+    source = source_of(data)
+    held_out = None if validation is None else source_of(validation)
+    _check_options(steps, epochs, validation_every, checkpoint_every)
+    _check_callbacks(callbacks)
+    _check_bare(source, held_out, resume)
+    total = _total(source, steps, epochs)
+    saver = Saver(checkpoint, checkpoint_every, history.train_state, source.identity)
+    start = saver.load() if resume else saver.saved
+    if start.done > total:
         raise CheckpointError(
-            f"checkpoint {saver.file} holds {run.done} steps, more than steps={steps}. Ask for "
+            f"checkpoint {saver.file} holds {start.done} steps, more than steps={total}. Ask for "
             "that many or more, or give another path."
         )
-    batch = data if callable(data) else None
-    take = _chunk_function(ad or AutoReverse(), objective, batch)
-    line = ProgressLine(steps, run.done, progress)
+    run = FitRun(start, total, held_out is not None)
+    callbacks = [*_own_log(checkpoint, saver.file, callbacks), *callbacks]
+    key = objective_key(objective)
+    _note_new(key)
+    check = _Validator(key, held_out, validation_every)
+    line = ProgressLine(total, run.done, epochs, progress)
+    with ExitStack() as stack:
+        stack.callback(line.close)
+        for callback in callbacks:
+            callback.on_start(run)
+            stack.callback(callback.on_end, run)
+        # Left first, so that the checkpoint is written whatever the callbacks do at the end.
+        stack.callback(lambda: saver.save(run.now))
+        _take_steps(run, ad or AutoReverse(), key, source, check, callbacks, saver, line)
+    now = run.now
+    return FitResult(
+        now.tstate,
+        np.concatenate([history.losses, now.losses]),
+        message=run.message,
+        validation=history.validation.then(now.validation),
+        best=now.best,
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _note_new(key: Any) -> None:
+    """An objective is counted once, though other data or models compile it again."""
+    note_compilation(key)
+
+
+class _Validator:
+    """Evaluates the objective on held-out data when it is due."""
+
+    def __init__(self, key: Any, source: Source | None, every: int) -> None:
+        self._key, self._source, self.every = key, source, every if source else None
+
+    def run_if_due(self, run: FitRun, callbacks: Sequence[Callback]) -> None:
+        now = run.now
+        known = now.validation.steps
+        if self._source is None or not _due(run.done, self.every) or run.step in known[-1:]:
+            return
+        loss = validation_loss(self._key, self._source, now.tstate)
+        new = Validation(np.asarray([run.step], np.int64), np.asarray([loss], np.float64))
+        run.now = dataclasses.replace(now, validation=now.validation.then(new))
+        for callback in callbacks:
+            callback.on_validation(run)
+
+
+def _take_steps(
+    run: FitRun,
+    ad: AD,
+    key: Any,
+    source: Source,
+    check: _Validator,
+    callbacks: Sequence[Callback],
+    saver: Saver,
+    line: ProgressLine,
+) -> None:
+    # An interrupt may have come between the steps and the validation behind them.
+    check.run_if_due(run, callbacks)
+    feed = source.feed(run.step, run.done)
+    take = chunk_function(ad, key, feed.reader)
+    stops = [saver.every, check.every, *(callback.every for callback in callbacks)]
     chunk = 1
-    try:
-        while run.done < steps:
-            begin = time.monotonic()
-            count = min(chunk, steps - run.done, saver.steps_left(run) or _MAX_CHUNK)
-            run, finite = _advance(run, take, None if batch else data, count)
-            if not finite:
-                raise FloatingPointError(_refusal(run, saver.file))
-            line.update(run.done, run.losses[-1])
-            saver.save_if_due(run)
-            chunk = _next_chunk(count, time.monotonic() - begin)
-    finally:
-        line.close()
-        saver.save(run)
-    return FitResult(run.tstate, run.losses)
+    while run.done < run.steps and not run.stopped:
+        begin = time.monotonic()
+        left = [every - run.done % every for every in stops if every is not None]
+        count = feed.draw(min([chunk, run.steps - run.done, MAX_CHUNK, *left]))
+        if not count:
+            return run.stop(f"the data ended after {run.done} steps")
+        carry, plan = take(run.tstate, feed.arrays, feed.place, feed.plan, np.int32(count))
+        feed.place, feed.plan = carry.place, plan
+        run.now = _moved(run.now, carry)
+        if run.done == 0 or not np.all(carry.finite):
+            raise refusal(run.now, feed, carry.finite, saver.file)
+        line.update(run.done, run.losses[-1])
+        check.run_if_due(run, callbacks)
+        for callback in callbacks:
+            if callback.every is None or _due(run.done, callback.every):
+                callback.on_steps(run)
+        saver.save_if_due(run.now)
+        chunk = _next_chunk(count, time.monotonic() - begin)
+    return None
 
 
-def _check_options(steps: Any, checkpoint_every: Any, data: Any) -> None:
-    for name, value, low in (("steps", steps, 0), ("checkpoint_every", checkpoint_every, 1)):
-        if value is None and name == "checkpoint_every":
-            continue
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
-            raise ValueError(
-                f"`fit` expects `{name}` to be an integer of {low} or more, got {value!r}."
-            )
-    if not callable(data) and (hasattr(data, "__next__") or data is None):
-        raise TypeError(
-            f"`fit` expects `data` to be a tree of arrays or a function `step -> tree`, got "
-            f"{type(data).__name__}."
-        )
+def _moved(run: Run, carry: Any) -> Run:
+    taken = int(carry.taken)
+    if not taken:
+        return run
+    new = np.asarray(carry.losses[:taken], np.float64)
+    return dataclasses.replace(run, tstate=carry.tstate, losses=np.concatenate([run.losses, new]))
 
 
-def _advance(run: Run, take: Callable[..., Any], data: Any, count: int) -> tuple[Run, bool]:
-    tstate, losses, taken, finite = take(run.tstate, data, np.int32(count))
-    new = np.asarray(losses[: int(taken)], np.float64)
-    return Run(tstate, np.concatenate([run.losses, new])), bool(finite)
+def _due(done: int, every: int | None) -> bool:
+    return every is not None and done > 0 and done % every == 0
 
 
 def _next_chunk(count: int, elapsed: float) -> int:
     """As many steps as fill the time between two progress updates, reached by and by."""
     wanted = int(count * _CHUNK_SECONDS / max(elapsed, 1e-6))
-    return max(1, min(wanted, 8 * count, _MAX_CHUNK))
+    return max(1, min(wanted, 8 * count, MAX_CHUNK))
 
 
-def _refusal(run: Run, file: Path | None) -> str:
-    kept = f"; the last good state is in {file}" if file is not None and run.done else ""
-    return (
-        f"the loss or a gradient is not finite at step {int(run.tstate.step)}, so the update was "
-        f"refused{kept}. Lower the learning rate, clip gradients, or look at the data."
+def _check_options(steps: Any, epochs: Any, validation_every: Any, checkpoint_every: Any) -> None:
+    if (steps is None) == (epochs is None):
+        raise ValueError(
+            f"`fit` expects either `steps` or `epochs`, got steps={steps!r} and epochs={epochs!r}."
+        )
+    options = (
+        ("steps", steps, 0),
+        ("epochs", epochs, 0),
+        ("validation_every", validation_every, 1),
+        ("checkpoint_every", checkpoint_every, 1),
     )
+    for name, value, low in options:
+        if value is None and name != "validation_every":
+            continue
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
+            raise ValueError(
+                f"`fit` expects `{name}` to be an integer of {low} or more, got {value!r}."
+            )
 
 
-@functools.lru_cache(maxsize=256)
-def _chunk_function(
-    ad: AD, objective: Objective, batch: Callable[[jax.Array], Any] | None
-) -> Callable[..., Any]:
-    """A compiled loop of `count` steps; it stops before an update that is not finite.
-
-    The number of steps is dynamic, so that one program serves all and gives the same bits.
-    """
-
-    def one_step(tstate: TrainState, data: Any) -> tuple[TrainState, jax.Array, jax.Array]:
-        data = batch(tstate.step) if batch else data
-        grads, loss, _, moved = gradients(ad, objective, data, tstate)
-        extra = line_search_arguments(objective, data, tstate, grads, loss)
-        leaves = [loss, *jax.tree.leaves(grads)]
-        finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()
-        return (
-            jax.lax.cond(finite, lambda: update(moved, grads, extra), lambda: tstate),
-            loss,
-            finite,
+def _check_callbacks(callbacks: Any) -> None:
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                f"`fit` expects `callbacks` to hold instances of Callback, got {callback!r}. "
+                "Subclass training.Callback."
+            )
+        every = callback.every
+        if every is not None and (not isinstance(every, int) or every < 1):
+            raise ValueError(
+                f"`fit` expects `every` of {type(callback).__name__} to be None or an integer of 1 "
+                f"or more, got {every!r}."
+            )
+    keepers = [c for c in callbacks if isinstance(c, EarlyStopping) and c.keep_best]
+    if len(keepers) > 1:
+        raise ValueError(
+            f"`fit` expects one EarlyStopping that keeps the best state, got {len(keepers)}. Set "
+            "keep_best=False in the others."
         )
 
-    def run(tstate: TrainState, data: Any, count: jax.Array) -> Any:
-        loss = jax.eval_shape(one_step, tstate, data)[1]
 
-        def keep_going(carry: Any) -> jax.Array:
-            _, _, taken, finite = carry
-            return (taken < count) & finite
+def _check_bare(source: Source, held_out: Source | None, resume: bool) -> None:
+    for name, given, forbidden in (("data", source, resume), ("validation", held_out, True)):
+        if forbidden and isinstance(given, Stream) and given.bare:
+            what = "resume from a checkpoint" if name == "data" else "validate more than once"
+            raise TypeError(
+                f"`fit` cannot {what} with `{name}` that is a bare iterator, a "
+                f"{type(given.batches).__name__}: it can be gone through only once. Pass an "
+                "object that can be iterated again."
+            )
 
-        def body(carry: Any) -> Any:
-            tstate, losses, taken, _ = carry
-            tstate, loss, finite = one_step(tstate, data)
-            return tstate, losses.at[taken].set(loss), taken + finite.astype(jnp.int32), finite
 
-        losses = jnp.zeros(_MAX_CHUNK, loss.dtype)
-        start = (tstate, losses, jnp.zeros((), jnp.int32), jnp.ones((), bool))
-        return jax.lax.while_loop(keep_going, body, start)
+def _total(source: Source, steps: int | None, epochs: int | None) -> int:
+    if epochs is None:
+        return int(steps or 0)
+    total = source.steps(int(epochs))
+    if total is None:
+        raise ValueError(
+            f"`fit` expects `steps` where the data has no length, got epochs={epochs} for "
+            f"{source.identity}."
+        )
+    return total
 
-    return jax.jit(run)
+
+def _own_log(checkpoint: Any, file: Path | None, callbacks: Sequence[Callback]) -> list[Callback]:
+    """The log that goes with a checkpoint folder, unless the user keeps it."""
+    if file is None or file == Path(checkpoint).expanduser():
+        return []
+    log = CSVLog(file.parent / "losses.csv")
+    kept = [callback.path for callback in callbacks if isinstance(callback, CSVLog)]
+    return [] if log.path in kept else [log]

@@ -15,8 +15,9 @@ from jax.flatten_util import ravel_pytree
 from ..core import Frozen, Record, StateStructureError, first_difference, named_leaves
 from ..precision import require_x64_for, tree_dtype, x64_enabled
 from ._ad import AutoReverse
-from ._fit import FitResult, fit
+from ._fit import fit
 from ._objective import note_compilation, objective_key, objective_of
+from ._run import FitResult
 from ._steps import Objective, compute_gradients
 from ._train_state import Structure, TrainState
 
@@ -122,10 +123,8 @@ def minimise(
         (True, True)
     """
     require_x64_for(data, "`data`")
-    if isinstance(tstate, FitResult):
-        history, tstate = tstate.losses, tstate.train_state
-    else:
-        history = np.zeros(0)
+    history = tstate if isinstance(tstate, FitResult) else FitResult(tstate, np.zeros(0))
+    tstate = history.train_state
     if hasattr(method, "init") and hasattr(method, "update"):
         switched = tstate.with_optimizer(method)
         found = fit(switched, objective, data, steps=steps, progress=progress)
@@ -139,8 +138,8 @@ def minimise(
             f'{method!r}. Pass for example SciPy("L-BFGS-B").'
         )
     moved = found.train_state.with_optimizer(tstate.optimizer)
-    losses = np.concatenate([history, found.losses])
-    return FitResult(moved, losses, found.converged, found.message)
+    losses = np.concatenate([history.losses, found.losses])
+    return FitResult(moved, losses, found.converged, found.message, history.validation)
 
 
 def _moved(tstate: TrainState, parameters: Any, taken: Any) -> TrainState:

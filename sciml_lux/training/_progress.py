@@ -12,6 +12,7 @@ class ProgressLine:
     Args:
         total: number of steps.
         done: number of steps that lie behind already.
+        epochs: the number of passes over the data that `total` makes, to be counted too.
         enabled: False prints nothing.
         stream: where it goes; standard error by default.
         seconds: between two plain text lines.
@@ -21,12 +22,14 @@ class ProgressLine:
         self,
         total: int,
         done: int = 0,
+        epochs: int | None = None,
         enabled: bool = True,
         stream: TextIO | None = None,
         seconds: float = 5.0,
     ) -> None:
         self._stream = stream if stream is not None else sys.stderr
         self._total, self._first, self._seconds = total, done, seconds
+        self._epochs = epochs
         self._start = time.monotonic()
         self._next = self._start
         self._enabled = enabled
@@ -44,6 +47,7 @@ class ProgressLine:
         if not self._enabled:
             return
         if self._bar is not None:
+            self._bar.set_description_str(self._epoch(done).strip(), refresh=False)
             self._bar.set_postfix_str(f"loss {loss:.4e}", refresh=False)
             self._bar.update(done - self._bar.n)
             return
@@ -62,8 +66,15 @@ class ProgressLine:
         rate = (done - self._first) / max(elapsed, 1e-9)
         left = (self._total - done) / rate if rate > 0 else float("inf")
         return (
-            f"step {done}/{self._total}  loss {loss:.4e}  {rate:.1f} steps/s  {_clock(left)} left"
+            f"{self._epoch(done)}step {done}/{self._total}  loss {loss:.4e}  {rate:.1f} steps/s  "
+            f"{_clock(left)} left"
         )
+
+    def _epoch(self, done: int) -> str:
+        """The pass that the last step belongs to."""
+        if self._epochs is None:
+            return ""
+        return f"epoch {-(-done * self._epochs // self._total)}/{self._epochs}  "
 
 
 def _clock(seconds: float) -> str:

@@ -1,6 +1,5 @@
 """When and where `fit` writes checkpoints, and what it may resume from."""
 
-import dataclasses
 import hashlib
 import os
 import time
@@ -16,22 +15,10 @@ from ._checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from ._run import Run, Validation
 from ._train_state import TrainState
 
 _SECONDS = 10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """Where a fit stands; replaced as a whole, so that an interrupt never splits it."""
-
-    tstate: TrainState
-    losses: np.ndarray
-
-    @property
-    def done(self) -> int:
-        """The number of steps taken."""
-        return len(self.losses)
 
 
 class Saver:
@@ -41,19 +28,25 @@ class Saver:
         path: file or folder, or None.
         every: steps between two checkpoints; None for every ten seconds.
         start: the state that the fit was called with.
+        data: what decides the order of the data, in words.
 
     Raises:
         CheckpointError: the file is there and is no checkpoint; it would be lost.
         OSError: the folder cannot be made or written to. Better now than after the training.
+
+    Attributes:
+        file: to write to, or None.
+        every: as given.
+        saved: what was written or loaded last; at first the start.
     """
 
     def __init__(
-        self, path: str | os.PathLike | None, every: int | None, start: TrainState
+        self, path: str | os.PathLike | None, every: int | None, start: TrainState, data: str
     ) -> None:
         self.file = None if path is None else checkpoint_file(path)
-        self._every = every
-        self._start = start
-        self._saved_steps = 0
+        self.every = every
+        self._start, self._data = start, data
+        self.saved = Run(start)
         self._saved_at = time.monotonic()
         if self.file is None:
             return
@@ -72,7 +65,7 @@ class Saver:
             CheckpointError: the file is damaged, or of a fit that began otherwise.
         """
         if self.file is None or not self.file.exists():
-            return Run(self._start, np.zeros(0))
+            return self.saved
         checkpoint = load_checkpoint(self.file)
         tstate = checkpoint.restore(self._start, "train_state")
         for name, value in self._identity().items():
@@ -80,21 +73,23 @@ class Saver:
                 raise CheckpointError(
                     f"checkpoint {self.file} is of another fit: {name} was "
                     f"{checkpoint.metadata.get(name)}, is now {value}. Resume with the model, "
-                    "parameters and step that the fit began with, and give each fit of several "
-                    "its own path."
+                    "parameters, step and data that the fit began with, and give each fit of "
+                    "several its own path."
                 )
-        run = Run(tstate, np.asarray(checkpoint.metadata["losses"], np.float64))
-        self._saved_steps = run.done
-        return run
-
-    def steps_left(self, run: Run) -> int | None:
-        """Steps until the next checkpoint; None if time decides."""
-        return None if self._every is None else self._every - run.done % self._every
+        stored = checkpoint.metadata
+        validation = Validation(
+            np.asarray(stored["validation steps"], np.int64),
+            np.asarray(stored["validation losses"], np.float64),
+        )
+        has_best = any(path.startswith("best.") for path in checkpoint.leaves)
+        best = checkpoint.restore(self._start, "best") if has_best else None
+        self.saved = Run(tstate, np.asarray(stored["losses"], np.float64), validation, best)
+        return self.saved
 
     def save_if_due(self, run: Run) -> None:
         """Write if `every` steps, or ten seconds, have gone by."""
-        if self._every is not None:
-            due = run.done % self._every == 0
+        if self.every is not None:
+            due = run.done % self.every == 0
         else:
             due = time.monotonic() - self._saved_at > _SECONDS
         if due:
@@ -102,12 +97,17 @@ class Saver:
 
     def save(self, run: Run) -> None:
         """Write, unless nothing has happened since the last time."""
-        if self.file is None or run.done == self._saved_steps:
+        if self.file is None or run is self.saved:
             return
         # JSON keeps every digit of a float64, and a history has another length each time.
-        metadata = self._identity() | {"losses": run.losses.tolist()}
-        save_checkpoint(self.file, metadata, train_state=run.tstate)
-        self._saved_steps, self._saved_at = run.done, time.monotonic()
+        metadata = self._identity() | {
+            "losses": run.losses.tolist(),
+            "validation steps": run.validation.steps.tolist(),
+            "validation losses": run.validation.losses.tolist(),
+        }
+        trees = {"train_state": run.tstate} | ({} if run.best is None else {"best": run.best})
+        save_checkpoint(self.file, metadata, **trees)
+        self.saved, self._saved_at = run, time.monotonic()
 
     def _identity(self) -> dict[str, Any]:
         """What a fit began with: a checkpoint of another one must not pass for it."""
@@ -119,4 +119,5 @@ class Saver:
             "model": repr(start.model),
             "first step": int(start.step),
             "first parameters": digest.hexdigest()[:16],
+            "data": self._data,
         }

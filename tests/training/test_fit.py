@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from sciml_lux import losses, nn, training
+from sciml_lux.training import _chunk
 from tests.conftest import needs_x32
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
@@ -176,18 +177,15 @@ def test_fit_takes_a_folder_with_a_dot_in_its_name(tmp_path, dtype):
         ({"steps": -1}, "`steps` to be an integer of 0 or more, got -1"),
         ({"steps": "10"}, "`steps` to be an integer of 0 or more, got '10'"),
         ({"steps": 3, "checkpoint_every": 0}, "`checkpoint_every` to be an integer of 1 or more"),
+        ({"steps": 3, "validation_every": 0}, "`validation_every` to be an integer of 1 or more"),
+        ({"epochs": 1.0}, "`epochs` to be an integer of 0 or more, got 1.0"),
+        ({}, "either `steps` or `epochs`, got steps=None and epochs=None"),
+        ({"steps": 3, "epochs": 1}, "either `steps` or `epochs`, got steps=3 and epochs=1"),
     ],
 )
 def test_fit_of_bad_options_is_an_error(dtype, options, text):
     with pytest.raises(ValueError, match=text):
         training.fit(tiny_state(dtype), MSE, line_data(dtype), progress=False, **options)
-
-
-def test_fit_of_an_iterator_says_what_it_takes(dtype):
-    with pytest.raises(
-        TypeError, match="tree of arrays or a function `step -> tree`, got list_iter"
-    ):
-        fit(tiny_state(dtype), iter([line_data(dtype)]), 3)
 
 
 def test_fit_of_complex_parameters_goes_downhill(dtype):
@@ -208,6 +206,39 @@ def test_fit_prints_plain_lines_where_there_is_no_terminal(dtype, capsys):
     training.fit(tiny_state(dtype), MSE, line_data(dtype), steps=7)
     lines = capsys.readouterr().err.splitlines()
     assert re.fullmatch(r"step 7/7  loss \d\.\d{4}e[+-]\d\d  \d+\.\d steps/s  0:00 left", lines[-1])
+
+
+def test_fit_counts_epochs_in_its_lines(dtype, capsys):
+    batches = training.Batches(line_data(dtype), 4)
+    training.fit(tiny_state(dtype), MSE, batches, epochs=3)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("epoch 1/3  step 1/6  loss ")
+    assert lines[-1].startswith("epoch 3/3  step 6/6  loss ")
+
+
+def test_fit_goes_on_from_a_result_with_its_losses(dtype):
+    start, data = tiny_state(dtype), line_data(dtype)
+    whole = fit(start, data, 12, validation=data, validation_every=4)
+    first = fit(start, data, 8, validation=data, validation_every=4)
+    both = fit(first, data, 4, validation=data, validation_every=4)
+    assert_same_bits(both.train_state, whole.train_state)
+    np.testing.assert_array_equal(both.losses, whole.losses)
+    np.testing.assert_array_equal(both.validation.losses, whole.validation.losses)
+    assert both.validation.steps.tolist() == whole.validation.steps.tolist() == [4, 8, 12]
+    method = training.SciPy("L-BFGS-B")
+    third = training.minimise(MSE, data, both, method, steps=2)
+    assert third.validation is both.validation and third.losses[:12].tolist() == (
+        whole.losses.tolist()
+    )
+
+
+def test_fit_of_the_same_objective_written_anew_compiles_once(dtype):
+    start, data = tiny_state(dtype), line_data(dtype)
+    before = _chunk.chunk_function.cache_info().misses
+    for _ in range(3):
+        anew = lambda *given: (*MSE(*given)[:2], {})
+        training.fit(start, anew, data, steps=1, progress=False)
+    assert _chunk.chunk_function.cache_info().misses == before + 1
 
 
 def test_fit_resuming_another_model_names_the_path(tmp_path, dtype):

@@ -1,0 +1,116 @@
+"""The compiled loop of `fit`: many steps for one call from Python."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ._ad import AD
+from ._objective import objective_of
+from ._sources import Place, Reader
+from ._steps import Objective, gradients, line_search_arguments, update
+from ._train_state import TrainState
+
+MAX_CHUNK = 1024
+
+
+class Carry(NamedTuple):
+    """What goes from step to step.
+
+    Attributes:
+        tstate: after the last good step.
+        place: of the next batch.
+        losses: (MAX_CHUNK,), filled up to `taken`.
+        taken: the number of good steps.
+        finite: of the last step: the loss, each leaf of the gradient, each new parameter.
+    """
+
+    tstate: TrainState
+    place: Place
+    losses: jax.Array
+    taken: jax.Array
+    finite: jax.Array
+
+
+@functools.lru_cache(maxsize=256)
+def chunk_function(ad: AD, key: Any, reader: Reader) -> Callable[..., tuple[Carry, Any]]:
+    """A compiled loop of `count` steps; it stops before an update that is not finite.
+
+    The number of steps is dynamic, so that one program serves all and gives the same bits. An
+    inner loop goes through one pass of the data, whose plan it reads and never copies.
+    """
+    objective = objective_of(key)
+
+    def run(
+        tstate: TrainState, arrays: Any, place: Place, plan: Any, count: jax.Array
+    ) -> tuple[Carry, Any]:
+        def body(carry: Carry, plan: Any) -> Carry:
+            batch = reader.read(arrays, plan, carry.place, carry.tstate.step)
+            tstate, loss, finite = _guarded_step(ad, objective, batch, carry.tstate)
+            good = jnp.all(finite)
+            moved = reader.move(carry.place)
+            return Carry(
+                tstate,
+                jax.tree.map(lambda new, old: jnp.where(good, new, old), moved, carry.place),
+                carry.losses.at[carry.taken].set(loss),
+                carry.taken + good.astype(jnp.int32),
+                finite,
+            )
+
+        def keep_going(carry: Carry) -> jax.Array:
+            return (carry.taken < count) & jnp.all(carry.finite)
+
+        def one_pass(state: tuple[Carry, Any]) -> tuple[Carry, Any]:
+            first, plan = state
+            epoch = first.place[0]
+            carry = jax.lax.while_loop(
+                lambda carry: keep_going(carry) & (carry.place[0] == epoch),
+                lambda carry: body(carry, plan),
+                first,
+            )
+            plan = jax.lax.cond(
+                carry.place[0] == epoch,
+                lambda: plan,
+                lambda: reader.plan(arrays, carry.place[0]),
+            )
+            return carry, plan
+
+        start = _start(ad, objective, reader, tstate, arrays, place, plan)
+        return jax.lax.while_loop(lambda state: keep_going(state[0]), one_pass, (start, plan))
+
+    return jax.jit(run)
+
+
+def _start(ad: AD, objective: Objective, reader: Reader, tstate: TrainState, *drawn: Any) -> Carry:
+    def first(tstate: TrainState, arrays: Any, place: Place, plan: Any) -> Any:
+        batch = reader.read(arrays, plan, place, tstate.step)
+        return _guarded_step(ad, objective, batch, tstate)
+
+    _, loss, finite = jax.eval_shape(first, tstate, *drawn)
+    return Carry(
+        tstate,
+        drawn[1],
+        jnp.zeros(MAX_CHUNK, loss.dtype),
+        jnp.zeros((), jnp.int32),
+        jnp.ones(finite.shape, bool),
+    )
+
+
+def _guarded_step(
+    ad: AD, objective: Objective, batch: Any, tstate: TrainState
+) -> tuple[TrainState, jax.Array, jax.Array]:
+    """A step that leaves `tstate` as it was where loss, gradient or update is not finite."""
+    grads, loss, _, moved = gradients(ad, objective, batch, tstate)
+    extra = line_search_arguments(objective, batch, tstate, grads, loss)
+    finite = _all_finite([loss, *jax.tree.leaves(grads)])
+    # Not taken otherwise: a line search along NaN would go on for long.
+    new = jax.lax.cond(jnp.all(finite), lambda: update(moved, grads, extra), lambda: tstate)
+    finite = jnp.concatenate([finite, _all_finite(jax.tree.leaves(new.parameters))])
+    good = jnp.all(finite)
+    return jax.tree.map(lambda n, o: jnp.where(good, n, o), new, tstate), loss, finite
+
+
+def _all_finite(leaves: list[jax.Array]) -> jax.Array:
+    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])

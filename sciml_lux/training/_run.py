@@ -1,0 +1,116 @@
+"""Where a fit stands, as the fit, its checkpoints and its callbacks see it."""
+
+import dataclasses
+
+import numpy as np
+
+from ._train_state import TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """The losses on held-out data.
+
+    Attributes:
+        steps: int64 (k,), the number of updates that the state had behind it.
+        losses: float64 (k,).
+    """
+
+    steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    losses: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+
+    def then(self, other: "Validation") -> "Validation":
+        """This one, and `other` behind it."""
+        return Validation(
+            np.concatenate([self.steps, other.steps]), np.concatenate([self.losses, other.losses])
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Where a fit stands; replaced as a whole, so that an interrupt never splits it."""
+
+    tstate: TrainState
+    losses: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    validation: Validation = dataclasses.field(default_factory=Validation)
+    best: TrainState | None = None
+
+    @property
+    def done(self) -> int:
+        """The number of steps taken."""
+        return len(self.losses)
+
+    @property
+    def step(self) -> int:
+        """The number of updates the state has behind it."""
+        return int(self.tstate.step)
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """What `fit` and `minimise` return.
+
+    Attributes:
+        train_state: after the last step.
+        losses: float64 (steps,), the loss before each step.
+        converged: whether the method says so; None where it has no test of its own.
+        message: what the method or a callback says of its end.
+        validation: the losses on held-out data.
+        best: the state that an `EarlyStopping` found best, or None.
+    """
+
+    train_state: TrainState
+    losses: np.ndarray
+    converged: bool | None = None
+    message: str = ""
+    validation: Validation = dataclasses.field(default_factory=Validation)
+    best: TrainState | None = None
+
+
+class FitRun:
+    """What callbacks get: where the fit stands, and how to end it.
+
+    Attributes:
+        steps: the number of steps that the fit will take.
+        first_step: the number of updates that the state had behind it when the fit began.
+        validates: whether the fit has held-out data.
+        message: why the fit ends, once it does.
+    """
+
+    def __init__(self, run: Run, steps: int, validates: bool) -> None:
+        self.now, self.steps, self.validates = run, steps, validates
+        self.first_step = run.step - run.done
+        self.stopped, self.message = False, ""
+
+    @property
+    def tstate(self) -> TrainState:
+        """The state after the last step."""
+        return self.now.tstate
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The loss before each step of this fit."""
+        return self.now.losses
+
+    @property
+    def validation(self) -> Validation:
+        """The losses on held-out data."""
+        return self.now.validation
+
+    @property
+    def done(self) -> int:
+        """The number of steps of this fit that lie behind."""
+        return self.now.done
+
+    @property
+    def step(self) -> int:
+        """The number of updates that the state has behind it."""
+        return self.first_step + self.done
+
+    def stop(self, message: str) -> None:
+        """End the fit here, well; `message` goes into the result."""
+        self.stopped, self.message = True, message
+
+    def keep_best(self) -> None:
+        """Keep the state as it is now, in checkpoints and as `FitResult.best`."""
+        self.now = dataclasses.replace(self.now, best=self.now.tstate)

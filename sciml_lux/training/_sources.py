@@ -1,0 +1,237 @@
+"""Where `fit` draws its batches from: one small protocol, and the data that need no class."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core import Frozen
+from ..precision import require_x64_for
+from ._objective import objective_key, objective_of
+
+# Which pass over the data, and how far in it; int32 scalars.
+Place = tuple[jax.Array, jax.Array]
+
+
+class Reader(Frozen):
+    """How the compiled loop finds the batch of a step; static, and a key of what is compiled.
+
+    A plan is what is worked out once for each pass, such as an order of the samples.
+    """
+
+    def plan(self, arrays: Any, epoch: jax.Array) -> Any:
+        """What `read` needs throughout the pass `epoch`."""
+        return ()
+
+    def read(self, arrays: Any, plan: Any, place: Place, step: jax.Array) -> Any:
+        """The batch at `place`, for the training step `step`."""
+        return arrays
+
+    def move(self, place: Place) -> Place:
+        """The place of the next batch."""
+        return place
+
+    def rows(self, plan: Any, place: Place) -> Any:
+        """Which samples of the data the batch at `place` holds; None where it has no samples."""
+        return None
+
+
+class Feed:
+    """A source as one fit draws from it: what goes into the compiled loop, and comes back.
+
+    Attributes:
+        reader: how batches are read.
+        arrays: from what, arguments of the compiled loop.
+        place: of the next batch.
+        plan: of the pass that `place` is in.
+    """
+
+    def __init__(
+        self, reader: Reader, arrays: Any, place: tuple[int, int] = (0, 0), plan: Any = ()
+    ) -> None:
+        self.reader, self.arrays, self.plan = reader, arrays, plan
+        self.place: Place = place_at(*place)
+
+    def draw(self, count: int) -> int:
+        """Make ready the next `count` batches, or fewer; returns how many, 0 at the end."""
+        return count
+
+    def label(self, done: int) -> str:
+        """What goes before the name of an entry, in messages."""
+        return ""
+
+    def batch(self, step: int) -> Any:
+        """The batch at `place`."""
+        return self.reader.read(self.arrays, self.plan, self.place, jnp.asarray(step, jnp.int32))
+
+
+class Source:
+    """Base of what `fit` takes as data beyond trees of arrays: `Batches`, `Sampled`, `Stream`."""
+
+    def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
+        """Begin to draw.
+
+        Args:
+            step: the number of updates that the training state has behind it.
+            done: the number of steps that this fit has behind it.
+            repeat: begin another pass when one ends.
+        """
+        raise NotImplementedError
+
+    def steps(self, epochs: int) -> int | None:
+        """The number of steps in `epochs` passes; None where the data has no length."""
+        return None
+
+    @property
+    def one_pass(self) -> int:
+        """The most batches of one pass, as a validation takes them."""
+        return 1
+
+    @property
+    def identity(self) -> str:
+        """What a resumed fit must agree on, in words."""
+        raise NotImplementedError
+
+
+class _Whole(Source):
+    """One tree of arrays, used whole at every step."""
+
+    def __init__(self, data: Any) -> None:
+        # NumPy data goes to the device once, not with every call of the loop.
+        self._data = jax.tree.map(_on_device, data)
+
+    def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
+        return Feed(Reader(), self._data)
+
+    def steps(self, epochs: int) -> int | None:
+        return epochs
+
+    @property
+    def identity(self) -> str:
+        return "the same at every step"
+
+
+class _FunctionReader(Reader):
+    key: Any
+
+    def read(self, arrays: Any, plan: Any, place: Place, step: jax.Array) -> Any:
+        return objective_of(self.key)(step)
+
+
+class _Function(Source):
+    """`step -> tree`."""
+
+    def __init__(self, function: Callable[[jax.Array], Any]) -> None:
+        self._reader = _FunctionReader(objective_key(function))
+
+    def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
+        return Feed(self._reader, ())
+
+    @property
+    def identity(self) -> str:
+        return "a function of the step"
+
+
+class _SampledReader(Reader):
+    key: Any
+
+    def read(self, arrays: Any, plan: Any, place: Place, step: jax.Array) -> Any:
+        return objective_of(self.key)(jax.random.fold_in(arrays, step))
+
+
+class Sampled(Source):
+    """Fresh data at each step, `function(fold_in(key, step))`, such as collocation points.
+
+    They are made inside the compiled loop; what a step gets depends on `key` and `step` alone.
+
+    Args:
+        function: `key -> tree`, of JAX operations.
+        key: a typed random key, or an integer seed.
+
+    Raises:
+        TypeError: `function` cannot be called, or `key` is neither.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> points = Sampled(lambda key: jax.random.uniform(key, (64, 1), jnp.float32), key=0)
+        >>> points
+        Sampled(<lambda>, key=[0, 0])
+    """
+
+    def __init__(self, function: Callable[[jax.Array], Any], key: jax.Array | int) -> None:
+        if not callable(function):
+            raise TypeError(
+                f"`Sampled` expects a function `key -> tree` first, got {type(function).__name__}."
+            )
+        self.function, self.key = function, typed_key(key, "`Sampled`")
+
+    def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
+        """Begin to draw; every step has its own key, so nothing is passed over."""
+        return Feed(_SampledReader(objective_key(self.function)), self.key)
+
+    @property
+    def identity(self) -> str:
+        """What a resumed fit must agree on: the key."""
+        return f"sampled with key {key_words(self.key)}"
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__name__", repr(self.function))
+        return f"Sampled({name}, key={key_words(self.key)})"
+
+
+def typed_key(key: Any, subject: str) -> jax.Array:
+    """`key`, or the key of an integer seed."""
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        return jax.random.key(int(key))
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return key
+    raise TypeError(
+        f"{subject} expects `key` to be a typed random key or an integer seed, got "
+        f"{type(key).__name__}. Make one with jax.random.key(seed)."
+    )
+
+
+def key_words(key: jax.Array) -> list[int]:
+    """The numbers of a key."""
+    return np.asarray(jax.random.key_data(key)).tolist()
+
+
+def source_of(data: Any) -> Source:
+    """`data` as a source.
+
+    Raises:
+        TypeError: it is nothing that batches can come from; float64 NumPy data, x64 off.
+    """
+    from ._stream import Stream
+
+    if isinstance(data, Source):
+        return data
+    if callable(data):
+        return _Function(data)
+    if data is None or isinstance(data, str | bytes):
+        raise TypeError(
+            "`fit` expects `data` to be a tree of arrays, a function `step -> tree`, Batches, "
+            f"Sampled or an iterable of batches, got {data!r}."
+        )
+    # `jax.tree.leaves` would warn of an iterator.
+    is_tree = jax.tree_util.default_registry.flatten_one_level(data) is not None
+    if not is_tree and not hasattr(data, "dtype") and can_iterate(data):
+        return Stream(data)
+    require_x64_for(data, "`data`")
+    return _Whole(data)
+
+
+def can_iterate(data: Any) -> bool:
+    """Whether `iter` takes it; asked without a call, which may begin a pass of a loader."""
+    return hasattr(data, "__iter__") or (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
+
+
+def place_at(epoch: int, offset: int) -> Place:
+    """A place from Python integers."""
+    return jnp.asarray(epoch, jnp.int32), jnp.asarray(offset, jnp.int32)
+
+
+def _on_device(leaf: Any) -> Any:
+    return jnp.asarray(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf

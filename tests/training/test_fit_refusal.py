@@ -1,0 +1,110 @@
+"""What is not finite is named, and the last good state is kept."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from sciml_lux import losses, training
+from tests.training.models import assert_same_bits, line_data, tiny_state
+
+MSE = losses.MSELoss()
+start = functools.cache(tiny_state)
+
+
+def fit(tstate, data, steps, objective=MSE, **options):
+    return training.fit(tstate, objective, data, steps=steps, progress=False, **options)
+
+
+def with_nan(dtype, *index, value=np.nan):
+    x, y = line_data(dtype)
+    return {"x": x.at[index].set(value), "y": y}
+
+
+def by_name(model, ps, st, data):
+    return MSE(model, ps, st, (data["x"], data["y"]))
+
+
+def test_the_loss_is_named(dtype):
+    def objective(model, ps, st, data):
+        loss, st, stats = MSE(model, ps, st, data)
+        return loss / 0.0, st, stats
+
+    text = r"the loss is not finite at step 0, so the update was refused\. Lower the learning rate"
+    with pytest.raises(training.NonFiniteError, match=text) as caught:
+        fit(start(dtype), line_data(dtype), 3, objective)
+    assert isinstance(caught.value, FloatingPointError)
+    assert_same_bits(caught.value.result.train_state, start(dtype))
+
+
+def test_the_parameter_whose_gradient_is_not_finite_is_named(tmp_path, dtype):
+    def objective(model, ps, st, data):  # √ has an infinite slope at 0, here from step 2 on.
+        loss, st, stats = MSE(model, ps, st, data[:2])
+        root = jnp.sqrt(jnp.sum(ps.layer_2.bias * 0) + jnp.where(data[2] < 2, 1, 0))
+        return loss + root, st, stats
+
+    x, y = line_data(dtype)
+    text = r"the gradient of `layer_2.bias` is not finite at step 2, .*; the last good .*ckpt\. Lo"
+    with pytest.raises(training.NonFiniteError, match=text) as caught:
+        fit(
+            start(dtype),
+            lambda step: (x, y, step.astype(dtype)),
+            9,
+            objective,
+            checkpoint=tmp_path,
+            validation=(x, y, jnp.ones((), dtype)),
+            validation_every=1,
+        )
+    result = caught.value.result
+    assert len(result.losses) == int(result.train_state.step) == 2
+    assert result.validation.steps.tolist() == [1, 2]
+    kept = training.load_checkpoint(tmp_path).restore(start(dtype), "train_state")
+    assert_same_bits(kept, result.train_state)
+    assert len((tmp_path / "losses.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_an_update_that_overflows_is_refused(dtype):
+    huge = tiny_state(dtype, optax.sgd(float(jnp.finfo(dtype).max)))
+    with pytest.raises(
+        training.NonFiniteError, match=r"the new `layer_\d.\w+` is not finite at st"
+    ):
+        fit(huge, jax.tree.map(lambda a: 100 * a, line_data(dtype)), 3)
+
+
+def test_the_entry_of_the_data_is_named(dtype):
+    text = r"the loss is not finite at step 0, .* refused\. `data\['x'\]\[5, 0\]` is nan: mend"
+    with pytest.raises(training.NonFiniteError, match=text):
+        fit(start(dtype), with_nan(dtype, 5, 0), 3, by_name)
+    with pytest.raises(training.NonFiniteError, match=r"`data\[1\]\[2, 0\]` is -?inf: mend the"):
+        x, y = line_data(dtype)
+        fit(start(dtype), (x, y.at[2, 0].set(-jnp.inf)), 3)
+
+
+def test_the_entry_is_counted_in_the_whole_data_of_batches(dtype):
+    batches = training.Batches(with_nan(dtype, 6, 0), 2, key=3)
+    rows = np.asarray(jax.random.permutation(jax.random.fold_in(jax.random.key(3), 0), 8))
+    step = int(np.argwhere(rows == 6)[0, 0]) // 2
+    text = rf"the loss is not finite at step {step}, .*`data\['x'\]\[6, 0\]` is nan"
+    with pytest.raises(training.NonFiniteError, match=text) as caught:
+        fit(start(dtype), batches, 9, by_name)
+    assert len(caught.value.result.losses) == step
+
+
+def test_the_entry_of_a_stream_is_named_with_its_batch(dtype):
+    good, bad = with_nan(dtype, 0, 0, value=0.0), with_nan(dtype, 1, 0)
+    with pytest.raises(
+        training.NonFiniteError, match=r"at step 2, .*batch 2: `data\['x'\]\[1, 0\]` is nan"
+    ):
+        fit(start(dtype), iter([good, good, bad, good]), 9, by_name)
+
+
+def test_data_that_is_masked_may_hold_nan(dtype):
+    def objective(model, ps, st, data):
+        known = jnp.isfinite(data["x"])
+        x = jnp.where(known, data["x"], 0)
+        return MSE(model, ps, st, (x, data["y"]))
+
+    assert len(fit(start(dtype), with_nan(dtype, 5, 0), 3, objective).losses) == 3
