@@ -56,5 +56,5 @@ class AlphaDropout(Layer):
 
     def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
         """The output, and `st` with a new key in training mode."""
-        y, key = alpha_dropout(st.rng, x, self.p, bool(st.training))
+        y, key = alpha_dropout(st.rng, x, self.p, bool(st.training) and self.p > 0)
         return y, st | {"rng": key}

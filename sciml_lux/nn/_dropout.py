@@ -67,5 +67,6 @@ class Dropout(Layer):
         self, x: Inexact[Array, "..."], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "..."], Any]:
         """The output, and `st` with a new key in training mode."""
-        y, _, key = dropout(st.rng, x, self.p, bool(st.training), axes=self.axes)
+        draws = bool(st.training) and self.p > 0
+        y, _, key = dropout(st.rng, x, self.p, draws, axes=self.axes)
         return y, st | {"rng": key}

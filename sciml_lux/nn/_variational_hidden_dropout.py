@@ -85,7 +85,7 @@ class VariationalHiddenDropout(Layer):
                 f"{subject(self)} expects `x` of shape {self.shape} (`shape`), with any size where "
                 f"that has 1, got shape {x.shape}."
             )
-        if not st.training:
+        if not st.training or self.p == 0:
             return x, st
         axes = tuple(i for i, n in enumerate(self.shape) if n != 1)
         y, mask, key = dropout(

@@ -43,6 +43,14 @@ def test_dropout_of_zero_passes_on_and_of_one_is_zero(kind):
         np.testing.assert_array_equal(kind(p)(X, *made(kind(p)))[0], want)
 
 
+@pytest.mark.parametrize(
+    "layer", [nn.Dropout(0.0), nn.AlphaDropout(0), nn.VariationalHiddenDropout(0, (6, 8))]
+)
+def test_dropout_of_zero_changes_no_state(layer):
+    f = lux.StatefulLuxLayer(layer, *made(layer))  # A changed state would be an error.
+    np.testing.assert_array_equal(f(X), X)
+
+
 def test_dropout_along_an_axis_drops_whole_rows():
     layer = nn.Dropout(0.5, axes=0)
     y, _ = layer(X, *made(layer))
