@@ -13,9 +13,9 @@ from ._ad import AutoTracker as AutoTracker
 from ._ad import AutoZygote as AutoZygote
 from ._adjust import adjust as adjust
 from ._checkpoint import Checkpoint as Checkpoint
-from ._checkpoint import CheckpointError as CheckpointError
 from ._checkpoint import load_checkpoint as load_checkpoint
 from ._checkpoint import save_checkpoint as save_checkpoint
+from ._checkpoint_format import CheckpointError as CheckpointError
 from ._fit import FitResult as FitResult
 from ._fit import fit as fit
 from ._minimise import LeastSquares as LeastSquares
@@ -23,6 +23,8 @@ from ._minimise import SciPy as SciPy
 from ._minimise import minimise as minimise
 from ._objective import RecompilationWarning as RecompilationWarning
 from ._optimizer_audit import OptimizerPrecisionWarning as OptimizerPrecisionWarning
+from ._safetensors import load_safetensors as load_safetensors
+from ._safetensors import save_safetensors as save_safetensors
 from ._schedules import exact_schedule as exact_schedule
 from ._schedules import multi_steps as multi_steps
 from ._steps import apply_gradients as apply_gradients

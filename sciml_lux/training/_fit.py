@@ -14,7 +14,7 @@ import numpy as np
 
 from ..precision import require_x64_for
 from ._ad import AD, AutoReverse
-from ._checkpoint import CheckpointError
+from ._checkpoint_format import CheckpointError
 from ._progress import ProgressLine
 from ._saver import Run, Saver
 from ._steps import Objective, gradients, line_search_arguments, update

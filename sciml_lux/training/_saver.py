@@ -9,13 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._checkpoint import (
-    CheckpointError,
-    checkpoint_file,
-    is_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
+from ._checkpoint import checkpoint_file, load_checkpoint, save_checkpoint
+from ._checkpoint_format import CheckpointError, is_checkpoint
 from ._train_state import TrainState
 
 _SECONDS = 10.0
