@@ -22,7 +22,7 @@ from sciml_lux.initializers import (
     uniform,
     zeros,
 )
-from tests.conftest import X64
+from tests.conftest import X64, needs_x64
 
 KEY = jax.random.key(0)
 F32 = jnp.dtype(jnp.float32)
@@ -131,7 +131,7 @@ def test_axes_that_are_not_there_or_equal_raise(init, axes):
     assert init(in_axis=axes[0], out_axis=axes[1])(KEY, (4,), F32).shape == (4,)
 
 
-@pytest.mark.skipif(not X64, reason="float64 needs JAX_ENABLE_X64=1")
+@needs_x64
 @pytest.mark.parametrize("init", [*UNIFORM, *NORMAL])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_float64_draws_have_more_digits_than_float32(init, dtype):
