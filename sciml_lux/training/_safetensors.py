@@ -62,7 +62,7 @@ def save_safetensors(path: str | os.PathLike, ps: Any) -> None:
             )
         if name == _RESERVED:
             raise ValueError(f"`save_safetensors`: the format keeps the name `{name}` for itself.")
-    arrays = {name: np.require(leaf, requirements="CA") for name, leaf in leaves.items()}
+    arrays = {name: np.require(leaf, requirements=["C", "A"]) for name, leaf in leaves.items()}
     write_whole(Path(path).expanduser(), [save(arrays)])
 
 

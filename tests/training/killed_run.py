@@ -26,9 +26,19 @@ X = np.cos(np.arange(32.0)).reshape(16, 2)
 Y = np.sin(3 * X[:, :1])
 
 
+class Ballast(lux.Layer):
+    """Nothing but a megabyte of state: a small file is written too fast to be hit half-way."""
+
+    def initial_states(self, key, dtype):
+        return lux.Record(ballast=jnp.asarray(np.arange(2.0**17), dtype))
+
+    def __call__(self, x, ps, st):
+        return x, st
+
+
 def start(optimizer):
     """The first state; with a random key in it, and without a random number, to begin quickly."""
-    model = nn.Chain(nn.Dense(2, 4, nn.tanh), nn.Dropout(0.1), nn.Dense(4, 1))
+    model = nn.Chain(nn.Dense(2, 4, nn.tanh), nn.Dropout(0.1), nn.Dense(4, 1), Ballast())
     parameters = jax.tree.map(
         lambda leaf: jnp.asarray(np.cos(1.0 + np.arange(leaf.size)).reshape(leaf.shape)),
         lux.core.parameter_structure(model, jnp.float64),
