@@ -102,7 +102,7 @@ def _cases_of(op: Op, dtype: str) -> list[Case]:
         name = f"{row}/{direction}/{device}"
         made.append(Case(name, "plain XLA", _run(plain, inputs, loss_of)))
         difference = _difference(plain(*inputs), ours(*inputs))
-        made.append(Case(name, "sciml_lux", _run(ours, inputs, loss_of), difference))
+        made.append(Case(name, "sciml_lux", _run(ours, inputs, loss_of), difference=difference))
     return made
 
 

@@ -1,5 +1,6 @@
 """GenericLossFunction: any function of two numbers as a loss."""
 
+import dataclasses
 from collections.abc import Callable
 
 from jaxtyping import Array
@@ -27,7 +28,7 @@ class GenericLossFunction(LossFunction):
         2.5
     """
 
-    agg: Callable[[Array], Array] | None
+    _: dataclasses.KW_ONLY
     function: Callable[[Array, Array], Array]
 
     def __init__(

@@ -1,5 +1,6 @@
 """Normalisation by the root mean square."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ._ad import AD
 from ._objective import objective_of
-from ._sources import Place, Reader
+from ._sources import Feed, Place, Reader
 from ._steps import Objective, gradients, line_search_arguments, update
 from ._train_state import TrainState
 
@@ -24,7 +25,7 @@ class Carry(NamedTuple):
         place: of the next batch.
         losses: (MAX_CHUNK,), filled up to `taken`.
         taken: the number of good steps.
-        finite: of the last step: the loss, each leaf of the gradient, each new parameter.
+        finite: of the last step: the loss, each leaf of the gradient.
     """
 
     tstate: TrainState
@@ -35,17 +36,19 @@ class Carry(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def chunk_function(ad: AD, key: Any, reader: Reader) -> Callable[..., tuple[Carry, Any]]:
+def chunk_function(ad: AD, key: Any, reader: Reader) -> Callable[..., tuple[Carry, Any, jax.Array]]:
     """A compiled loop of `count` steps; it stops before an update that is not finite.
 
     The number of steps is dynamic, so that one program serves all and gives the same bits. An
-    inner loop goes through one pass of the data, whose plan it reads and never copies.
+    inner loop goes through one pass of the data, whose plan it reads and never copies. Returned
+    are the carry, the plan of its place, and which parameters are as finite as they were: an
+    update that overflows is looked for after the loop, since a look at each would cost time.
     """
     objective = objective_of(key)
 
     def run(
         tstate: TrainState, arrays: Any, place: Place, plan: Any, count: jax.Array
-    ) -> tuple[Carry, Any]:
+    ) -> tuple[Carry, Any, jax.Array]:
         def body(carry: Carry, plan: Any) -> Carry:
             batch = reader.read(arrays, plan, carry.place, carry.tstate.step)
             tstate, loss, finite = _guarded_step(ad, objective, batch, carry.tstate)
@@ -78,9 +81,44 @@ def chunk_function(ad: AD, key: Any, reader: Reader) -> Callable[..., tuple[Carr
             return carry, plan
 
         start = _start(ad, objective, reader, tstate, arrays, place, plan)
-        return jax.lax.while_loop(lambda state: keep_going(state[0]), one_pass, (start, plan))
+        carry, plan = jax.lax.while_loop(
+            lambda state: keep_going(state[0]), one_pass, (start, plan)
+        )
+        before, after = (
+            _all_finite(jax.tree.leaves(state.parameters)) for state in (tstate, carry.tstate)
+        )
+        return carry, plan, after | ~before
 
     return jax.jit(run)
+
+
+def advance(
+    take: Callable[..., tuple[Carry, Any, jax.Array]], tstate: TrainState, feed: Feed, count: int
+) -> tuple[Carry, np.ndarray]:
+    """Take up to `count` steps, and move `feed` on.
+
+    Returns:
+        The carry of the last good step, and what is finite in the step that ended it: the loss,
+        each leaf of the gradient and, where an update overflowed, each parameter.
+    """
+    arrays, place, plan = feed.arrays, feed.place, feed.plan
+
+    def after(count: int) -> tuple[Carry, Any, np.ndarray]:
+        carry, moved, kept = take(tstate, arrays, place, plan, np.int32(count))
+        return carry, moved, np.asarray(kept)
+
+    carry, moved, kept = after(count)
+    finite = np.asarray(carry.finite)
+    low, high = 0, int(carry.taken)
+    if high and not np.all(kept):
+        # The same program with fewer steps gives the same bits: the update can be searched for.
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if np.all(after(middle)[2]) else (low, middle)
+        finite = np.concatenate([np.ones(len(finite), bool), after(high)[2]])
+        carry, moved, _ = after(low)
+    feed.place, feed.plan = carry.place, moved
+    return carry, finite
 
 
 def _start(ad: AD, objective: Objective, reader: Reader, tstate: TrainState, *drawn: Any) -> Carry:
@@ -101,15 +139,13 @@ def _start(ad: AD, objective: Objective, reader: Reader, tstate: TrainState, *dr
 def _guarded_step(
     ad: AD, objective: Objective, batch: Any, tstate: TrainState
 ) -> tuple[TrainState, jax.Array, jax.Array]:
-    """A step that leaves `tstate` as it was where loss, gradient or update is not finite."""
+    """A step that leaves `tstate` as it was where the loss or the gradient is not finite."""
     grads, loss, _, moved = gradients(ad, objective, batch, tstate)
     extra = line_search_arguments(objective, batch, tstate, grads, loss)
     finite = _all_finite([loss, *jax.tree.leaves(grads)])
     # Not taken otherwise: a line search along NaN would go on for long.
     new = jax.lax.cond(jnp.all(finite), lambda: update(moved, grads, extra), lambda: tstate)
-    finite = jnp.concatenate([finite, _all_finite(jax.tree.leaves(new.parameters))])
-    good = jnp.all(finite)
-    return jax.tree.map(lambda n, o: jnp.where(good, n, o), new, tstate), loss, finite
+    return new, loss, finite
 
 
 def _all_finite(leaves: list[jax.Array]) -> jax.Array:

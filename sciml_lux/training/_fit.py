@@ -14,7 +14,7 @@ import numpy as np
 from ._ad import AD, AutoReverse
 from ._callback import Callback
 from ._checkpoint_format import CheckpointError
-from ._chunk import MAX_CHUNK, chunk_function
+from ._chunk import MAX_CHUNK, advance, chunk_function
 from ._csv_log import CSVLog
 from ._early_stopping import EarlyStopping
 from ._objective import note_compilation, objective_key
@@ -186,11 +186,10 @@ def _take_steps(
         count = feed.draw(min([chunk, run.steps - run.done, MAX_CHUNK, *left]))
         if not count:
             return run.stop(f"the data ended after {run.done} steps")
-        carry, plan = take(run.tstate, feed.arrays, feed.place, feed.plan, np.int32(count))
-        feed.place, feed.plan = carry.place, plan
+        carry, finite = advance(take, run.tstate, feed, count)
         run.now = _moved(run.now, carry)
-        if run.done == 0 or not np.all(carry.finite):
-            raise refusal(run.now, feed, carry.finite, saver.file)
+        if not np.all(finite):
+            raise refusal(run.now, feed, finite, saver.file)
         line.update(run.done, run.losses[-1])
         check.run_if_due(run, callbacks)
         for callback in callbacks:

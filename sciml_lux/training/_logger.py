@@ -50,7 +50,6 @@ class LogTo(Callback):
 
     Raises:
         TypeError: the logger lacks a method.
-        ValueError: `every` is no positive integer.
     """
 
     def __init__(

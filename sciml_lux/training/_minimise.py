@@ -253,6 +253,7 @@ def _optimistix_function(
         def residuals(ps: Any, _: Any) -> Any:
             return objective.residuals(tstate.model, ps, tstate.states, data)  # pyright: ignore[reportFunctionMemberAccess]
 
+        run: Any
         run, function = (
             (optimistix.least_squares, residuals)
             if isinstance(method, optimistix.AbstractLeastSquaresSolver)

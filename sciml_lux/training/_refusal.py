@@ -23,11 +23,11 @@ class NonFiniteError(FloatingPointError):
         self.result = result
 
 
-def refusal(run: Run, feed: Feed, finite: jax.Array, file: Path | None) -> NonFiniteError:
+def refusal(run: Run, feed: Feed, finite: np.ndarray, file: Path | None) -> NonFiniteError:
     """The error of the step after `run`, with the first thing that is not finite."""
     kept = f"; the last good state is in {file}" if file is not None and run.done else ""
     message = (
-        f"{_name(run, np.asarray(finite))} is not finite at step {run.step}, so the update was "
+        f"{_name(run, finite)} is not finite at step {run.step}, so the update was "
         f"refused{kept}. {_data(run, feed)}"
     )
     return NonFiniteError(

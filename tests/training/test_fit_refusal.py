@@ -66,12 +66,36 @@ def test_the_parameter_whose_gradient_is_not_finite_is_named(tmp_path, dtype):
     assert len((tmp_path / "losses.csv").read_text().splitlines()) == 1 + 3
 
 
-def test_an_update_that_overflows_is_refused(dtype):
-    huge = tiny_state(dtype, optax.sgd(float(jnp.finfo(dtype).max)))
-    with pytest.raises(
-        training.NonFiniteError, match=r"the new `layer_\d.\w+` is not finite at st"
-    ):
-        fit(huge, jax.tree.map(lambda a: 100 * a, line_data(dtype)), 3)
+def overflow_at(step, dtype):
+    """Plain descent whose rate overflows at `step` and is usual before."""
+    huge = float(jnp.finfo(dtype).max)
+    return optax.sgd(lambda count: jnp.where(count < step, 1e-2, huge).astype(dtype))
+
+
+@pytest.mark.parametrize("step", [0, 5])
+def test_an_update_that_overflows_is_refused(tmp_path, dtype, step):
+    tstate = tiny_state(dtype, overflow_at(step, dtype))
+    data = jax.tree.map(lambda a: 100 * a, line_data(dtype))
+    text = rf"the new `layer_\d.\w+` is not finite at step {step}, so the update was refused"
+    with pytest.raises(training.NonFiniteError, match=text) as caught:
+        fit(tstate, data, 50, checkpoint=tmp_path)
+    result = caught.value.result
+    assert len(result.losses) == step
+    assert_same_bits(result.train_state, fit(tstate, data, step).train_state)
+
+
+def test_a_parameter_that_never_was_finite_is_left_alone(dtype):
+    tstate = start(dtype)
+    bias = tstate.parameters.layer_2.bias
+    spared = tstate.parameters | {
+        "layer_2": tstate.parameters.layer_2 | {"bias": jnp.full_like(bias, jnp.inf)}
+    }
+
+    def objective(model, ps, st, data):
+        finite = ps | {"layer_2": ps.layer_2 | {"bias": jnp.zeros_like(bias)}}
+        return MSE(model, finite, st, data)
+
+    assert len(fit(tstate.replace(parameters=spared), line_data(dtype), 3, objective).losses) == 3
 
 
 def test_the_entry_of_the_data_is_named(dtype):
