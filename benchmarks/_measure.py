@@ -19,7 +19,9 @@ _STEPS = 100
 _DISCARDED = 2
 _LOSS_TOLERANCE = 0.02
 _PACKAGES = ("jax", "jaxlib", "numpy", "optax", "equinox", "flax")
-_HEADER = ("row", "peer", "median us", "min", "max", "ratio", "last ratio", "final loss")
+_HEADER = (
+    *("row", "peer", "median us", "min", "max", "ratio", "last ratio", "final loss", "difference"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +34,15 @@ class Case:
         peer: who does it.
         run: `run(n)` goes on for n steps, waits for them, and returns the loss at the last one;
             None where the peer is not installed.
+        steps: how many make a round.
+        difference: how far its outputs are from those of the first case, where that is known.
     """
 
     name: str
     peer: str
     run: Run | None
+    steps: int = _STEPS
+    difference: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Row:
         max_us: of the slowest round.
         ratio: median over the rounds of this time divided by that of the first case of the name.
         final_loss: the loss at the last step.
+        steps: how many made a round.
+        difference: that of the case.
     """
 
     name: str
@@ -60,6 +68,8 @@ class Row:
     max_us: float | None = None
     ratio: float | None = None
     final_loss: float | None = None
+    steps: int = _STEPS
+    difference: float | None = None
 
 
 def measure(cases: list[Case], repeats: int) -> list[Row]:
@@ -74,14 +84,14 @@ def measure(cases: list[Case], repeats: int) -> list[Row]:
     for i in range(_DISCARDED + repeats):
         start = i % len(runs)
         for case, run in runs[start:] + runs[:start]:
-            elapsed, losses[case] = _timed(run)
+            elapsed, losses[case] = _timed(run, case.steps)
             times[case].append(elapsed)
     kept = {case: values[_DISCARDED:] for case, values in times.items()}
     baselines = {case.name: kept[case] for case, _ in reversed(runs)}
     return [
         _row(case, kept[case], baselines[case.name], losses[case])
         if case in kept
-        else Row(case.name, case.peer)
+        else Row(case.name, case.peer, steps=case.steps)
         for case in cases
     ]
 
@@ -125,7 +135,6 @@ def write_json(file: Path, rows: list[Row]) -> None:
         "device": jax.devices()[0].device_kind,
         "cores": os.cpu_count(),
         "x64": jax.config.jax_enable_x64,  # pyright: ignore[reportAttributeAccessIssue]
-        "steps_per_round": _STEPS,
         "versions": {"python": platform.python_version()} | _versions(),
         "rows": [dataclasses.asdict(row) for row in rows],
     }
@@ -141,16 +150,18 @@ def read_ratios(file: Path) -> dict[tuple[str, str], float]:
     return {(row.name, row.peer): row.ratio for row in rows if row.ratio is not None}
 
 
-def _timed(run: Run) -> tuple[float, float]:
+def _timed(run: Run, steps: int) -> tuple[float, float]:
     """Microseconds per step, and the loss at the last one."""
     begin = time.perf_counter()
-    loss = run(_STEPS)
-    return (time.perf_counter() - begin) / _STEPS * 1e6, float(loss)
+    loss = run(steps)
+    return (time.perf_counter() - begin) / steps * 1e6, float(loss)
 
 
 def _row(case: Case, times: list[float], baseline: list[float], loss: float) -> Row:
     ratio = statistics.median(t / b for t, b in zip(times, baseline, strict=True))
-    return Row(case.name, case.peer, statistics.median(times), min(times), max(times), ratio, loss)
+    median, low, high = statistics.median(times), min(times), max(times)
+    extra = case.steps, case.difference
+    return Row(case.name, case.peer, median, low, high, ratio, loss, *extra)
 
 
 def _cells(row: Row, last_ratio: float | None) -> tuple[str, ...]:
@@ -158,7 +169,8 @@ def _cells(row: Row, last_ratio: float | None) -> tuple[str, ...]:
         return (row.name, row.peer, "not installed", *[""] * (len(_HEADER) - 3))
     times = (f"{value:.1f}" for value in (row.median_us, row.min_us, row.max_us))
     last = "" if last_ratio is None else f"{last_ratio:.3f}"
-    return row.name, row.peer, *times, f"{row.ratio:.3f}", last, f"{row.final_loss:.6g}"
+    difference = "" if row.difference is None else f"{row.difference:.1e}"
+    return row.name, row.peer, *times, f"{row.ratio:.3f}", last, f"{row.final_loss:.6g}", difference
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:

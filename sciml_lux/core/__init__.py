@@ -3,7 +3,9 @@
 from ._call import layer_name as layer_name
 from ._call import layer_path as layer_path
 from ._call import subject as subject
+from ._children import flat_children as flat_children
 from ._component_array import ComponentArray as ComponentArray
+from ._display import PrintFrame as PrintFrame
 from ._frozen import Frozen as Frozen
 from ._frozen import SharedDefault as SharedDefault
 from ._frozen import typed as typed
@@ -26,6 +28,8 @@ from ._setup import setup as setup
 from ._setup import state_length as state_length
 from ._setup import state_structure as state_structure
 from ._setup import stateless_apply as stateless_apply
+from ._source import assigned_attributes as assigned_attributes
+from ._source import function_source as function_source
 from ._stateful import StateChangedError as StateChangedError
 from ._stateful import StatefulLuxLayer as StatefulLuxLayer
 from ._static import Static as Static

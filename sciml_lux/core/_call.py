@@ -30,6 +30,7 @@ class Observation(NamedTuple):
     layer: Any
     ps: Any
     y: Any
+    around: tuple[Any, ...]
 
 
 _frames: ContextVar[tuple[Frame, ...]] = ContextVar("frames", default=())
@@ -37,8 +38,8 @@ observer: ContextVar[Callable[[Observation], None] | None] = ContextVar("observe
 
 
 def layer_name(layer: Any) -> str:
-    """The name by which messages and tables call a layer."""
-    return type(layer).__name__
+    """The name by which messages and tables call a layer: its `display_name`, or its type's."""
+    return getattr(layer, "display_name", None) or type(layer).__name__
 
 
 def layer_path() -> str:
@@ -123,7 +124,8 @@ def guarded_call(layer: Any, forward: Callable[..., Any], args: tuple, kwargs: d
                 f"The contract is {_SIGNATURE}."
             )
         if (observe := observer.get()) is not None:
-            observe(Observation(layer_path(), layer, ps, output[0]))
+            around = tuple(frame.layer for frame in frames)
+            observe(Observation(layer_path(), layer, ps, output[0], around))
     except AttributeError as error:
         if not isinstance(error, MissingEntryError):
             _explain_type(error, layer, ps, st)

@@ -1,11 +1,20 @@
 """How a model prints: what one would type, with parameter counts beside it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from ._children import flat_children
 from ._frozen import same, typed
 
 _COLUMN = 49  # Lux puts its counts there.
 _LONGEST = 8
+
+
+class PrintFrame(NamedTuple):
+    """What is printed around the children of a layer, which may give one by `print_frame()`."""
+
+    opening: str
+    arguments: list[str]
+    closing: list[str]
 
 
 def layer_tree(layer: Any) -> str:
@@ -23,45 +32,48 @@ def layer_tree(layer: Any) -> str:
     from ._setup import parameter_length, state_length
 
     *lines, last = _lines("", layer, "", 1)
-    total = _pad(last, f"Total: {_count(parameter_length(layer))} parameters,")
-    states = _pad("", f"       plus {_count(state_length(layer))} states.")
+    parameters, states = _count(parameter_length(layer)), _count(state_length(layer))
     if not lines:
-        return _pad(last, f"{_count(parameter_length(layer))} parameters")
-    return "\n".join([*lines, total, states])
+        extra = f", plus {states} states" if states != "0" else ""
+        return _pad(last, f"{parameters} parameters{extra}")
+    total = _pad(last, f"Total: {parameters} parameters,")
+    return "\n".join([*lines, total, _pad("", f"       plus {states} states.")])
 
 
 def _lines(name: str, layer: Any, indent: str, repeats: int) -> list[str]:
     from ._setup import parameter_length
 
-    children = _flat(layer.sublayers()) if hasattr(layer, "sublayers") else {}
     head = f"{indent}{name}"
-    if not children:
+    if (frame := _frame(layer)) is None:
         count = parameter_length(layer)
         many = f"{_count(count * repeats)} ({_count(count)} x {repeats})"
         text = f"{many if repeats > 1 else _count(count)} parameters"
         line = f"{head}{layer!r}" + ("," if name else "")
         return [_pad(line, text) if name and count else line]
     inner = indent + "    "
+    children = flat_children(layer.sublayers())
     own = parameter_length(layer) - sum(map(parameter_length, children.values()))
     notes = [f"repeated {repeats} times"] if repeats > 1 else []
-    notes += [f"{_count(own)} parameters of its own"] if own else []
-    opening = f"{head}{type(layer).__name__}("
+    notes += [f"{_count(own)} parameters of its own"] if own > 0 else []
+    notes += [f"{_count(-own)} parameters fewer than its layers"] if own < 0 else []
+    opening = head + frame.opening
     lines = [_pad(opening, ", ".join(notes)) if notes else opening]
     for label, child, run in _runs(children):
         lines += _lines(f"{label}=", child, inner, run)
-    lines += [f"{inner}{argument}," for argument in _options(layer)]
-    return [*lines, f"{indent})" + ("," if name else "")]
+    lines += [f"{inner}{argument}," for argument in frame.arguments]
+    lines += [f"{indent}{line}".rstrip() for line in frame.closing]
+    if name and len(frame.closing) == 1:
+        lines[-1] += ","
+    return lines
 
 
-def _flat(children: Any, prefix: str = "") -> dict[str, Any]:
-    """Children by dotted name, where they are nested in dicts or tuples."""
-    if isinstance(children, tuple):
-        children = {f"layer_{i}": child for i, child in enumerate(children, start=1)}
-    flat = {}
-    for name, child in children.items():
-        nested = isinstance(child, dict | tuple)
-        flat |= _flat(child, f"{prefix}{name}.") if nested else {f"{prefix}{name}": child}
-    return flat
+def _frame(layer: Any) -> PrintFrame | None:
+    """What is around the children of `layer`; None where its `repr` says all."""
+    if hasattr(layer, "print_frame"):
+        return layer.print_frame()
+    if not (hasattr(layer, "sublayers") and layer.sublayers()):
+        return None
+    return PrintFrame(f"{type(layer).__name__}(", _options(layer), [")"])
 
 
 def _runs(children: dict[str, Any]) -> list[tuple[str, Any, int]]:

@@ -45,7 +45,9 @@ def _plain(value: Any) -> Any:
 
 
 def _is_named(value: Any) -> bool:
-    return type(value) is tuple and len(value) == 2 and isinstance(value[0], str)
+    if type(value) is not tuple or len(value) != 2:
+        return False
+    return isinstance(value[0], str) and not isinstance(value[1], str)  # Two names are no entry.
 
 
 def typed(value: Any) -> str:
@@ -166,6 +168,15 @@ def _sealed(cls: type[Frozen], init: Callable[..., None]) -> Callable[..., None]
                 _seal(self, name)
 
     return __init__
+
+
+def sealed_copy(instance: Any, fields: dict[str, Any]) -> Any:
+    """An object of the same class with these fields; `__init__` does not run again."""
+    copy = object.__new__(type(instance))
+    copy.__dict__.update(fields)
+    for name in fields:
+        _seal(copy, name)
+    return copy
 
 
 def _seal(instance: Any, name: str) -> None:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from ._call import guarded_call, layer_name
+from ._children import with_children
 from ._display import layer_tree
 from ._frozen import Frozen
 from ._record import Record
@@ -77,6 +78,28 @@ class Layer(Frozen):
         """The children by name, in order."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}  # pyright: ignore[reportAttributeAccessIssue]
         return {name: value for name, value in fields.items() if _holds_layers(self, name, value)}
+
+    def with_sublayers(self, children: dict[str, Any]) -> Any:
+        """The same layer with other children.
+
+        Each child is looked for in the fields, where tuples and pairs of name and layer are
+        looked into, and replaced; `__post_init__` does not run again. A layer whose children are
+        not its fields' defines this method itself.
+
+        Args:
+            children: layers under all the names of `sublayers()`, nested as there or dotted.
+
+        Raises:
+            ValueError: other names.
+            TypeError: a child that is to be replaced does not lie in the fields exactly once.
+
+        Example:
+            >>> from sciml_lux import nn
+            >>> model = nn.Chain(nn.Dense(2, 3), nn.Dense(3, 1))
+            >>> model.with_sublayers(model.sublayers() | {"layer_2": nn.Dense(3, 5)})
+            Chain(Dense(2, 3), Dense(3, 5))
+        """
+        return with_children(self, children)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The parameters at the start: those of the children, by name."""

@@ -3,6 +3,7 @@
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 
 from ._static import Static
 
@@ -15,7 +16,8 @@ def update_state(st: Tree, name: str, value: Any) -> Tree:
     Args:
         st: a state tree, or anything that holds one (`StatefulLuxLayer`, `TrainState`).
         name: the entry to set.
-        value: the new value; a flag is wrapped in `Static` where the old one was.
+        value: the new value; a flag is wrapped in `Static`, or made an array, where the old one
+            was.
 
     Raises:
         KeyError: no entry has that name.
@@ -72,8 +74,11 @@ def _update(st: Tree, name: str, value: Any) -> tuple[Tree, int]:
         if not named(path):
             return node
         count += 1
-        wrap = isinstance(node, Static) and not isinstance(value, Static)
-        return Static(value) if wrap else value
+        if isinstance(node, Static) and not isinstance(value, Static):
+            return Static(value)
+        if isinstance(value, bool) and getattr(node, "dtype", None) == jnp.bool_:
+            return jnp.full(node.shape, value, jnp.bool_)  # pyright: ignore[reportAttributeAccessIssue]
+        return value
 
     updated = jax.tree_util.tree_map_with_path(
         update,

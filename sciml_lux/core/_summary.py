@@ -78,7 +78,9 @@ def summary(model: Any, x: Any) -> Summary:
     rows: dict[tuple[str, str], SummaryRow] = {}
 
     def observe(seen: Observation) -> None:
-        has_children = bool(getattr(seen.layer, "sublayers", dict)())
+        if not all(map(_has_children, seen.around)):
+            return  # A layer that shows no children stands for what it calls.
+        has_children = _has_children(seen.layer)
         if has_children and not (seen.path and getattr(seen.layer, "has_summary_row", False)):
             return  # Its children stand for it, and the total for the model itself.
         name = layer_name(seen.layer) if has_children else repr(seen.layer)
@@ -92,6 +94,10 @@ def summary(model: Any, x: Any) -> Summary:
     finally:
         observer.reset(token)
     return Summary(tuple(rows.values()), _row("", layer_name(model), y, ps))
+
+
+def _has_children(layer: Any) -> bool:
+    return bool(getattr(layer, "sublayers", dict)())
 
 
 def _row(path: str, layer: str, y: Any, ps: Any) -> SummaryRow:

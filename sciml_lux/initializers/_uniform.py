@@ -6,15 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._fans import fans
 from ._initializer import initializer
-
-
-def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Fan in and fan out of a weight (out, in, ...): trailing axes count as a kernel."""
-    if len(shape) < 2:
-        return 1, math.prod(shape)
-    kernel = math.prod(shape[2:])
-    return shape[1] * kernel, shape[0] * kernel
 
 
 def _symmetric(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, bound: float) -> jax.Array:
@@ -40,25 +33,60 @@ def uniform(
 
 @initializer
 def kaiming_uniform(
-    key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, *, gain: float = math.sqrt(2.0)
+    key: jax.Array,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    *,
+    gain: float = math.sqrt(2.0),
+    in_axis: int = 1,
+    out_axis: int = 0,
 ) -> jax.Array:
     """U(±gain √(3 / fan_in)).
 
+    Args:
+        key: of the draw.
+        shape: of the weight, (out, in, *kernel) unless the axes say otherwise.
+        dtype: floating or complex.
+        gain: factor of the bound.
+        in_axis: the axis of the inputs; all axes but these two count as a kernel.
+        out_axis: the axis of the outputs.
+
+    Raises:
+        ValueError: axes that are not there, or one axis given twice.
+
     Source: `kaiming_uniform` of WeightInitializers.jl 1.3; arXiv 1502.01852.
     """
-    fan_in, _ = _fans(shape)
+    fan_in, _ = fans("kaiming_uniform", shape, in_axis, out_axis)
     return _symmetric(key, shape, dtype, gain * math.sqrt(3.0 / max(fan_in, 1)))
 
 
 @initializer
 def glorot_uniform(
-    key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, *, gain: float = 1.0
+    key: jax.Array,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    *,
+    gain: float = 1.0,
+    in_axis: int = 1,
+    out_axis: int = 0,
 ) -> jax.Array:
     """U(±gain √(6 / (fan_in + fan_out))).
 
+    Args:
+        key: of the draw.
+        shape: of the weight, (out, in, *kernel) unless the axes say otherwise.
+        dtype: floating or complex.
+        gain: factor of the bound.
+        in_axis: the axis of the inputs; all axes but these two count as a kernel.
+        out_axis: the axis of the outputs.
+
+    Raises:
+        ValueError: axes that are not there, or one axis given twice.
+
     Source: `glorot_uniform` of WeightInitializers.jl 1.3; Glorot and Bengio, AISTATS 2010.
     """
-    return _symmetric(key, shape, dtype, gain * math.sqrt(6.0 / max(sum(_fans(shape)), 1)))
+    both = sum(fans("glorot_uniform", shape, in_axis, out_axis))
+    return _symmetric(key, shape, dtype, gain * math.sqrt(6.0 / max(both, 1)))
 
 
 @initializer

@@ -12,15 +12,7 @@ from jaxtyping import Array, Inexact
 from ..core import Layer, Record, subject
 from ..initializers import Initializer, kaiming_uniform, uniform
 from ..ops import fused_dense_bias_activation, identity
-
-# By name, so that jax.nn.relu and jnp.tanh start as nn.relu and nn.tanh do.
-_GAINS = {
-    "relu": math.sqrt(2.0),
-    "leakyrelu": math.sqrt(2.0 / (1.0 + 0.01**2)),
-    "leaky_relu": math.sqrt(2.0 / (1.0 + 0.01**2)),
-    "tanh": 5.0 / 3.0,
-    "selu": 3.0 / 4.0,
-}
+from ._gain import gain
 
 
 class Dense(Layer):
@@ -94,7 +86,7 @@ class Dense(Layer):
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Weight, and bias where it is used."""
-        init_weight = self.init_weight or kaiming_uniform(gain=_gain(self.activation))
+        init_weight = self.init_weight or kaiming_uniform(gain=gain(self.activation))
         init_bias = self.init_bias or uniform(bound=1.0 / math.sqrt(max(self.in_dims, 1)))
         weight = init_weight(jax.random.fold_in(key, 0), (self.out_dims, self.in_dims), dtype)
         if not self.use_bias:
@@ -128,7 +120,3 @@ class Dense(Layer):
             self.activation, ps.weight, x, bias, precision=self.precision
         )
         return y, st
-
-
-def _gain(activation: Callable[[Array], Array]) -> float:
-    return _GAINS.get(getattr(activation, "__name__", ""), 1.0)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..core import is_layer
+from ..core import apply, is_layer
 from ._wrapped_function import WrappedFunction
 
 NamedLayers = tuple[tuple[str, Any], ...]
@@ -40,6 +40,15 @@ def named_layers(container: str, layers: Iterable[Any], named: dict[str, Any]) -
         )
     named = named or {f"layer_{i}": layer for i, layer in enumerate(spread, start=1)}
     return tuple((name, as_layer(layer, container)) for name, layer in named.items())
+
+
+def apply_each(layers: NamedLayers, inputs: Iterable[Any], ps: Any, st: Any) -> tuple[tuple, Any]:
+    """The outputs of `layers`, each for its own input, and the new states."""
+    outputs, states = [], {}
+    for (name, layer), x in zip(layers, inputs, strict=True):
+        y, states[name] = apply(layer, x, getattr(ps, name), getattr(st, name))
+        outputs.append(y)
+    return tuple(outputs), st | states
 
 
 def typed_layers(layers: NamedLayers) -> list[str]:

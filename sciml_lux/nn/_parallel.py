@@ -5,7 +5,7 @@ from typing import Any
 
 from ..core import Layer, apply, is_layer, subject, typed
 from ..precision import promote_floats
-from ._named_layers import NamedLayers, named_layers, typed_layers
+from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
 
 
 class Parallel(Layer):
@@ -73,11 +73,7 @@ class Parallel(Layer):
                 "Convert it: tuple(x)."
             )
         inputs = x if isinstance(x, tuple) else (x,) * len(self.layers)
-        outputs, states = [], {}
-        for (name, layer), part in zip(self.layers, inputs, strict=True):
-            y, states[name] = apply(layer, part, getattr(ps, name), getattr(st, name))
-            outputs.append(y)
-        return tuple(outputs), st | states
+        return apply_each(self.layers, inputs, ps, st)
 
     def _arguments(self) -> list[str]:
         return [typed(self.connection), *typed_layers(self.layers)]

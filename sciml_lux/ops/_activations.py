@@ -1,13 +1,15 @@
 """Activations: one exact function each, of an array of any float dtype, which it keeps.
 
-They are plain functions of primitives, so they pickle, differentiate to any order in either mode,
-and stay finite in value and gradient at huge inputs. Where two branches meet, the branch not taken
-sees a harmless argument (else its infinite derivative would turn the gradient into NaN).
+They are plain functions of primitives, so they pickle and differentiate to any order in either
+mode. At huge and infinite inputs value and derivatives are their limits, never NaN. Where two
+branches meet, the branch not taken sees a harmless argument (else its infinite derivative would
+turn the gradient into NaN).
 
 Source of names and defaults: NNlib.jl, as listed for Lux 1.31.
 """
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -34,9 +36,43 @@ def leakyrelu(x: Array, a: float = 0.01) -> Array:
     return jnp.where(x > 0, x, a * x)
 
 
+def rrelu(
+    x: Array, lower: float = 1 / 8, upper: float = 1 / 3, *, key: jax.Array | None = None
+) -> Array:
+    """x for x > 0, a x otherwise, with a slope a from U(lower, upper) for each entry.
+
+    Args:
+        x: of any shape.
+        lower: least slope.
+        upper: greatest slope.
+        key: for the draw of the slopes. Without one they are their mean, (lower + upper)/2, as is
+            right for testing, and the function can stand wherever an activation can.
+
+    Returns:
+        Of the shape and dtype of `x`.
+
+    Raises:
+        ValueError: `lower` above `upper`.
+
+    Source: `rrelu` of NNlib, which draws from a global generator in every mode; arXiv 1505.00853.
+    """
+    if lower > upper:
+        raise ValueError(
+            f"`rrelu` expects `lower` of at most `upper`, got {lower} and {upper}. Swap them."
+        )
+    if key is None:
+        return leakyrelu(x, (lower + upper) / 2)
+    return jnp.where(x > 0, x, jax.random.uniform(key, x.shape, x.dtype, lower, upper) * x)
+
+
 def trelu(x: Array, theta: float = 1.0) -> Array:
     """x for x > theta, 0 otherwise; NaN stays NaN."""
     return jnp.where(x <= theta, jnp.zeros_like(x), x)
+
+
+def thresholdrelu(x: Array, theta: float = 1.0) -> Array:
+    """`trelu` by its other name."""
+    return trelu(x, theta)
 
 
 def elu(x: Array, a: float = 1.0) -> Array:
@@ -59,6 +95,11 @@ def sigmoid(x: Array) -> Array:
     return jax.lax.logistic(x)
 
 
+def sigmoid_fast(x: Array) -> Array:
+    """`sigmoid` itself: in NNlib this name is an approximation, here nothing is."""
+    return sigmoid(x)
+
+
 def hardsigmoid(x: Array) -> Array:
     """min(max((x + 3) / 6, 0), 1)."""
     return relu6(x + 3) / 6
@@ -79,6 +120,11 @@ def tanh(x: Array) -> Array:
     return jnp.tanh(x)
 
 
+def tanh_fast(x: Array) -> Array:
+    """`tanh` itself: in NNlib this name is an approximation, here nothing is."""
+    return tanh(x)
+
+
 def hardtanh(x: Array) -> Array:
     """min(max(x, -1), 1)."""
     return jnp.where(x <= -1, -jnp.ones_like(x), jnp.where(x >= 1, jnp.ones_like(x), x))
@@ -96,54 +142,77 @@ def softshrink(x: Array, lam: float = 0.5) -> Array:
 
 def softsign(x: Array) -> Array:
     """x / (1 + |x|)."""
-    return x / (1 + _magnitude(x))
+    size = _magnitude(x)
+    inverse = 1 / (1 + size)
+    # Far out as 1 - 1/(1 + |x|), whose derivative does not cancel.
+    near = jnp.where(size < 1, x, jnp.zeros_like(x)) * inverse
+    return jnp.where(size < 1, near, jnp.where(x > 0, 1 - inverse, inverse - 1))
 
 
 def swish(x: Array) -> Array:
     """x sigmoid(x)."""
-    return x * sigmoid(x)
+    return _gated(x, sigmoid, _exhausted(x))
 
 
 def hardswish(x: Array) -> Array:
     """x hardsigmoid(x)."""
-    return x * hardsigmoid(x)
+    return _gated(x, hardsigmoid, 3.0)
 
 
 def mish(x: Array) -> Array:
     """x tanh(softplus(x))."""
-    return x * jnp.tanh(softplus(x))
+    return _gated(x, lambda x: jnp.tanh(softplus(x)), _exhausted(x))
 
 
 def lisht(x: Array) -> Array:
     """x tanh(x)."""
-    return x * jnp.tanh(x)
+    size, bound = _magnitude(x), _exhausted(x)
+    inside = jnp.where(size > bound, jnp.zeros_like(x), x)
+    return jnp.where(size > bound, size, inside * jnp.tanh(inside))
 
 
 def logcosh(x: Array) -> Array:
-    """log(cosh(x)), without overflow."""
+    """log(cosh(x)), without overflow and with all digits near 0."""
     size = _magnitude(x)
-    return size + jnp.log1p(jnp.exp(-2 * size)) - math.log(2.0)
+    half = jnp.sinh(jnp.where(size < 1, x, jnp.zeros_like(x)) / 2)
+    far = size + jnp.log1p(jnp.exp(-2 * size)) - math.log(2.0)
+    return jnp.where(size < 1, jnp.log1p(2 * half * half), far)
 
 
 def gelu_erf(x: Array) -> Array:
     """x Φ(x), with the normal distribution function Φ; erfc keeps the digits of the left tail."""
-    return x * (jax.lax.erfc(-x * math.sqrt(0.5)) / 2)
+    bound = math.sqrt(2 * _exhausted(x))
+    return _gated(x, lambda x: jax.lax.erfc(-x * math.sqrt(0.5)) / 2, bound)
 
 
 def gelu_tanh(x: Array) -> Array:
     """x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), written as a sigmoid to keep the left tail."""
-    inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))
-    return x * sigmoid(2 * inner)
+    rate = 2 * math.sqrt(2.0 / math.pi)
+    bound = (_exhausted(x) / (0.044715 * rate)) ** (1 / 3)
+    return _gated(x, lambda x: sigmoid(rate * (x + 0.044715 * (x * x * x))), bound)
 
 
 def gelu_sigmoid(x: Array) -> Array:
     """x sigmoid(1.702 x)."""
-    return x * sigmoid(1.702 * x)
+    return _gated(x, lambda x: sigmoid(1.702 * x), _exhausted(x))
 
 
 def gelu(x: Array) -> Array:
     """The tanh form `gelu_tanh`, as in NNlib; `gelu_erf` is the exact one."""
     return gelu_tanh(x)
+
+
+def _gated(x: Array, gate: Callable[[Array], Array], bound: float) -> Array:
+    """x gate(x), for a gate that is 0 below -bound and 1 above bound."""
+    inside = jnp.where(jnp.abs(x) > bound, jnp.zeros_like(x), x)
+    outside = jnp.where(x > bound, x, jnp.zeros_like(x))
+    return jnp.where(jnp.abs(x) > bound, outside, inside * gate(inside))
+
+
+def _exhausted(x: Array) -> float:
+    """Where e⁻ˣ, and its product with a power of x, is 0 in the dtype of x, with some room."""
+    limits = jnp.finfo(x.dtype)
+    return 5 - 1.05 * (math.log(float(limits.tiny)) - limits.nmant * math.log(2.0))
 
 
 def _nonpositive(x: Array) -> Array:

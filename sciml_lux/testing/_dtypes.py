@@ -50,7 +50,10 @@ def _assert_one(layer: Any, x: Any, dtype: Any, grads: int) -> None:
     difference = first_difference(st, new)
     if difference:
         raise AssertionError(f"the state changed, {difference}")
-    assert_no_narrowing(lambda x, ps: apply(layer, x, ps, st)[0], x, ps, grads=grads, want=dtype)
+    # The states are an argument too: they may hold keys and arrays, which here are shapes alone.
+    assert_no_narrowing(
+        lambda x, ps, st: apply(layer, x, ps, st)[0], x, ps, st, grads=grads, want=dtype
+    )
 
 
 def _key() -> jax.Array:

@@ -15,9 +15,9 @@ from ._adjust import adjust as adjust
 from ._batches import Batches as Batches
 from ._callback import Callback as Callback
 from ._checkpoint import Checkpoint as Checkpoint
-from ._checkpoint import CheckpointError as CheckpointError
 from ._checkpoint import load_checkpoint as load_checkpoint
 from ._checkpoint import save_checkpoint as save_checkpoint
+from ._checkpoint_format import CheckpointError as CheckpointError
 from ._csv_log import CSVLog as CSVLog
 from ._early_stopping import EarlyStopping as EarlyStopping
 from ._fit import fit as fit
@@ -33,6 +33,8 @@ from ._refusal import NonFiniteError as NonFiniteError
 from ._run import FitResult as FitResult
 from ._run import FitRun as FitRun
 from ._run import Validation as Validation
+from ._safetensors import load_safetensors as load_safetensors
+from ._safetensors import save_safetensors as save_safetensors
 from ._schedules import exact_schedule as exact_schedule
 from ._schedules import multi_steps as multi_steps
 from ._sources import Sampled as Sampled

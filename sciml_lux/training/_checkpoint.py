@@ -1,8 +1,6 @@
 """Checkpoints: one file, a JSON header and raw leaves, checked on load. Nothing is pickled."""
 
 import dataclasses
-import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Static, describe, first_difference, named_leaves
-from ..precision import require_x64
+from ._checkpoint_format import DTYPES, CheckpointError, damaged, packed, read_checked
+from ._exact_array import exact_array
+from ._write_whole import write_whole
 
-_MAGIC = b"sciml_lux checkpoint 1\n"
 _KEY = "key:"
-
-
-class CheckpointError(ValueError):
-    """A file is no checkpoint, is damaged, or does not fit what it is loaded into."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,50 +73,37 @@ def checkpoint_file(path: str | os.PathLike) -> Path:
     return given if given.suffix == ".ckpt" or given.is_file() else given / "checkpoint.ckpt"
 
 
-def is_checkpoint(path: Path) -> bool:
-    """Whether a file begins as a checkpoint of this format does."""
-    with open(path, "rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC
-
-
 def save_checkpoint(path: str | os.PathLike, metadata: dict[str, Any], /, **trees: Any) -> None:
     """Write `trees` and `metadata` to one file, whole or not at all.
 
     The file is written under another name, synced and renamed, so that a crash leaves the old one.
+    It holds the format version, and path, shape and dtype of every leaf, in words that any text
+    viewer shows, and checksums of all.
 
     Args:
-        path: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt`; folders are made.
-        metadata: anything JSON can hold.
+        path: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt`; folders are made, a
+            link is followed.
+        metadata: a dict of what JSON can hold, such as hyperparameters; tuples come back as lists
+            and keys as strings.
         **trees: trees of arrays, each under its name.
 
     Raises:
-        TypeError: a leaf is no array.
+        TypeError: a leaf is no array of numbers, or `metadata` is no dict that JSON can hold.
+        OSError: the disk is full, or the folder cannot be written to; the old file is as it was.
 
     Example:
         >>> import tempfile, jax.numpy as jnp
         >>> file = tempfile.mkdtemp() + "/weights.ckpt"
-        >>> save_checkpoint(file, {"note": "x"}, ps={"w": jnp.ones(2, jnp.float32)})
+        >>> hyperparameters = {"width": 2, "learning_rate": 0.1}
+        >>> save_checkpoint(file, hyperparameters, ps={"w": jnp.ones(2, jnp.float32)})
         >>> checkpoint = load_checkpoint(file)
-        >>> checkpoint.restore({"w": jnp.zeros(2, jnp.float32)}, "ps")["w"].tolist()
+        >>> like = {"w": jnp.zeros(checkpoint.metadata["width"], jnp.float32)}
+        >>> checkpoint.restore(like, "ps")["w"].tolist()
         [1.0, 1.0]
     """
-    entries, blobs, offset = [], [], 0
-    for name, leaf in named_leaves(trees).items():
-        entry, blob = _encode(name, leaf)
-        entries.append(entry | {"offset": offset, "size": len(blob)})
-        blobs.append(blob)
-        offset += len(blob)
-    body = b"".join(blobs)
-    header = {
-        "leaves": entries,
-        "metadata": metadata,
-        "sha256": hashlib.sha256(body).hexdigest(),
-    }
-    head = json.dumps(header).encode()
-    check = hashlib.sha256(head).hexdigest().encode()
-    _write_whole(
-        checkpoint_file(path), b"".join([_MAGIC, b"%d\n" % len(head), check, b"\n", head, body])
-    )
+    encoded = [_encode(name, leaf) for name, leaf in named_leaves(trees).items()]
+    entries, blobs = [entry for entry, _ in encoded], [blob for _, blob in encoded]
+    write_whole(checkpoint_file(path), packed(entries, metadata, blobs))
 
 
 def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
@@ -129,10 +111,10 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
 
     Raises:
         CheckpointError: no checkpoint, another format version, or damaged.
-        TypeError: it holds float64 while x64 is off.
+        TypeError: it holds numbers of 64 bits while x64 is off.
     """
     path = checkpoint_file(path)
-    header, body = _read_checked(path)
+    header, body = read_checked(path)
     leaves = {}
     for entry in header["leaves"]:
         start = entry["offset"]
@@ -140,71 +122,39 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     return Checkpoint(leaves, header["metadata"], path)
 
 
-def _read_checked(path: Path) -> tuple[dict[str, Any], bytes]:
-    data = path.read_bytes()
-    if not data.startswith(_MAGIC):
-        raise CheckpointError(
-            f"{path} is no checkpoint of this format: expected it to start with {_MAGIC!r}, got "
-            f"{data[:24]!r}."
-        )
-    damaged = CheckpointError(
-        f"checkpoint {path} is damaged: a checksum does not fit. Use an earlier one."
-    )
-    try:
-        size, check, rest = data[len(_MAGIC) :].split(b"\n", 2)
-        head, body = rest[: int(size)], rest[int(size) :]
-    except ValueError:
-        raise damaged from None
-    if hashlib.sha256(head).hexdigest().encode() != check:
-        raise damaged
-    header = json.loads(head)
-    if hashlib.sha256(body).hexdigest() != header["sha256"]:
-        raise damaged
-    return header, body
-
-
 def _is_flag(leaf: Any) -> bool:
     return leaf is None or isinstance(leaf, Static)
 
 
-def _encode(name: str, leaf: Any) -> tuple[dict[str, Any], bytes]:
+def _encode(name: str, leaf: Any) -> tuple[dict[str, Any], Any]:
     if _is_flag(leaf):
         return {"path": name, "flag": repr(leaf)}, b""
-    if not hasattr(leaf, "dtype"):
-        raise TypeError(f"`save_checkpoint` expects arrays, got {describe(leaf)} at `{name}`.")
-    kind = ""
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        kind, leaf = f"{_KEY}{jax.random.key_impl(leaf)}", jax.random.key_data(leaf)
-    array = np.asarray(leaf)
-    array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
-    entry = {"path": name, "dtype": array.dtype.name, "shape": list(np.shape(leaf)), "kind": kind}
-    return entry, array.tobytes()
+    kind, array = "", leaf
+    if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        kind, array = f"{_KEY}{jax.random.key_impl(leaf)}", jax.random.key_data(leaf)
+    if not hasattr(array, "dtype") or array.dtype.name not in DTYPES:
+        raise TypeError(
+            f"`save_checkpoint` expects arrays of numbers, got {describe(leaf)} at `{name}`."
+        )
+    entry = {"path": name, "dtype": array.dtype.name, "shape": list(np.shape(array)), "kind": kind}
+    array = np.asarray(array)
+    array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return entry, array.reshape(-1).view(np.uint8)
 
 
-def _decode(path: Path, entry: dict[str, Any], blob: bytes) -> Any:
+def _decode(path: Path, entry: dict[str, Any], blob: memoryview) -> Any:
     if "flag" in entry:
         return Flag(entry["flag"])
-    dtype = jnp.dtype(entry["dtype"])
-    require_x64(dtype, f"checkpoint {path}: `{entry['path']}`")
-    array = np.frombuffer(blob, dtype).reshape(entry["shape"])
-    if entry["kind"].startswith(_KEY):
-        return jax.random.wrap_key_data(jnp.asarray(array), impl=entry["kind"].removeprefix(_KEY))
-    return jnp.asarray(array)
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    name, kind = entry["path"], entry["kind"]
+    dtype = DTYPES[entry["dtype"]].newbyteorder("<")
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+        array = np.frombuffer(blob, dtype).reshape(entry["shape"])
+    except ValueError:
+        raise damaged(path, f"`{name}` cannot have the shape {entry['shape']}") from None
+    leaf = exact_array(array, f"checkpoint {path}: `{name}`")
+    if not kind:
+        return leaf
     try:
-        os.fsync(folder)  # The rename itself must survive a power cut.
-    finally:
-        os.close(folder)
+        return jax.random.wrap_key_data(leaf, impl=kind.removeprefix(_KEY))
+    except (TypeError, ValueError):
+        raise damaged(path, f"`{name}` is no random key of the kind {kind!r}") from None

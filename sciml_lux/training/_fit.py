@@ -13,7 +13,7 @@ import numpy as np
 
 from ._ad import AD, AutoReverse
 from ._callback import Callback
-from ._checkpoint import CheckpointError
+from ._checkpoint_format import CheckpointError
 from ._chunk import MAX_CHUNK, advance, chunk_function
 from ._csv_log import CSVLog
 from ._early_stopping import EarlyStopping

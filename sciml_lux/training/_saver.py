@@ -8,13 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._checkpoint import (
-    CheckpointError,
-    checkpoint_file,
-    is_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
+from ._checkpoint import checkpoint_file, load_checkpoint, save_checkpoint
+from ._checkpoint_format import CheckpointError, is_checkpoint
 from ._run import Run, Validation
 from ._train_state import TrainState
 

@@ -3,6 +3,7 @@
 import operator
 
 from sciml_lux import nn
+from sciml_lux.precision import x64_enabled
 
 from ._entry import LayerEntry
 
@@ -46,6 +47,53 @@ LAYERS = [
         (4, 1),
         26,
     ),
+    LayerEntry(nn.BranchLayer(nn.Dense(2, 3), nn.NoOpLayer()), (4, 2), ((4, 3), (4, 2)), 9),
+    LayerEntry(
+        nn.BranchLayer(
+            a=nn.Dense(2, 3),
+            b=nn.Dense(2, 3),
+            fusion=nn.Parallel(operator.mul, nn.tanh, nn.sigmoid),
+        ),
+        (4, 2),
+        (4, 3),
+        18,
+    ),
+    LayerEntry(
+        nn.PairwiseFusion(operator.sub, nn.Dense(2, 3), nn.Dense(3, 1)),
+        ((4, 2), (4, 3), (4, 1)),
+        (4, 1),
+        13,
+        bad=((4, 2), (4, 3)),
+    ),
+    LayerEntry(nn.Maxout(nn.Dense(2, 3), nn.Dense(2, 3, nn.tanh)), (4, 2), (4, 3), 18),
+    LayerEntry(nn.RepeatedLayer(nn.Dense(2, 2, nn.tanh), 3), (4, 2), (4, 2), 6),
+    LayerEntry(
+        nn.RepeatedLayer(
+            nn.Parallel(operator.add, nn.Dense(2, 2, nn.tanh), nn.NoOpLayer()),
+            2,
+            input_injection=True,
+            checkpoint=True,
+        ),
+        (4, 2),
+        (4, 2),
+        6,
+    ),
+    LayerEntry(
+        nn.AlternatePrecision("float64" if x64_enabled() else "float32", nn.Dense(2, 3)),
+        (4, 2),
+        (4, 3),
+        9,
+        converts=True,
+    ),
 ]
 
-ANY_SHAPE = {"Chain", "NoOpLayer", "WrappedFunction", "SkipConnection"}
+ANY_SHAPE = {
+    "Chain",
+    "NoOpLayer",
+    "WrappedFunction",
+    "SkipConnection",
+    "BranchLayer",
+    "Maxout",
+    "RepeatedLayer",
+    "AlternatePrecision",
+}

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from sciml_lux import Layer, Record, WrapperLayer, nn
+from sciml_lux.core import PrintFrame, layer_name
 from tests.core.layers import Duck, Pair, Running, Scale
 
 
@@ -191,3 +192,30 @@ def test_parameters_of_a_container_itself_and_long_tuples_are_told_in_brief():
     assert "Scaled(                                         # 2 parameters of its own" in text
     assert "times=(0.0, 0.5, ..., 9.5)," in text
     assert "# Total: 8 parameters," in text
+
+
+FRAMED = """\
+Chain(
+    layer_1=begin of Framed                     # 2 parameters of its own
+        inner=Dense(2, 2),                      # 6 parameters
+        rate=0.5,
+    and
+      end
+)                                               # Total: 8 parameters,
+                                                #        plus 0 states."""
+
+
+def test_layer_may_say_how_it_is_framed_and_called():
+    class Framed(Layer):
+        inner: nn.Dense
+        display_name = "my layer"
+
+        def initial_parameters(self, key, dtype):
+            return super().initial_parameters(key, dtype) | {"scale": jnp.ones(2, dtype)}
+
+        def print_frame(self):
+            return PrintFrame("begin of Framed", ["rate=0.5"], ["and", "  end"])
+
+    layer = Framed(nn.Dense(2, 2))
+    assert str(nn.Chain(layer)) == FRAMED
+    assert layer_name(layer) == "my layer" and layer_name(nn.Dense(2, 2)) == "Dense"

@@ -137,3 +137,10 @@ def test_update_state_of_a_stateful_layer_leaves_the_parameters():
     f = update_state(StatefulLuxLayer(SameName(), *setup(0, SameName())), "scale", 3 * X)
     np.testing.assert_array_equal(f.st.scale, 3 * X)
     np.testing.assert_array_equal(f.ps.scale, [1.0, 1.0])
+
+
+def test_update_state_keeps_a_flag_that_is_an_array_one():
+    st = Record(update_mask=jnp.zeros((), jnp.bool_), count=jnp.zeros((), jnp.int32))
+    new = update_state(st, "update_mask", True)
+    assert new.update_mask.dtype == jnp.bool_ and new.update_mask.shape == () and new.update_mask
+    assert update_state(st, "count", 3).count == 3

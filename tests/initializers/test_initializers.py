@@ -11,18 +11,24 @@ import scipy.stats
 from sciml_lux import nn, setup
 from sciml_lux.initializers import (
     Initializer,
+    glorot_normal,
     glorot_uniform,
+    identity_init,
     initializer,
+    kaiming_normal,
     kaiming_uniform,
+    normal,
     ones,
     uniform,
     zeros,
 )
-from tests.conftest import X64
+from tests.conftest import X64, needs_x64
 
 KEY = jax.random.key(0)
 F32 = jnp.dtype(jnp.float32)
-ALL = [uniform, kaiming_uniform, glorot_uniform, zeros, ones]
+UNIFORM = [uniform, kaiming_uniform, glorot_uniform]
+NORMAL = [normal, kaiming_normal, glorot_normal]
+ALL = [*UNIFORM, *NORMAL, zeros, ones, identity_init]
 DTYPES = [jnp.float16, jnp.bfloat16, jnp.float32, jnp.complex64]
 if X64:
     DTYPES += [jnp.float64, jnp.complex128]
@@ -94,11 +100,51 @@ def test_zero_size_and_scalar_shapes(init, shape):
     assert init(KEY, shape, jnp.dtype(jnp.complex64)).shape == shape
 
 
-@pytest.mark.parametrize("init", [uniform, kaiming_uniform, glorot_uniform])
+@pytest.mark.parametrize("init", [*UNIFORM, *NORMAL])
 def test_draws_follow_the_key(init):
     same, other = init(KEY, (4,), F32), init(jax.random.key(1), (4,), F32)
     np.testing.assert_array_equal(same, init(jax.random.key(0), (4,), F32))
     assert not jnp.array_equal(same, other)
+
+
+def test_fans_follow_the_axes_that_are_named():
+    # The same weight with its axes in another order: (3, 3, in, out).
+    options = {"in_axis": 2, "out_axis": -1}
+    for init in (kaiming_uniform, kaiming_normal, glorot_uniform, glorot_normal):
+        ours = init(KEY, (32, 16, 3, 3), F32)
+        theirs = init(KEY, (3, 3, 16, 32), F32, **options)
+        np.testing.assert_allclose(jnp.std(ours), jnp.std(theirs), rtol=1e-6)
+        np.testing.assert_array_equal(ours.ravel(), theirs.ravel())
+        swapped = init(KEY, (32, 16, 3, 3), F32, in_axis=0, out_axis=1)
+        if init in (kaiming_uniform, kaiming_normal):
+            np.testing.assert_allclose(swapped * 2**0.5, ours, rtol=1e-6)
+        else:
+            np.testing.assert_array_equal(swapped, ours)
+
+
+@pytest.mark.parametrize("init", [kaiming_uniform, kaiming_normal, glorot_uniform, glorot_normal])
+@pytest.mark.parametrize("axes", [(0, 0), (1, -2), (3, 0), (0, -4)])
+def test_axes_that_are_not_there_or_equal_raise(init, axes):
+    shape = (4, 4, 2) if axes != (1, -2) else (4, 4, 3)
+    with pytest.raises(ValueError, match=rf"`{init.__name__}` expects `in_axis` and `out_axis` to"):
+        init(in_axis=axes[0], out_axis=axes[1])(KEY, shape, F32)
+    assert init(in_axis=axes[0], out_axis=axes[1])(KEY, (4,), F32).shape == (4,)
+
+
+@needs_x64
+@pytest.mark.parametrize("init", [*UNIFORM, *NORMAL])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_float64_draws_have_more_digits_than_float32(init, dtype):
+    draw = np.asarray(init(KEY, (32, 32), jnp.dtype(dtype)))
+    part = draw.real if dtype == "complex128" else draw
+    narrow = lambda a: np.mean(a == a.astype(np.float32))
+    assert narrow(part) < 0.01
+    # Its twin, drawn in float32, is found out.
+    cut = init(KEY, (32, 32), F32).astype(jnp.float64)
+    assert narrow(np.asarray(cut)) == 1.0
+    # Bits down to 2^-50 of the scale, both ways round.
+    tails = (part / np.abs(part).max() * 2.0**40) % 1.0
+    assert 0.4 < np.mean(tails > 0.5) < 0.6
 
 
 def test_options_at_the_call_equal_options_before_it():

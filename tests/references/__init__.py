@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 FILE = Path(__file__).parent / "torch.npz"
-FAMILIES = ("convolution", "normalization", "recurrent", "attention")
+FAMILIES = ("convolution", "normalization", "recurrent", "attention", "resizing")
 
 
 @functools.cache

@@ -100,7 +100,9 @@ def test_checkpoint_cut_or_flipped_anywhere_is_refused(file):
 
 
 def test_checkpoint_leaf_that_is_no_array_names_the_path(tmp_path):
-    with pytest.raises(TypeError, match="`save_checkpoint` expects arrays, got 'x' at `ps.name`"):
+    with pytest.raises(
+        TypeError, match="`save_checkpoint` expects arrays of numbers, got 'x' at `ps.name`"
+    ):
         training.save_checkpoint(tmp_path / "x.ckpt", {}, ps={"name": "x"})
 
 

@@ -1,0 +1,145 @@
+"""ops: the time of each operation against the plain expression that XLA is given for it otherwise.
+
+The baseline of each row is that expression under `jax.jit`, at the same matmul precision. Direction
+`value` is the operation alone; `gradient` is the mean of its squares with the gradient by all
+inputs. The loss of a row is that mean, the same in both directions; `difference` is how far the
+outputs are from those of the baseline, relative to their largest.
+
+One more operation is one more line of `_OPS`.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from sciml_lux import ops
+
+from ._measure import Case, Run, device_name
+
+_PRECISION = jax.lax.Precision.HIGHEST
+
+
+class Op(NamedTuple):
+    """An operation, and what one would write without it.
+
+    Attributes:
+        name: with what it is fused with, such as `dense+tanh`.
+        size: in words, as part of the row's name.
+        shapes: of the inputs, which are normal.
+        ours: the operation as a function of the inputs alone; returns a tree of arrays.
+        plain: the same in `jax.numpy` and `jax.nn`.
+    """
+
+    name: str
+    size: str
+    shapes: tuple[tuple[int, ...], ...]
+    ours: Callable[..., Any]
+    plain: Callable[..., Any]
+
+
+def _dense_tanh(weight: jax.Array, x: jax.Array, bias: jax.Array) -> jax.Array:
+    return jnp.tanh(jnp.matmul(x, weight.T, precision=_PRECISION) + bias)
+
+
+def _batched_product(x: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.einsum("bik,bkj->bij", x, y, precision=_PRECISION)
+
+
+_OPS = (
+    Op(
+        "dense+tanh",
+        "256x256-to-256",
+        ((256, 256), (256, 256), (256,)),
+        lambda weight, x, bias: ops.fused_dense_bias_activation(ops.tanh, weight, x, bias),
+        _dense_tanh,
+    ),
+    Op(
+        "dense+tanh",
+        "64x32-to-32",
+        ((32, 32), (64, 32), (32,)),
+        lambda weight, x, bias: ops.fused_dense_bias_activation(ops.tanh, weight, x, bias),
+        _dense_tanh,
+    ),
+    Op(
+        "bias+gelu",
+        "512x256",
+        ((512, 256), (256,)),
+        lambda x, bias: ops.bias_activation(ops.gelu, x, bias),
+        lambda x, bias: jax.nn.gelu(x + bias),
+    ),
+    Op("softmax", "512x256", ((512, 256),), ops.softmax, jax.nn.softmax),
+    Op("logsoftmax", "512x256", ((512, 256),), ops.logsoftmax, jax.nn.log_softmax),
+    Op(
+        "batched_matmul",
+        "32x64x64x64",
+        ((32, 64, 64), (32, 64, 64)),
+        ops.batched_matmul,
+        _batched_product,
+    ),
+)
+
+
+def cases() -> list[Case]:
+    """Both ways of every operation, in float32 and, where x64 is on, in float64."""
+    dtypes = ["float32"]
+    if jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+        dtypes.append("float64")
+    return [case for op in _OPS for dtype in dtypes for case in _cases_of(op, dtype)]
+
+
+def _cases_of(op: Op, dtype: str) -> list[Case]:
+    inputs = [
+        jax.random.normal(key, shape, dtype)
+        for key, shape in zip(jax.random.split(jax.random.key(0), 8), op.shapes, strict=False)
+    ]
+    row, device = f"{op.name}/{op.size}/{dtype}", device_name()
+    made = []
+    for direction, (program_of, loss_of) in _DIRECTIONS.items():
+        plain, ours = jax.jit(program_of(op.plain)), jax.jit(program_of(op.ours))
+        name = f"{row}/{direction}/{device}"
+        made.append(Case(name, "plain XLA", _run(plain, inputs, loss_of)))
+        difference = _difference(plain(*inputs), ours(*inputs))
+        made.append(Case(name, "sciml_lux", _run(ours, inputs, loss_of), difference))
+    return made
+
+
+def _run(program: Callable[..., Any], inputs: list[jax.Array], loss_of: Callable) -> Run:
+    """`run(n)` waits for every step: the platform may work on steps at once that need no other."""
+
+    def run(n: int) -> jax.Array:
+        for _ in range(n - 1):
+            jax.block_until_ready(program(*inputs))
+        return loss_of(jax.block_until_ready(program(*inputs)))
+
+    return run
+
+
+def _gradient(f: Callable[..., Any]) -> Callable[..., Any]:
+    def loss(inputs: tuple[jax.Array, ...]) -> jax.Array:
+        return _mean_of_squares(f(*inputs))
+
+    return lambda *inputs: jax.value_and_grad(loss)(inputs)
+
+
+@jax.jit
+def _mean_of_squares(outputs: Any) -> jax.Array:
+    leaves = jax.tree.leaves(outputs)
+    return sum((jnp.mean(leaf * leaf) for leaf in leaves[1:]), jnp.mean(leaves[0] * leaves[0]))
+
+
+# The program of an operation, and the loss among its outputs.
+_DIRECTIONS = {
+    "value": (lambda f: f, _mean_of_squares),
+    "gradient": (_gradient, operator.itemgetter(0)),
+}
+
+
+def _difference(expected: Any, outputs: Any) -> float:
+    """The largest difference of two trees of arrays, relative to the largest entry of its array."""
+    differences = jax.tree.map(
+        lambda a, b: jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(a)), expected, outputs
+    )
+    return float(max(jax.tree.leaves(differences)))

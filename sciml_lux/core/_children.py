@@ -1,0 +1,109 @@
+"""The children of a layer: by dotted name, and with others in their place."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ._call import layer_name
+from ._frozen import sealed_copy
+
+
+def flat_children(children: Any, prefix: str = "") -> dict[str, Any]:
+    """Children by dotted name, where they are nested in dicts or tuples.
+
+    Example:
+        >>> from sciml_lux import nn
+        >>> flat_children({"terms": {"loss": nn.Dense(1, 1)}, "rest": (nn.NoOpLayer(),)})
+        {'terms.loss': Dense(1, 1), 'rest.layer_1': NoOpLayer()}
+    """
+    if isinstance(children, tuple):
+        children = {f"layer_{i}": child for i, child in enumerate(children, start=1)}
+    flat = {}
+    for name, child in children.items():
+        nested = isinstance(child, dict | tuple)
+        flat |= flat_children(child, f"{prefix}{name}.") if nested else {f"{prefix}{name}": child}
+    return flat
+
+
+def with_children(layer: Any, children: Any) -> Any:
+    """`layer` with other children, which are found in its fields by name and identity.
+
+    Raises:
+        ValueError: the names are not those of `layer.sublayers()`.
+        TypeError: a child that is to be replaced does not lie in the fields exactly once.
+    """
+    old, new = flat_children(layer.sublayers()), flat_children(children)
+    if old.keys() != new.keys():
+        raise ValueError(
+            f"`{layer_name(layer)}.with_sublayers` expects the layers {_listed(old)}, got "
+            f"{_listed(new)}. Pass all of them under the names of sublayers()."
+        )
+    changed = {name: child for name, child in new.items() if child != old[name]}
+    if not changed:
+        return layer
+    fields = {name: getattr(layer, name) for name in layer._field_names}
+    slots = dict(_slots(fields.items()))
+    places = _places(old, slots)
+    for name in changed:
+        unclaimed = (slot for slot in slots if slot not in places.values())
+        if name not in places or any(slots[slot] is old[name] for slot in unclaimed):
+            raise TypeError(
+                f"`{layer_name(layer)}` cannot take another layer as `{name}`: its fields hold it "
+                f"{'more than once' if name in places else 'nowhere'}. Define "
+                "`with_sublayers(self, children)` to build the layer anew."
+            )
+    replacing = {places[name]: child for name, child in changed.items()}
+    return sealed_copy(
+        layer, {name: _replaced(value, name, replacing) for name, value in fields.items()}
+    )
+
+
+def _places(children: dict[str, Any], slots: dict[str, Any]) -> dict[str, str]:
+    """The place in the fields of each child; the same layer may be several children."""
+    places: dict[str, str] = {}
+
+    def claim(fits: Callable[[str, str], bool]) -> None:
+        for name, child in children.items():
+            free = (s for s, held in slots.items() if held is child and s not in places.values())
+            if name not in places and (slot := next((s for s in free if fits(s, name)), None)):
+                places[name] = slot
+
+    claim(lambda slot, name: slot == name)
+    claim(lambda slot, name: slot.endswith(f".{name}"))
+    claim(lambda slot, name: True)
+    return places
+
+
+def _slots(entries: Any) -> Iterator[tuple[str, Any]]:
+    """Every place in the fields that holds a layer, by dotted name."""
+    for path, value in entries:
+        if hasattr(value, "initial_parameters"):
+            yield path, value
+        elif isinstance(value, tuple):
+            yield from _slots((f"{path}.{name}", entry) for name, entry in _named(value))
+
+
+def _named(value: tuple) -> list[tuple[str, Any]]:
+    """The entries of a tuple; those that are pairs of name and value under their names."""
+    return [entry if _is_pair(entry) else (f"layer_{i}", entry) for i, entry in enumerate(value, 1)]
+
+
+def _is_pair(entry: Any) -> bool:
+    return type(entry) is tuple and len(entry) == 2 and isinstance(entry[0], str)
+
+
+def _replaced(value: Any, path: str, replacing: dict[str, Any]) -> Any:
+    if path in replacing:
+        return replacing[path]
+    if not isinstance(value, tuple) or not any(slot.startswith(f"{path}.") for slot in replacing):
+        return value
+    new = [
+        (entry[0], _replaced(part, f"{path}.{name}", replacing))
+        if _is_pair(entry)
+        else _replaced(part, f"{path}.{name}", replacing)
+        for entry, (name, part) in zip(value, _named(value), strict=True)
+    ]
+    return type(value)(*new) if hasattr(value, "_fields") else tuple(new)
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"

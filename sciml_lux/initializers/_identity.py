@@ -1,0 +1,50 @@
+"""Weights that start a layer as the identity."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._initializer import initializer
+
+
+@initializer
+def identity_init(
+    key: jax.Array,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    *,
+    gain: float = 1.0,
+    shift: int | tuple[int, ...] = 0,
+) -> jax.Array:
+    """gain times the weight of a map that returns its input; a bias is zero.
+
+    A matrix (out, in) has `gain` on its diagonal, a kernel (out, in, *kernel) at its centre tap,
+    ⌊(size - 1) / 2⌋ along each axis, from each input to the output of the same number.
+
+    Args:
+        key: not used.
+        shape: of the weight.
+        dtype: floating or complex.
+        gain: what stands in place of 1.
+        shift: by how much the entries are moved, circularly: along the first axis, or along each.
+
+    Raises:
+        ValueError: `shift` with another number of entries than `shape` has.
+
+    Source: `identity_init` of WeightInitializers.jl 1.3, where a kernel's axes come first, so that
+        one number moves the tap there and the outputs here.
+    """
+    if len(shape) < 2:
+        return jnp.zeros(shape, dtype)
+    shifts = (shift, *(0,) * (len(shape) - 1)) if isinstance(shift, int) else tuple(shift)
+    if len(shifts) != len(shape):
+        raise ValueError(
+            f"`identity_init` expects `shift` to be a number or one for each axis of {shape}, got "
+            f"{shift!r}."
+        )
+    if 0 in shape:
+        return jnp.zeros(shape, dtype)
+    diagonal = jnp.arange(min(shape[:2]), dtype=jnp.int32)
+    centre = tuple((size - 1) // 2 for size in shape[2:])
+    weight = jnp.zeros(shape, dtype).at[(diagonal, diagonal, *centre)].set(gain)
+    return jnp.roll(weight, shifts, tuple(range(len(shape))))

@@ -1,0 +1,117 @@
+"""What Conv and ConvTranspose have in common."""
+
+import abc
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from jaxtyping import Array, Inexact
+
+from ..core import Layer, Record, layer_name, subject
+from ..initializers import Initializer
+from ..ops import identity
+from ..ops._windows import Padding, PerAxis, windows
+from ._same_pad import SamePad
+
+
+class ConvLayer(Layer):
+    """Base of the layers with a kernel that moves over the spatial axes."""
+
+    kernel_size: tuple[int, ...]
+    in_dims: int
+    out_dims: int
+    activation: Callable[[Array], Array] = identity
+    _: dataclasses.KW_ONLY
+    stride: PerAxis = 1
+    padding: Padding | SamePad = 0
+    dilation: PerAxis = 1
+    groups: int = 1
+    use_bias: bool = True
+    cross_correlation: bool = False
+    init_weight: Initializer | None = None
+    init_bias: Initializer | None = None
+    precision: Literal["highest", "high", "default"] = "highest"
+
+    def __post_init__(self) -> None:
+        """Check the sizes and the activation."""
+        name = layer_name(self)
+        for field in ("in_dims", "out_dims", "groups"):
+            if not isinstance(getattr(self, field), int | np.integer):
+                raise TypeError(
+                    f"`{name}` expects `{field}` to be an integer, got {getattr(self, field)!r}."
+                )
+        if not callable(self.activation):
+            raise TypeError(
+                f"`{name}` expects `activation` to be a function such as nn.tanh, got "
+                f"{self.activation!r}."
+            )
+        if self.precision not in ("highest", "high", "default"):
+            raise ValueError(
+                f'`{name}` expects `precision` to be "highest", "high" or "default", got '
+                f"{self.precision!r}."
+            )
+        if self.in_dims < 0 or self.out_dims < 0:
+            raise ValueError(
+                f"`{name}` expects `in_dims` and `out_dims` of at least 0, got {self.in_dims} and "
+                f"{self.out_dims}."
+            )
+        if self.groups < 1 or self.in_dims % self.groups or self.out_dims % self.groups:
+            raise ValueError(
+                f"`{name}` expects `groups` of at least 1 that divides `in_dims` and `out_dims`, "
+                f"got {self.groups} for {self.in_dims} and {self.out_dims}."
+            )
+        padding = 0 if isinstance(self.padding, SamePad) else self.padding
+        windows(name, self.kernel_size, self.stride, padding, self.dilation)
+
+    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """Weight, and bias where it is used."""
+        init_weight, init_bias = self._initializers()
+        weight = init_weight(jax.random.fold_in(key, 0), self._weight_shape(), dtype)
+        if not self.use_bias:
+            return Record(weight=weight)
+        return Record(
+            weight=weight, bias=init_bias(jax.random.fold_in(key, 1), (self.out_dims,), dtype)
+        )
+
+    def __call__(
+        self, x: Inexact[Array, "batch *spatial in_dims"], ps: Any, st: Any
+    ) -> tuple[Inexact[Array, "batch *convolved out_dims"], Any]:
+        """The output, and `st` as it was."""
+        if not hasattr(x, "shape"):
+            raise TypeError(
+                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
+                "jnp.asarray(x, dtype)."
+            )
+        axes = len(self.kernel_size)
+        if x.ndim != axes + 2:
+            raise ValueError(
+                f"{subject(self)} expects `x` (batch, *spatial, in_dims) with {axes} spatial axes "
+                f"for kernel_size {self.kernel_size}, got shape {x.shape}. Add a batch axis if it "
+                "lacks one: x[None]."
+            )
+        if x.shape[-1] != self.in_dims:
+            raise ValueError(
+                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
+                f"got shape {x.shape}. Pass `x` as (batch, *spatial, in_dims)."
+            )
+        if ps.weight.shape != self._weight_shape():
+            raise ValueError(
+                f"{subject(self)} expects the parameter `weight` to be {self._weight_shape()}, got "
+                f"shape {ps.weight.shape}. Pass the parameters that setup(key, model) made for "
+                "this model."
+            )
+        return self._convolved(x, ps.weight, ps.bias if self.use_bias else None), st
+
+    @abc.abstractmethod
+    def _weight_shape(self) -> tuple[int, ...]:
+        """(rows, columns / groups, *kernel_size)."""
+
+    @abc.abstractmethod
+    def _initializers(self) -> tuple[Initializer, Initializer]:
+        """Those of weight and bias."""
+
+    @abc.abstractmethod
+    def _convolved(self, x: Array, weight: Array, bias: Array | None) -> Array:
+        """The output."""

@@ -1,0 +1,86 @@
+"""FNOBlock: the layer of a Fourier neural operator."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import Array, Float
+
+from ..core import Layer, apply, subject
+from ..ops import gelu
+from ..precision import promote
+from ._dense import Dense
+from ._sizes import size_fault
+from ._spectral_conv import SpectralConv
+
+
+class FNOBlock(Layer):
+    """y = activation(K x + W x + b), with a `SpectralConv` K and a `Dense` at every point.
+
+    Args:
+        in_dims: channels of the input.
+        out_dims: channels of the output.
+        modes: of the `SpectralConv`.
+        activation: elementwise function.
+
+    Inputs: x (..., *spatial, in_dims), float32 or float64.
+
+    Returns: y (..., *spatial, out_dims) in the widest of the dtypes of x and the parameters.
+
+    Parameters: `spectral`: those of the `SpectralConv`; `pointwise`: those of the `Dense`.
+
+    Raises:
+        ValueError, TypeError: those of `SpectralConv`.
+
+    Source: arXiv 2010.08895, eq. 2.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.FNOBlock(2, 3, 4)
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> model(jnp.ones((5, 16, 2), jnp.float32), ps, st)[0].shape, list(ps)
+        ((5, 16, 3), ['spectral', 'pointwise'])
+    """
+
+    in_dims: int
+    out_dims: int
+    modes: tuple[int, ...]
+    activation: Callable[[Array], Array] = gelu
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        if isinstance(self.modes, list | int):
+            modes = tuple(self.modes) if isinstance(self.modes, list) else (self.modes,)
+            object.__setattr__(self, "modes", modes)
+        if fault := size_fault(self, "in_dims", "out_dims", "modes"):
+            raise fault
+
+    @functools.cached_property
+    def layers(self) -> dict[str, Any]:
+        """The two maps by name."""
+        return {
+            "spectral": SpectralConv(self.in_dims, self.out_dims, self.modes),
+            "pointwise": Dense(self.in_dims, self.out_dims),
+        }
+
+    def sublayers(self) -> dict[str, Any]:
+        """The two maps by name."""
+        return dict(self.layers)
+
+    def __call__(
+        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
+    ) -> tuple[Float[Array, "... out_dims"], Any]:
+        """The output, and the states of both maps."""
+        num_axes = len(self.modes)
+        if x.ndim <= num_axes or x.shape[-1] != self.in_dims:
+            raise ValueError(
+                f"{subject(self)} expects `x` (..., *spatial, {self.in_dims}) with {num_axes} "
+                f"spatial axes for `modes` {self.modes}, got shape {x.shape}."
+            )
+        spectral, pointwise = self.layers["spectral"], self.layers["pointwise"]
+        global_part, first = apply(spectral, x, ps.spectral, st.spectral)
+        local_part, second = apply(pointwise, x, ps.pointwise, st.pointwise)
+        global_part, local_part = promote(global_part, local_part)
+        y = self.activation(global_part + local_part)
+        return y, st | {"spectral": first, "pointwise": second}

@@ -1,0 +1,219 @@
+"""FrozenLayer, freeze and unfreeze: parameters that training leaves alone."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..core import Layer, Record, apply, parameter_structure, state_structure
+from ._entries import (
+    Path,
+    as_paths,
+    check_path,
+    dotted,
+    merged,
+    only,
+    ordered,
+    records,
+    starts_with,
+    without,
+)
+from ._layer_map import Child, children, layer_map, rebuilt
+from ._named_layers import as_layer
+
+
+class FrozenLayer(Layer):
+    """y = layer(x), with some of its parameters among the states.
+
+    What is no parameter has no gradient and is not seen by the optimiser.
+
+    Args:
+        layer: a layer.
+        which: the names of the parameters to freeze, such as "weight" or "normalized.weight_g";
+            None for all.
+
+    Parameters: those of the layer that are not frozen.
+
+    States: `frozen_params`, the frozen parameters, and `states`, the layer's own.
+
+    Raises:
+        KeyError: the layer has no such parameter.
+
+    Source: `Experimental.FrozenLayer` of Lux 1.31, which ignores unknown names.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.FrozenLayer(nn.Dense(2, 3), "weight")
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> list(ps), list(st.frozen_params), model(jnp.ones(2, jnp.float32), ps, st)[0].shape
+        (['bias'], ['weight'], (3,))
+    """
+
+    layer: Any
+    which: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Names as a tuple, and each of them known."""
+        object.__setattr__(self, "layer", as_layer(self.layer, "FrozenLayer"))
+        if self.which is None:
+            return
+        paths = dict.fromkeys(as_paths(self.which))
+        known = parameter_structure(self.layer)
+        for path in paths:
+            check_path("`FrozenLayer`", known, path)
+        object.__setattr__(self, "which", tuple(map(dotted, paths)))
+
+    @property
+    def wrapped(self) -> Any:
+        """The inner layer, which messages call by the name of this one."""
+        return self.layer
+
+    def sublayers(self) -> dict[str, Any]:
+        """None: the trees of the inner layer are not to be found in those of this one."""
+        return {}
+
+    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Any:
+        """The parameters that are not frozen."""
+        return self.split(self.layer.initial_parameters(key, dtype))[0]
+
+    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """The frozen parameters, and the states of the layer."""
+        ps = self.layer.initial_parameters(jax.random.fold_in(key, 0), dtype)
+        states = self.layer.initial_states(jax.random.fold_in(key, 1), dtype)
+        return Record(frozen_params=self.split(ps)[1], states=states)
+
+    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The output of the layer with all its parameters."""
+        y, states = apply(self.layer, x, self.join(ps, st.frozen_params), st.states)
+        return y, st | {"states": states}
+
+    def split(self, ps: Any) -> tuple[Any, Any]:
+        """The layer's parameters as those that are not frozen and those that are."""
+        if self.which is None:
+            return Record(), ps
+        ps, paths = records(ps), as_paths(self.which)
+        return without(ps, paths), only(ps, paths)
+
+    def join(self, ps: Any, frozen_params: Any) -> Any:
+        """The layer's parameters from the two parts, which may come in another order."""
+        return frozen_params if self.which is None else merged(records(ps), frozen_params)
+
+
+def freeze(
+    layer: Any, ps: Any = None, st: Any = None, which: str | Iterable[str] | None = None
+) -> Any:
+    """The layer with some of its parameters frozen: moved to the states, as they are.
+
+    Args:
+        layer: a layer or a whole model.
+        ps: its parameters.
+        st: its states.
+        which: dotted paths of what to freeze, such as "layer_2", "layer_1.weight" or several; None
+            for all. A container is built anew with a `FrozenLayer` for each child concerned.
+
+    Returns:
+        The new layer, parameters and states; the layer alone where no trees are given.
+
+    Raises:
+        KeyError: there is no such parameter; says which there are.
+        TypeError: `ps` without `st`.
+
+    Source: `Experimental.freeze` of Lux 1.31; ours takes paths into a model.
+
+    Example:
+        >>> import jax
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.Chain(nn.Dense(2, 8, nn.tanh), nn.Dense(8, 1))
+        >>> model, ps, st = freeze(model, *setup(jax.random.key(0), model), "layer_1.weight")
+        >>> model, list(ps.layer_1)
+        (Chain(FrozenLayer(Dense(2, 8, tanh), ('weight',)), Dense(8, 1)), ['bias'])
+    """
+    if (ps is None) != (st is None) or isinstance(ps, str):
+        raise TypeError(
+            "`freeze` expects both `ps` and `st` or neither of them, and names as `which`: "
+            "freeze(model, ps, st, which) or freeze(model, which=which)."
+        )
+    given = ps is not None
+    ps = records(ps) if given else parameter_structure(layer)
+    st = st if given else state_structure(layer)
+    paths = None if which is None else as_paths(which)
+    for path in paths or ():
+        check_path("`freeze`", ps, path)
+    frozen = _frozen(layer, ps, st, paths)
+    return frozen if given else frozen[0]
+
+
+def _frozen(layer: Any, ps: Any, st: Any, paths: tuple[Path, ...] | None) -> tuple[Any, Any, Any]:
+    """The layer with all its parameters, or those at `paths`, frozen."""
+    if isinstance(layer, FrozenLayer):
+        before = None if layer.which is None else as_paths(layer.which)
+        paths = None if before is None or paths is None else (*before, *paths)
+        return _frozen(*_thawed(layer, ps, st), paths)
+    own = None if paths is None else list(paths)
+    if paths is not None and (inner := children(layer, ps, st)):
+        new = [_frozen_child(child, paths) for child in inner]
+        layer, ps, st = rebuilt(layer, ps, st, new)
+        own = [path for path in paths if not any(_concerns(path, child) for child in inner)]
+    if own == []:
+        return layer, ps, st
+    frozen = FrozenLayer(layer, None if own is None else tuple(map(dotted, own)))
+    kept, fixed = frozen.split(ps)
+    return frozen, kept, Record(frozen_params=fixed, states=st)
+
+
+def _frozen_child(child: Child, paths: tuple[Path, ...]) -> Child:
+    whole = any(starts_with(child.path, path) for path in paths)
+    inside = tuple(path[len(child.path) :] for path in paths if starts_with(path, child.path))
+    if not jax.tree.leaves(child.ps) or not (whole or inside):
+        return child
+    return Child(child.path, *_frozen(*child[1:], None if whole else inside))
+
+
+def _concerns(path: Path, child: Child) -> bool:
+    return starts_with(path, child.path) or starts_with(child.path, path)
+
+
+def unfreeze(layer: Any, ps: Any = None, st: Any = None) -> Any:
+    """The layer with everything in it that is frozen among the parameters again.
+
+    Args:
+        layer: a layer or a whole model.
+        ps: its parameters.
+        st: its states.
+
+    Returns:
+        The layer, parameters and states as they were before `freeze`; the layer alone where no
+        trees are given.
+
+    Raises:
+        TypeError: `ps` without `st`.
+
+    Source: `Experimental.unfreeze` of Lux 1.31.
+
+    Example:
+        >>> import jax
+        >>> from sciml_lux import nn
+        >>> unfreeze(nn.freeze(nn.Chain(nn.Dense(2, 3), nn.relu), which="layer_1.bias"))
+        Chain(Dense(2, 3), WrappedFunction(relu))
+    """
+    if (ps is None) != (st is None):
+        raise TypeError(
+            "`unfreeze` expects both `ps` and `st` or neither of them: unfreeze(model, ps, st)."
+        )
+    if ps is None:
+        return unfreeze(layer, parameter_structure(layer), state_structure(layer))[0]
+
+    def thaw(layer: Any, ps: Any, st: Any, _: Path) -> tuple[Any, Any, Any]:
+        if not isinstance(layer, FrozenLayer):
+            return layer, ps, st
+        return unfreeze(*_thawed(layer, ps, st))
+
+    return layer_map(thaw, layer, ps, st)
+
+
+def _thawed(layer: FrozenLayer, ps: Any, st: Any) -> tuple[Any, Any, Any]:
+    """The inner layer, with its parameters in its own order, and its states."""
+    whole = layer.join(ps, st.frozen_params)
+    return layer.layer, ordered(whole, parameter_structure(layer.layer)), st.states

@@ -1,0 +1,79 @@
+"""What the normalisation layers share."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core import Layer, Record, Static, layer_name
+from ..initializers import Initializer, ones, zeros
+
+
+class Normalization(Layer):
+    """Base of layers with a scale and a bias after a division by √(... + epsilon)."""
+
+    _: dataclasses.KW_ONLY
+    affine: bool = True
+    epsilon: float = 1e-5
+    init_scale: Initializer = ones
+    init_bias: Initializer = zeros
+
+    def __post_init__(self) -> None:
+        """Check the options that all have."""
+        if not isinstance(self.epsilon, int | float | np.number) or not self.epsilon >= 0:
+            raise ValueError(
+                f"`{layer_name(self)}` expects `epsilon` to be a number of at least 0, got "
+                f"{self.epsilon!r}."
+            )
+        for name in ("activation", "init_scale", "init_bias"):
+            if not callable(getattr(self, name, ones)):
+                raise TypeError(
+                    f"`{layer_name(self)}` expects `{name}` to be a function, got "
+                    f"{getattr(self, name)!r}."
+                )
+
+    def affine_parameters(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> Record:
+        """Scale and bias of `shape` where the layer is affine."""
+        if not self.affine:
+            return Record()
+        return Record(
+            scale=self.init_scale(jax.random.fold_in(key, 0), shape, dtype),
+            bias=self.init_bias(jax.random.fold_in(key, 1), shape, dtype),
+        )
+
+    def scale_and_bias(self, ps: Any) -> tuple[Any, Any]:
+        """The two parameters, or None for both."""
+        return (ps.scale, ps.bias) if self.affine else (None, None)
+
+
+class TrackedNormalization(Normalization):
+    """Base of those that keep running statistics of each channel."""
+
+    _: dataclasses.KW_ONLY
+    track_stats: bool = True
+    momentum: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the momentum too."""
+        super().__post_init__()
+        if not isinstance(self.momentum, int | float | np.number) or not 0 <= self.momentum <= 1:
+            raise ValueError(
+                f"`{layer_name(self)}` expects `momentum` to be a number in [0, 1], got "
+                f"{self.momentum!r}."
+            )
+
+    def running_states(self, channels: int, dtype: np.dtype) -> Record:
+        """Mean 0 and variance 1 where they are tracked, and the flag of the training mode."""
+        if not self.track_stats:
+            return Record(training=Static(True))
+        return Record(
+            running_mean=jnp.zeros((channels,), dtype),
+            running_var=jnp.ones((channels,), dtype),
+            training=Static(True),
+        )
+
+    def running_mean_and_var(self, st: Any) -> tuple[Any, Any]:
+        """The two statistics, or None for both."""
+        return (st.running_mean, st.running_var) if self.track_stats else (None, None)

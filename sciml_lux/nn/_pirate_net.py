@@ -1,0 +1,117 @@
+"""PirateNet: a deep network for differential equations that starts as a linear map."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import Array, Inexact
+
+from ..core import Layer, apply, subject
+from ..ops import tanh
+from ._dense import Dense
+from ._fourier_features import FourierFeatures
+from ._pirate_net_block import PirateNetBlock
+from ._sizes import size_fault
+
+
+class PirateNet(Layer):
+    """y = W xₙ with x₀ = Φ(x), xₗ₊₁ = block(xₗ, u, v), u = σ(Wᵤ Φ(x) + bᵤ), v = σ(Wᵥ Φ(x) + bᵥ).
+
+    Φ are Fourier features and the blocks are `PirateNetBlock`s. As their α start at 0, the network
+    starts as y = W Φ(x): a linear model, whose W may be set by least squares to data that are known
+    beforehand, such as an initial condition.
+
+    Args:
+        in_dims: size of the last axis of the input.
+        hidden_dims: number of features and size of every layer, even.
+        out_dims: size of the last axis of the output.
+        num_blocks: how many blocks.
+        activation: elementwise function σ.
+        scale: of the Fourier features.
+        dense: function (in_dims, out_dims, activation) that makes the dense layers of the blocks
+            and gates, such as nn.RandomWeightFactorization.
+
+    Inputs: x (..., in_dims), floating.
+
+    Returns: y (..., out_dims) in the widest of the dtypes.
+
+    Parameters: `gate_u`, `gate_v`, `block_1`, `block_2`, ..., `output`, the last one without bias.
+
+    States: those of the Fourier features under `embedding`.
+
+    Raises:
+        ValueError: sizes below 1, an odd `hidden_dims`, a scale that is not positive; x of another
+            shape.
+        TypeError: a size that is no integer.
+
+    Source: arXiv 2402.00326, section 4; its features lack the factor 2π of ours.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.PirateNet(2, 16, 1, 3)
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> model(jnp.ones((5, 2), jnp.float32), ps, st)[0].shape
+        (5, 1)
+    """
+
+    in_dims: int
+    hidden_dims: int
+    out_dims: int
+    num_blocks: int
+    activation: Callable[[Array], Array] = tanh
+    _: dataclasses.KW_ONLY
+    scale: float = 1.0
+    dense: Callable[..., Layer] = Dense
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        if fault := size_fault(self, "in_dims", "hidden_dims", "out_dims", "num_blocks"):
+            raise fault
+        if self.hidden_dims % 2:
+            raise ValueError(
+                "`PirateNet` expects `hidden_dims` to be even, for as many sines as cosines, got "
+                f"{self.hidden_dims}."
+            )
+        if not self.scale > 0:
+            raise ValueError(f"`PirateNet` expects `scale` to be positive, got {self.scale!r}.")
+
+    @functools.cached_property
+    def layers(self) -> dict[str, Any]:
+        """The layers by name."""
+        size = self.hidden_dims
+        block = PirateNetBlock(size, size, self.activation, dense=self.dense)
+        return {
+            "embedding": FourierFeatures(self.in_dims, size // 2, scale=self.scale),
+            "gate_u": self.dense(size, size, self.activation),
+            "gate_v": self.dense(size, size, self.activation),
+            **{f"block_{i}": block for i in range(1, self.num_blocks + 1)},
+            "output": Dense(size, self.out_dims, use_bias=False),
+        }
+
+    def sublayers(self) -> dict[str, Any]:
+        """The layers by name."""
+        return dict(self.layers)
+
+    def __call__(
+        self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
+    ) -> tuple[Inexact[Array, "... out_dims"], Any]:
+        """The output, and the states of all layers."""
+        if x.ndim == 0 or x.shape[-1] != self.in_dims:
+            raise ValueError(
+                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
+                f"got shape {x.shape}. Pass `x` as (..., in_dims)."
+            )
+        states = {}
+
+        def run(name: str, x: Any) -> Any:
+            y, states[name] = apply(self.layers[name], x, getattr(ps, name), getattr(st, name))
+            return y
+
+        features = run("embedding", x)
+        gates = run("gate_u", features), run("gate_v", features)
+        y = features
+        for i in range(1, self.num_blocks + 1):
+            y = run(f"block_{i}", (y, *gates))
+        return run("output", y), st | states

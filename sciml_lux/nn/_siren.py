@@ -1,0 +1,98 @@
+"""SIREN: a network of sines."""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+from jaxtyping import Array, Inexact
+
+from ..core import Layer, subject
+from ..initializers import uniform
+from ._chain import Chain
+from ._dense import Dense
+from ._sine_dense import SineDense
+from ._sizes import size_fault
+
+
+class SIREN(Layer):
+    """y = W h + b with h = φₙ(... φ₁(x)) and φ(x) = sin(omega (W x + b)).
+
+    Derivatives of a SIREN are SIRENs again, of any order and at full size, which is what losses
+    with derivatives need.
+
+    Args:
+        in_dims: size of the last axis of the input.
+        hidden_dims: size of each hidden layer, such as (64, 64).
+        out_dims: size of the last axis of the output.
+        omega_first: omega of the first layer; with it inputs in [-1, 1] span many periods.
+        omega: omega of the others.
+
+    Inputs: x (..., in_dims).
+
+    Returns: y (..., out_dims) in the widest of the dtypes of x and the parameters.
+
+    Parameters: `layer_1`, `layer_2`, ...: those of a `SineDense` for each hidden layer, and of a
+        `Dense` without activation, whose weight starts like theirs, U(±√(6/in_dims)/omega).
+
+    Raises:
+        ValueError: no `hidden_dims`, sizes below 1, an omega that is not positive; x of another
+            shape.
+        TypeError: a size that is no integer.
+
+    Source: arXiv 2006.09661, section 3.2 and the supplement 1.5.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.SIREN(2, (16, 16), 1)
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> model(jnp.ones((5, 2), jnp.float32), ps, st)[0].shape
+        (5, 1)
+    """
+
+    in_dims: int
+    hidden_dims: tuple[int, ...]
+    out_dims: int
+    _: dataclasses.KW_ONLY
+    omega_first: float = 30.0
+    omega: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Check sizes and frequencies."""
+        if isinstance(self.hidden_dims, list):
+            object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
+        if fault := size_fault(self, "in_dims", "hidden_dims", "out_dims"):
+            raise fault
+        if not (self.omega_first > 0 and self.omega > 0):
+            raise ValueError(
+                "`SIREN` expects `omega_first` and `omega` to be positive, got "
+                f"{self.omega_first!r} and {self.omega!r}."
+            )
+
+    @functools.cached_property
+    def chain(self) -> Chain:
+        """The layers in a chain."""
+        layers: list[Layer] = [
+            SineDense(self.in_dims, self.hidden_dims[0], self.omega_first, is_first=True)
+        ]
+        for before, after in zip(self.hidden_dims, self.hidden_dims[1:], strict=False):
+            layers.append(SineDense(before, after, self.omega))
+        last = self.hidden_dims[-1]
+        bound = math.sqrt(6.0 / last) / self.omega
+        return Chain(*layers, Dense(last, self.out_dims, init_weight=uniform(bound=bound)))
+
+    def sublayers(self) -> dict[str, Any]:
+        """The layers by name, in order."""
+        return self.chain.sublayers()
+
+    def __call__(
+        self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
+    ) -> tuple[Inexact[Array, "... out_dims"], Any]:
+        """The output of the last layer."""
+        if x.ndim == 0 or x.shape[-1] != self.in_dims:
+            raise ValueError(
+                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
+                f"got shape {x.shape}. Pass `x` as (..., in_dims)."
+            )
+        return self.chain(x, ps, st)

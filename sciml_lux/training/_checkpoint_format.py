@@ -1,0 +1,163 @@
+"""The file format of checkpoints, read with distrust.
+
+A file is four parts: the line `sciml_lux checkpoint 1`, whose number is the format version; a line
+with the length of the header and one with its SHA-256; the header; and the bytes of all leaves,
+little-endian, one after the other. The header is JSON: `leaves`, the list of their path, dtype,
+shape, kind, offset and size in the order of the bytes (a flag has its text in their place);
+`metadata`, which is the user's; and `sha256`, of the bytes.
+"""
+
+import hashlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import jax.numpy as jnp
+
+MAGIC = b"sciml_lux checkpoint 1\n"
+
+DTYPES = {
+    name: jnp.dtype(name)
+    for name in (
+        *("bool", "int4", "int8", "int16", "int32", "int64"),
+        *("uint4", "uint8", "uint16", "uint32", "uint64"),
+        *("float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz"),
+        *("float8_e5m2", "float8_e5m2fnuz"),
+        *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+    )
+}
+
+_FLAG = {"path": str, "flag": str, "offset": int, "size": int}
+_ARRAY = {"path": str, "dtype": str, "shape": list, "kind": str, "offset": int, "size": int}
+_HEADER = {"leaves": list, "metadata": dict, "sha256": str}
+_MAX_RANK = 64  # NumPy's.
+
+
+class CheckpointError(ValueError):
+    """A file is no checkpoint, is damaged, or does not fit what it is loaded into."""
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file begins as a checkpoint of this format does."""
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def packed(entries: list[dict[str, Any]], metadata: Any, blobs: list[Any]) -> list[Any]:
+    """The parts of a file in order; `blobs` are the bytes of each leaf.
+
+    Raises:
+        TypeError: `metadata` is no dict, or JSON cannot hold it.
+    """
+    if not isinstance(metadata, dict):
+        raise TypeError(
+            f"`save_checkpoint` expects metadata to be a dict, got {type(metadata).__name__}. The "
+            "order is save_checkpoint(path, metadata, name=tree)."
+        )
+    digest, offset, leaves = hashlib.sha256(), 0, []
+    for entry, blob in zip(entries, blobs, strict=True):
+        digest.update(blob)
+        leaves.append(entry | {"offset": offset, "size": len(blob)})
+        offset += len(blob)
+    header = {"leaves": leaves, "metadata": metadata, "sha256": digest.hexdigest()}
+    try:
+        head = json.dumps(header).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(
+            f"`save_checkpoint` expects metadata that JSON can hold, got {error}. Pass a dict of "
+            "strings, numbers, lists and dicts."
+        ) from None
+    return [
+        MAGIC,
+        b"%d\n%s\n" % (len(head), hashlib.sha256(head).hexdigest().encode()),
+        head,
+        *blobs,
+    ]
+
+
+def read_checked(path: Path) -> tuple[dict[str, Any], memoryview]:
+    """Header and leaves' bytes of a file, after every check that needs no JAX.
+
+    Raises:
+        CheckpointError: names the file and what is wrong with it.
+    """
+    with open(path, "rb") as file:
+        start = file.read(len(MAGIC))
+        if start != MAGIC:
+            raise CheckpointError(
+                f"{path} is no checkpoint of this format: expected it to start with {MAGIC!r}, got "
+                f"{start!r}."
+            )
+        header = _read_header(path, file)
+        size = sum(entry["size"] for entry in header["leaves"])
+        # A header that asks for more than there is, or less, is found out before anything is read.
+        if _bytes_left(file) != size:
+            raise damaged(path, f"expected {size} bytes of leaves, got {_bytes_left(file)}")
+        body = file.read()
+    if hashlib.sha256(body).hexdigest() != header["sha256"]:
+        raise damaged(path, "a checksum does not fit")
+    return header, memoryview(body)
+
+
+def damaged(path: Path, reason: str) -> CheckpointError:
+    """The error for a file that is a checkpoint and cannot be trusted."""
+    return CheckpointError(f"checkpoint {path} is damaged: {reason}. Use an earlier one.")
+
+
+def _bytes_left(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size - file.tell()
+
+
+def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
+    size, check = file.readline(24).removesuffix(b"\n"), file.read(65)
+    if not (size.isdigit() and int(size) <= _bytes_left(file)):
+        raise damaged(path, "the length of its header does not fit")
+    head = file.read(int(size))
+    if hashlib.sha256(head).hexdigest().encode() + b"\n" != check:
+        raise damaged(path, "a checksum does not fit")
+    try:
+        header = json.loads(head)
+    except (ValueError, RecursionError):
+        raise damaged(path, "its header is no JSON") from None
+    fault = _fault(header)
+    if fault:
+        raise damaged(path, fault)
+    return header
+
+
+def _fault(header: Any) -> str | None:
+    """What is wrong with a header, in words, or None."""
+    if _types(header) != _HEADER:
+        return "its header is none of this format"
+    offset, paths = 0, set()
+    for entry in header["leaves"]:
+        if not (_is_flag(entry) or _is_array(entry)):
+            return f"its header describes no leaf with {str(entry)[:200]}"
+        if entry["path"] in paths:
+            return f"its header has `{entry['path']}` twice"
+        # The leaves lie end to end, so that no two of them can share a byte.
+        if entry["offset"] != offset:
+            return f"`{entry['path']}` should be at {offset}, is said to be at {entry['offset']}"
+        offset += entry["size"]
+        paths.add(entry["path"])
+    return None
+
+
+def _types(entry: Any) -> dict[str, type] | None:
+    # Types are compared as they are: a bool would pass for an int.
+    return {n: type(value) for n, value in entry.items()} if isinstance(entry, dict) else None
+
+
+def _is_flag(entry: Any) -> bool:
+    return _types(entry) == _FLAG and entry["size"] == 0
+
+
+def _is_array(entry: Any) -> bool:
+    if _types(entry) != _ARRAY or entry["dtype"] not in DTYPES:
+        return False
+    shape = entry["shape"]
+    if len(shape) > _MAX_RANK or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
+        return False
+    return math.prod(shape) * DTYPES[entry["dtype"]].itemsize == entry["size"]
