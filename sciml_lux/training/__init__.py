@@ -16,8 +16,13 @@ from ._checkpoint import Checkpoint as Checkpoint
 from ._checkpoint import CheckpointError as CheckpointError
 from ._checkpoint import load_checkpoint as load_checkpoint
 from ._checkpoint import save_checkpoint as save_checkpoint
+from ._distributed import DistributedData as DistributedData
+from ._distributed import data_mesh as data_mesh
+from ._distributed import shard_batch as shard_batch
+from ._distributed import synchronize as synchronize
 from ._fit import FitResult as FitResult
 from ._fit import fit as fit
+from ._launch import initialize_distributed as initialize_distributed
 from ._minimise import LeastSquares as LeastSquares
 from ._minimise import SciPy as SciPy
 from ._minimise import minimise as minimise

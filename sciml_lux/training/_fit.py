@@ -15,6 +15,7 @@ import numpy as np
 from ..precision import require_x64_for
 from ._ad import AD, AutoReverse
 from ._checkpoint import CheckpointError
+from ._processes import is_first_process, of_first_process
 from ._progress import ProgressLine
 from ._saver import Run, Saver
 from ._steps import Objective, gradients, line_search_arguments, update
@@ -105,7 +106,7 @@ def fit(
         )
     batch = data if callable(data) else None
     take = _chunk_function(ad or AutoReverse(), objective, batch)
-    line = ProgressLine(steps, run.done, progress)
+    line = ProgressLine(steps, run.done, progress and is_first_process())
     chunk = 1
     try:
         while run.done < steps:
@@ -116,7 +117,8 @@ def fit(
                 raise FloatingPointError(_refusal(run, saver.file))
             line.update(run.done, run.losses[-1])
             saver.save_if_due(run)
-            chunk = _next_chunk(count, time.monotonic() - begin)
+            # Clocks differ, and processes that took other numbers of steps would wait for ever.
+            chunk = of_first_process(_next_chunk(count, time.monotonic() - begin))
     finally:
         line.close()
         saver.save(run)

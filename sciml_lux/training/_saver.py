@@ -16,6 +16,8 @@ from ._checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from ._distributed import placed_as
+from ._processes import is_first_process, texts_of_processes, wait_for_processes
 from ._train_state import TrainState
 
 _SECONDS = 10.0
@@ -69,8 +71,22 @@ class Saver:
         """The run to go on with: that of the file, or a new one if there is no file.
 
         Raises:
-            CheckpointError: the file is damaged, or of a fit that began otherwise.
+            CheckpointError: the file is damaged, or of a fit that began otherwise; processes see
+                different files.
         """
+        # The first process may still be writing the end of the fit before this one.
+        wait_for_processes("resume")
+        run = self._read()
+        counts = [int(text) for text in texts_of_processes(str(run.done))]
+        if len(set(counts)) > 1:
+            raise CheckpointError(
+                f"the processes would resume {self.file} from different steps, {counts}. It must "
+                "be on a file system that all of them see."
+            )
+        self._saved_steps = run.done
+        return run
+
+    def _read(self) -> Run:
         if self.file is None or not self.file.exists():
             return Run(self._start, np.zeros(0))
         checkpoint = load_checkpoint(self.file)
@@ -83,9 +99,8 @@ class Saver:
                     "parameters and step that the fit began with, and give each fit of several "
                     "its own path."
                 )
-        run = Run(tstate, np.asarray(checkpoint.metadata["losses"], np.float64))
-        self._saved_steps = run.done
-        return run
+        losses = np.asarray(checkpoint.metadata["losses"], np.float64)
+        return Run(placed_as(tstate, self._start), losses)
 
     def steps_left(self, run: Run) -> int | None:
         """Steps until the next checkpoint; None if time decides."""
@@ -102,7 +117,7 @@ class Saver:
 
     def save(self, run: Run) -> None:
         """Write, unless nothing has happened since the last time."""
-        if self.file is None or run.done == self._saved_steps:
+        if self.file is None or run.done == self._saved_steps or not is_first_process():
             return
         # JSON keeps every digit of a float64, and a history has another length each time.
         metadata = self._identity() | {"losses": run.losses.tolist()}
