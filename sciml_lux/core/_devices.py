@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from ..precision import require_x64
 from ._frozen import Frozen
@@ -33,14 +34,14 @@ class Device(Frozen):
 
     Example:
         >>> import numpy as np
-        >>> device = Device("cpu")
+        >>> device = Device("cpu", 0)
         >>> ps = device({"weight": np.ones(2, np.float32), "name": "a"})
         >>> ps["weight"].dtype.name, ps["name"], get_device(ps)
         ('float32', 'a', Device('cpu', 0))
     """
 
     platform: str
-    index: int = 0
+    index: int
 
     def __post_init__(self) -> None:
         try:
@@ -59,7 +60,7 @@ class Device(Frozen):
             )
 
     @property
-    def jax_device(self) -> jax.Device:
+    def jax_device(self) -> Any:
         """The device as JAX has it."""
         return jax.local_devices(backend=self.platform)[self.index]
 
@@ -165,15 +166,14 @@ def require_kept_dtype(dtype: Any, subject: str) -> None:
     Raises:
         TypeError: it has none such, as for text, or would narrow it, as int64 with x64 off.
     """
-    try:
-        if jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
-            return  # Random keys.
-        kept = jax.dtypes.canonicalize_dtype(dtype)
-    except TypeError:
+    if jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
+        return  # Random keys.
+    if not (jax.dtypes.issubdtype(dtype, np.number) or dtype == np.bool_):
         raise TypeError(
             f"{subject} is of dtype {dtype}, which JAX has not. Leave it out, or convert it."
-        ) from None
+        )
     require_x64(dtype, subject)
+    kept = jax.dtypes.canonicalize_dtype(dtype)
     if kept != dtype:
         raise TypeError(
             f"{subject} is {dtype}, but jax_enable_x64 is off and JAX would cut it to {kept}. Turn "
@@ -184,18 +184,18 @@ def require_kept_dtype(dtype: Any, subject: str) -> None:
 def _is_spread_over_processes(leaf: Any) -> bool:
     return (
         isinstance(leaf, jax.Array)
-        and not isinstance(leaf, jax.core.Tracer)
+        and not isinstance(leaf, Tracer)
         and not leaf.is_fully_addressable
     )
 
 
 def _device_of(leaf: Any, name: str) -> Device:
-    if isinstance(leaf, jax.core.Tracer):
+    if isinstance(leaf, Tracer):
         raise TypeError(
             f"`get_device` cannot say where {name} is inside a compiled function. Ask outside."
         )
     if not isinstance(leaf, jax.Array):
-        return Device("cpu")
+        return Device("cpu", 0)
     devices = leaf.devices()
     if len(devices) > 1:
         raise ValueError(

@@ -16,14 +16,14 @@ from ..core import (
     path_name,
     require_kept_dtype,
 )
-from ._processes import bytes_of_first_process, texts_of_processes
+from ._processes import bytes_of_first_process, counts_of_processes, texts_of_processes
 
 _AXIS = "data"
 
 Tree = TypeVar("Tree")
 
 
-def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """The devices in a row, along one axis named `data`.
 
     Args:
@@ -82,9 +82,10 @@ def placed_as(tree: Tree, like: Any) -> Tree:
     """`tree` where `like` was placed, on one device or several; a leaf that was not stays free."""
 
     def place(leaf: Any, old: Any) -> Any:
-        if not isinstance(old, jax.Array) or not old.committed:
+        array = _host_array(leaf, "array")
+        if array is None or not isinstance(old, jax.Array) or not old.committed:
             return leaf
-        return _placed(_host_array(leaf, "the array"), leaf, old.sharding)
+        return _placed(array, leaf, old.sharding)
 
     return jax.tree.map(place, tree, like)
 
@@ -100,8 +101,8 @@ def shard_batch(tree: Tree, mesh: Mesh | None = None, *, axis: int = 0) -> Tree:
         axis: of the rows; 1 for the stacked batches of `train_steps`.
 
     Raises:
-        ValueError: the rows cannot be divided by the devices of this process; arrays differ in
-            their number of rows.
+        ValueError: the devices of this process do not divide its rows; arrays, or processes,
+            differ in their number of rows.
         TypeError: a NumPy array is of a dtype that JAX would change.
 
     Example:
@@ -112,6 +113,12 @@ def shard_batch(tree: Tree, mesh: Mesh | None = None, *, axis: int = 0) -> Tree:
     """
     mesh = mesh or data_mesh()
     rows = _count_rows("`shard_batch`", tree, axis)
+    counts = counts_of_processes(rows)
+    if len(set(counts)) > 1:
+        raise ValueError(
+            f"`shard_batch` expects as many rows from every process, got {counts}. Cut them to "
+            f"{min(counts)}, or divide data that all have with `DistributedData`."
+        )
     _check_division("`shard_batch`", rows, len(mesh.local_devices), "devices of this process")
     sharding = NamedSharding(mesh, PartitionSpec(*[None] * axis, _only_axis(mesh)))
     return jax.tree.map(
@@ -208,8 +215,12 @@ class DistributedData:
 
 
 def _only_axis(mesh: Mesh) -> str:
-    (axis,) = mesh.axis_names
-    return axis
+    if len(mesh.axis_names) != 1:
+        raise ValueError(
+            f"data are divided along a mesh of one axis, got the axes {mesh.axis_names}. Make it "
+            "with data_mesh()."
+        )
+    return mesh.axis_names[0]
 
 
 def _require_same_structure(subject: str, tree: Any) -> None:
@@ -266,9 +277,13 @@ def _host_array(leaf: Any, name: str) -> np.ndarray | None:
     return np.asarray(leaf)
 
 
-def _placed(value: Any, leaf: Any, sharding: Sharding) -> jax.Array:
+def _placed(value: np.ndarray, leaf: Any, sharding: Sharding) -> jax.Array:
     """`value` by `sharding`, as an array of the kind of `leaf`; no process asks another."""
-    array = jax.make_array_from_callback(value.shape, sharding, lambda share: value[share])
+
+    def read(share: Any) -> np.ndarray:
+        return value[share]
+
+    array = jax.make_array_from_callback(value.shape, sharding, read)
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))
     return array

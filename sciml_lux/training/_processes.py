@@ -32,11 +32,18 @@ def texts_of_processes(text: str) -> list[str]:
     if jax.process_count() == 1:
         return [text]
     data = np.frombuffer(text.encode(), np.uint8)
-    sizes = np.asarray(multihost_utils.process_allgather(np.int32(data.size)))
-    padded = np.zeros(sizes.max(initial=0), np.uint8)
+    sizes = counts_of_processes(data.size)
+    padded = np.zeros(max(sizes), np.uint8)
     padded[: data.size] = data
     rows = np.asarray(multihost_utils.process_allgather(padded), np.uint8)
     return [row[:size].tobytes().decode() for row, size in zip(rows, sizes, strict=True)]
+
+
+def counts_of_processes(value: int) -> list[int]:
+    """The integer of every process, in order; all must call."""
+    if jax.process_count() == 1:
+        return [value]
+    return np.asarray(multihost_utils.process_allgather(np.int32(value))).tolist()
 
 
 def wait_for_processes(reason: str) -> None:

@@ -17,7 +17,7 @@ from ._checkpoint import (
     save_checkpoint,
 )
 from ._distributed import placed_as
-from ._processes import is_first_process, texts_of_processes, wait_for_processes
+from ._processes import counts_of_processes, is_first_process, wait_for_processes
 from ._train_state import TrainState
 
 _SECONDS = 10.0
@@ -77,7 +77,7 @@ class Saver:
         # The first process may still be writing the end of the fit before this one.
         wait_for_processes("resume")
         run = self._read()
-        counts = [int(text) for text in texts_of_processes(str(run.done))]
+        counts = counts_of_processes(run.done)
         if len(set(counts)) > 1:
             raise CheckpointError(
                 f"the processes would resume {self.file} from different steps, {counts}. It must "

@@ -44,7 +44,7 @@ def test_training_state_moves_whole(dtype):
 
 def test_devices_are_values():
     device = cpu_device()
-    assert device == Device("cpu", 0) and hash(device) == hash(Device("cpu"))
+    assert device == Device("cpu", 0) and hash(device) == hash(Device("cpu", 0))
     assert eval(repr(device)) == device == pickle.loads(pickle.dumps(device))
     assert device.jax_device == jax.local_devices(backend="cpu")[0]
 
@@ -61,7 +61,7 @@ def test_a_device_that_is_not_there_is_refused(index):
 
 def test_a_platform_that_is_not_there_is_refused():
     with pytest.raises(RuntimeError, match="JAX has no platform 'abacus' here. It has 'cpu'"):
-        Device("abacus")
+        Device("abacus", 0)
 
 
 def test_without_a_gpu_the_cpu_takes_its_place(dtype):

@@ -28,6 +28,7 @@ from sciml_lux import losses, nn
 
 AD = training.AutoReverse()
 MSE = losses.MSELoss()
+ADAM = optax.adam(1e-2)
 
 
 def start(seed):
@@ -40,7 +41,7 @@ def start(seed):
         nn.Dense(6, 1),
     )
     ps, st = lux.setup(jax.random.key(seed), model, dtype=jnp.float64)
-    return training.TrainState(model, ps, lux.trainmode(st), optax.adam(1e-2))
+    return training.TrainState(model, ps, lux.trainmode(st), ADAM)
 
 
 def arrays():
@@ -100,20 +101,32 @@ def divided(folder):
         assert value.tobytes() == again[name].tobytes(), name
     if process == 0:
         np.savez(folder / "result.npz", **found)
-    check_refusals(process)
+    check_refusals(process, tstate, whole, folder)
 
 
-def check_refusals(process):
+def check_refusals(process, first, whole, folder):
     """What the processes disagree in is said on all of them, and none waits for ever."""
     if jax.process_count() == 1:
         return
-    for make in (training.synchronize, training.DistributedData):
-        try:
-            make({"a": np.zeros((4, 1 + process))})
-        except lux.StateStructureError as error:
-            assert "process 1 differs from process 0 at `a`" in str(error), error
-        else:
-            raise AssertionError("a tree that differs was taken")
+    uneven = {"a": np.zeros((4, 1 + process))}
+    differs = "process 1 differs from process 0 at `a`"
+    check_refusal(lambda: training.synchronize(uneven), differs)
+    check_refusal(lambda: training.DistributedData(uneven), differs)
+    check_refusal(lambda: training.shard_batch(np.zeros(2 + 2 * process)), "got [2, 4]. Cut them")
+    check_refusal(lambda: training.synchronize({"x": whole[0]}), "`x` is divided between processes")
+    check_refusal(lambda: lux.cpu_device()(whole), "`0` lies on several processes")
+    file = folder / ("elsewhere.ckpt" if process else "run.ckpt")
+    go_on = lambda: training.fit(first, MSE, whole, steps=9, checkpoint=file, resume=True)
+    check_refusal(go_on, "from different steps, [9, 0]")
+
+
+def check_refusal(call, text):
+    try:
+        call()
+    except (ValueError, TypeError) as error:
+        assert text in str(error), error
+    else:
+        raise AssertionError(f"not refused: {text}")
 
 
 def stop(folder):

@@ -196,6 +196,21 @@ def test_shard_batch_divides_another_axis(dtype):
         training.shard_batch(np.zeros(3, dtype), axis=1)
 
 
+def test_a_mesh_of_two_axes_is_refused():
+    mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:1]).reshape(1, 1), ("a", "b"))
+    with pytest.raises(ValueError, match=r"a mesh of one axis, got the axes \('a', 'b'\)"):
+        training.shard_batch(np.zeros(2, np.float32), mesh)
+
+
+def test_resumed_fit_goes_on_where_it_was_placed(tmp_path, dtype):
+    tstate, data = training.synchronize(tiny_state(dtype)), line_data(dtype)
+    options = {"checkpoint": tmp_path, "progress": False}
+    training.fit(tstate, lux.losses.MSELoss(), data, steps=2, **options)
+    end = training.fit(tstate, lux.losses.MSELoss(), data, steps=2, resume=True, **options)
+    leaf = end.train_state.parameters.layer_1.weight
+    assert leaf.committed and leaf.sharding == tstate.parameters.layer_1.weight.sharding
+
+
 DIVISION = """
 import jax, numpy as np
 from sciml_lux import cpu_device, get_device, training
