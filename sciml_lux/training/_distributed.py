@@ -206,10 +206,12 @@ class DistributedData:
         sharding = NamedSharding(self._mesh, spec)
 
         def divide(leaf: Any) -> jax.Array:
-            leaf = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
-            return jax.make_array_from_callback(
-                (*shape, *leaf.shape[1:]), sharding, lambda share: read(leaf, share[: len(shape)])
-            )
+            array = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
+
+            def part(share: Any) -> np.ndarray:
+                return read(array, share[: len(shape)])
+
+            return jax.make_array_from_callback((*shape, *array.shape[1:]), sharding, part)
 
         return jax.tree.map(divide, self._data)
 
@@ -279,11 +281,7 @@ def _host_array(leaf: Any, name: str) -> np.ndarray | None:
 
 def _placed(value: np.ndarray, leaf: Any, sharding: Sharding) -> jax.Array:
     """`value` by `sharding`, as an array of the kind of `leaf`; no process asks another."""
-
-    def read(share: Any) -> np.ndarray:
-        return value[share]
-
-    array = jax.make_array_from_callback(value.shape, sharding, read)
+    array = jax.make_array_from_callback(value.shape, sharding, lambda share: value[share])
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))
     return array
