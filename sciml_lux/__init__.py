@@ -9,6 +9,7 @@ from . import precision as precision
 from . import testing as testing
 from . import training as training
 from .core import ComponentArray as ComponentArray
+from .core import Device as Device
 from .core import Frozen as Frozen
 from .core import Layer as Layer
 from .core import MissingEntryError as MissingEntryError
@@ -21,6 +22,9 @@ from .core import WrapperLayer as WrapperLayer
 from .core import apply as apply
 from .core import as_dict as as_dict
 from .core import as_record as as_record
+from .core import cpu_device as cpu_device
+from .core import get_device as get_device
+from .core import gpu_device as gpu_device
 from .core import output_size as output_size
 from .core import parameter_length as parameter_length
 from .core import setup as setup

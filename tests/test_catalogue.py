@@ -94,7 +94,7 @@ def check_gradient(f, x, dtype, error=0.0):
     step = 1e-6 if X64 else 1e-2
     expected = central_difference(jax.jit(f), x, direction, step)
     gradient = jax.jit(jax.grad(f))(x)
-    products = jax.tree.map(lambda g, d: np.vdot(g, d), gradient, direction)
+    products = jax.tree.map(np.vdot, gradient, direction)
     tolerance = max(error, 1e-7 if X64 else 2e-2)
     found = sum(jax.tree.leaves(products))
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)

@@ -5,6 +5,11 @@ from ._call import layer_path as layer_path
 from ._call import subject as subject
 from ._children import flat_children as flat_children
 from ._component_array import ComponentArray as ComponentArray
+from ._devices import Device as Device
+from ._devices import cpu_device as cpu_device
+from ._devices import get_device as get_device
+from ._devices import gpu_device as gpu_device
+from ._devices import require_kept_dtype as require_kept_dtype
 from ._display import PrintFrame as PrintFrame
 from ._frozen import Frozen as Frozen
 from ._frozen import SharedDefault as SharedDefault

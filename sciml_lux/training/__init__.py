@@ -19,8 +19,13 @@ from ._checkpoint import load_checkpoint as load_checkpoint
 from ._checkpoint import save_checkpoint as save_checkpoint
 from ._checkpoint_format import CheckpointError as CheckpointError
 from ._csv_log import CSVLog as CSVLog
+from ._distributed import DistributedData as DistributedData
+from ._distributed import data_mesh as data_mesh
+from ._distributed import shard_batch as shard_batch
+from ._distributed import synchronize as synchronize
 from ._early_stopping import EarlyStopping as EarlyStopping
 from ._fit import fit as fit
+from ._launch import initialize_distributed as initialize_distributed
 from ._logger import Logger as Logger
 from ._logger import LogTo as LogTo
 from ._minimise import LeastSquares as LeastSquares

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ._callback import Callback
+from ._processes import is_first_process
 from ._run import FitRun
 
 _HEADER = "step,loss,validation"
@@ -35,7 +36,9 @@ class CSVLog(Callback):
         self._written = 0
 
     def on_start(self, run: FitRun) -> None:
-        """Write what lies behind."""
+        """Write what lies behind; of several processes the first one does."""
+        if not is_first_process():
+            return
         if self.path.exists() and _first_line(self.path) != _HEADER:
             raise FileExistsError(
                 f"{self.path} is no log of losses and would be overwritten. Give another path."

@@ -18,6 +18,7 @@ from ._chunk import MAX_CHUNK, advance, chunk_function
 from ._csv_log import CSVLog
 from ._early_stopping import EarlyStopping
 from ._objective import note_compilation, objective_key
+from ._processes import is_first_process, of_first_process
 from ._progress import ProgressLine
 from ._refusal import refusal
 from ._run import FitResult, FitRun, Run, Validation
@@ -121,7 +122,7 @@ def fit(
     key = objective_key(objective)
     _note_new(key)
     check = _Validator(key, held_out, validation_every)
-    line = ProgressLine(total, run.done, epochs, progress)
+    line = ProgressLine(total, run.done, epochs, progress and is_first_process())
     with ExitStack() as stack:
         stack.callback(line.close)
         for callback in callbacks:
@@ -196,7 +197,8 @@ def _take_steps(
             if callback.every is None or _due(run.done, callback.every):
                 callback.on_steps(run)
         saver.save_if_due(run.now)
-        chunk = _next_chunk(count, time.monotonic() - begin)
+        # Clocks differ, and processes that step apart would wait for each other.
+        chunk = of_first_process(_next_chunk(count, time.monotonic() - begin))
     return None
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from ._checkpoint import checkpoint_file, load_checkpoint, save_checkpoint
 from ._checkpoint_format import CheckpointError, is_checkpoint
+from ._distributed import placed_as
+from ._processes import counts_of_processes, is_first_process, wait_for_processes
 from ._run import Run, Validation
 from ._train_state import TrainState
 
@@ -57,8 +59,21 @@ class Saver:
         """The run to go on with: that of the file, or a new one if there is no file.
 
         Raises:
-            CheckpointError: the file is damaged, or of a fit that began otherwise.
+            CheckpointError: the file is damaged, or of a fit that began otherwise; processes see
+                different files.
         """
+        # The first process may still be writing the end of the fit before this one.
+        wait_for_processes("resume")
+        self.saved = self._read()
+        counts = counts_of_processes(self.saved.done)
+        if len(set(counts)) > 1:
+            raise CheckpointError(
+                f"the processes would resume {self.file} from different steps, {counts}. It must "
+                "be on a file system that all of them see."
+            )
+        return self.saved
+
+    def _read(self) -> Run:
         if self.file is None or not self.file.exists():
             return self.saved
         checkpoint = load_checkpoint(self.file)
@@ -78,8 +93,9 @@ class Saver:
         )
         has_best = any(path.startswith("best.") for path in checkpoint.leaves)
         best = checkpoint.restore(self._start, "best") if has_best else None
-        self.saved = Run(tstate, np.asarray(stored["losses"], np.float64), validation, best)
-        return self.saved
+        best = None if best is None else placed_as(best, self._start)
+        losses = np.asarray(stored["losses"], np.float64)
+        return Run(placed_as(tstate, self._start), losses, validation, best)
 
     def save_if_due(self, run: Run) -> None:
         """Write if `every` steps, or ten seconds, have gone by."""
@@ -92,7 +108,7 @@ class Saver:
 
     def save(self, run: Run) -> None:
         """Write, unless nothing has happened since the last time."""
-        if self.file is None or run is self.saved:
+        if self.file is None or run is self.saved or not is_first_process():
             return
         # JSON keeps every digit of a float64, and a history has another length each time.
         metadata = self._identity() | {

@@ -1,0 +1,116 @@
+"""Starting a training on several processes of this machine, and joining it."""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import jax
+
+_ADDRESS = "SCIML_LUX_COORDINATOR"
+_COUNT = "SCIML_LUX_PROCESSES"
+_INDEX = "SCIML_LUX_PROCESS"
+_GRACE_SECONDS = 10.0
+
+
+def initialize_distributed() -> None:
+    """Join the other processes of a launch; first line of a script that several processes run.
+
+    `python -m sciml_lux.training --processes 2 script.py` starts them. Run by plain Python, the
+    script is alone and this does nothing, so the same script serves one process and many. On a
+    cluster with a scheduler that JAX knows, `jax.distributed.initialize()` takes its place.
+
+    Afterwards `jax.devices()` are those of all processes; `jax.process_index()` and
+    `jax.process_count()` tell which this is, and of how many.
+
+    Raises:
+        RuntimeError: JAX has been used already, so that this process cannot join any more.
+
+    Source: `DistributedUtils.initialize` of Lux 1.31, on MPI or NCCL. Between CPUs JAX uses gloo,
+        between GPUs NCCL.
+
+    Example:
+        >>> initialize_distributed()
+    """
+    if _ADDRESS not in os.environ or jax.distributed.is_initialized():
+        return
+    address = os.environ[_ADDRESS]
+    try:
+        jax.distributed.initialize(
+            address,
+            int(os.environ[_COUNT]),
+            int(os.environ[_INDEX]),
+            # One process, one GPU: two on the same one cannot talk.
+            local_device_ids=int(os.environ[_INDEX]),
+            cluster_detection_method="deactivate",
+            # JAX would listen on all addresses of the machine.
+            coordinator_bind_address=address,
+        )
+    except RuntimeError as error:
+        if "before" not in str(error):
+            raise
+        raise RuntimeError(
+            "`initialize_distributed` must come before anything that makes an array or asks for "
+            "devices. Make it the first line after the imports."
+        ) from None
+
+
+def launch(arguments: Sequence[str] | None = None) -> int:
+    """Run a script in several processes, and return the first failure's exit code, or 0.
+
+    When one fails or is killed, the others, which wait for it, have ten seconds to write what they
+    hold and are ended.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m sciml_lux.training",
+        description="Run a script in several processes of this machine; it must call "
+        "sciml_lux.training.initialize_distributed() first.",
+    )
+    parser.add_argument("--processes", type=int, required=True, help="how many, one for each GPU")
+    parser.add_argument("script", help="a Python file")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="for the script")
+    options = parser.parse_args(arguments)
+    if options.processes < 1:
+        parser.error(f"argument --processes: expected 1 or more, got {options.processes}")
+    command = [sys.executable, options.script, *options.arguments]
+    launched = {_ADDRESS: f"127.0.0.1:{_free_port()}", _COUNT: str(options.processes)}
+    processes = []
+    try:
+        for index in range(options.processes):
+            environment = os.environ | launched | {_INDEX: str(index)}
+            processes.append(subprocess.Popen(command, env=environment))
+        return _wait(processes)
+    except KeyboardInterrupt:  # The terminal has told the processes, too.
+        _leave_time(processes)
+        return 130
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _wait(processes: list[subprocess.Popen]) -> int:
+    while True:
+        codes = [process.poll() for process in processes]
+        failed = [code for code in codes if code]
+        if failed:
+            _leave_time(processes)
+            return failed[0] if failed[0] > 0 else 128 - failed[0]  # As a shell tells a signal.
+        if None not in codes:
+            return 0
+        time.sleep(0.05)
+
+
+def _leave_time(processes: list[subprocess.Popen]) -> None:
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while time.monotonic() < deadline and None in [process.poll() for process in processes]:
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
