@@ -7,6 +7,7 @@ from typing import TextIO
 from ._callback import Callback
 from ._processes import is_first_process
 from ._run import FitRun
+from ._write_whole import write_whole
 
 _HEADER = "step,loss,validation"
 
@@ -43,12 +44,9 @@ class CSVLog(Callback):
             raise FileExistsError(
                 f"{self.path} is no log of losses and would be overwritten. Give another path."
             )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._written = 0
-        temporary = self.path.with_name(f"{self.path.name}.tmp-{os.getpid()}")
-        temporary.write_text(_HEADER + "\n" + self._new_rows(run), encoding="utf-8")
-        os.replace(temporary, self.path)
-        self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115
+        write_whole(self.path, [f"{_HEADER}\n{self._new_rows(run)}".encode()])
+        self._file = open(self.path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
 
     def on_steps(self, run: FitRun) -> None:
         """Write the rows of the new steps."""
