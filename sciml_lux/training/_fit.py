@@ -1,7 +1,6 @@
 """fit: many training steps, with progress, checkpoints and exact resume."""
 
 import dataclasses
-import functools
 import os
 import time
 from collections.abc import Sequence
@@ -120,7 +119,7 @@ def fit(
     run = FitRun(start, total, held_out is not None)
     callbacks = [*_own_log(checkpoint, saver.file, callbacks), *callbacks]
     key = objective_key(objective)
-    _note_new(key)
+    note_compilation(key)
     check = _Validator(key, held_out, validation_every)
     line = ProgressLine(total, run.done, epochs, progress and is_first_process())
     with ExitStack() as stack:
@@ -139,12 +138,6 @@ def fit(
         validation=history.validation.then(now.validation),
         best=now.best,
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _note_new(key: Any) -> None:
-    """An objective is counted once, though other data or models compile it again."""
-    note_compilation(key)
 
 
 class _Validator:

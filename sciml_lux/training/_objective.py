@@ -45,8 +45,12 @@ def objective_of(key: Any) -> Callable[..., Any]:
     return key.function if isinstance(key, ObjectiveKey) else key
 
 
+@functools.lru_cache(maxsize=1024)
 def note_compilation(key: Any) -> None:
-    """Count a compilation; warn once where one piece of code is compiled again and again."""
+    """Count an objective when it is first compiled; other models and data compile it again.
+
+    Warns once where one piece of code is built, and compiled, over ever other values.
+    """
     code = _code(objective_of(key))
     if code is None:
         return

@@ -5,7 +5,7 @@ import functools
 import jax.numpy as jnp
 import pytest
 
-from sciml_lux import losses, testing, training
+from sciml_lux import losses, nn, testing, training
 from sciml_lux.training._objective import ObjectiveKey, objective_key, objective_of
 from tests.training.models import AD, line_data, tiny_state
 
@@ -94,3 +94,13 @@ def test_keys_hold_what_they_compare():
 
     assert objective_key(build(1)) != objective_key(build(1))  # Each closes over itself.
     assert key != LOSS
+
+
+def test_one_function_of_many_models_is_no_recompilation(dtype):
+    def objective(model, ps, st, data):
+        return LOSS(model, ps, st, data)[0], st, {}
+
+    data = line_data(dtype)
+    for width in (1, 2, 3, 4, 5):  # A warning would be an error.
+        model = nn.Chain(nn.Dense(1, width), nn.Dense(width, 1))
+        training.compute_gradients(AD, objective, data, tiny_state(dtype, model=model))
