@@ -23,6 +23,13 @@ needs_x64 = pytest.mark.skipif(not X64, reason="float64 needs JAX_ENABLE_X64=1")
 needs_x32 = pytest.mark.skipif(X64, reason="speaks of what happens with x64 off")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Drop what one file compiled: thousands of programs fill the memory of a small machine."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def dtype():
     """The widest float of this run."""
