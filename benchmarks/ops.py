@@ -20,6 +20,7 @@ from sciml_lux import ops
 from ._measure import Case, Run, device_name
 
 _PRECISION = jax.lax.Precision.HIGHEST
+_EPSILON = 1e-5
 
 
 class Op(NamedTuple):
@@ -46,6 +47,38 @@ def _dense_tanh(weight: jax.Array, x: jax.Array, bias: jax.Array) -> jax.Array:
 
 def _batched_product(x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.einsum("bik,bkj->bij", x, y, precision=_PRECISION)
+
+
+def _standardized(x: jax.Array, axis: int | tuple[int, ...]) -> jax.Array:
+    centered = x - jnp.mean(x, axis, keepdims=True)
+    return centered * jax.lax.rsqrt(jnp.mean(centered**2, axis, keepdims=True) + _EPSILON)
+
+
+def _grouped(x: jax.Array) -> jax.Array:
+    return _standardized(x.reshape(8, 256, 4, 8), (1, 3)).reshape(x.shape)
+
+
+def _attention(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+    scores = jnp.einsum("bqhd,bkhd->bhqk", q, k, precision=_PRECISION) / 4.0
+    return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), v, precision=_PRECISION)
+
+
+def _convolution(weight: jax.Array, x: jax.Array, bias: jax.Array) -> jax.Array:
+    y = jax.lax.conv_general_dilated(
+        x,
+        weight,
+        (1, 1),
+        "SAME",
+        dimension_numbers=("NHWC", "OIHW", "NHWC"),
+        precision=_PRECISION,
+    )
+    return jax.nn.relu(y + bias)
+
+
+def _dropped(x: jax.Array) -> jax.Array:
+    _, key = jax.random.split(jax.random.key(0))
+    u = jax.random.uniform(key, x.shape, x.dtype)
+    return x * jnp.where(u > 0.5, jnp.asarray(2.0, x.dtype), jnp.asarray(0.0, x.dtype))
 
 
 _OPS = (
@@ -78,6 +111,57 @@ _OPS = (
         ((32, 64, 64), (32, 64, 64)),
         ops.batched_matmul,
         _batched_product,
+    ),
+    Op(
+        "layernorm",
+        "512x256",
+        ((512, 256), (256,), (256,)),
+        lambda x, scale, bias: ops.layernorm(x, scale, bias, axis=-1, epsilon=_EPSILON),
+        lambda x, scale, bias: _standardized(x, -1) * scale + bias,
+    ),
+    Op(
+        "rmsnorm",
+        "512x256",
+        ((512, 256), (256,)),
+        lambda x, scale: ops.rmsnorm(x, scale, epsilon=_EPSILON),
+        lambda x, scale: x * jax.lax.rsqrt(jnp.mean(x**2, -1, keepdims=True) + _EPSILON) * scale,
+    ),
+    Op(
+        "batchnorm",
+        "512x256",
+        ((512, 256), (256,), (256,)),
+        lambda x, scale, bias: ops.batchnorm(x, scale, bias, None, None, True, epsilon=_EPSILON)[0],
+        lambda x, scale, bias: _standardized(x, 0) * scale + bias,
+    ),
+    Op(
+        "groupnorm",
+        "8x256x32-groups-4",
+        ((8, 256, 32),),
+        lambda x: ops.groupnorm(x, None, None, 4, epsilon=_EPSILON),
+        _grouped,
+    ),
+    Op(
+        "attention",
+        "4x64x4x16",
+        ((4, 64, 4, 16), (4, 64, 4, 16), (4, 64, 4, 16)),
+        lambda q, k, v: ops.scaled_dot_product_attention(q, k, v)[0],
+        _attention,
+    ),
+    Op(
+        "conv+relu",
+        "4x32x32x8-3x3-to-8",
+        ((8, 8, 3, 3), (4, 32, 32, 8), (8,)),
+        lambda weight, x, bias: ops.fused_conv_bias_activation(
+            ops.relu, weight, x, bias, padding=1, cross_correlation=True
+        ),
+        _convolution,
+    ),
+    Op(
+        "dropout",
+        "512x256",
+        ((512, 256),),
+        lambda x: ops.dropout(jax.random.key(0), x, 0.5, True)[0],
+        _dropped,
     ),
 )
 
