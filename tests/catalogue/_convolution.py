@@ -5,10 +5,15 @@ from sciml_lux import nn, ops
 from ._entry import LayerEntry, OpEntry
 
 
-def _image(layer, x, y, parameters, bad):
+def _image(layer, x, y, parameters, bad, widens=False):
     # The batch axis must be there, so rows by themselves are refused; tests/nn/test_images.py runs
     # what the generic tests would with rows.
-    return LayerEntry(layer, x, y, parameters, bad=bad, batched=False)
+    return LayerEntry(layer, x, y, parameters, bad=bad, batched=False, widens=widens)
+
+
+def _sum(layer, x, y, bad):
+    """A pool that adds up."""
+    return _image(layer, x, y, 0, bad, widens=True)
 
 
 LAYERS: list[LayerEntry] = [
@@ -52,14 +57,14 @@ LAYERS: list[LayerEntry] = [
         (2, 3, 3, 4),
     ),
     _image(nn.MaxPool((2, 3), stride=1, padding=(0, 1)), (2, 3, 4, 2), (2, 2, 4, 2), 0, (3, 4, 2)),
-    _image(nn.MeanPool((2, 2), padding=nn.SamePad()), (2, 3, 4, 2), (2, 2, 2, 2), 0, (3, 4, 2)),
-    _image(nn.LPPool((2,), p=3, stride=1), (2, 4, 2), (2, 3, 2), 0, (4, 2)),
+    _sum(nn.MeanPool((2, 2), padding=nn.SamePad()), (2, 3, 4, 2), (2, 2, 2, 2), (3, 4, 2)),
+    _sum(nn.LPPool((2,), p=3, stride=1), (2, 4, 2), (2, 3, 2), (4, 2)),
     _image(nn.GlobalMaxPool(), (2, 3, 3, 2), (2, 1, 1, 2), 0, (2, 3)),
-    _image(nn.GlobalMeanPool(), (2, 3, 3, 2), (2, 1, 1, 2), 0, (2, 3)),
-    _image(nn.GlobalLPPool(), (2, 3, 3, 2), (2, 1, 1, 2), 0, (2, 3)),
+    _sum(nn.GlobalMeanPool(), (2, 3, 3, 2), (2, 1, 1, 2), (2, 3)),
+    _sum(nn.GlobalLPPool(), (2, 3, 3, 2), (2, 1, 1, 2), (2, 3)),
     _image(nn.AdaptiveMaxPool((3,)), (2, 7, 2), (2, 3, 2), 0, (2, 2, 2)),
-    _image(nn.AdaptiveMeanPool((2, 3)), (2, 3, 7, 2), (2, 2, 3, 2), 0, (3, 7, 2)),
-    _image(nn.AdaptiveLPPool((2,), p=1.5), (2, 3, 2), (2, 2, 2), 0, (3, 2)),
+    _sum(nn.AdaptiveMeanPool((2, 3)), (2, 3, 7, 2), (2, 2, 3, 2), (3, 7, 2)),
+    _sum(nn.AdaptiveLPPool((2,), p=1.5), (2, 3, 2), (2, 2, 2), (3, 2)),
     _image(nn.Upsample(scale=(2, 1)), (2, 2, 3, 2), (2, 4, 3, 2), 0, (3, 2)),
     _image(
         nn.Upsample("bilinear", size=(3, 5), align_corners=True),
@@ -151,8 +156,8 @@ OPS: list[OpEntry] = [
     OpEntry(ops.conv_transpose, (*_SMALL, (2, 2, 2, 2)), _conv_transpose),
     OpEntry(ops.fused_conv_bias_activation, ((3, 2, 2, 2), *_SMALL, (3,)), _fused_conv),
     OpEntry(ops.max_pool, _SMALL, _max_pool),
-    OpEntry(ops.mean_pool, _SMALL, _mean_pool),
-    OpEntry(ops.lp_pool, _SMALL, _lp_pool),
+    OpEntry(ops.mean_pool, _SMALL, _mean_pool, widens=True),
+    OpEntry(ops.lp_pool, _SMALL, _lp_pool, widens=True),
     OpEntry(ops.pad_constant, (*_IMAGE, ()), _pad_constant),
     OpEntry(ops.pad_zeros, _IMAGE, _pad_zeros),
     OpEntry(ops.pad_reflect, _IMAGE, _pad_reflect),
