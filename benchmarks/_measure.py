@@ -133,7 +133,7 @@ def write_json(file: Path, rows: list[Row]) -> None:
     """Write the rows, and what they were measured with."""
     document = {
         "device": jax.devices()[0].device_kind,
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "x64": jax.config.jax_enable_x64,  # pyright: ignore[reportAttributeAccessIssue]
         "versions": {"python": platform.python_version()} | _versions(),
         "rows": [dataclasses.asdict(row) for row in rows],

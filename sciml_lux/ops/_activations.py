@@ -203,10 +203,10 @@ def gelu(x: Array) -> Array:
 
 
 def _gated(x: Array, gate: Callable[[Array], Array], bound: float) -> Array:
-    """x gate(x), for a gate that is 0 below -bound and 1 above bound."""
-    inside = jnp.where(jnp.abs(x) > bound, jnp.zeros_like(x), x)
-    outside = jnp.where(x > bound, x, jnp.zeros_like(x))
-    return jnp.where(jnp.abs(x) > bound, outside, inside * gate(inside))
+    """x gate(x), for a gate that is 0 from -bound down and 1 from bound up."""
+    # Clamped by selection: at a bound, the derivative is that of the inside.
+    x = jnp.where(x < -bound, jnp.full_like(x, -bound), x)
+    return x * gate(jnp.where(x > bound, jnp.full_like(x, bound), x))
 
 
 def _exhausted(x: Array) -> float:

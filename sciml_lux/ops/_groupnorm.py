@@ -1,9 +1,11 @@
 """Group normalisation."""
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._activations import identity
-from ._moments import Activation, default_epsilon, scaled_and_shifted, standardized, working
+from ._moments import Activation, default_epsilon, scaled_and_shifted, working
 
 
 def groupnorm(
@@ -57,7 +59,15 @@ def groupnorm(
         )
     wide, dtype = working("groupnorm", x, scale, bias)
     epsilon = default_epsilon(x.dtype) if epsilon is None else epsilon
-    grouped = wide.reshape(*x.shape[:-1], groups, channels // groups)
-    axes = (*range(1, x.ndim - 1), x.ndim)
-    z = standardized(grouped, axes, epsilon)[0].reshape(x.shape)
+    centered = wide - _mean(wide, groups)
+    z = centered * jax.lax.rsqrt(_mean(centered * centered, groups) + epsilon)
     return activation(scaled_and_shifted("groupnorm", z, scale, bias, x.shape[-1:], dtype))
+
+
+def _mean(x: Array, groups: int) -> Array:
+    """Of each sample and group, repeated for the channels of the group."""
+    # Channel by channel first: a reduction of the axes on both sides of the groups is far slower.
+    by_channel = jnp.mean(x, tuple(range(1, x.ndim - 1)), keepdims=True)
+    grouped = by_channel.reshape(*by_channel.shape[:-1], groups, -1)
+    by_group = jnp.mean(grouped, -1, keepdims=True)
+    return jnp.broadcast_to(by_group, grouped.shape).reshape(by_channel.shape)
