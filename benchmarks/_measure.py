@@ -10,10 +10,11 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 
-Run = Callable[[int], jax.Array]
+Run = Callable[[int], Any]
 
 _STEPS = 100
 _DISCARDED = 2

@@ -3,7 +3,7 @@
 The problem and the peers are those of `dispatch`; all rows take the same number of steps.
 """
 
-import jax
+import numpy as np
 import optax
 
 from sciml_lux import losses, training
@@ -26,11 +26,12 @@ def _loop(problem: Problem) -> Run:
     model, ps, st, x, y = problem
     tstate = training.TrainState(model, ps, st, optax.adam(LEARNING_RATE))
 
-    def run(n: int) -> jax.Array:
+    def run(n: int) -> np.floating:
         nonlocal tstate
         values, _, tstate = training.train_steps(
             training.AutoReverse(), losses.MSELoss(), (x, y), tstate, steps=n
         )
-        return jax.block_until_ready(values)[-1]
+        # NumPy's indexing: one more program of JAX would cost as much as five steps.
+        return np.asarray(values)[-1]
 
     return run
