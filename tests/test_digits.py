@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import losses, nn
+from sciml_lux import nn
 from tests.conftest import needs_x64
 
 pytestmark = needs_x64
@@ -157,18 +157,3 @@ def test_dense_has_its_digits(kind, seed):
     twin = nn.Chain(nn.Dense(3, 4, nn.tanh), Cut())
     y, _ = twin(x, ps, lux.setup(0, twin)[1])
     assert error(y, want) > 100 * VALUE
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_loss_has_its_digits(seed):
-    rng = np.random.default_rng(seed)
-    y_pred, y = rng.uniform(-1, 1, (2, 6, 2))
-    exact = np.vectorize(mp.mpf)(y_pred) - np.vectorize(mp.mpf)(y)
-    want = (exact**2).sum() / exact.size
-    mse = losses.MSELoss()
-    assert error(mse(jnp.asarray(y_pred), jnp.asarray(y)), want) < VALUE
-    assert error(jax.grad(mse)(jnp.asarray(y_pred), jnp.asarray(y)), 2 * exact / exact.size) < FIRST
-    cut = jnp.asarray(y_pred, jnp.float32)
-    assert error(mse(cut, jnp.asarray(y)), want) > 100 * VALUE
-    slope = jax.grad(mse)(cut.astype(jnp.float64), jnp.asarray(y))
-    assert error(slope, 2 * exact / exact.size) > 100 * FIRST
