@@ -36,7 +36,7 @@ def entrywise(term):
 
 
 def rowwise(term):
-    """The mean over the rows of what `term(p, t)` gives for one, the last axis being the classes."""
+    """The mean of `term(p, t)` over the rows, whose entries are the classes."""
     return lambda p, t: mean([term(p[i : i + 3], t[i : i + 3]) for i in (0, 3)])
 
 
