@@ -1,9 +1,10 @@
 """A training whose result does not depend on how many devices it runs on; run as a script.
 
-    python distributed_run.py FOLDER [stop]
+    python distributed_run.py FOLDER [stop | go_on]
 
 The first process writes result.npz. With `stop` the last process kills itself in a long fit, as
-soon as the first has written a checkpoint.
+soon as the first has written a checkpoint; with `go_on` the fit goes on from it, and must come to
+the bits of one that was never stopped.
 """
 
 import os
@@ -147,6 +148,21 @@ def stop(folder):
     )
 
 
+def go_on(folder):
+    file = folder / "run.ckpt"
+    steps = len(training.load_checkpoint(file).metadata["losses"]) + 20
+    data = training.DistributedData(arrays()).arrays
+    tstate = training.synchronize(start(0))
+    again = training.fit(
+        tstate, MSE, data, steps=steps, checkpoint=file, resume=True, progress=False
+    )
+    again, unbroken = (
+        numbers(again),
+        numbers(training.fit(tstate, MSE, data, steps=steps, progress=False)),
+    )
+    for name, value in unbroken.items():
+        assert value.tobytes() == again[name].tobytes(), name
+
+
 if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    stop(place) if sys.argv[2:] == ["stop"] else divided(place)
+    {"stop": stop, "go_on": go_on, "": divided}["".join(sys.argv[2:])](Path(sys.argv[1]))

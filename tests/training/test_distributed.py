@@ -82,7 +82,7 @@ def test_one_share_alone_does_not_give_that_result(one_device):
 
 @needs_x64
 @pytest.mark.slow
-def test_a_killed_process_leaves_a_good_checkpoint_and_ends_the_launch(tmp_path):
+def test_a_killed_process_leaves_a_checkpoint_from_which_both_go_on_to_the_same_bits(tmp_path):
     begin = time.monotonic()
     done = subprocess.run(
         [*LAUNCH, "2", str(SCRIPT), str(tmp_path), "stop"],
@@ -99,6 +99,7 @@ def test_a_killed_process_leaves_a_good_checkpoint_and_ends_the_launch(tmp_path)
     assert int(state.step) == len(checkpoint.metadata["losses"]) >= 50
     assert all(np.isfinite(checkpoint.metadata["losses"]))
     assert list(tmp_path.glob("*.tmp*")) == []
+    run([*LAUNCH, 2, SCRIPT, tmp_path, "go_on"])
 
 
 def test_launch_returns_the_first_failure_and_ends_the_others(tmp_path, monkeypatch):
