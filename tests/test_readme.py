@@ -1,4 +1,4 @@
-"""Every Python block of the README runs, in order, in one namespace for the page."""
+"""Every Python block of the README and the pages runs, in order, in one namespace for the page."""
 
 import re
 from pathlib import Path
@@ -8,16 +8,17 @@ import pytest
 from tests.conftest import needs_x64
 
 ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
 
 
 @needs_x64
-def test_readme_code_runs(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(("page", "least"), [("README.md", 3), ("docs/distributed.md", 1)])
+def test_code_of_the_pages_runs(page, least, tmp_path, monkeypatch, capsys):
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.S | re.M)
+    assert len(blocks) >= least
     monkeypatch.chdir(tmp_path)
-    assert len(BLOCKS) >= 3
     namespace = {}
-    for block in BLOCKS:
-        exec(compile(block, "README.md", "exec"), namespace)
+    for block in blocks:
+        exec(compile(block, page, "exec"), namespace)
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "bench", "lint", "types"])
