@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> FitResult:
@@ -71,6 +72,8 @@ def fit(
             `losses.csv`; written every `checkpoint_every` steps (by default every 10 seconds), at
             the end, and on Ctrl-C. Give each fit its own.
         checkpoint_every: steps between two checkpoints.
+        hyperparameters: what else you want to find in the checkpoint, as JSON can hold it; it is
+            `load_checkpoint(path).metadata["hyperparameters"]`. None keeps those resumed from.
         resume: go on from `checkpoint` if the file is there. The result then equals that of an
             uninterrupted run bit for bit.
         progress: print a progress line to standard error.
@@ -89,7 +92,7 @@ def fit(
         ValueError: `steps`, `epochs` or an `every` is no integer or out of range, or not just one
             of the first two is given; `epochs` of data without a length; batches that differ.
         TypeError: `data` is none of these forms; a bare iterator with `resume=True`; float64 NumPy
-            data, x64 off; `callbacks` holds something else.
+            data, x64 off; `callbacks` holds something else; JSON cannot hold `hyperparameters`.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -109,7 +112,8 @@ def fit(
     _check_callbacks(callbacks)
     _check_bare(source, held_out, resume)
     total = _total(source, steps, epochs)
-    saver = Saver(checkpoint, checkpoint_every, history.train_state, source.identity)
+    begin = history.train_state
+    saver = Saver(checkpoint, checkpoint_every, begin, source.identity, hyperparameters)
     start = saver.load() if resume else saver.saved
     if start.done > total:
         raise CheckpointError(

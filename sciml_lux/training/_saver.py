@@ -1,8 +1,10 @@
 """When and where `fit` writes checkpoints, and what it may resume from."""
 
 import hashlib
+import json
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -26,8 +28,10 @@ class Saver:
         every: steps between two checkpoints; None for every ten seconds.
         start: the state that the fit was called with.
         data: what decides the order of the data, in words.
+        hyperparameters: the user's, written beside the rest.
 
     Raises:
+        TypeError: JSON cannot hold the hyperparameters.
         CheckpointError: the file is there and is no checkpoint; it would be lost.
         OSError: the folder cannot be made or written to. Better now than after the training.
 
@@ -38,11 +42,17 @@ class Saver:
     """
 
     def __init__(
-        self, path: str | os.PathLike | None, every: int | None, start: TrainState, data: str
+        self,
+        path: str | os.PathLike | None,
+        every: int | None,
+        start: TrainState,
+        data: str,
+        hyperparameters: Mapping[str, Any] | None,
     ) -> None:
         self.file = None if path is None else checkpoint_file(path)
         self.every = every
         self._start, self._data = start, data
+        self._hyperparameters = _checked(hyperparameters)
         self.saved = Run(start)
         self._saved_at = time.monotonic()
         if self.file is None:
@@ -87,6 +97,7 @@ class Saver:
                     "several its own path."
                 )
         stored = checkpoint.metadata
+        self._hyperparameters = self._hyperparameters or stored["hyperparameters"]
         validation = Validation(
             np.asarray(stored["validation steps"], np.int64),
             np.asarray(stored["validation losses"], np.float64),
@@ -112,6 +123,7 @@ class Saver:
             return
         # JSON keeps every digit of a float64, and a history has another length each time.
         metadata = self._identity() | {
+            "hyperparameters": self._hyperparameters,
             "losses": run.losses.tolist(),
             "validation steps": run.validation.steps.tolist(),
             "validation losses": run.validation.losses.tolist(),
@@ -132,3 +144,14 @@ class Saver:
             "first parameters": digest.hexdigest()[:16],
             "data": self._data,
         }
+
+
+def _checked(hyperparameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A copy, which later changes do not reach."""
+    try:
+        return json.loads(json.dumps(dict(hyperparameters or {})))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(
+            f"`fit` expects `hyperparameters` that JSON can hold, got {error}. Pass a dict of "
+            "strings, numbers, lists and dicts: float(array) for an array of one number."
+        ) from None

@@ -164,3 +164,23 @@ def test_states_are_those_of_test_mode_in_validation(dtype):
     expected = MSE(moved.model, moved.parameters, states, line_data(dtype))[0]
     np.testing.assert_allclose(result.validation.losses, [expected], rtol=1e-6)
     assert moved.states.layer_2.training.value and int(moved.states.layer_2.calls) == 3
+
+
+def test_hyperparameters_are_in_the_checkpoint(tmp_path, dtype):
+    chosen = {"width": 3, "rates": (1e-2, 1e-3), "name": "noisy"}
+    fit(noisy_state("adam", dtype), 2, checkpoint=tmp_path, hyperparameters=chosen)
+    chosen["width"] = 4
+    found = training.load_checkpoint(tmp_path).metadata["hyperparameters"]
+    assert found == {"width": 3, "rates": [1e-2, 1e-3], "name": "noisy"}
+    for given, expected in ((None, found), ({"width": 5}, {"width": 5})):
+        options = {"checkpoint": tmp_path, "resume": True, "hyperparameters": given}
+        fit(noisy_state("adam", dtype), 4 if given is None else 6, **options)
+        stored = training.load_checkpoint(tmp_path).metadata
+        assert stored["hyperparameters"] == expected
+
+
+@pytest.mark.parametrize("bad", [{"rate": jnp.ones(2, jnp.float32)}, 3])
+def test_hyperparameters_that_cannot_be_written_are_refused_before_the_first_step(tmp_path, bad):
+    with pytest.raises(TypeError, match="`fit` expects `hyperparameters` that JSON can hold, got"):
+        fit(noisy_state("adam", "float32"), 2, checkpoint=tmp_path, hyperparameters=bad)
+    assert list(tmp_path.iterdir()) == []
