@@ -1,5 +1,6 @@
 """Where `fit` draws its batches from: one small protocol, and the data that need no class."""
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -67,9 +68,10 @@ class Feed:
         return self.reader.read(self.arrays, self.plan, self.place, jnp.asarray(step, jnp.int32))
 
 
-class Source:
+class Source(abc.ABC):
     """Base of what `fit` takes as data beyond trees of arrays: `Batches`, `Sampled`, `Stream`."""
 
+    @abc.abstractmethod
     def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
         """Begin to draw.
 
@@ -78,7 +80,6 @@ class Source:
             done: the number of steps that this fit has behind it.
             repeat: begin another pass when one ends.
         """
-        raise NotImplementedError
 
     def steps(self, epochs: int) -> int | None:
         """The number of steps in `epochs` passes; None where the data has no length."""
@@ -90,9 +91,9 @@ class Source:
         return 1
 
     @property
+    @abc.abstractmethod
     def identity(self) -> str:
         """What a resumed fit must agree on, in words."""
-        raise NotImplementedError
 
 
 class _Whole(Source):
