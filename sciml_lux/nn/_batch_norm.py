@@ -1,14 +1,11 @@
 """BatchNorm: normalisation of each channel over the batch."""
 
-from collections.abc import Callable
 from typing import Any
 
-import jax
-import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Record, subject
-from ..ops import batchnorm, identity
+from ..core import subject
+from ..ops import batchnorm
 from ._normalization import TrackedNormalization
 
 
@@ -55,25 +52,6 @@ class BatchNorm(TrackedNormalization):
         >>> y.shape, st.running_mean.tolist()
         ((5, 3), [0.1..., 0.1..., 0.1...])
     """
-
-    dims: int
-    activation: Callable[[Array], Array] = identity
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        if not isinstance(self.dims, int | np.integer) or self.dims < 0:
-            raise ValueError(
-                f"`BatchNorm` expects `dims` to be an integer of at least 0, got {self.dims!r}."
-            )
-
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """Scale and bias where they are used."""
-        return self.affine_parameters(key, (self.dims,), dtype)
-
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """Running statistics where they are tracked, and the mode."""
-        return self.running_states(self.dims, dtype)
 
     def __call__(
         self, x: Float[Array, "batch ... dims"], ps: Any, st: Any

@@ -13,6 +13,7 @@ from ..core import Layer, Record, layer_name, subject
 from ..initializers import Initializer
 from ..ops import identity
 from ..ops._windows import Padding, PerAxis, windows
+from ._last_axis import check_last_axis
 from ._same_pad import SamePad
 
 
@@ -91,11 +92,7 @@ class ConvLayer(Layer):
                 f"for kernel_size {self.kernel_size}, got shape {x.shape}. Add a batch axis if it "
                 "lacks one: x[None]."
             )
-        if x.shape[-1] != self.in_dims:
-            raise ValueError(
-                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
-                f"got shape {x.shape}. Pass `x` as (batch, *spatial, in_dims)."
-            )
+        check_last_axis(self, x, "(batch, *spatial, in_dims)")
         if ps.weight.shape != self._weight_shape():
             raise ValueError(
                 f"{subject(self)} expects the parameter `weight` to be {self._weight_shape()}, got "

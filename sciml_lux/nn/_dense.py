@@ -13,6 +13,7 @@ from ..core import Layer, Record, subject
 from ..initializers import Initializer, kaiming_uniform, uniform
 from ..ops import fused_dense_bias_activation, identity
 from ._gain import gain
+from ._last_axis import check_last_axis
 
 
 class Dense(Layer):
@@ -104,11 +105,7 @@ class Dense(Layer):
                 f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
                 "jnp.asarray(x, dtype)."
             )
-        if x.ndim == 0 or x.shape[-1] != self.in_dims:
-            raise ValueError(
-                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
-                f"got shape {x.shape}. Pass `x` as (..., in_dims)."
-            )
+        check_last_axis(self, x)
         if ps.weight.shape != (self.out_dims, self.in_dims):
             raise ValueError(
                 f"{subject(self)} expects the parameter `weight` to be (out_dims, in_dims) = "

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from ..core import Layer, Record, subject
 from ..ops import fused_dense_bias_activation
+from ._last_axis import check_last_axis
 from ._sizes import size_fault
 
 
@@ -74,11 +75,7 @@ class FourierFeatures(Layer):
         self, x: Float[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "... features"], Any]:
         """The waves at x, and `st` as it was."""
-        if x.ndim == 0 or x.shape[-1] != self.in_dims:
-            raise ValueError(
-                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
-                f"got shape {x.shape}. Pass `x` as (..., in_dims)."
-            )
+        check_last_axis(self, x)
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise TypeError(
                 f"{subject(self)} expects `x` to be real and floating, got {x.dtype.name}. Convert "

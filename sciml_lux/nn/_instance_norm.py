@@ -1,15 +1,12 @@
 """InstanceNorm: normalisation of each channel of each sample over space."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
-import jax
-import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Record, subject
-from ..ops import identity, instancenorm
+from ..core import subject
+from ..ops import instancenorm
 from ._normalization import TrackedNormalization
 
 
@@ -57,27 +54,9 @@ class InstanceNorm(TrackedNormalization):
         (5, 8, 8, 3)
     """
 
-    dims: int
-    activation: Callable[[Array], Array] = identity
     _: dataclasses.KW_ONLY
     affine: bool = False
     track_stats: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the options."""
-        super().__post_init__()
-        if not isinstance(self.dims, int | np.integer) or self.dims < 0:
-            raise ValueError(
-                f"`InstanceNorm` expects `dims` to be an integer of at least 0, got {self.dims!r}."
-            )
-
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """Scale and bias where they are used."""
-        return self.affine_parameters(key, (self.dims,), dtype)
-
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """Running statistics where they are tracked, and the mode."""
-        return self.running_states(self.dims, dtype)
 
     def __call__(
         self, x: Float[Array, "batch *spatial dims"], ps: Any, st: Any

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, subject
+from ..core import Layer
 from ..initializers import Initializer
 from ..ops import identity, relu
 from ._chain import Chain
 from ._dense import Dense
 from ._dropout import Dropout
+from ._last_axis import check_last_axis
 from ._sizes import size_fault
 from ._skip_connection import SkipConnection
 
@@ -109,11 +110,7 @@ class MLP(Layer):
         self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "... out_dims"], Any]:
         """The output of the last block."""
-        if x.ndim == 0 or x.shape[-1] != self.in_dims:
-            raise ValueError(
-                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
-                f"got shape {x.shape}. Pass `x` as (..., in_dims)."
-            )
+        check_last_axis(self, x)
         return self.chain(x, ps, st)
 
     def _block(self, before: int, after: int, activation: Callable[[Array], Array]) -> Layer:

@@ -1,14 +1,17 @@
 """What the normalisation layers share."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from ..core import Layer, Record, Static, layer_name
 from ..initializers import Initializer, ones, zeros
+from ..ops import identity
 
 
 class Normalization(Layer):
@@ -51,26 +54,37 @@ class Normalization(Layer):
 class TrackedNormalization(Normalization):
     """Base of those that keep running statistics of each channel."""
 
+    dims: int
+    activation: Callable[[Array], Array] = identity
     _: dataclasses.KW_ONLY
     track_stats: bool = True
     momentum: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check the momentum too."""
+        """Check the size and the momentum too."""
         super().__post_init__()
+        if not isinstance(self.dims, int | np.integer) or self.dims < 0:
+            raise ValueError(
+                f"`{layer_name(self)}` expects `dims` to be an integer of at least 0, got "
+                f"{self.dims!r}."
+            )
         if not isinstance(self.momentum, int | float | np.number) or not 0 <= self.momentum <= 1:
             raise ValueError(
                 f"`{layer_name(self)}` expects `momentum` to be a number in [0, 1], got "
                 f"{self.momentum!r}."
             )
 
-    def running_states(self, channels: int, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """Scale and bias where they are used."""
+        return self.affine_parameters(key, (self.dims,), dtype)
+
+    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Mean 0 and variance 1 where they are tracked, and the flag of the training mode."""
         if not self.track_stats:
             return Record(training=Static(True))
         return Record(
-            running_mean=jnp.zeros((channels,), dtype),
-            running_var=jnp.ones((channels,), dtype),
+            running_mean=jnp.zeros((self.dims,), dtype),
+            running_var=jnp.ones((self.dims,), dtype),
             training=Static(True),
         )
 

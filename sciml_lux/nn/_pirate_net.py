@@ -7,10 +7,11 @@ from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, apply, subject
+from ..core import Layer, apply
 from ..ops import tanh
 from ._dense import Dense
 from ._fourier_features import FourierFeatures
+from ._last_axis import check_last_axis
 from ._pirate_net_block import PirateNetBlock
 from ._sizes import size_fault
 
@@ -98,11 +99,7 @@ class PirateNet(Layer):
         self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "... out_dims"], Any]:
         """The output, and the states of all layers."""
-        if x.ndim == 0 or x.shape[-1] != self.in_dims:
-            raise ValueError(
-                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
-                f"got shape {x.shape}. Pass `x` as (..., in_dims)."
-            )
+        check_last_axis(self, x)
         states = {}
 
         def run(name: str, x: Any) -> Any:

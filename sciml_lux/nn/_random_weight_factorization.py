@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record
 from ..initializers import Initializer, glorot_uniform, zeros
 from ..ops import fused_dense_bias_activation, identity
 from ..precision import promote
+from ._last_axis import check_last_axis
 from ._sizes import size_fault
 
 
@@ -92,11 +93,7 @@ class RandomWeightFactorization(Layer):
         self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "... out_dims"], Any]:
         """The output, and `st` as it was."""
-        if x.ndim == 0 or x.shape[-1] != self.in_dims:
-            raise ValueError(
-                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
-                f"got shape {x.shape}. Pass `x` as (..., in_dims)."
-            )
+        check_last_axis(self, x)
         x, log_scale, direction = promote(x, ps.log_scale, ps.direction)
         weight = jnp.expand_dims(jnp.exp(log_scale), -1) * direction
         bias = ps.bias if self.use_bias else None

@@ -13,6 +13,7 @@ from ..initializers import Initializer, ones, uniform, zeros
 from ..ops import fused_dense_bias_activation, identity
 from ..precision import promote_floats, result_dtype
 from ._cell_contract import described, split_carry
+from ._last_axis import check_last_axis
 
 PerGate = Initializer | tuple[Initializer | None, ...] | None
 
@@ -138,11 +139,7 @@ class RecurrentCell(Layer):
                 f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
                 "jnp.asarray(x, dtype)."
             )
-        if x.ndim == 0 or x.shape[-1] != self.in_dims:
-            raise ValueError(
-                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
-                f"got shape {x.shape}. Pass `x` as (..., in_dims), the input of one step."
-            )
+        check_last_axis(self, x, "(..., in_dims), the input of one step")
         for name, columns in (("weight_ih", self.in_dims), ("weight_hh", self.out_dims)):
             wanted = (self.num_gates * self.out_dims, columns)
             if getattr(ps, name).shape != wanted:

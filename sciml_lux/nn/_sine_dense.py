@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record
 from ..initializers import Initializer, uniform
 from ..ops import fused_dense_bias_activation
+from ._last_axis import check_last_axis
 from ._sizes import size_fault
 
 
@@ -85,11 +86,7 @@ class SineDense(Layer):
         self, x: Float[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "... out_dims"], Any]:
         """The output, and `st` as it was."""
-        if x.ndim == 0 or x.shape[-1] != self.in_dims:
-            raise ValueError(
-                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
-                f"got shape {x.shape}. Pass `x` as (..., in_dims)."
-            )
+        check_last_axis(self, x)
         bias = ps.bias if self.use_bias else None
         sine = functools.partial(_sine, omega=self.omega)
         y = fused_dense_bias_activation(sine, ps.weight, x, bias, precision=self.precision)

@@ -7,10 +7,11 @@ from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, subject
+from ..core import Layer
 from ..initializers import uniform
 from ._chain import Chain
 from ._dense import Dense
+from ._last_axis import check_last_axis
 from ._sine_dense import SineDense
 from ._sizes import size_fault
 
@@ -90,9 +91,5 @@ class SIREN(Layer):
         self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "... out_dims"], Any]:
         """The output of the last layer."""
-        if x.ndim == 0 or x.shape[-1] != self.in_dims:
-            raise ValueError(
-                f"{subject(self)} expects the last axis of `x` to be {self.in_dims} (`in_dims`), "
-                f"got shape {x.shape}. Pass `x` as (..., in_dims)."
-            )
+        check_last_axis(self, x)
         return self.chain(x, ps, st)

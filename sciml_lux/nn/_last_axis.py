@@ -1,0 +1,16 @@
+"""The check that most layers begin with."""
+
+from typing import Any
+
+from jaxtyping import Array
+
+from ..core import subject
+
+
+def check_last_axis(layer: Any, x: Array, layout: str = "(..., in_dims)") -> None:
+    """Raise a ValueError unless the last axis of `x` has the size `layer.in_dims`."""
+    if x.ndim == 0 or x.shape[-1] != layer.in_dims:
+        raise ValueError(
+            f"{subject(layer)} expects the last axis of `x` to be {layer.in_dims} (`in_dims`), got "
+            f"shape {x.shape}. Pass `x` as {layout}."
+        )
