@@ -205,8 +205,9 @@ def gelu(x: Array) -> Array:
 def _gated(x: Array, gate: Callable[[Array], Array], bound: float) -> Array:
     """x gate(x), for a gate that is 0 from -bound down and 1 from bound up."""
     # Clamped by selection: at a bound, the derivative is that of the inside.
-    x = jnp.where(x < -bound, jnp.full_like(x, -bound), x)
-    return x * gate(jnp.where(x > bound, jnp.full_like(x, bound), x))
+    inside = jnp.where(x < -bound, jnp.full_like(x, -bound), x)
+    inside = jnp.where(x > bound, jnp.full_like(x, bound), inside)
+    return jnp.where(x > bound, x, inside * gate(inside))
 
 
 def _exhausted(x: Array) -> float:

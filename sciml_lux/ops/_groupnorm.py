@@ -68,6 +68,6 @@ def _mean(x: Array, groups: int) -> Array:
     """Of each sample and group, repeated for the channels of the group."""
     # Channel by channel first: a reduction of the axes on both sides of the groups is far slower.
     by_channel = jnp.mean(x, tuple(range(1, x.ndim - 1)), keepdims=True)
-    grouped = by_channel.reshape(*by_channel.shape[:-1], groups, -1)
+    grouped = by_channel.reshape(*by_channel.shape[:-1], groups, x.shape[-1] // groups)
     by_group = jnp.mean(grouped, -1, keepdims=True)
     return jnp.broadcast_to(by_group, grouped.shape).reshape(by_channel.shape)
