@@ -1,5 +1,6 @@
 """What every layer, op and loss must do, whatever it computes."""
 
+import functools
 import inspect
 import operator
 import pickle
@@ -33,9 +34,20 @@ OP_ENTRIES = [pytest.param(entry, id=entry.name) for entry in OPS]
 LOSS_ENTRIES = [pytest.param(entry, id=entry.name) for entry in LOSSES]
 
 
-def made(entry, dtype, seed=0):
-    ps, st = lux.setup(jax.random.key(seed), entry.layer, dtype=dtype)
+@functools.cache  # To draw is to compile: once for all tests of an entry.
+def made(entry, dtype):
+    ps, st = lux.setup(jax.random.key(0), entry.layer, dtype=dtype)
     return example_input(entry.x, dtype), ps, st
+
+
+def structures(entry, dtype):
+    """The same as shapes and dtypes, by tracing."""
+    return jax.eval_shape(
+        lambda: (
+            example_input(entry.x, dtype),
+            *lux.setup(jax.random.key(0), entry.layer, dtype=dtype),
+        )
+    )
 
 
 def of_floats(entry, x, st):
@@ -80,21 +92,18 @@ def data(leaf):
     return jax.random.key_data(leaf) if is_key else leaf
 
 
-def central_difference(f, x, direction, step):
-    """The slope of the compiled `f`; the small arithmetic is NumPy's, which compiles nothing."""
-    x, direction = jax.tree.map(np.asarray, (x, direction))
-    ahead = jax.tree.map(lambda a, d: a + step * d, x, direction)
-    behind = jax.tree.map(lambda a, d: a - step * d, x, direction)
-    return (float(f(ahead)) - float(f(behind))) / (2 * step)
-
-
 def check_gradient(f, x, dtype, error=0.0):
-    """The gradient along a random direction against central differences."""
+    """The gradient along a random direction against central differences, by one program.
+
+    The small arithmetic is NumPy's, which compiles nothing.
+    """
     direction = example_input(shapes(x), dtype, seed=3)
     step = 1e-6 if X64 else 1e-2
-    expected = central_difference(jax.jit(f), x, direction, step)
-    gradient = jax.jit(jax.grad(f))(x)
-    products = jax.tree.map(np.vdot, gradient, direction)
+    compute = jax.jit(jax.value_and_grad(f))
+    x, direction = jax.tree.map(np.asarray, (x, direction))
+    moved = lambda by: jax.tree.map(lambda a, d: a + by * d, x, direction)
+    expected = float(compute(moved(step))[0] - compute(moved(-step))[0]) / (2 * step)
+    products = jax.tree.map(np.vdot, compute(x)[1], direction)
     tolerance = max(error, 1e-7 if X64 else 2e-2)
     found = sum(jax.tree.leaves(products))
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
@@ -105,7 +114,7 @@ def check_gradient(f, x, dtype, error=0.0):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_layer_keeps_shape_dtype_and_state_structure(entry, dtype):
     meant_for(entry, dtype)
-    x, ps, st = made(entry, dtype)
+    x, ps, st = structures(entry, dtype)
     y, new = jax.eval_shape(entry.layer, x, ps, st)
     assert shapes(y) == entry.y
     assert dtypes(y) == {dtype}
@@ -125,11 +134,13 @@ def test_layer_jit_equals_eager(entry, dtype):
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].batched])
 def test_layer_vmap_equals_loop(entry, dtype):
     x, ps, st = made(entry, dtype)
-    batched = jax.vmap(lambda x: entry.layer(x, ps, st)[0])(x)
+    apply = jax.jit(lambda x: entry.layer(x, ps, st)[0])
+    batched = jax.jit(jax.vmap(lambda x: entry.layer(x, ps, st)[0]))(x)
     size = jax.tree.leaves(x)[0].shape[0]
-    rows = [entry.layer(jax.tree.map(lambda a, i=i: a[i], x), ps, st)[0] for i in range(size)]
-    assert_close(batched, jax.tree.map(lambda *r: jnp.stack(r), *rows), dtype)
-    assert_close(entry.layer(x, ps, st)[0], batched, dtype)
+    x = jax.tree.map(np.asarray, x)
+    rows = [apply(jax.tree.map(lambda a, i=i: a[i], x)) for i in range(size)]
+    assert_close(batched, jax.tree.map(lambda *r: np.stack(r), *rows), dtype)
+    assert_close(apply(x), batched, dtype)
 
 
 @numbers
@@ -160,7 +171,7 @@ def test_layer_nested_gradient_is_symmetric_and_right(entry, dtype):
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_layer_carries_its_state_through_a_scan(entry, dtype):
-    x, ps, st = jax.eval_shape(lambda: made(entry, dtype))
+    x, ps, st = structures(entry, dtype)
 
     def run(x, ps, st):
         return jax.lax.scan(lambda st, _: entry.layer(x, ps, st)[::-1], st, None, length=3)
@@ -171,7 +182,7 @@ def test_layer_carries_its_state_through_a_scan(entry, dtype):
 
 
 def entry_output(entry, dtype):
-    x, ps, st = jax.eval_shape(lambda: made(entry, dtype))
+    x, ps, st = structures(entry, dtype)
     return jax.eval_shape(entry.layer, x, ps, st)[0]
 
 
@@ -184,7 +195,7 @@ def test_layer_takes_an_empty_batch(entry, dtype):
 
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].bad is not None])
 def test_layer_answers_a_bad_shape_with_its_name_what_it_expects_and_what_it_got(entry, dtype):
-    _, ps, st = jax.eval_shape(lambda: made(entry, dtype))
+    _, ps, st = structures(entry, dtype)
     bad = jax.eval_shape(lambda: example_input(entry.bad, dtype))
     with pytest.raises((ValueError, TypeError), match=r"`\w+`.* expects (.|\n)*got ") as caught:
         jax.eval_shape(entry.layer, bad, ps, st)
@@ -193,7 +204,7 @@ def test_layer_answers_a_bad_shape_with_its_name_what_it_expects_and_what_it_got
 
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 def test_layer_counts_parameters_and_states(entry, dtype):
-    _, ps, st = made(entry, dtype)
+    _, ps, st = structures(entry, dtype)
     assert lux.parameter_length(entry.layer) == entry.parameters
     assert sum(leaf.size for leaf in jax.tree.leaves(ps)) == entry.parameters
     assert lux.state_length(entry.layer) == lux.state_length(st) == entry.states
@@ -220,9 +231,8 @@ def test_layer_is_static_and_hashes_by_value(entry):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_op_keeps_dtype_in_value_and_gradient(entry, dtype):
     meant_for(entry, dtype)
-    arguments = example_input(entry.shapes, dtype)
-    assert dtypes(jax.eval_shape(entry.function, *arguments)) == {dtype}
-    floats, join = split_floats(arguments)
+    floats, join = split_floats(example_input(entry.shapes, dtype))
+    assert dtypes(jax.eval_shape(lambda floats: entry.function(*join(floats)), floats)) == {dtype}
     gradient = jax.grad(lambda floats: total(entry.function(*join(floats))))
     assert dtypes(jax.eval_shape(gradient, floats)) <= {dtype}
 

@@ -81,9 +81,9 @@ TRANSFORMS = {
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mode", MODES)
 def test_one_dtype_in_one_dtype_out(entry, dtype, mode):
+    x, ps, f = traced(entry, dtype, dtype)
     with precision.match_eltype(mode):  # In "warn", a warning would be an error.
         for name, transform in TRANSFORMS.items():
-            x, ps, f = traced(entry, dtype, dtype)
             out = jax.eval_shape(transform(f), x, ps)
             assert floats(out) <= {dtype}, name
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sciml_lux.core import Layer
 
@@ -94,18 +95,15 @@ def is_shape(node: Any) -> bool:
 
 
 def example_input(shapes: Any, dtype: Any, seed: int = 0) -> Any:
-    """Arrays of the given shapes with entries in (-2, 2), or indices."""
-    leaves, treedef = jax.tree.flatten(shapes, is_leaf=is_shape)
-    keys = jax.random.split(jax.random.key(seed), max(len(leaves), 1))[: len(leaves)]
-    return jax.tree.unflatten(
-        treedef, [_example(key, shape, dtype) for key, shape in zip(keys, leaves, strict=True)]
-    )
+    """Arrays of the given shapes with entries in (-2, 2), or indices; NumPy draws without JAX."""
+    generator = np.random.default_rng(seed)
 
+    def example(shape: Any) -> jax.Array:
+        if isinstance(shape, Indices):
+            return jnp.asarray(generator.integers(0, shape.bound, shape.shape, np.int32))
+        return jnp.asarray(generator.uniform(-2.0, 2.0, shape).astype(jnp.dtype(dtype)))
 
-def _example(key: jax.Array, shape: Any, dtype: Any) -> jax.Array:
-    if isinstance(shape, Indices):
-        return jax.random.randint(key, shape.shape, 0, shape.bound, jnp.int32)
-    return jax.random.uniform(key, shape, jnp.float32, -2.0, 2.0).astype(dtype)
+    return jax.tree.map(example, shapes, is_leaf=is_shape)
 
 
 def split_floats(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
