@@ -258,7 +258,8 @@ def test_fit_of_float64_numpy_data_with_x64_off_names_the_switch():
 
 
 LONG_RUN = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Jobs in the background ignore it.
 import jax.numpy as jnp
 from sciml_lux import losses, nn, training
 from tests.training.models import line_data, tiny_state
@@ -277,7 +278,10 @@ def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype):
         while not file.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         run.send_signal(signal.SIGINT)
-        assert run.wait(timeout=60) != 0
+        try:
+            assert run.wait(timeout=60) != 0
+        finally:
+            run.kill()
     start = tiny_state(dtype)
     checkpoint = training.load_checkpoint(file)
     stopped = checkpoint.restore(start, "train_state")
