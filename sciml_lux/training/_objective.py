@@ -1,14 +1,29 @@
 """Objectives as keys: which of them are the same function, written anew."""
 
+import enum
 import functools
 import types
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import jax
+import numpy as np
+
+from ..core import Frozen
 
 _WARN_AT = 4
 _compiled: Counter[types.CodeType] = Counter()
+
+# Objects of these packages are not changed once they are made.
+_UNCHANGING = {"diffrax", "equinox", "functools", "jax", "jaxlib", "lineax", "optax", "optimistix"}
+_LIBRARIES = _UNCHANGING | {"builtins", "jaxtyping", "math", "numpy", "operator", "scipy"}
+_PLAIN = (int, bool, str, bytes, type(None))
+_FIXED = (
+    *(type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, enum.Enum),
+    *(Frozen, jax.Array, np.generic, np.dtype, np.ufunc, range, slice, type(...)),
+)
 
 
 class RecompilationWarning(UserWarning):
@@ -16,10 +31,14 @@ class RecompilationWarning(UserWarning):
 
 
 class ObjectiveKey:
-    """A function by what it does: its code, and the very objects it closes over.
+    """A function by what it does: its code, and what every name in it means now.
 
     A lambda that is written in a loop is another function each time; without this it would be
-    compiled each time.
+    compiled each time. Where it reads something that may change in place, such as a dict, it counts
+    as the same only if it is the same object.
+
+    Attributes:
+        function: a copy, whose variables stay as they are now: it may be traced again later.
     """
 
     __slots__ = ("_parts", "function")
@@ -34,10 +53,28 @@ class ObjectiveKey:
         return isinstance(other, ObjectiveKey) and self._parts == other._parts
 
 
-def objective_key(objective: Callable[..., Any]) -> Any:
-    """What to look `objective` up by: itself, or for functions and partials an `ObjectiveKey`."""
-    parts = _parts(objective)
-    return objective if parts is None else ObjectiveKey(objective, parts)
+def objective_key(objective: Any) -> Any:
+    """What to look `objective` up by: itself, or for functions and partials an `ObjectiveKey`.
+
+    Raises:
+        TypeError: it is no function, or an object that cannot be hashed.
+    """
+    if isinstance(objective, types.FunctionType | functools.partial):
+        return ObjectiveKey(_kept(objective), _Reading(objective).parts)
+    if not callable(objective):
+        raise TypeError(
+            "the objective must be a function (model, ps, st, data) -> loss, st, stats, got "
+            f"{type(objective).__name__}. The order is (tstate, objective, data) for `fit`, "
+            "(ad, objective, data, tstate) for a step."
+        )
+    try:
+        hash(objective)
+    except TypeError:
+        raise TypeError(
+            f"the objective, a {type(objective).__name__}, must be hashable, since it is compiled "
+            "once and looked up later. Make its class a frozen dataclass, or pass a function."
+        ) from None
+    return objective
 
 
 def objective_of(key: Any) -> Callable[..., Any]:
@@ -80,17 +117,101 @@ class _Same:
         return isinstance(other, _Same) and self._value is other._value
 
 
-def _parts(objective: Any) -> tuple[Any, ...] | None:
-    if type(objective) is types.FunctionType:
-        cells = [_contents(cell) for cell in objective.__closure__ or ()]
-        defaults = [*(objective.__defaults__ or ()), *(objective.__kwdefaults__ or {}).values()]
-        held = [_Same(value) for value in (objective.__globals__, *cells, *defaults)]
-        return (objective.__code__, *held)
-    if type(objective) is functools.partial:
-        inner = _parts(objective.func) or (objective.func,)
-        named = [(name, _Same(value)) for name, value in objective.keywords.items()]
-        return (*inner, *map(_Same, objective.args), *named)
-    return None
+class _Reading:
+    """What an objective reads, as a key.
+
+    Attributes:
+        parts: equal for two functions that do the same.
+    """
+
+    def __init__(self, objective: Any) -> None:
+        self._globals: dict[str, Any] = getattr(_innermost(objective), "__globals__", {})
+        self._open: list[Any] = []
+        self._may_change = False
+        parts = self._meaning(objective)
+        self.parts = (parts, _Same(objective)) if self._may_change else (parts,)
+
+    def _meaning(self, value: Any) -> Any:
+        kind = type(value)
+        if kind in _PLAIN:
+            return kind, value
+        if kind in (float, complex):
+            return kind, repr(value)  # -0.0 is not 0.0, and NaN is NaN.
+        if isinstance(value, tuple | frozenset):
+            return kind, *map(self._meaning, value)
+        if kind is types.MethodType:
+            return kind, self._meaning(value.__func__), self._meaning(value.__self__)
+        if kind is functools.partial:
+            arguments = (*value.args, *value.keywords.items())
+            return kind, self._meaning(value.func), *map(self._meaning, arguments)
+        if kind is types.FunctionType and value.__globals__ is self._globals:
+            return self._meaning_of_function(value)
+        if not (isinstance(value, _FIXED) or _package(kind) in _UNCHANGING):
+            self._may_change = True
+        return _Same(value)
+
+    def _meaning_of_function(self, function: types.FunctionType) -> Any:
+        if any(function is other for other in self._open):  # It calls itself.
+            self._may_change = True
+            return _Same(function)
+        self._open.append(function)
+        names = _names(function.__code__)
+        values = [*_variables(function), *self._globals_of(names)]
+        # Settings that live in a module or a class are read through it.
+        spaces = [v for v in values if _is_space(v)]
+        values += [vars(space)[name] for space in spaces for name in names if name in vars(space)]
+        meanings = [self._meaning(value) for value in values]
+        self._open.pop()
+        return function.__code__, *meanings
+
+    def _globals_of(self, names: tuple[str, ...]) -> list[Any]:
+        return [self._globals[name] for name in names if name in self._globals]
+
+
+def _variables(function: types.FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        yield _contents(cell)
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
+
+
+def _kept(value: Any) -> Any:
+    """A function with variables of its own, which no one binds anew."""
+    if type(value) is functools.partial:
+        return functools.partial(_kept(value.func), *map(_kept, value.args), **value.keywords)
+    if type(value) is not types.FunctionType or not value.__closure__:
+        return value
+    cells = tuple(types.CellType(*_filled(cell, value)) for cell in value.__closure__)
+    copy = types.FunctionType(
+        value.__code__, value.__globals__, value.__name__, value.__defaults__, cells
+    )
+    copy.__kwdefaults__ = value.__kwdefaults__
+    return copy
+
+
+def _filled(cell: Any, owner: Any) -> tuple[Any, ...]:
+    contents = _contents(cell)
+    if contents is cell:
+        return ()
+    return (contents if contents is owner else _kept(contents),)
+
+
+def _is_space(value: Any) -> bool:
+    """Whether it is a module or class of the user's."""
+    return isinstance(value, types.ModuleType | type) and _package(value) not in _LIBRARIES
+
+
+def _package(value: Any) -> str:
+    """The package of a module or class."""
+    name = value.__name__ if isinstance(value, types.ModuleType) else value.__module__
+    return name.partition(".")[0]
+
+
+@functools.lru_cache(maxsize=1024)
+def _names(code: types.CodeType) -> tuple[str, ...]:
+    """The names that are no local variables, of a function and those inside it."""
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return (*code.co_names, *(name for c in inner for name in _names(c)))
 
 
 def _contents(cell: Any) -> Any:
@@ -100,7 +221,12 @@ def _contents(cell: Any) -> Any:
         return cell
 
 
-def _code(objective: Any) -> types.CodeType | None:
+def _innermost(objective: Any) -> Any:
+    """The function below all partial ones."""
     while isinstance(objective, functools.partial):
         objective = objective.func
-    return getattr(objective, "__code__", None)
+    return objective
+
+
+def _code(objective: Any) -> types.CodeType | None:
+    return getattr(_innermost(objective), "__code__", None)

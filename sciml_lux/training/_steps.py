@@ -27,8 +27,11 @@ def compute_gradients(
         ad: how to differentiate: `AutoReverse()`, `AutoForward()` or `AutoFiniteDiff()`.
         objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one. It is
             compiled once for each objective, model and shape. A function written anew is the
-            same objective if it closes over the same objects; over others it is compiled again,
-            with a `RecompilationWarning` after some times.
+            same objective if all that it reads is the same, and can not change in place: numbers,
+            arrays of JAX, functions, layers. Else it is compiled again, with a
+            `RecompilationWarning` after some times. An object with `__call__`, and a method, are
+            looked up as objects: what they change in themselves later is not seen, as in
+            `jax.jit`.
         data: what the objective gets, a tree of arrays.
         tstate: the state of training.
 

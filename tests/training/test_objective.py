@@ -1,8 +1,12 @@
 """Objectives that are written anew: the same function, or another one."""
 
+import dataclasses
 import functools
+import types
+from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from sciml_lux import losses, nn, testing, training
@@ -78,6 +82,146 @@ def test_partials_of_the_same_parts_are_the_same(dtype):
         assert step(build(), dtype) == first
     assert objective_key(build()) == objective_key(build())
     assert objective_key(functools.partial(scaled, 3.0)) != objective_key(build())
+
+
+WEIGHT: Any = 1.0
+
+
+class Settings:
+    weight = 1.0
+
+
+def helper(value):
+    return WEIGHT * value
+
+
+def by_global():
+    return lambda m, ps, st, d: (WEIGHT * LOSS(m, ps, st, d)[0], st, {})
+
+
+def by_function_that_reads_it():
+    return lambda m, ps, st, d: (helper(LOSS(m, ps, st, d)[0]), st, {})
+
+
+def by_inner_function():
+    def objective(m, ps, st, d):
+        def inner():
+            return WEIGHT * LOSS(m, ps, st, d)[0]
+
+        return inner(), st, {}
+
+    return objective
+
+
+def by_class():
+    return lambda m, ps, st, d: (Settings.weight * LOSS(m, ps, st, d)[0], st, {})
+
+
+BOXES = {
+    "dict": ({"weight": 1.0}, lambda box: box["weight"]),
+    "array": (np.ones(1), lambda box: box[0].item()),
+    "object": (types.SimpleNamespace(weight=1.0), lambda box: box.weight),
+}
+
+
+def fill(box, weight):
+    if isinstance(box, dict):
+        box["weight"] = weight
+    elif isinstance(box, np.ndarray):
+        box[:] = weight
+    else:
+        box.weight = weight
+
+
+def set_weight(weight, monkeypatch):
+    monkeypatch.setattr(Settings, "weight", weight)
+    monkeypatch.setitem(globals(), "WEIGHT", weight)
+
+
+@pytest.mark.parametrize(
+    "build", [by_global, by_function_that_reads_it, by_inner_function, by_class]
+)
+def test_what_a_function_reads_by_name_is_part_of_it(build, dtype, monkeypatch):
+    set_weight(2.0, monkeypatch)
+    first, objective = step(build(), dtype), build()
+    with testing.assert_no_recompile():
+        assert step(build(), dtype) == step(objective, dtype) == first
+    set_weight(6.0, monkeypatch)
+    for changed in (build(), objective):
+        assert step(changed, dtype) == pytest.approx(3 * first, rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
+@pytest.mark.parametrize("name", BOXES)
+def test_function_written_anew_over_what_may_change_is_another_one(name, dtype):
+    box, read = BOXES[name]
+
+    def build():
+        return lambda m, ps, st, d: (read(box) * LOSS(m, ps, st, d)[0], st, {})
+
+    fill(box, 1.0)
+    first, objective = step(build(), dtype), build()
+    assert step(objective, dtype) == first
+    with testing.assert_no_recompile():
+        step(objective, dtype)  # The same object is the same function.
+    fill(box, 3.0)
+    assert step(build(), dtype) == pytest.approx(3 * first, rel=1e-6)
+
+
+def test_function_traced_again_for_other_data_has_the_values_of_its_own_call(dtype):
+    (x, y), tstate = start(dtype)
+
+    def losses_of(rows):
+        found = []
+        for weight in (1.0, 10.0):
+            objective = lambda m, ps, st, d: (weight * LOSS(m, ps, st, d)[0], st, {})  # noqa: B023
+            data = (x[:rows], y[:rows])
+            found.append(float(training.single_train_step(AD, objective, data, tstate)[1]))
+        return found
+
+    for rows in (8, 4, 2):
+        low, high = losses_of(rows)
+        assert high == pytest.approx(10 * low, rel=1e-6)
+
+
+def test_sampled_data_and_validation_follow_what_their_functions_read(dtype, monkeypatch):
+    def validation():
+        points = training.Sampled(lambda key: jnp.full((2, 1), WEIGHT, dtype), key=0)
+        objective = lambda m, ps, st, x: (jnp.mean(x + 0 * m(x, ps, st)[0]), st, {})
+        options = {"validation": points, "validation_every": 1, "progress": False}
+        found = training.fit(start(dtype)[1], objective, points, steps=1, **options)
+        return found.losses[0], found.validation.losses[-1]
+
+    for weight in (1.0, 5.0):
+        set_weight(weight, monkeypatch)
+        assert validation() == (weight, weight)
+
+
+def test_numbers_are_the_same_only_with_their_sign_and_type():
+    def build(value):
+        return lambda: value
+
+    keys = [objective_key(build(value)) for value in (0.0, -0.0, 0, False, (1, 1.0), (1.0, 1))]
+    assert len(set(keys)) == len(keys)
+    assert objective_key(build(float("nan"))) == objective_key(build(float("nan")))
+
+
+@dataclasses.dataclass  # Compares by value, so it has no hash.
+class Unhashable:
+    def __call__(self, model, ps, st, data):
+        return LOSS(model, ps, st, data)
+
+
+def test_what_is_no_objective_is_refused(dtype):
+    data, tstate = start(dtype)
+    with pytest.raises(TypeError, match="a Unhashable, must be hashable.*frozen dataclass"):
+        training.single_train_step(AD, Unhashable(), data, tstate)
+    for call in (
+        lambda: training.fit(tstate, None, data, steps=1),
+        lambda: training.train_steps(AD, data, LOSS, tstate, steps=1),
+    ):
+        with pytest.raises(TypeError, match="the objective must be a function .* The order is"):
+            call()
 
 
 def test_keys_hold_what_they_compare():
