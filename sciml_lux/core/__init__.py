@@ -5,6 +5,8 @@ from ._call import layer_path as layer_path
 from ._call import subject as subject
 from ._children import flat_children as flat_children
 from ._component_array import ComponentArray as ComponentArray
+from ._component_array import contracted as contracted
+from ._component_array import expanded as expanded
 from ._devices import Device as Device
 from ._devices import cpu_device as cpu_device
 from ._devices import get_device as get_device

@@ -146,6 +146,37 @@ class ComponentArray:
         return self._axis._names
 
 
+def expanded(tree: Any) -> Any:
+    """The tree with the Record in place of every `ComponentArray`, of NumPy arrays: for files."""
+
+    def expand(node: Any) -> Any:
+        return node.replace(_host_vector(node.vector)).as_record() if _is_flat(node) else node
+
+    return jax.tree.map(expand, tree, is_leaf=_is_flat)
+
+
+def contracted(like: Any, tree: Any) -> Any:
+    """The opposite of `expanded`, where `like` has ComponentArrays."""
+
+    def contract(node: Any, found: Any) -> Any:
+        if not _is_flat(node):
+            return found
+        parts = [np.ravel(leaf) for leaf in jax.tree.leaves(found)]
+        return node.replace(jnp.asarray(np.concatenate(parts)) if parts else node.vector)
+
+    return jax.tree.map(contract, like, tree, is_leaf=_is_flat)
+
+
+def _is_flat(node: Any) -> bool:
+    return isinstance(node, ComponentArray)
+
+
+def _host_vector(vector: Any) -> np.ndarray:
+    if hasattr(vector, "__array__"):
+        return np.asarray(vector)
+    return np.broadcast_to(np.zeros((), vector.dtype), vector.shape)  # A `jax.ShapeDtypeStruct`.
+
+
 _set_vector = ComponentArray.__dict__["_vector"].__set__
 _set_axis = ComponentArray.__dict__["_axis"].__set__
 

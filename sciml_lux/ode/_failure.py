@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ..precision import floating_leaves
+from ._options import held
 
 
 def raise_if_failed(
@@ -34,7 +35,7 @@ def raise_if_failed(
     Raises:
         RuntimeError: at run time, with the cause.
     """
-    t1 = layer.tspan[1]
+    t1, solver = layer.tspan[1], type(held(layer.solver)).__name__
     messages = [
         f"`{name}`: the initial state is not finite.",
         f"`{name}`: the vector field is not finite at t0={layer.tspan[0]}. Look at the parameters "
@@ -42,7 +43,7 @@ def raise_if_failed(
         f"`{name}` took max_steps={layer.max_steps} steps and did not reach t1={t1}. The solution "
         "may grow without bound or the problem be stiff: raise `max_steps`, loosen `rtol` and "
         "`atol`, or take an implicit solver such as diffrax.Kvaerno5().",
-        f"`{name}`: the solver {type(layer.solver).__name__} failed before t1={t1}; solve(...) "
+        f"`{name}`: the solver {solver} failed before t1={t1}; solve(...) "
         "with throw=False gives its `result`.",
     ]
     finite = _all_finite(u0)

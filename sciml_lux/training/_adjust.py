@@ -20,7 +20,8 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
         **hyperparameters: new values by name.
 
     Raises:
-        KeyError: the optimiser has no such hyper-parameter, or none that can be changed.
+        KeyError: the optimiser has no such hyper-parameter, or it follows a schedule.
+        ValueError: the optimiser was made with an integer, which cannot become this number.
 
     Source: `Optimisers.adjust` with a `TrainState` of Lux 1.31.
 
@@ -34,13 +35,26 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
         >>> round(ts.optimizer_state.hyperparams["learning_rate"].item(), 6)
         0.001
     """
-    known = {name for node in _injected(tstate.optimizer_state) for name in node.hyperparams}
-    for name in hyperparameters:
+    nodes = list(_injected(tstate.optimizer_state))
+    scheduled = {name for node in nodes for name in getattr(node, "hyperparams_states", ())}
+    known = {name: old for node in nodes for name, old in node.hyperparams.items()}
+    for name, value in hyperparameters.items():
+        if name in scheduled:
+            raise KeyError(
+                f"`adjust` cannot set `{name}`, which follows a schedule: its next step would set "
+                "it anew. Make the optimiser with a number in place of the schedule."
+            )
         if name not in known:
+            free = sorted(set(known) - scheduled)
             raise KeyError(
                 f"`adjust` finds no hyper-parameter `{name}` in the optimiser's state; it has "
-                f"{', '.join(sorted(known)) or 'none'}. Make the optimiser with "
+                f"{', '.join(free) or 'none'}. Make the optimiser with "
                 f"optax.inject_hyperparams(optax.adam)({name}=...)."
+            )
+        if not jnp.issubdtype(known[name].dtype, jnp.inexact) and value != int(value):
+            raise ValueError(
+                f"`adjust` cannot set `{name}` to {value}: the optimiser was made with an integer. "
+                f"Make it with {name}={float(known[name].item())}."
             )
 
     def adjusted(node: Any) -> Any:

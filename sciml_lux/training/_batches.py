@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..precision import require_x64_for
-from ._sources import Feed, Place, Reader, Source, key_words, typed_key
+from ._sources import Feed, Place, Reader, Source, key_words, on_device, typed_key
 
 
 class _BatchReader(Reader):
@@ -72,7 +72,7 @@ class Batches(Source):
     Raises:
         ValueError: `data` has no samples or leading axes of several lengths; `batch_size` is no
             integer from 1 to n; `last_batch` is another word.
-        TypeError: `key` is no key; float64 NumPy data, x64 off.
+        TypeError: `key` is no key; float64 NumPy data, or integers above 32 bits, x64 off.
 
     Source: `DataLoader` of MLUtils.jl, as Lux's tutorials use it; its `partial=true` gives a
         shorter last batch, which would be compiled again.
@@ -102,7 +102,7 @@ class Batches(Source):
             raise ValueError(
                 f'`Batches` expects `last_batch` to be "drop" or "wrap", got {last_batch!r}.'
             )
-        self._arrays = jax.tree.map(jnp.asarray, data), typed_key(key, "`Batches`")
+        self._arrays = jax.tree.map(_as_array, data), typed_key(key, "`Batches`")
         self._reader = _BatchReader(samples, int(batch_size), bool(shuffle), last_batch == "wrap")
 
     def __len__(self) -> int:
@@ -174,3 +174,7 @@ def _check_batch_size(batch_size: Any, samples: int) -> None:
             f"`Batches` expects `batch_size` to be an integer from 1 to {samples}, the number of "
             f"samples, got {batch_size!r}."
         )
+
+
+def _as_array(leaf: Any) -> jax.Array:
+    return jnp.asarray(on_device(leaf))

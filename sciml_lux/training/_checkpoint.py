@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Static, describe, first_difference, named_leaves
+from ..core import Static, contracted, describe, expanded, first_difference, named_leaves
 from ._checkpoint_format import DTYPES, CheckpointError, damaged, packed, read_checked
 from ._exact_array import exact_array
 from ._write_whole import write_whole
@@ -44,7 +44,8 @@ class Checkpoint:
             for path, leaf in self.leaves.items()
             if path == name or path.startswith(prefix)
         }
-        wanted = named_leaves(like)
+        whole = expanded(like)
+        wanted = named_leaves(whole)
         # Flags are stored in words, so it is words that are compared.
         words = [{path: describe(leaf) for path, leaf in t.items()} for t in (wanted, stored)]
         difference = first_difference(*words, describe=str)
@@ -54,7 +55,7 @@ class Checkpoint:
                 "optimiser as they were when it was saved; nothing is cast."
             )
         arrays = [stored[path] for path, leaf in wanted.items() if not _is_flag(leaf)]
-        return jax.tree.unflatten(jax.tree.structure(like), arrays)
+        return contracted(like, jax.tree.unflatten(jax.tree.structure(whole), arrays))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +102,7 @@ def save_checkpoint(path: str | os.PathLike, metadata: dict[str, Any], /, **tree
         >>> checkpoint.restore(like, "ps")["w"].tolist()
         [1.0, 1.0]
     """
-    encoded = [_encode(name, leaf) for name, leaf in named_leaves(trees).items()]
+    encoded = [_encode(name, leaf) for name, leaf in named_leaves(expanded(trees)).items()]
     entries, blobs = [entry for entry, _ in encoded], [blob for _, blob in encoded]
     write_whole(checkpoint_file(path), packed(entries, metadata, blobs))
 

@@ -149,4 +149,6 @@ def _guarded_step(
 
 
 def _all_finite(leaves: list[jax.Array]) -> jax.Array:
+    if not leaves:
+        return jnp.ones(0, bool)
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])

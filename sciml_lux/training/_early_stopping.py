@@ -70,6 +70,8 @@ class EarlyStopping(Callback):
             )
         for step, value in self._checks(run):
             self._note(run, step, value)
+        if run.now.best is not None and int(run.now.best.step) != self._best_step:
+            run.drop_best()  # It was found by another rule.
         self._stop_if_due(run)
 
     def on_validation(self, run: FitRun) -> None:
@@ -104,8 +106,12 @@ class EarlyStopping(Callback):
         if self._bad >= self.patience:
             run.stop(
                 f"EarlyStopping: the {self.monitor} got no better in {self.patience} checks; best "
-                f"{self._best:.6g} at step {self._best_step}"
+                f"{self._best:.6g} at step {self._best_step}{self._unkept(run)}"
             )
+
+    def _unkept(self, run: FitRun) -> str:
+        missing = self.keep_best and run.now.best is None
+        return ", whose state was not kept: it came before this EarlyStopping" if missing else ""
 
     def __repr__(self) -> str:
         every = "" if self.every is None else f", every={self.every}"

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def fit(
     ad: AD | None = None,
     validation: Any = None,
     validation_every: int = 100,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Iterable[Callback] = (),
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
@@ -87,7 +87,7 @@ def fit(
             of the data that is not finite, if there is one. The update is refused; the last good
             state is in the checkpoint and in the error's `result`.
         CheckpointError: the checkpoint to resume from is damaged, or of a fit that began with
-            another model, parameters, step or order of the data; or the path is a file of another
+            another model, optimiser, state or order of the data; or the path is a file of another
             kind.
         ValueError: `steps`, `epochs` or an `every` is no integer or out of range, or not just one
             of the first two is given; `epochs` of data without a length; batches that differ.
@@ -109,7 +109,7 @@ def fit(
     source = source_of(data)
     held_out = None if validation is None else source_of(validation)
     _check_options(steps, epochs, validation_every, checkpoint_every)
-    _check_callbacks(callbacks)
+    callbacks = _checked_callbacks(callbacks)
     _check_bare(source, held_out, resume)
     total = _total(source, steps, epochs)
     begin = history.train_state
@@ -134,13 +134,15 @@ def fit(
         # Left first, so that the checkpoint is written whatever the callbacks do at the end.
         stack.callback(lambda: saver.save(run.now))
         _take_steps(run, ad or AutoReverse(), key, source, check, callbacks, saver, line)
+        saver.finish(run.now)
     now = run.now
+    kept = now.best if _keepers(callbacks) else history.best
     return FitResult(
         now.tstate,
         np.concatenate([history.losses, now.losses]),
         message=run.message,
         validation=history.validation.then(now.validation),
-        best=now.best,
+        best=kept,
     )
 
 
@@ -237,7 +239,13 @@ def _check_options(steps: Any, epochs: Any, validation_every: Any, checkpoint_ev
             )
 
 
-def _check_callbacks(callbacks: Any) -> None:
+def _checked_callbacks(callbacks: Any) -> list[Callback]:
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(
+            f"`fit` expects `callbacks` to be a list of callbacks, got {callbacks!r}. Write "
+            "callbacks=[callback]."
+        )
+    callbacks = list(callbacks)
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise TypeError(
@@ -250,12 +258,16 @@ def _check_callbacks(callbacks: Any) -> None:
                 f"`fit` expects `every` of {type(callback).__name__} to be None or an integer of 1 "
                 f"or more, got {every!r}."
             )
-    keepers = [c for c in callbacks if isinstance(c, EarlyStopping) and c.keep_best]
-    if len(keepers) > 1:
+    if (count := len(_keepers(callbacks))) > 1:
         raise ValueError(
-            f"`fit` expects one EarlyStopping that keeps the best state, got {len(keepers)}. Set "
+            f"`fit` expects one EarlyStopping that keeps the best state, got {count}. Set "
             "keep_best=False in the others."
         )
+    return callbacks
+
+
+def _keepers(callbacks: list[Callback]) -> list[Callback]:
+    return [c for c in callbacks if isinstance(c, EarlyStopping) and c.keep_best]
 
 
 def _check_bare(source: Source, held_out: Source | None, resume: bool) -> None:

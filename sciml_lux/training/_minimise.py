@@ -21,6 +21,8 @@ from ._run import FitResult
 from ._steps import Objective, compute_gradients
 from ._train_state import Structure, TrainState
 
+_METHODS = ("L-BFGS-B", "BFGS", "CG", "NEWTON-CG", "TNC", "SLSQP", "TRUST-CONSTR")
+
 
 class SciPy(Frozen):
     """A method of `scipy.optimize.minimize` that takes a gradient.
@@ -28,8 +30,11 @@ class SciPy(Frozen):
     It works on one flat float64 vector; loss and gradient are computed in the parameters' dtype.
 
     Args:
-        method: such as "L-BFGS-B", "BFGS", "CG", "TNC", "SLSQP".
+        method: "L-BFGS-B", "BFGS", "CG", "Newton-CG", "TNC", "SLSQP" or "trust-constr".
         **options: those of the method, such as `gtol=1e-10`, or `tol`.
+
+    Raises:
+        ValueError: a method that takes no gradient, or needs more.
 
     Example:
         >>> SciPy("L-BFGS-B", gtol=1e-10)
@@ -40,6 +45,11 @@ class SciPy(Frozen):
     options: tuple[tuple[str, Any], ...]
 
     def __init__(self, method: str = "L-BFGS-B", **options: Any) -> None:
+        if method.upper() not in _METHODS:
+            raise ValueError(
+                f"`SciPy` expects a method that takes a gradient, one of {', '.join(_METHODS)}, "
+                f"got {method!r}."
+            )
         object.__setattr__(self, "method", method)
         object.__setattr__(self, "options", tuple(sorted(options.items())))
 
@@ -104,6 +114,7 @@ def minimise(
         it has converged. Model states are not changed: the problem must be the same at each step.
 
     Raises:
+        ValueError: `steps` is no integer of 1 or more.
         TypeError: the method is none of these; a least-squares solver without residuals; complex
             parameters with scipy; float64 NumPy data, x64 off.
         FloatingPointError: the loss is not finite at the start, or the method ended where it is
@@ -123,6 +134,10 @@ def minimise(
         (True, True)
     """
     require_x64_for(data, "`data`")
+    if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
+        raise ValueError(
+            f"`minimise` expects `steps` to be an integer of 1 or more, got {steps!r}."
+        )
     history = tstate if isinstance(tstate, FitResult) else FitResult(tstate, np.zeros(0))
     tstate = history.train_state
     if hasattr(method, "init") and hasattr(method, "update"):
@@ -139,7 +154,9 @@ def minimise(
         )
     moved = found.train_state.with_optimizer(tstate.optimizer)
     losses = np.concatenate([history.losses, found.losses])
-    return FitResult(moved, losses, found.converged, found.message, history.validation)
+    return FitResult(
+        moved, losses, found.converged, found.message, history.validation, history.best
+    )
 
 
 def _moved(tstate: TrainState, parameters: Any, taken: Any) -> TrainState:
@@ -192,7 +209,8 @@ def _by_scipy(
         method=method.method,
         tol=tolerance,
         callback=note,
-        options=options | {"maxiter": steps},
+        # TNC counts evaluations, of which a step takes one or more.
+        options=options | {"maxfun" if method.method.upper() == "TNC" else "maxiter": int(steps)},
     )
     _require_finite(float(found.fun), f"where {method.method} ended")
     parameters = unravel(jnp.asarray(np.asarray(found.x).astype(start.dtype)))

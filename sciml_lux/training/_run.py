@@ -114,3 +114,7 @@ class FitRun:
     def keep_best(self) -> None:
         """Keep the state as it is now, in checkpoints and as `FitResult.best`."""
         self.now = dataclasses.replace(self.now, best=self.now.tstate)
+
+    def drop_best(self) -> None:
+        """Forget the state that was kept."""
+        self.now = dataclasses.replace(self.now, best=None)

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import describe, first_difference, named_leaves
+from ..core import contracted, describe, expanded, first_difference, named_leaves
 from ._checkpoint_format import DTYPES, CheckpointError
 from ._exact_array import exact_array, require_exact
 from ._write_whole import write_whole
@@ -52,7 +52,7 @@ def save_safetensors(path: str | os.PathLike, ps: Any) -> None:
     _import_safetensors("save_safetensors")
     from safetensors.numpy import save
 
-    leaves = named_leaves(ps)
+    leaves = named_leaves(expanded(ps))
     for name, leaf in leaves.items():
         if str(getattr(leaf, "dtype", None)) not in _NAMES.values():
             raise TypeError(
@@ -89,7 +89,8 @@ def load_safetensors(path: str | os.PathLike, like: Any) -> Any:
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path} is no whole safetensors file: {error}.") from None
     arrays = {name: _as_array(path, name, entry) for name, entry in stored.items()}
-    wanted = {name: describe(leaf) for name, leaf in named_leaves(like).items()}
+    whole = expanded(like)
+    wanted = {name: describe(leaf) for name, leaf in named_leaves(whole).items()}
     found = {name: describe(array) for name, array in arrays.items()}
     difference = first_difference(wanted, found, describe=str)
     if difference:
@@ -98,7 +99,7 @@ def load_safetensors(path: str | os.PathLike, like: Any) -> Any:
             "rename and convert the leaves yourself; nothing is cast."
         )
     leaves = [exact_array(arrays[name], f"{path}: `{name}`") for name in wanted]
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+    return contracted(like, jax.tree.unflatten(jax.tree.structure(whole), leaves))
 
 
 def _as_array(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:

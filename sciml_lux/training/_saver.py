@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -52,14 +53,16 @@ class Saver:
         self.file = None if path is None else checkpoint_file(path)
         self.every = every
         self._start, self._data = start, data
-        self._hyperparameters = _checked(hyperparameters)
-        self.saved = Run(start)
+        self._hyperparameters = None if hyperparameters is None else _checked(hyperparameters)
+        self.saved, self._is_written = Run(start), False
         self._saved_at = time.monotonic()
         if self.file is None:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(self.file.parent, os.W_OK):
             raise PermissionError(f"`fit` cannot write to the folder of {self.file}.")
+        if self.file.is_dir():
+            raise CheckpointError(f"{self.file} is a folder. Give a path to a file.")
         if self.file.exists() and not is_checkpoint(self.file):
             raise CheckpointError(
                 f"{self.file} is no checkpoint and would be overwritten. Give another path."
@@ -93,11 +96,13 @@ class Saver:
                 raise CheckpointError(
                     f"checkpoint {self.file} is of another fit: {name} was "
                     f"{checkpoint.metadata.get(name)}, is now {value}. Resume with the model, "
-                    "parameters, step and data that the fit began with, and give each fit of "
+                    "optimiser, state and data that the fit began with, and give each fit of "
                     "several its own path."
                 )
         stored = checkpoint.metadata
-        self._hyperparameters = self._hyperparameters or stored["hyperparameters"]
+        if self._hyperparameters is None:
+            self._hyperparameters = stored["hyperparameters"]
+        self._is_written = self._hyperparameters == stored["hyperparameters"]
         validation = Validation(
             np.asarray(stored["validation steps"], np.int64),
             np.asarray(stored["validation losses"], np.float64),
@@ -117,39 +122,57 @@ class Saver:
         if due:
             self.save(run)
 
+    def finish(self, run: Run) -> None:
+        """Write at the good end of a fit, also one of no steps, unless the file holds just that."""
+        if run is not self.saved or not self._is_written:
+            self._write(run)
+
     def save(self, run: Run) -> None:
         """Write, unless nothing has happened since the last time."""
-        if self.file is None or run is self.saved or not is_first_process():
+        if run is not self.saved:
+            self._write(run)
+
+    def _write(self, run: Run) -> None:
+        if self.file is None or not is_first_process():
             return
         # JSON keeps every digit of a float64, and a history has another length each time.
         metadata = self._identity() | {
-            "hyperparameters": self._hyperparameters,
+            "hyperparameters": self._hyperparameters or {},
             "losses": run.losses.tolist(),
             "validation steps": run.validation.steps.tolist(),
             "validation losses": run.validation.losses.tolist(),
         }
         trees = {"train_state": run.tstate} | ({} if run.best is None else {"best": run.best})
         save_checkpoint(self.file, metadata, **trees)
-        self.saved, self._saved_at = run, time.monotonic()
+        self.saved, self._is_written, self._saved_at = run, True, time.monotonic()
 
     def _identity(self) -> dict[str, Any]:
         """What a fit began with: a checkpoint of another one must not pass for it."""
         start = self._start
-        digest = hashlib.sha256()
-        for leaf in jax.tree.leaves(start.parameters):
-            digest.update(np.asarray(leaf).tobytes())
+        optimizer = str(jax.tree.structure(start.optimizer_state))
         return {
             "model": repr(start.model),
+            "optimiser": re.sub(" at 0x[0-9a-f]+", "", optimizer),
             "first step": int(start.step),
-            "first parameters": digest.hexdigest()[:16],
+            "first parameters": _digest(start.parameters),
+            "first states": _digest(start.states),
+            "first state of the optimiser": _digest(start.optimizer_state),
             "data": self._data,
         }
 
 
-def _checked(hyperparameters: Mapping[str, Any] | None) -> dict[str, Any]:
+def _digest(tree: Any) -> str:
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(tree):
+        is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        digest.update(np.asarray(jax.random.key_data(leaf) if is_key else leaf).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _checked(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """A copy, which later changes do not reach."""
     try:
-        return json.loads(json.dumps(dict(hyperparameters or {})))
+        return json.loads(json.dumps(dict(hyperparameters)))
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(
             f"`fit` expects `hyperparameters` that JSON can hold, got {error}. Pass a dict of "

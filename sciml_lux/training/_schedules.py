@@ -70,7 +70,7 @@ warmup_exponential_decay_schedule = _exact(optax.schedules.warmup_exponential_de
 
 def multi_steps(
     optimizer: optax.GradientTransformation, every_k: int | Schedule, **options: Any
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """`optax.MultiSteps` that accumulates in the dtype of the parameters.
 
     optax's own accumulates in float32 unless told, also for float64 parameters.
@@ -86,7 +86,9 @@ def multi_steps(
         wrapped = optax.MultiSteps(optimizer, every_k, accumulator_dtype=dtype, **options)
         return wrapped.gradient_transformation()
 
-    return optax.GradientTransformation(
+    return optax.GradientTransformationExtraArgs(
         lambda params: accumulating(params).init(params),
-        lambda updates, state, params=None: accumulating(updates).update(updates, state, params),
+        lambda updates, state, params=None, **extra: accumulating(updates).update(
+            updates, state, params, **extra
+        ),
     )

@@ -46,6 +46,7 @@ def compute_gradients(
     """
     require_x64_for(data, "`data`")
     structure, leaves = tstate.flat
+    _check_ad(ad)
     compiled = _gradients_function(ad, objective_key(objective), structure)
     grads, loss, stats, leaves = compiled(leaves, data)
     return grads, loss, stats, TrainState.from_flat(structure, leaves)
@@ -118,6 +119,7 @@ def single_train_step(
     """
     require_x64_for(data, "`data`")
     structure, leaves = tstate.flat
+    _check_ad(ad)
     compiled = _step_function(ad, objective_key(objective), return_gradients, donate, structure)
     grads, loss, stats, leaves = compiled(given_away(leaves, donate), data)
     return grads, loss, stats, TrainState.from_flat(structure, leaves)
@@ -160,6 +162,7 @@ def train_steps(
     require_x64_for(data, "`data`")
     _check_steps(data, steps)
     structure, leaves = tstate.flat
+    _check_ad(ad)
     compiled = _steps_function(ad, objective_key(objective), steps, structure)
     values, stats, leaves = compiled(leaves, data)
     return values, stats, TrainState.from_flat(structure, leaves)

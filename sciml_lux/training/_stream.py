@@ -76,7 +76,8 @@ class _StreamFeed(Feed):
                     f"{where}: expected arrays, got {describe(leaf)} at `{path_name(path)}`. Wrap "
                     "numbers with np.asarray(value, dtype)."
                 )
-        batch = jax.tree.map(np.asarray, batch)
+        # Copied: a loader may fill the same memory with the next batch.
+        batch = jax.tree.map(np.array, batch)
         require_x64_for(batch, where)
         if self._expected is None:
             self._expected = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)

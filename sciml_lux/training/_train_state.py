@@ -7,7 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..core import Record, StateStructureError, first_difference, layer_name, parameter_structure
+from ..core import (
+    Record,
+    StateStructureError,
+    expanded,
+    first_difference,
+    layer_name,
+    parameter_structure,
+)
 from ..precision import require_x64_for
 from ._optimizer_audit import check_optimizer
 
@@ -152,13 +159,18 @@ class TrainState:
         """The same state with some of `parameters`, `states`, `optimizer_state`, `step` new.
 
         Raises:
-            TypeError: another name.
+            TypeError: another name; float64 NumPy arrays while x64 is off.
         """
         unknown = set(fields) - set(_FIELDS)
         if unknown:
             raise TypeError(
                 f"`TrainState.replace` knows {', '.join(_FIELDS)}, got {', '.join(unknown)}."
             )
+        for name, tree in fields.items():
+            require_x64_for(tree, f"`TrainState.replace`: `{name}`")
+        fields = {name: jax.tree.map(_as_array, tree) for name, tree in fields.items()}
+        if "step" in fields:
+            fields["step"] = fields["step"].astype(jnp.int32)
         trees = tuple(fields.get(name, old) for name, old in zip(_FIELDS, self.trees, strict=True))
         return _from_trees((self.model, self.optimizer), trees)
 
@@ -194,7 +206,7 @@ def _as_array(leaf: Any) -> Any:
 
 
 def _check_parameters(model: Any, parameters: Any) -> None:
-    expected = parameter_structure(model)
+    expected, parameters = parameter_structure(model), expanded(parameters)
     if not (isinstance(expected, Record) and isinstance(parameters, Record)):
         return  # A user's own parameter type is judged by the layers that read it.
     difference = first_difference(expected, parameters, lambda leaf: f"shape {leaf.shape}")

@@ -120,3 +120,25 @@ def test_float64_checkpoint_with_x64_off_names_the_switch(file):
         pytest.raises(TypeError, match="`tree.float64` is float64, but jax"),
     ):
         training.load_checkpoint(file)
+
+
+def flat(first, dtype):
+    entries = {"weight": jnp.arange(6, dtype=dtype).reshape(3, 2), "bias": jnp.ones(3, dtype)}
+    return lux.ComponentArray({name: entries[name] for name in first})
+
+
+def test_component_array_is_stored_by_its_names(tmp_path, dtype):
+    array = flat(["weight", "bias"], dtype)
+    training.save_checkpoint(tmp_path, {}, ps=array)
+    checkpoint = training.load_checkpoint(tmp_path)
+    assert list(checkpoint.leaves) == ["ps.weight", "ps.bias"]
+    turned = flat(["bias", "weight"], dtype)
+    for like in (array, jax.eval_shape(lambda: array), turned):
+        found = checkpoint.restore(like, "ps")
+        assert isinstance(found, lux.ComponentArray) and found.dtype == dtype
+        assert list(found) == list(like)
+        assert np.array_equal(found.weight, array.weight)
+        assert np.array_equal(found.bias, array.bias)
+    other = lux.ComponentArray({"weight": jnp.zeros((2, 3), dtype), "bias": jnp.zeros(3, dtype)})
+    with pytest.raises(training.CheckpointError, match="`ps` does not fit, at `weight`: expected"):
+        checkpoint.restore(other, "ps")

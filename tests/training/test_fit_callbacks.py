@@ -290,3 +290,13 @@ def test_losses_without_matplotlib_name_the_remedy(tmp_path, dtype, monkeypatch)
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"needs matplotlib. Install it .* 'sciml_lux\[plots\]'"):
         training.plot_losses(result, tmp_path / "losses.png")
+
+
+def test_callbacks_may_come_from_a_generator_and_must_be_many():
+    notes, data = [], line_data("float32")
+    fit(start("float32"), data, 2, callbacks=(Notes(name, notes) for name in "ab"))
+    assert {name for name, *_ in notes} == {"a", "b"}
+    with pytest.raises(
+        TypeError, match=r"`callbacks` to be a list of callbacks, got .*Write callb"
+    ):
+        fit(start("float32"), data, 2, callbacks=Notes("a", notes))

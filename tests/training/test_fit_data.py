@@ -293,3 +293,33 @@ def test_validation_is_the_mean_over_one_pass(dtype):
     for validation in found:
         assert validation.steps.tolist() == [2]
         np.testing.assert_allclose(validation.losses, [expected], rtol=1e-5)
+
+
+class Reusing:
+    """A loader that fills the same memory with every batch."""
+
+    def __init__(self, dtype, copies):
+        self.kind, self.copies = dtype, copies
+
+    def __len__(self):
+        return 8
+
+    def __iter__(self):
+        batch = np.empty((1, 1), self.kind)
+        for i in range(8):
+            batch[:] = i / 8
+            yield (batch.copy(), 2 * batch) if self.copies else (batch, 2 * batch)
+
+
+def test_loader_may_use_its_memory_again(dtype):
+    results = [fit(start(dtype), Reusing(dtype, copies), 16) for copies in (True, False)]
+    assert results[0].losses.tobytes() == results[1].losses.tobytes()
+
+
+@needs_x32
+def test_integers_that_32_bits_cannot_hold_are_refused():
+    fine, wide = np.asarray([0, 1]), np.asarray([2**40, 1])
+    assert training.Batches({"i": fine}, 1, shuffle=False).batch(1)["i"].tolist() == [1]
+    for make in (lambda: training.Batches({"i": wide}, 1), lambda: fit(start("float32"), wide, 1)):
+        with pytest.raises(TypeError, match="int64 numbers that int32 cannot hold, but jax_enable"):
+            make()

@@ -184,3 +184,55 @@ def test_hyperparameters_that_cannot_be_written_are_refused_before_the_first_ste
     with pytest.raises(TypeError, match="`fit` expects `hyperparameters` that JSON can hold, got"):
         fit(noisy_state("adam", "float32"), 2, checkpoint=tmp_path, hyperparameters=bad)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoint_of_another_optimiser_or_state_is_refused(tmp_path, dtype):
+    data = line_data(dtype)
+    options = {"steps": 3, "checkpoint": tmp_path, "progress": False}
+    begin = noisy_state("adam", dtype)
+    training.fit(begin, MSE, data, **options)
+    model, ps, st = begin.model, begin.parameters, begin.states
+    other = training.TrainState(model, ps, st, optax.adabelief(1e-2))
+    drawn = begin.replace(states=st | {"layer_2": st.layer_2 | {"rng": jax.random.key(9)}})
+    for tstate, name in ((other, "optimiser"), (drawn, "first states")):
+        with pytest.raises(training.CheckpointError, match="does not fit|another fit: " + name):
+            training.fit(tstate, MSE, data, resume=True, **options)
+
+
+def test_fit_of_no_steps_writes_its_start(tmp_path, dtype):
+    data, tstate = line_data(dtype), noisy_state("adam", dtype)
+    options = {"checkpoint": tmp_path, "progress": False}
+    training.fit(tstate, MSE, data, steps=5, **options)
+    training.fit(tstate, MSE, data, steps=0, **options)
+    assert training.load_checkpoint(tmp_path).metadata["losses"] == []
+    training.fit(tstate, MSE, data, steps=0, resume=True, hyperparameters={"a": 2}, **options)
+    assert training.load_checkpoint(tmp_path).metadata["hyperparameters"] == {"a": 2}
+
+
+def test_best_state_belongs_to_the_rule_that_found_it(tmp_path, dtype):
+    tstate = noisy_state("adam", dtype)
+    stopping = training.EarlyStopping(50, monitor="loss", every=2)
+    best = fit(tstate, 20, checkpoint=tmp_path / "with", callbacks=[stopping]).best
+    assert 0 < int(best.step) < 20
+    fit(tstate, 20, checkpoint=tmp_path / "without")
+    options = {"resume": True, "callbacks": [stopping]}
+    late = fit(tstate, 20, checkpoint=tmp_path / "without", **options)
+    assert late.best is None  # Its state was not kept when it was met.
+    again = fit(tstate, 20, checkpoint=tmp_path / "with", **options)
+    assert_same_bits(again.best, best)
+    assert fit(tstate, 22, checkpoint=tmp_path / "with", resume=True).best is None
+
+
+def test_message_says_that_the_best_state_was_not_kept(tmp_path, dtype):
+    tstate = noisy_state("adam", dtype)
+    fit(tstate, 20, checkpoint=tmp_path)
+    stopping = training.EarlyStopping(2, monitor="loss", every=2)
+    found = fit(tstate, 22, checkpoint=tmp_path, resume=True, callbacks=[stopping])
+    assert found.message.endswith("whose state was not kept: it came before this EarlyStopping")
+
+
+def test_model_without_parameters_is_evaluated(dtype):
+    tstate = training.TrainState(nn.NoOpLayer(), lux.Record(), lux.Record(), optax.sgd(0.1))
+    x, y = line_data(dtype)
+    found = training.fit(tstate, MSE, (x, y), steps=2, progress=False)
+    np.testing.assert_allclose(found.losses, float(jnp.mean((x - y) ** 2)), rtol=1e-6)

@@ -153,3 +153,23 @@ def test_complex_parameters_are_not_for_scipy():
     tstate = training.TrainState(model, *lux.setup(0, model, dtype=jnp.complex64), optax.sgd(0.1))
     with pytest.raises(TypeError, match="scipy expects real parameters, got complex64 at `weight`"):
         training.minimise(LOSS, line_data(jnp.float32), tstate)
+
+
+@pytest.mark.parametrize("method", [training.SciPy("TNC"), GENERAL["BFGS"]])
+@pytest.mark.parametrize("steps", [0, -1, 2.5, True])
+def test_steps_that_are_none_are_refused(method, steps):
+    with pytest.raises(ValueError, match=f"`steps` to be an integer of 1 or more, got {steps!r}"):
+        training.minimise(LOSS, line_data("float32"), tiny_state("float32"), method, steps=steps)
+
+
+def test_tnc_takes_no_more_steps_than_asked_for(dtype):
+    result = training.minimise(
+        LOSS, line_data(dtype), tiny_state(dtype), training.SciPy("TNC"), steps=3
+    )
+    assert len(result.losses) <= 4 and int(result.train_state.step) <= 3
+
+
+@pytest.mark.parametrize("name", ["Nelder-Mead", "COBYLA", "dogleg", "bfgs2"])
+def test_methods_without_a_gradient_are_refused(name):
+    with pytest.raises(ValueError, match="`SciPy` expects a method that takes a gradient, one of"):
+        training.SciPy(name)

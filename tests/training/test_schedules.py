@@ -249,3 +249,14 @@ def test_inject_hyperparams_takes_an_exact_schedule(dtype):
     result = training.fit(tstate, MSE, line_data(dtype), steps=10, progress=False)
     rate = result.train_state.optimizer_state.hyperparams["learning_rate"]
     np.testing.assert_allclose(rate, 0.1 * 0.5**0.9, rtol=1e-12 if X64 else 1e-6)
+
+
+def test_multi_steps_passes_on_what_the_optimiser_asks_for(dtype):
+    plateau = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=2))
+    tstate = tiny_state(dtype, training.multi_steps(plateau, 2))
+    mse = losses.MSELoss()
+    step = lambda ts: training.single_train_step(training.AutoReverse(), mse, line_data(dtype), ts)
+    _, first, _, tstate = step(tstate)
+    for _ in range(5):
+        _, loss, _, tstate = step(tstate)
+    assert loss < first

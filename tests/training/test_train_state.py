@@ -93,3 +93,27 @@ def test_train_state_of_float64_numpy_parameters_names_the_switch():
     text = r"`parameters`\['weight'\], a NumPy array, is float64, but jax_enable_x64 is off"
     with pytest.raises(TypeError, match=text):
         training.TrainState(nn.Dense(1, 1), ps, lux.Record(), optax.sgd(0.1))
+
+
+def test_replaced_fields_are_arrays_of_jax_in_their_dtype(dtype):
+    tstate = tiny_state(dtype)
+    numpy = jax.tree.map(np.asarray, tstate.parameters)
+    moved = tstate.replace(parameters=numpy, step=7)
+    assert_same_bits(moved.parameters, tstate.parameters)
+    assert isinstance(moved.step, jax.Array) and moved.step.dtype == jnp.int32 and moved.step == 7
+    assert jax.tree.structure(moved) == jax.tree.structure(tstate)
+
+
+@needs_x32
+def test_replaced_parameters_of_float64_name_the_switch():
+    tstate = tiny_state(jnp.float32)
+    wide = jax.tree.map(lambda a: np.asarray(a, np.float64), tstate.parameters)
+    with pytest.raises(TypeError, match="`TrainState.replace`: `parameters`.*float64, but jax_en"):
+        tstate.replace(parameters=wide)
+
+
+def test_flat_parameters_of_another_model_are_refused(dtype):
+    small = lux.ComponentArray(lux.setup(0, nn.Dense(2, 1), dtype=dtype)[0])
+    assert training.TrainState(nn.Dense(2, 1), small, lux.Record(), optax.sgd(0.1))
+    with pytest.raises(lux.core.StateStructureError, match="the parameters are not those of `De"):
+        training.TrainState(nn.Dense(3, 1), small, lux.Record(), optax.sgd(0.1))

@@ -151,3 +151,16 @@ def test_clipped_gradients_move_no_further_than_told(dtype):
     _, moved = one_by_one(tstate, [line_data(dtype)])
     difference = jax.tree.map(lambda a, b: a - b, moved.parameters, tstate.parameters)
     np.testing.assert_allclose(optax.tree.norm(difference), 0.01, rtol=1e-4)
+
+
+def test_adjust_refuses_what_it_cannot_change(dtype):
+    inject = optax.inject_hyperparams(optax.sgd)
+    scheduled = tiny_state(dtype, inject(training.schedules.constant_schedule(0.1)))
+    with pytest.raises(KeyError, match="cannot set `learning_rate`, which follows a schedule"):
+        training.adjust(scheduled, learning_rate=0.0)
+    whole = tiny_state(dtype, inject(learning_rate=1))
+    with pytest.raises(ValueError, match=r"to 0.1: the optimiser was made with an integer. Make"):
+        training.adjust(whole, learning_rate=0.1)
+    assert training.adjust(whole, learning_rate=2.0).optimizer_state.hyperparams == {
+        "learning_rate": 2
+    }
