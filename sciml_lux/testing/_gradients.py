@@ -32,12 +32,12 @@ def test_gradients(
         reference: the gradient from elsewhere (closed form, more digits), a tree like `args`;
             compared leaf by leaf with `rtol` 1e-12 in float64.
         rtol: tolerance of the differences; by default what they can resolve.
-        atol: the same, absolute.
+        atol: the same, absolute; by default as much of the size of what is differenced.
         seed: of the directions.
 
     Raises:
         AssertionError: names the mode, and for `reference` the path of the leaf.
-        ValueError: an unknown mode.
+        ValueError: an unknown mode; no floating leaf; a reference unlike `args`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -49,8 +49,13 @@ def test_gradients(
             f'`test_gradients` knows the modes "reverse", "forward", "nested", got {unknown}.'
         )
     x, rebuild = floating_leaves(args)
+    if not x:
+        raise ValueError(
+            "`test_gradients` expects arguments with a floating leaf, got none. Convert them, for "
+            "example with precision.f64."
+        )
     eps = float(jnp.finfo(x[0].dtype).eps)
-    tolerances = (eps**0.5 if rtol is None else rtol, eps**0.5 if atol is None else atol)
+    tolerances = (eps**0.5 if rtol is None else rtol, atol)
     v = _direction(x, seed)
 
     def value(x: list[Any]) -> jax.Array:
@@ -80,19 +85,23 @@ def _direction(x: list[Any], seed: int) -> list[Any]:
     return [jnp.asarray(draw, a.dtype) for draw, a in zip(draws, x, strict=True)]
 
 
-def _difference(f: Callable[[list[Any]], Any], x: list[Any], v: list[Any]) -> Any:
+def _difference(f: Callable[[list[Any]], Any], x: list[Any], v: list[Any]) -> tuple[Any, Any]:
+    """The slope of `f` along `v`, and the size of what it is the difference of."""
     step = float(jnp.finfo(x[0].dtype).eps) ** (1 / 3)
     ahead = f([a + step * b for a, b in zip(x, v, strict=True)])
     behind = f([a - step * b for a, b in zip(x, v, strict=True)])
-    return (ahead - behind) / (2 * step)
+    return (ahead - behind) / (2 * step), max(abs(ahead), abs(behind))
 
 
 def _dot(left: list[Any], right: list[Any]) -> jax.Array:
     return sum(jnp.sum(a * b) for a, b in zip(left, right, strict=True))  # pyright: ignore[reportReturnType]
 
 
-def _compare(mode: str, found: Any, expected: Any, tolerances: tuple[float, float]) -> None:
-    rtol, atol = tolerances
+def _compare(
+    mode: str, found: Any, difference: tuple[Any, Any], tolerances: tuple[float, float | None]
+) -> None:
+    (expected, size), (rtol, atol) = difference, tolerances
+    atol = rtol * float(size) if atol is None else atol
     if not np.allclose(found, expected, rtol=rtol, atol=atol):
         raise AssertionError(
             f"the {mode} derivative is {float(found)!r}, central differences give "
@@ -103,6 +112,11 @@ def _compare(mode: str, found: Any, expected: Any, tolerances: tuple[float, floa
 def _compare_reference(gradient: tuple, reference: Any, eps: float) -> None:
     rtol = 1e-12 if eps < 1e-12 else 32 * eps
     expected = named_leaves(tuple(reference))
+    if missing := [name for name in named_leaves(gradient) if name not in expected]:
+        raise ValueError(
+            f"`test_gradients` expects `reference` to be a tuple like the arguments, got none at "
+            f"`{missing[0]}`."
+        )
     for name, leaf in named_leaves(gradient).items():
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             continue

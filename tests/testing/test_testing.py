@@ -134,3 +134,27 @@ def test_gradients_against_a_reference_of_more_digits():
 def test_gradients_of_an_unknown_mode_list_the_known(dtype):
     with pytest.raises(ValueError, match='knows the modes "reverse", "forward", "nested", got'):
         testing.test_gradients(jnp.sum, jnp.ones(2, dtype), modes=("backward",))
+
+
+@jax.custom_jvp
+def small(x):
+    return 1e-4 * jnp.sum(x * x)
+
+
+small.defjvp(lambda x, t: (small(*x), 3e-4 * jnp.sum(x[0] * t[0])))  # It should be 2e-4.
+
+
+def test_wrong_gradient_of_a_small_function_is_found(dtype):
+    with pytest.raises(AssertionError, match="the reverse derivative is"):
+        testing.test_gradients(small, jnp.ones(3, dtype))
+
+
+def test_arguments_and_references_that_do_not_fit_are_named(dtype):
+    with pytest.raises(ValueError, match="expects arguments with a floating leaf, got none"):
+        testing.test_gradients(lambda x: x, jnp.ones(3, jnp.int32))
+    square = lambda x, y: jnp.sum(x * y)
+    with pytest.raises(
+        ValueError, match="`reference` to be a tuple like the arguments, got none a"
+    ):
+        x = jnp.ones(2, dtype)
+        testing.test_gradients(square, x, x, reference=(x,))
