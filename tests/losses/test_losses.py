@@ -126,6 +126,12 @@ def test_logits_may_be_huge(huge):
         assert np.isfinite(jax.grad(lambda r: classes(r, label)[0])(rows[1])).all()
 
 
+def test_gradient_at_a_logit_of_zero_is_half_the_way():
+    loss = losses.BinaryCrossEntropyLoss(logits=True, agg=losses.total)
+    gradient = jax.grad(loss)(array(0, 0), jnp.asarray([0, 1], jnp.int32))
+    np.testing.assert_allclose(gradient, [0.5, -0.5], rtol=1e-6)
+
+
 def test_class_shut_out_by_an_infinite_logit_costs_nothing():
     logits, label = array(0, 0, -np.inf)[None], jnp.asarray([0], jnp.int32)
     loss = losses.CrossEntropyLoss(logits=True)
@@ -175,6 +181,39 @@ def test_absolute_errors_of_complex_numbers_are_real_and_smooth_at_zero(loss, y_
     y = jnp.zeros_like(y_pred)
     assert loss(y_pred, y) == abs(y_pred[0]) and loss(y_pred, y).dtype == jnp.float32
     assert np.isfinite(jax.grad(loss)(y_pred, y)).all()
+
+
+@pytest.mark.parametrize("kind", [FLOAT, jnp.complex64])
+def test_absolute_error_has_slope_zero_where_both_are_equal(kind):
+    loss, y = losses.MAELoss(agg=losses.total), jnp.asarray([2, 0, -1], kind)
+    y_pred = y + jnp.asarray([0, 1, -2], kind)
+    for gradient in (jax.grad(loss)(y_pred, y), jax.jit(jax.grad(loss))(y_pred, y)):
+        assert gradient.tolist() == [0, 1, -1]
+    assert jax.grad(loss, 1)(y_pred, y).tolist() == [0, -1, 1]
+    assert jax.jvp(loss, (y_pred, y), (jnp.ones_like(y), 3 * jnp.ones_like(y)))[1] == 0
+    along = jax.jvp(losses.MAELoss(agg=None), (y_pred, y), (jnp.ones_like(y), jnp.zeros_like(y)))
+    assert along[1].tolist() == [0, 1, -1]
+    nested = jax.jvp(lambda p: jax.grad(loss)(p, y), (y_pred,), (jnp.ones_like(y),))[1]
+    assert nested.tolist() == [0, 0, 0]
+
+
+def test_absolute_error_passes_nan_on():
+    value, gradient = jax.value_and_grad(losses.MAELoss())(array(np.nan, 1), array(1, 1))
+    assert np.isnan(value) and np.isnan(gradient[0]) and gradient[1] == 0
+
+
+@pytest.mark.parametrize("error", [1e30, 1e-30])
+def test_absolute_error_of_complex_numbers_neither_overflows_nor_vanishes(error):
+    y_pred = jnp.asarray([3j * error], jnp.complex64)
+    found = losses.MAELoss()(y_pred, jnp.zeros_like(y_pred))
+    np.testing.assert_allclose(found, 3 * error, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [FLOAT, jnp.complex64])
+def test_curvature_of_huber_where_both_are_equal_is_one(kind):
+    zero, one = jnp.zeros(1, kind), jnp.ones(1, kind)
+    slope = jax.grad(lambda p: losses.HuberLoss()(p, zero))
+    assert jax.jvp(slope, (zero,), (one,))[1].tolist() == [1]
 
 
 def test_epsilon_is_that_of_the_dtype_or_as_given():
