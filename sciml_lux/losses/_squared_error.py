@@ -109,6 +109,5 @@ def _absolute(error: Array) -> Array:
     return jnp.where(zero, jnp.zeros_like(size), size)
 
 
-
 L1Loss = MAELoss
 L2Loss = MSELoss
