@@ -18,6 +18,7 @@ from ._match_eltype import match_eltype_mode as match_eltype_mode
 from ._match_eltype import match_input as match_input
 from ._match_eltype import set_match_eltype as set_match_eltype
 from ._promotion import EltypeMismatchError as EltypeMismatchError
+from ._promotion import accumulated as accumulated
 from ._promotion import promote as promote
 from ._promotion import promote_floats as promote_floats
 from ._promotion import result_dtype as result_dtype

@@ -7,7 +7,7 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import losses, nn
-from tests.conftest import X64, needs_x64
+from tests.conftest import X64, needs_x32, needs_x64
 
 FLOAT = jnp.float64 if X64 else jnp.float32
 RTOL = 1e-7 if X64 else 2e-5
@@ -93,6 +93,32 @@ def test_binary_cross_entropy_takes_one_label_for_all():
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@needs_x64
+@pytest.mark.parametrize("kind", [np.asarray, np.float64, jnp.asarray])
+def test_one_label_for_all_keeps_its_digits_if_it_is_an_array(kind):
+    p, one = jnp.asarray([0.25, 0.5], jnp.float32), 0.1
+    expected = losses.BinaryCrossEntropyLoss(epsilon=0)(p, jnp.full(2, one, jnp.float64))
+    found = losses.BinaryCrossEntropyLoss(epsilon=0)(p, kind(one))
+    assert found.dtype == jnp.float64 and found == expected
+    assert losses.BinaryCrossEntropyLoss()(p, one).dtype == jnp.float32
+
+
+@needs_x32
+def test_one_label_for_all_in_float64_needs_x64():
+    with pytest.raises(TypeError, match="is float64, but jax_enable_x64 is off"):
+        losses.BinaryCrossEntropyLoss()(array(0.25), np.float64(0.1))
+
+
+@pytest.mark.parametrize("logit", [20.0, 200.0])
+@pytest.mark.parametrize("kind", [jnp.float16, jnp.float32])
+def test_binary_focal_loss_of_a_sure_and_wrong_prediction_is_finite(logit, kind):
+    sure = jax.nn.sigmoid(jnp.asarray([logit, -logit], kind))
+    label, loss = jnp.asarray([0, 1], jnp.int32), losses.BinaryFocalLoss(agg=None)
+    np.testing.assert_allclose(loss(sure, label), -np.log(jnp.finfo(kind).eps), rtol=0.02)
+    slope = jax.grad(lambda p: jnp.sum(loss(p, label)))(sure)
+    assert np.isfinite(slope).all() and slope[0] > 0 > slope[1]
+
+
 def test_focal_losses_without_gamma_are_cross_entropies():
     binary = losses.BinaryFocalLoss(gamma=0)(P_BINARY, Y_BINARY)
     expected = losses.BinaryCrossEntropyLoss()(P_BINARY, Y_BINARY)
@@ -147,6 +173,23 @@ def test_label_that_is_no_class_gives_nan(label):
     assert np.isnan(per_sample).tolist() == [False, True]
 
 
+@pytest.mark.parametrize(("kind", "most"), [("uint8", 255), ("int8", 127), ("int16", 299)])
+@pytest.mark.parametrize("module", [np, jnp])
+def test_labels_of_a_dtype_too_short_for_the_number_of_classes(kind, most, module):
+    logits = jax.random.normal(jax.random.key(0), (2, 300), FLOAT)
+    loss = losses.CrossEntropyLoss(logits=True, agg=None)
+    expected = loss(logits, jnp.asarray([3, most], jnp.int32))
+    np.testing.assert_array_equal(loss(logits, module.asarray([3, most], kind)), expected)
+    if kind != "uint8":
+        assert np.isnan(loss(logits, module.asarray([3, -1], kind))).tolist() == [False, True]
+
+
+def test_labels_longer_than_int32_are_not_cut():
+    labels = np.asarray([0, 2**32], np.int64)
+    per_sample = losses.CrossEntropyLoss(agg=None, logits=True)(LOGITS[:2], labels)
+    assert np.isnan(per_sample).tolist() == [False, True]
+
+
 def test_gradient_of_hinge_has_the_factor_of_the_label():
     slope = jax.grad(losses.HingeLoss(agg=losses.total))(MARGINS, SIGNS)
     np.testing.assert_allclose(slope, [-1, 1, 0, 0])
@@ -163,6 +206,7 @@ def test_gradient_of_hinge_has_the_factor_of_the_label():
         (losses.BinaryCrossEntropyLoss(), 1.0, 1.0),
         (losses.BinaryFocalLoss(gamma=1.5), 1.0, 1.0),
         (losses.BinaryFocalLoss(), 0.0, 1.0),
+        (losses.BinaryFocalLoss(), 1.0, 0.0),
         (losses.PoissonLoss(), 0.0, 0.0),
         (losses.SiameseContrastiveLoss(), 1.0, 1.0),
         (losses.HingeLoss(), 1.0, 1.0),
@@ -243,6 +287,20 @@ def test_dice_is_taken_over_each_sample():
     np.testing.assert_allclose(whole, each, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_dice_of_many_half_precision_pixels_sums_in_float32(kind):
+    masks = jnp.ones((2, 400, 400), kind).at[:, :100].set(0)
+    loss = losses.DiceCoeffLoss(agg=None)
+    found = loss(jnp.ones_like(masks), masks)
+    assert found.dtype == kind
+    np.testing.assert_allclose(np.asarray(found, float), 1 - 6 / 7, rtol=4e-3)
+    wide, narrow = (
+        jax.grad(lambda p: jnp.sum(loss(p, masks.astype(p.dtype))))(jnp.ones(masks.shape, at))
+        for at in (jnp.float32, kind)
+    )
+    np.testing.assert_allclose(np.asarray(narrow, float), wide, rtol=1e-2, atol=6e-8)
+
+
 def test_loss_of_a_model_with_labels():
     model = nn.Dense(2, 3)
     ps, st = lux.setup(jax.random.key(0), model)
@@ -262,6 +320,18 @@ def test_smoothing_outside_the_unit_interval_is_an_error(loss, fraction):
     text = rf"`{loss.__name__}` expects `label_smoothing` in \[0, 1\] or None, got {fraction}"
     with pytest.raises(ValueError, match=text):
         loss(label_smoothing=fraction)
+
+
+INTEGERS = jnp.ones((2, 3), jnp.int32)
+NAMED = [getattr(losses, name) for name in dir(losses) if name.endswith("Loss")]
+
+
+@pytest.mark.parametrize("loss", [loss for loss in NAMED if loss is not losses.ClassLoss])
+@pytest.mark.parametrize("y", [INTEGERS, jnp.ones((2, 3), FLOAT), INTEGERS[:, 0], 1])
+def test_prediction_of_integers_is_an_error_that_names_the_loss(loss, y):
+    text = rf"`{loss.__name__}` expects `y_pred` to be a floating or complex array, got int32"
+    with pytest.raises(TypeError, match=text):
+        loss()(INTEGERS, y)
 
 
 def test_margin_below_zero_is_an_error():
