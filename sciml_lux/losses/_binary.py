@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ..ops import logsigmoid, xlogy
+from ..precision import require_x64_for
 from ._loss_function import LossFunction
 from ._options import complement_power, epsilon_of, smoothing_error, weighted
 
@@ -52,8 +53,8 @@ class BinaryCrossEntropyLoss(LossFunction):
             return y
         if not hasattr(y, "dtype"):
             return jnp.full_like(y_pred, y)
-        library = np if isinstance(y, np.ndarray | np.generic) else jnp
-        return library.broadcast_to(y, y_pred.shape)
+        require_x64_for(y, "`BinaryCrossEntropyLoss`: `y`")
+        return jnp.broadcast_to(y, y_pred.shape)
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The negative logarithm of the probability of the label."""

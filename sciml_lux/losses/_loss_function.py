@@ -74,7 +74,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         if not (hasattr(y_pred, "dtype") and jnp.issubdtype(y_pred.dtype, jnp.inexact)):
             raise TypeError(
                 f"`{type(self).__name__}` expects `y_pred` to be a floating or complex array, got "
-                f"{getattr(y_pred, 'dtype', type(y_pred).__name__)}. Convert it: jnp.asarray(y_pred, dtype)."
+                f"{getattr(y_pred, 'dtype', type(y_pred).__name__)}. Convert it: "
+                "jnp.asarray(y_pred, dtype)."
             )
         y = self.targets(y_pred, y)
         if not hasattr(y, "dtype"):
