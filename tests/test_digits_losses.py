@@ -58,8 +58,7 @@ def of_logit(x, t):
 
 def binary_focal(gamma):
     def term(p, t):
-        p = p + EPSILON
-        right = t * p + (1 - t) * (1 - p)
+        right = t * p + (1 - t) * (1 - p) + EPSILON
         return -((1 - right) ** gamma) * mp.log(right)
 
     return term

@@ -8,7 +8,8 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 import jax
-import numpy as np
+
+from ..precision import python_numbers
 
 # Types that need no look when an object is built, which loops do at every training step.
 _ATOMS = frozenset({bool, int, float, str, type(None), FunctionType})
@@ -31,17 +32,6 @@ def _static_key(value: Any) -> Any:
 def same(value: Any, other: Any) -> bool:
     """Whether two fields are equal as static values: in value and in type."""
     return _static_key(value) == _static_key(other)
-
-
-def _plain(value: Any) -> Any:
-    """NumPy scalars are strongly typed in JAX and would widen float32 data; Python's are not."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if type(value) is tuple:
-        return tuple(map(_plain, value))
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(_plain, value))
-    return value
 
 
 def _is_named(value: Any) -> bool:
@@ -183,7 +173,7 @@ def _seal(instance: Any, name: str) -> None:
     value = instance.__dict__[name]
     if type(value) in _ATOMS:
         return
-    value = _plain(value)
+    value = python_numbers(value)
     object.__setattr__(instance, name, value)
     try:
         hash(value)

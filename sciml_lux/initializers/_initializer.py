@@ -8,13 +8,15 @@ from typing import Any
 
 import jax
 
+from ..precision import python_numbers
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Initializer:
     """An initialiser as a value: compares equal by name and options, pickles, prints as typed.
 
     Called with `(key, shape, dtype)` it draws; called with options only it returns itself with
-    these options set.
+    these options set. NumPy numbers become Python's, so that none brings its dtype.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -35,7 +37,8 @@ class Initializer:
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Draw with `(key, shape, dtype)`, or set options."""
-        merged = dict(self.options) | options
+        merged = dict(self.options)
+        merged |= {name: python_numbers(value) for name, value in options.items()}
         unknown = set(options) - set(_options(self.function))
         if unknown:
             raise TypeError(

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ..ops import logsigmoid, xlogy
+from ..precision import require_x64_for
 from ._loss_function import LossFunction
 from ._options import complement_power, epsilon_of, smoothing_error, weighted
 
@@ -22,7 +23,7 @@ class BinaryCrossEntropyLoss(LossFunction):
         label_smoothing: α in [0, 1], or None for y as it is.
         logits: whether y_pred is before the sigmoid.
 
-    Inputs: y of the shape of y_pred, or one number for all.
+    Inputs: y of the shape of y_pred, or one number for all, which of an array keeps its dtype.
 
     Raises:
         ValueError: `label_smoothing` outside [0, 1].
@@ -48,7 +49,12 @@ class BinaryCrossEntropyLoss(LossFunction):
 
     def targets(self, y_pred: Array, y: Any) -> Any:
         """One number serves for all."""
-        return jnp.full_like(y_pred, y) if np.ndim(y) == 0 else y
+        if np.ndim(y) > 0:
+            return y
+        if not hasattr(y, "dtype"):
+            return jnp.full_like(y_pred, y)
+        require_x64_for(y, "`BinaryCrossEntropyLoss`: `y`")
+        return jnp.broadcast_to(y, y_pred.shape)
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The negative logarithm of the probability of the label."""
@@ -62,14 +68,15 @@ class BinaryCrossEntropyLoss(LossFunction):
 
 
 class BinaryFocalLoss(LossFunction):
-    """agg(-(1 - p)^γ log p), with p = y (y_pred + ε) + (1 - y) (1 - y_pred - ε).
+    """agg(-(1 - p)^γ log p), with p = y y_pred + (1 - y) (1 - y_pred) + ε.
 
     Args:
         agg: how the elements become one number.
         gamma: γ, how little the easy examples count.
         epsilon: ε; by default the distance from 1 to the next number of the dtype.
 
-    Source: `BinaryFocalLoss` of Lux 1.31; arXiv 1708.02002.
+    Source: `BinaryFocalLoss` of Lux 1.31, which has 1 - y_pred - ε for label 0, and so NaN where
+        y_pred is 1; arXiv 1708.02002.
 
     Example:
         >>> import jax.numpy as jnp
@@ -84,6 +91,5 @@ class BinaryFocalLoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The cross entropy, weighted."""
-        y_pred = y_pred + epsilon_of(self.epsilon, y_pred)
-        p = y * y_pred + (1 - y) * (1 - y_pred)
+        p = y * y_pred + (1 - y) * (1 - y_pred) + epsilon_of(self.epsilon, y_pred)
         return -complement_power(p, self.gamma) * jnp.log(p)

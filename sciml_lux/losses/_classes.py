@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..ops import logsoftmax, xlogx, xlogy
+from ..precision import index_in_int32
 from ._loss_function import LossFunction
 from ._options import complement_power, epsilon_of, smoothing_error, weighted
 
@@ -32,6 +33,8 @@ class ClassLoss(LossFunction):
         is_label = hasattr(y, "dtype") and jnp.issubdtype(y.dtype, jnp.integer)
         if not is_label or y.shape != tuple(shape):
             return y
+        # In int32 at least: a short dtype may not hold the number of classes.
+        y = index_in_int32(y, classes)
         one_hot = jax.nn.one_hot(y, classes, dtype=y_pred.dtype, axis=self.axis)
         known = jnp.expand_dims((y >= 0) & (y < classes), self.axis)
         return jnp.where(known, one_hot, jnp.full_like(one_hot, jnp.nan))

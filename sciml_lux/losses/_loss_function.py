@@ -43,7 +43,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
 
     Raises:
         ValueError: the shapes differ. Nothing is broadcast: (n,) against (n, 1) would be (n, n).
-        TypeError: called with neither two nor four arguments.
+        TypeError: called with neither two nor four arguments; `y_pred` is no array of floating or
+            complex numbers, or `y` no array.
 
     Source: `AbstractLossFunction` of Lux 1.31.
     """
@@ -70,13 +71,18 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         raise TypeError(f"`{type(self).__name__}` defines no `elementwise(y_pred, y)`.")
 
     def _of_prediction(self, y_pred: Any, y: Any) -> Inexact[Array, "..."]:
-        y = self.targets(y_pred, y) if hasattr(y_pred, "dtype") else y
-        for name, value in (("y_pred", y_pred), ("y", y)):
-            if not hasattr(value, "dtype"):
-                raise TypeError(
-                    f"`{type(self).__name__}` expects `{name}` to be an array, got "
-                    f"{type(value).__name__}. Convert it: jnp.asarray({name}, dtype)."
-                )
+        if not (hasattr(y_pred, "dtype") and jnp.issubdtype(y_pred.dtype, jnp.inexact)):
+            raise TypeError(
+                f"`{type(self).__name__}` expects `y_pred` to be a floating or complex array, got "
+                f"{getattr(y_pred, 'dtype', type(y_pred).__name__)}. Convert it: "
+                "jnp.asarray(y_pred, dtype)."
+            )
+        y = self.targets(y_pred, y)
+        if not hasattr(y, "dtype"):
+            raise TypeError(
+                f"`{type(self).__name__}` expects `y` to be an array, got {type(y).__name__}. "
+                "Convert it: jnp.asarray(y, dtype)."
+            )
         if jnp.shape(y_pred) != jnp.shape(y):
             raise ValueError(
                 f"`{type(self).__name__}` expects `y_pred` and `y` of one shape, got "

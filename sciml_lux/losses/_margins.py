@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..ops import relu
+from ..precision import accumulated
 from ._loss_function import LossFunction
 
 
@@ -83,7 +84,8 @@ class DiceCoeffLoss(LossFunction):
         agg: how the samples become one number.
         smooth: α.
 
-    Inputs: (batch, ...); a vector is one sample.
+    Inputs: (batch, ...); a vector is one sample. In float16 and bfloat16, sums and quotient are
+        taken in float32.
 
     Source: `DiceCoeffLoss` of Lux 1.31; arXiv 1606.04797.
 
@@ -98,8 +100,10 @@ class DiceCoeffLoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """One less the overlap of the two."""
+        dtype = y_pred.dtype
+        y_pred, y = accumulated(y_pred), accumulated(y)
         axes = tuple(range(1, y_pred.ndim)) if y_pred.ndim > 1 else None
         smooth = float(self.smooth)
         overlap = 2 * jnp.sum(y * y_pred, axis=axes) + smooth
         sizes = jnp.sum(y_pred * y_pred, axis=axes) + jnp.sum(y * y, axis=axes) + smooth
-        return 1 - overlap / sizes
+        return (1 - overlap / sizes).astype(dtype)

@@ -25,10 +25,7 @@ class MSELoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """(y_pred - y)²; |·|² where complex."""
-        error = y_pred - y
-        if error.dtype.kind == "c":
-            return error.real * error.real + error.imag * error.imag
-        return error * error
+        return _squared(y_pred - y)
 
     def residuals(self, model: Any, ps: Any, st: Any, data: Any) -> Array:
         """r with loss = Σ r², for least-squares solvers; `agg` is `mean` or `total`."""
@@ -92,17 +89,24 @@ class HuberLoss(LossFunction):
         size = _absolute(error)
         near = size <= delta
         # Capped, so that the square of a huge error, which is not taken, does not overflow.
-        small = jnp.where(near, size, jnp.zeros_like(size))
-        return jnp.where(near, 0.5 * small * small, delta * (size - 0.5 * delta))
+        small = jnp.where(near, error, jnp.zeros_like(error))
+        return jnp.where(near, 0.5 * _squared(small), delta * (size - 0.5 * delta))
+
+
+def _squared(error: Array) -> Array:
+    """|error|²."""
+    if error.dtype.kind == "c":
+        return error.real * error.real + error.imag * error.imag
+    return error * error
 
 
 def _absolute(error: Array) -> Array:
+    """|error|, with derivative 0 at 0, where that of `jnp.abs` is 1 for real numbers."""
     if error.dtype.kind != "c":
-        return jnp.abs(error)
-    square = error.real * error.real + error.imag * error.imag
-    zero = square == 0
-    # The root has no derivative at zero: it is given the one of a real number's.
-    return jnp.where(zero, jnp.zeros_like(square), jnp.sqrt(jnp.where(zero, 1.0, square)))
+        return error * jnp.sign(error)
+    zero = error == 0
+    size = jnp.abs(jnp.where(zero, jnp.ones_like(error), error))
+    return jnp.where(zero, jnp.zeros_like(size), size)
 
 
 L1Loss = MAELoss

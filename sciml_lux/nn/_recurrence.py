@@ -14,7 +14,7 @@ from ..core import (
     layer_name,
     subject,
 )
-from ..precision import match_eltype_mode, promote, result_dtype
+from ..precision import count_in_int32, match_eltype_mode, promote, result_dtype
 from ._cell_contract import apply_cell, initial_carry
 
 
@@ -138,7 +138,7 @@ class Recurrence(WrapperLayer):
                 f"{subject(self)} expects `lengths` to be of shape {batch}, one for each sequence "
                 f"in `x` of shape {x.shape}, got shape {lengths.shape}."
             )
-        return x, carry, jnp.asarray(lengths).astype(jnp.int32)
+        return x, carry, count_in_int32(lengths, x.shape[time_axis])
 
     def _run(self, xs: Any, carry: Any, lengths: Any, ps: Any, st: Any) -> tuple[Any, Any, Any]:
         """The last output with the carry, all outputs if wanted, and the state; time first."""

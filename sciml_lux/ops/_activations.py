@@ -112,6 +112,7 @@ def logsigmoid(x: Array) -> Array:
 
 def softplus(x: Array) -> Array:
     """log(1 + eˣ)."""
+    # At 0 both are those of the left side, so that all derivatives are right there.
     return relu(x) + jnp.log1p(jnp.exp(-_magnitude(x)))
 
 
@@ -221,5 +222,5 @@ def _nonpositive(x: Array) -> Array:
 
 
 def _magnitude(x: Array) -> Array:
-    """|x| with derivative ±1 everywhere, where that of `jnp.abs` is 0 at 0."""
-    return jnp.where(x < 0, -x, x)
+    """|x|, with derivative -1 at 0: that of the side on which `relu` is there too."""
+    return jnp.where(x > 0, x, -x)

@@ -1,10 +1,9 @@
 """Rows of a table by index."""
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Inexact, Integer
 
-from ..precision import require_x64_for
+from ..precision import index_in_int32, require_x64_for
 
 
 def gather(table: Inexact[Array, "..."], *indices: Integer[Array, "..."]) -> Inexact[Array, "..."]:
@@ -43,13 +42,7 @@ def gather(table: Inexact[Array, "..."], *indices: Integer[Array, "..."]) -> Ine
             f"`gather` expects 1 to {table.ndim} index arrays of equal shapes for a table of "
             f"shape {table.shape}, got {len(indices)} of shapes {shapes}."
         )
-    inside = tuple(_within(index, size) for index, size in zip(indices, table.shape, strict=False))
+    sized = zip(indices, table.shape, strict=False)
+    inside = tuple(index_in_int32(index, size) for index, size in sized)
     rows = jnp.asarray(table).at[inside]
     return rows.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
-
-
-def _within(index: Array | np.ndarray, size: int) -> Array | np.ndarray:
-    """NumPy indices with -1 for those outside: cut to int32 they could come to lie within."""
-    if not isinstance(index, np.ndarray | np.generic):
-        return index
-    return np.where((index >= 0) & (index < size), index, -1).astype(np.int32)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..precision import promote, require_x64_for, result_dtype
+from ..precision import accumulated, promote, require_x64_for, result_dtype
 
 Axes = tuple[int, ...]
 Activation = Callable[[Array], Array]
@@ -16,11 +16,6 @@ Activation = Callable[[Array], Array]
 def default_epsilon(dtype: np.dtype) -> float:
     """eps^(5/7), with the distance eps of 1 to the next number of `dtype`."""
     return float(jnp.finfo(dtype).eps) ** (5 / 7)
-
-
-def accumulated(x: Array) -> Array:
-    """`x` in the dtype of its sums: float32 for float16 and bfloat16, else its own."""
-    return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x
 
 
 def working(op: str, x: Array, *parameters: Array | None) -> tuple[Array, np.dtype]:

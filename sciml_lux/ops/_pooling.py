@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
+from ..precision import accumulated
 from ._windows import Padding, PerAxis, Windows, windows
 
 
@@ -104,7 +105,7 @@ def mean_pool(
         raise TypeError(
             f"`mean_pool` expects `x` to be floating or complex, got {x.dtype}. Convert it."
         )
-    y = _accumulated(x)
+    y = accumulated(x)
     for axis in range(len(counts)):
         y = _running_sum(y, axis, where)
     return (y / math.prod(where.size)).astype(x.dtype)
@@ -152,7 +153,7 @@ def lp_pool(
     where, counts = _placed("lp_pool", x, window, stride, padding, dilation)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"`lp_pool` expects `x` to be floating, got {x.dtype}. Convert it.")
-    y = _padded(_accumulated(x), where, 0.0)
+    y = _padded(accumulated(x), where, 0.0)
     # Axis 1 + i of the spatial axes becomes two: windows, and places in a window.
     for axis in range(len(counts)):
         starts = np.arange(counts[axis])[:, None] * where.stride[axis]
@@ -243,11 +244,6 @@ def _running_sum(x: Array, axis: int, where: Windows) -> Array:
         padding,
         window_dilation=along(where.dilation[axis]),
     )
-
-
-def _accumulated(x: Array) -> Array:
-    """`x` in the dtype in which sums are taken."""
-    return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits == 16 else x
 
 
 def _norm(x: Array, axes: tuple[int, ...], p: float) -> Array:

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Integer, Shaped
 
+from ..precision import count_in_int32
+
 
 def reverse_sequence(
     x: Shaped[Array, "..."],
@@ -51,7 +53,7 @@ def reverse_sequence(
             f"got shape {lengths.shape}."
         )
     times = jax.lax.broadcasted_iota(jnp.int32, x.shape[: axis + 1], axis)
-    ends = jnp.minimum(jnp.asarray(lengths).astype(jnp.int32), jnp.int32(x.shape[axis]))
+    ends = count_in_int32(lengths, x.shape[axis])
     ends = jax.lax.broadcast_in_dim(ends, times.shape, tuple(range(axis)))
     source = jnp.where(times < ends, ends - 1 - times, times)
     source = jnp.expand_dims(source, tuple(range(axis + 1, x.ndim)))

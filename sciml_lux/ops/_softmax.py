@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..precision import accumulated
+
 Axes = int | tuple[int, ...]
 
 
@@ -60,7 +62,7 @@ def logsoftmax(x: Float[Array, "*shape"], *, axis: Axes = -1) -> Float[Array, "*
         [-1000.0, 0.0]
     """
     _, total, shift = _parts("logsoftmax", x, axis)
-    y = _widened(x) - shift - jnp.log(_nonzero(total))
+    y = accumulated(x) - shift - jnp.log(_nonzero(total))
     return jnp.where(total == 0, jnp.full_like(y, -jnp.inf), y).astype(x.dtype)
 
 
@@ -103,7 +105,7 @@ def _parts(name: str, x: Array, axis: Axes) -> tuple[Array, Array, Array]:
             f"`{name}` expects `x` to be floating, got {x.dtype}. Convert it to the float that you "
             "want back."
         )
-    x = _widened(x)
+    x = accumulated(x)
     largest = jnp.max(x, axis, keepdims=True, initial=-jnp.inf)
     # Any shift gives the same values, so the derivatives need not follow it.
     shift = jax.lax.stop_gradient(
@@ -111,10 +113,6 @@ def _parts(name: str, x: Array, axis: Axes) -> tuple[Array, Array, Array]:
     )
     parts = jnp.exp(x - shift)
     return parts, jnp.sum(parts, axis, keepdims=True), shift
-
-
-def _widened(x: Array) -> Array:
-    return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits == 16 else x
 
 
 def _nonzero(total: Array) -> Array:

@@ -9,6 +9,8 @@ from ._convert import f16 as f16
 from ._convert import f32 as f32
 from ._convert import f64 as f64
 from ._convert import tree_dtype as tree_dtype
+from ._int32 import count_in_int32 as count_in_int32
+from ._int32 import index_in_int32 as index_in_int32
 from ._leaves import floating_leaves as floating_leaves
 from ._match_eltype import EltypeMismatchWarning as EltypeMismatchWarning
 from ._match_eltype import match_eltype as match_eltype
@@ -16,9 +18,11 @@ from ._match_eltype import match_eltype_mode as match_eltype_mode
 from ._match_eltype import match_input as match_input
 from ._match_eltype import set_match_eltype as set_match_eltype
 from ._promotion import EltypeMismatchError as EltypeMismatchError
+from ._promotion import accumulated as accumulated
 from ._promotion import promote as promote
 from ._promotion import promote_floats as promote_floats
 from ._promotion import result_dtype as result_dtype
+from ._python_numbers import python_numbers as python_numbers
 from ._resolution import resolution_probe as resolution_probe
 from ._x64 import require_x64 as require_x64
 from ._x64 import require_x64_for as require_x64_for

@@ -82,7 +82,8 @@ class LeastSquares(Frozen):
     def __call__(self, model: Any, ps: Any, st: Any, data: Any) -> tuple[jax.Array, Any, Record]:
         """The sum of squares, the states as they were, and no stats."""
         leaves = jax.tree.leaves(self.residuals(model, ps, st, data))
-        return jnp.sum(jnp.stack([jnp.sum(jnp.abs(leaf) ** 2) for leaf in leaves])), st, Record()
+        squares = [jnp.sum(jnp.real(leaf * jnp.conj(leaf))) for leaf in leaves]
+        return jnp.sum(jnp.stack(squares)), st, Record()
 
 
 def minimise(

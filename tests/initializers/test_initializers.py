@@ -19,6 +19,9 @@ from sciml_lux.initializers import (
     kaiming_uniform,
     normal,
     ones,
+    orthogonal,
+    sparse_init,
+    truncated_normal,
     uniform,
     zeros,
 )
@@ -158,6 +161,34 @@ def test_options_are_set_one_after_another():
     np.testing.assert_array_equal(init(KEY, (3,), F32), [2.0, 2.5, 3.0])
     np.testing.assert_array_equal(init(KEY, (3,), F32, step=1.0), [2.0, 3.0, 4.0])
     assert init(step=2.0) == steps(start=2.0, step=2.0)
+
+
+NUMPY_OPTIONS = [
+    uniform(bound=np.float64(0.5)),
+    kaiming_uniform(gain=np.sqrt(2.0)),
+    glorot_uniform(gain=np.sqrt(2.0)),
+    normal(mean=np.float64(1.0), std=np.float64(0.1)),
+    kaiming_normal(gain=np.sqrt(2.0)),
+    glorot_normal(gain=np.sqrt(2.0)),
+    truncated_normal(mean=np.float64(0.1), std=np.float64(0.2), lower=np.float64(-1.0)),
+    orthogonal(gain=np.sqrt(2.0)),
+    identity_init(gain=np.sqrt(2.0), shift=np.int64(1)),
+    sparse_init(sparsity=np.float64(0.1), std=np.float64(0.1)),
+    steps(step=np.float64(2.0)),
+]
+
+
+@pytest.mark.parametrize("init", NUMPY_OPTIONS)
+@pytest.mark.parametrize("promotion", ["strict", "standard"])
+def test_numpy_options_bring_no_dtype(init, promotion):
+    with jax.numpy_dtype_promotion(promotion):
+        draw = init(KEY, (4, 3), F32)
+        again = Initializer(init.function)(
+            KEY, (4, 3), F32, **{name: np.asarray(value)[()] for name, value in init.options}
+        )
+    assert draw.dtype == again.dtype == F32
+    np.testing.assert_array_equal(draw, again)
+    assert "np." not in repr(init)
 
 
 def test_call_without_options_is_the_same_initialiser():

@@ -7,7 +7,7 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import losses, nn
-from tests.conftest import X64, needs_x64
+from tests.conftest import X64, needs_x32, needs_x64
 
 FLOAT = jnp.float64 if X64 else jnp.float32
 RTOL = 1e-7 if X64 else 2e-5
@@ -93,6 +93,32 @@ def test_binary_cross_entropy_takes_one_label_for_all():
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@needs_x64
+@pytest.mark.parametrize("kind", [np.asarray, np.float64, jnp.asarray])
+def test_one_label_for_all_keeps_its_digits_if_it_is_an_array(kind):
+    p, one = jnp.asarray([0.25, 0.5], jnp.float32), 0.1
+    expected = losses.BinaryCrossEntropyLoss(epsilon=0)(p, jnp.full(2, one, jnp.float64))
+    found = losses.BinaryCrossEntropyLoss(epsilon=0)(p, kind(one))
+    assert found.dtype == jnp.float64 and found == expected
+    assert losses.BinaryCrossEntropyLoss()(p, one).dtype == jnp.float32
+
+
+@needs_x32
+def test_one_label_for_all_in_float64_needs_x64():
+    with pytest.raises(TypeError, match="is float64, but jax_enable_x64 is off"):
+        losses.BinaryCrossEntropyLoss()(array(0.25), np.float64(0.1))
+
+
+@pytest.mark.parametrize("logit", [20.0, 200.0])
+@pytest.mark.parametrize("kind", [jnp.float16, jnp.float32])
+def test_binary_focal_loss_of_a_sure_and_wrong_prediction_is_finite(logit, kind):
+    sure = jax.nn.sigmoid(jnp.asarray([logit, -logit], kind))
+    label, loss = jnp.asarray([0, 1], jnp.int32), losses.BinaryFocalLoss(agg=None)
+    np.testing.assert_allclose(loss(sure, label), -np.log(jnp.finfo(kind).eps), rtol=0.02)
+    slope = jax.grad(lambda p: jnp.sum(loss(p, label)))(sure)
+    assert np.isfinite(slope).all() and slope[0] > 0 > slope[1]
+
+
 def test_focal_losses_without_gamma_are_cross_entropies():
     binary = losses.BinaryFocalLoss(gamma=0)(P_BINARY, Y_BINARY)
     expected = losses.BinaryCrossEntropyLoss()(P_BINARY, Y_BINARY)
@@ -126,6 +152,12 @@ def test_logits_may_be_huge(huge):
         assert np.isfinite(jax.grad(lambda r: classes(r, label)[0])(rows[1])).all()
 
 
+def test_gradient_at_a_logit_of_zero_is_half_the_way():
+    loss = losses.BinaryCrossEntropyLoss(logits=True, agg=losses.total)
+    gradient = jax.grad(loss)(array(0, 0), jnp.asarray([0, 1], jnp.int32))
+    np.testing.assert_allclose(gradient, [0.5, -0.5], rtol=1e-6)
+
+
 def test_class_shut_out_by_an_infinite_logit_costs_nothing():
     logits, label = array(0, 0, -np.inf)[None], jnp.asarray([0], jnp.int32)
     loss = losses.CrossEntropyLoss(logits=True)
@@ -137,6 +169,23 @@ def test_class_shut_out_by_an_infinite_logit_costs_nothing():
 @pytest.mark.parametrize("label", [-1, 3])
 def test_label_that_is_no_class_gives_nan(label):
     labels = jnp.asarray([0, label], jnp.int32)
+    per_sample = losses.CrossEntropyLoss(agg=None, logits=True)(LOGITS[:2], labels)
+    assert np.isnan(per_sample).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(("kind", "most"), [("uint8", 255), ("int8", 127), ("int16", 299)])
+@pytest.mark.parametrize("module", [np, jnp])
+def test_labels_of_a_dtype_too_short_for_the_number_of_classes(kind, most, module):
+    logits = jax.random.normal(jax.random.key(0), (2, 300), FLOAT)
+    loss = losses.CrossEntropyLoss(logits=True, agg=None)
+    expected = loss(logits, jnp.asarray([3, most], jnp.int32))
+    np.testing.assert_array_equal(loss(logits, module.asarray([3, most], kind)), expected)
+    if kind != "uint8":
+        assert np.isnan(loss(logits, module.asarray([3, -1], kind))).tolist() == [False, True]
+
+
+def test_labels_longer_than_int32_are_not_cut():
+    labels = np.asarray([0, 2**32], np.int64)
     per_sample = losses.CrossEntropyLoss(agg=None, logits=True)(LOGITS[:2], labels)
     assert np.isnan(per_sample).tolist() == [False, True]
 
@@ -157,6 +206,7 @@ def test_gradient_of_hinge_has_the_factor_of_the_label():
         (losses.BinaryCrossEntropyLoss(), 1.0, 1.0),
         (losses.BinaryFocalLoss(gamma=1.5), 1.0, 1.0),
         (losses.BinaryFocalLoss(), 0.0, 1.0),
+        (losses.BinaryFocalLoss(), 1.0, 0.0),
         (losses.PoissonLoss(), 0.0, 0.0),
         (losses.SiameseContrastiveLoss(), 1.0, 1.0),
         (losses.HingeLoss(), 1.0, 1.0),
@@ -175,6 +225,39 @@ def test_absolute_errors_of_complex_numbers_are_real_and_smooth_at_zero(loss, y_
     y = jnp.zeros_like(y_pred)
     assert loss(y_pred, y) == abs(y_pred[0]) and loss(y_pred, y).dtype == jnp.float32
     assert np.isfinite(jax.grad(loss)(y_pred, y)).all()
+
+
+@pytest.mark.parametrize("kind", [FLOAT, jnp.complex64])
+def test_absolute_error_has_slope_zero_where_both_are_equal(kind):
+    loss, y = losses.MAELoss(agg=losses.total), jnp.asarray([2, 0, -1], kind)
+    y_pred = y + jnp.asarray([0, 1, -2], kind)
+    for gradient in (jax.grad(loss)(y_pred, y), jax.jit(jax.grad(loss))(y_pred, y)):
+        assert gradient.tolist() == [0, 1, -1]
+    assert jax.grad(loss, 1)(y_pred, y).tolist() == [0, -1, 1]
+    assert jax.jvp(loss, (y_pred, y), (jnp.ones_like(y), 3 * jnp.ones_like(y)))[1] == 0
+    along = jax.jvp(losses.MAELoss(agg=None), (y_pred, y), (jnp.ones_like(y), jnp.zeros_like(y)))
+    assert along[1].tolist() == [0, 1, -1]
+    nested = jax.jvp(lambda p: jax.grad(loss)(p, y), (y_pred,), (jnp.ones_like(y),))[1]
+    assert nested.tolist() == [0, 0, 0]
+
+
+def test_absolute_error_passes_nan_on():
+    value, gradient = jax.value_and_grad(losses.MAELoss())(array(np.nan, 1), array(1, 1))
+    assert np.isnan(value) and np.isnan(gradient[0]) and gradient[1] == 0
+
+
+@pytest.mark.parametrize("error", [1e30, 1e-30])
+def test_absolute_error_of_complex_numbers_neither_overflows_nor_vanishes(error):
+    y_pred = jnp.asarray([3j * error], jnp.complex64)
+    found = losses.MAELoss()(y_pred, jnp.zeros_like(y_pred))
+    np.testing.assert_allclose(found, 3 * error, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [FLOAT, jnp.complex64])
+def test_curvature_of_huber_where_both_are_equal_is_one(kind):
+    zero, one = jnp.zeros(1, kind), jnp.ones(1, kind)
+    slope = jax.grad(lambda p: losses.HuberLoss()(p, zero))
+    assert jax.jvp(slope, (zero,), (one,))[1].tolist() == [1]
 
 
 def test_epsilon_is_that_of_the_dtype_or_as_given():
@@ -204,6 +287,20 @@ def test_dice_is_taken_over_each_sample():
     np.testing.assert_allclose(whole, each, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_dice_of_many_half_precision_pixels_sums_in_float32(kind):
+    masks = jnp.ones((2, 400, 400), kind).at[:, :100].set(0)
+    loss = losses.DiceCoeffLoss(agg=None)
+    found = loss(jnp.ones_like(masks), masks)
+    assert found.dtype == kind
+    np.testing.assert_allclose(np.asarray(found, float), 1 - 6 / 7, rtol=4e-3)
+    wide, narrow = (
+        jax.grad(lambda p: jnp.sum(loss(p, masks.astype(p.dtype))))(jnp.ones(masks.shape, at))
+        for at in (jnp.float32, kind)
+    )
+    np.testing.assert_allclose(np.asarray(narrow, float), wide, rtol=1e-2, atol=6e-8)
+
+
 def test_loss_of_a_model_with_labels():
     model = nn.Dense(2, 3)
     ps, st = lux.setup(jax.random.key(0), model)
@@ -223,6 +320,18 @@ def test_smoothing_outside_the_unit_interval_is_an_error(loss, fraction):
     text = rf"`{loss.__name__}` expects `label_smoothing` in \[0, 1\] or None, got {fraction}"
     with pytest.raises(ValueError, match=text):
         loss(label_smoothing=fraction)
+
+
+INTEGERS = jnp.ones((2, 3), jnp.int32)
+NAMED = [getattr(losses, name) for name in dir(losses) if name.endswith("Loss")]
+
+
+@pytest.mark.parametrize("loss", [loss for loss in NAMED if loss is not losses.ClassLoss])
+@pytest.mark.parametrize("y", [INTEGERS, jnp.ones((2, 3), FLOAT), INTEGERS[:, 0], 1])
+def test_prediction_of_integers_is_an_error_that_names_the_loss(loss, y):
+    text = rf"`{loss.__name__}` expects `y_pred` to be a floating or complex array, got int32"
+    with pytest.raises(TypeError, match=text):
+        loss()(INTEGERS, y)
 
 
 def test_margin_below_zero_is_an_error():

@@ -67,5 +67,7 @@ def test_loss_of_data_that_is_no_pair_is_an_error(data, got):
 
 
 def test_loss_of_a_list_is_an_error():
-    with pytest.raises(TypeError, match="`y_pred` to be an array, got list. Convert it"):
+    with pytest.raises(
+        TypeError, match="`y_pred` to be a floating or complex array, got list. Conv"
+    ):
         losses.MSELoss()([1.0], [2.0])

@@ -204,6 +204,15 @@ def test_length_zero_keeps_the_start_and_gives_zeros():
     np.testing.assert_allclose(y[1], nn.Recurrence(cell)(x[1], ps, st)[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("module", [np, pytest.param(jnp, marks=needs_x64)])
+def test_length_too_long_for_int32_counts_as_all(module):
+    model = nn.Recurrence(nn.GRUCell(2, 3))
+    ps, st = made(model)
+    x = sequence((2, 5, 2))
+    y, _ = model((x, None, module.asarray([2**32 + 1, 2**40], "int64")), ps, st)
+    np.testing.assert_array_equal(y, model((x, None, jnp.asarray([5, 5])), ps, st)[0])
+
+
 @pytest.mark.parametrize("junk", [jnp.nan, jnp.inf])
 def test_what_stands_in_the_padding_reaches_neither_value_nor_gradient(junk, dtype):
     model = nn.Recurrence(CELLS[1], return_sequence=True)

@@ -1,5 +1,7 @@
 """Activations against mpmath, and at inputs where the plain formulas overflow or lose digits."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -118,6 +120,22 @@ def test_every_activation_has_a_reference():
 @pytest.mark.parametrize("name", sorted(REFERENCES))
 def test_activation_passes_nan_on(name):
     assert jnp.isnan(getattr(ops, name)(jnp.asarray([jnp.nan], jnp.float32))).all()
+
+
+SMOOTH = CURVED - {"elu", "celu", "selu", "hardswish", "softsign"}
+
+
+@needs_x64
+@pytest.mark.parametrize("name", sorted(SMOOTH))
+@pytest.mark.parametrize("derivative", [jax.grad, jax.jacfwd])
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_derivatives_where_branches_meet_are_those_of_the_formula(name, derivative, zero):
+    function = getattr(ops, name)
+    want = mp.taylor(REFERENCES[name], 0, 3)
+    for order in (1, 2, 3):
+        function = derivative(function)
+        expected = float(want[order]) * math.factorial(order)
+        np.testing.assert_allclose(function(jnp.asarray(zero)), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_relu_has_slope_zero_at_zero(dtype):

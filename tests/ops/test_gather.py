@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sciml_lux import ops
-from tests.conftest import needs_x32
+from tests.conftest import needs_x32, needs_x64
 
 TABLE = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
 
@@ -49,6 +49,17 @@ def test_gather_with_one_of_two_indices_outside_is_nan(dtype):
 def test_gather_of_numpy_indices_too_long_for_int32_is_outside():
     rows = ops.gather(jnp.asarray(TABLE, jnp.float32), np.asarray([2**32, 1], np.int64))
     assert np.isnan(rows[0]).all() and rows[1].tolist() == [2.0, 3.0]
+
+
+@needs_x64
+@pytest.mark.parametrize("module", [jnp, np])
+@pytest.mark.parametrize("kind", ["int64", "uint64"])
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit])
+def test_gather_of_indices_too_long_for_int32_is_outside(module, kind, transform):
+    table = jnp.asarray(TABLE, jnp.float32)
+    far = 2**64 - 2**32 if kind == "uint64" else -(2**40)
+    rows = transform(ops.gather)(table, module.asarray([far, 2**32 + 2, 2], kind))
+    assert np.isnan(rows[:2]).all() and rows[2].tolist() == TABLE[2]
 
 
 def test_gather_refuses_what_is_no_index():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sciml_lux import ops
+from tests.conftest import needs_x64
 
 X = jnp.arange(24, dtype=jnp.float32).reshape(2, 4, 3)
 
@@ -31,6 +32,12 @@ def test_reverse_sequence_takes_lengths_of_any_integer_dtype(dtype):
 
 def test_reverse_sequence_length_above_the_axis_counts_as_all_and_below_zero_as_none():
     y = ops.reverse_sequence(X, jnp.asarray([9, -2]))
+    np.testing.assert_array_equal(y, np.stack([X[0, ::-1], X[1]]))
+
+
+@pytest.mark.parametrize("module", [np, pytest.param(jnp, marks=needs_x64)])
+def test_reverse_sequence_length_too_long_for_int32_counts_as_all(module):
+    y = ops.reverse_sequence(X, module.asarray([2**32 + 1, -(2**32) + 2], "int64"))
     np.testing.assert_array_equal(y, np.stack([X[0, ::-1], X[1]]))
 
 

@@ -109,10 +109,11 @@ def test_rotation_by_positions_is_that_of_the_rows(dtype):
     np.testing.assert_array_equal(jnp.moveaxis(moved, 0, 1), whole)
 
 
-def test_rotation_at_positions_outside_is_nan(dtype):
+@pytest.mark.parametrize("outside", [6, 2**32 + 1])
+def test_rotation_at_positions_outside_is_nan(outside, dtype):
     cos, sin = ops.compute_rotary_embedding_params(4, 6, dtype=dtype)
     x = jnp.ones((3, 1, 4), dtype)
-    y = ops.apply_rotary_embedding(x, cos, sin, positions=jnp.asarray([-1, 5, 6]))
+    y = ops.apply_rotary_embedding(x, cos, sin, positions=np.asarray([-1, 5, outside]))
     np.testing.assert_array_equal(np.isnan(y[:, 0, 0]), [True, False, True])
 
 

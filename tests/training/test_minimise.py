@@ -69,6 +69,13 @@ def test_residuals_given_by_hand_are_a_sum_of_squares(dtype):
     np.testing.assert_allclose(result.losses[0], total, rtol=1e-12)
 
 
+def test_curvature_of_complex_residuals_of_zero_is_that_of_the_square():
+    objective = training.LeastSquares(lambda model, ps, st, data: ps)
+    slope = jax.grad(lambda z: objective(None, z, None, None)[0])
+    zero, one = jnp.zeros(1, jnp.complex64), jnp.ones(1, jnp.complex64)
+    assert jax.jvp(slope, (zero,), (one,))[1].tolist() == [2]
+
+
 @pytest.mark.parametrize("agg", [losses.mean, losses.total])
 def test_residuals_of_the_squared_error_sum_to_it(dtype, agg):
     loss, tstate, data = losses.MSELoss(agg=agg), line_state(dtype), line_data(dtype)
