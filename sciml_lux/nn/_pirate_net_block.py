@@ -1,7 +1,6 @@
 """PirateNetBlock: a gated residual block that starts as the identity."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +12,12 @@ from jaxtyping import Array, Inexact
 from ..core import Layer, Record, apply, subject
 from ..ops import tanh
 from ..precision import promote
+from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._sizes import size_fault
 
 
-class PirateNetBlock(Layer):
+class PirateNetBlock(CompositeLayer):
     """α h + (1 - α) x, where h is three dense layers with gates u and v between.
 
     f = σ(W₁x + b₁), g = σ(W₂ z₁ + b₂), h = σ(W₃ z₂ + b₃), with z₁ = f u + (1 - f) v and
@@ -60,21 +60,17 @@ class PirateNetBlock(Layer):
     dense: Callable[..., Layer] = Dense
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
+        """Check the sizes, and make the dense layers."""
         if fault := size_fault(self, "in_dims", "hidden_dims"):
             raise fault
+        super().__post_init__()
 
-    @functools.cached_property
-    def layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, Any]:
         """The dense layers by name."""
         sizes = (self.in_dims, self.hidden_dims, self.hidden_dims, self.in_dims)
         return {
             f"dense_{i + 1}": self.dense(sizes[i], sizes[i + 1], self.activation) for i in range(3)
         }
-
-    def sublayers(self) -> dict[str, Any]:
-        """The dense layers by name."""
-        return dict(self.layers)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Those of the dense layers, and α = 0."""
@@ -95,7 +91,7 @@ class PirateNetBlock(Layer):
             )
         y, u, v = x
         states = {}
-        for name, layer in self.layers.items():
+        for name, layer in self.layers:
             y, states[name] = apply(layer, y, getattr(ps, name), getattr(st, name))
             if name != "dense_3":
                 y, u, v = promote(y, u, v)

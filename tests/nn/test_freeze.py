@@ -82,6 +82,10 @@ PLACES = [
     (nn.Chain(nn.Chain(nn.Dense(2, 2), Running(2)), nn.Dense(2, 2)), "layer_1"),
     (nn.tie(nn.Chain(nn.Dense(2, 2), nn.Dense(2, 2)), [("layer_1", "layer_2")]), "layer_1.bias"),
     (nn.Chain(nn.FrozenLayer(nn.Dense(2, 2), ("weight",))), "layer_1"),
+    (nn.MLP(2, (3, 3, 1), residual_connection=True), ("block1.bias", "block2")),
+    (nn.SIREN(2, (4, 4), 2), "layer_1.weight"),
+    (nn.PirateNet(2, 4, 1, 2), ("gate_u", "block_1.dense_1.bias", "output.weight")),
+    (nn.Chain(lambda x: x[None, None], nn.MultiHeadAttention(2)), "layer_2.q_proj"),
 ]
 
 
@@ -102,6 +106,15 @@ def test_freezing_keeps_the_output_and_the_round_trip_is_exact(model, which):
         np.testing.assert_array_equal(got, want)
     back = nn.unfreeze(frozen, kept, states)
     assert_same(back, nn.unfreeze(model, ps, st))
+
+
+def test_a_layer_with_others_in_place_of_those_it_makes_prints_so():
+    frozen = nn.freeze(nn.FNOBlock(2, 3, 4), which="pointwise.bias")
+    text = (
+        "FNOBlock(2, 3, (4,)).with_sublayers({'spectral': SpectralConv(2, 3, (4,)), "
+        "'pointwise': FrozenLayer(Dense(2, 3), ('bias',))})"
+    )
+    assert repr(frozen) == text and repr(nn.unfreeze(frozen)) == "FNOBlock(2, 3, (4,))"
 
 
 def test_freezing_a_parameter_of_a_containers_own_wraps_the_container():

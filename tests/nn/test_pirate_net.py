@@ -58,7 +58,7 @@ def test_network_passes_gates_of_the_features_to_every_block(dtype):
         name: ps[name] | {"alpha": jnp.asarray(0.5, dtype)} for name in ("block_1", "block_2")
     }
     (x,) = draw((3, 2), dtype=dtype)
-    run = lambda name, x: model.layers[name](x, ps[name], st[name])[0]
+    run = lambda name, x: model.sublayers()[name](x, ps[name], st[name])[0]
     y = run("embedding", x)
     u, v = run("gate_u", y), run("gate_v", y)
     for name in ("block_1", "block_2"):
