@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from ..core import Layer, Record, apply, parameter_structure, state_structure
+from ._cell_contract import initial_carry
 from ._entries import (
     Path,
     as_paths,
@@ -88,6 +89,12 @@ class FrozenLayer(Layer):
         """The output of the layer with all its parameters."""
         y, states = apply(self.layer, x, self.join(ps, st.frozen_params), st.states)
         return y, st | {"states": states}
+
+    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The carry from which the layer starts, where it is a cell that can tell."""
+        whole = self.join(ps, st.frozen_params)
+        carry, states = initial_carry(self.layer, x, whole, st.states)
+        return carry, st | {"states": states}
 
     def split(self, ps: Any) -> tuple[Any, Any]:
         """The layer's parameters as those that are not frozen and those that are."""
