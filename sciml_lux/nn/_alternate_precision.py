@@ -31,7 +31,8 @@ class AlternatePrecision(WrapperLayer):
 
     Returns: y in the dtype of x; where x has no floats, in that of the parameters.
 
-    Parameters and States: exactly those of the layer, in their own dtypes.
+    Parameters and States: exactly those of the layer, in their own dtypes. States are not cast:
+        what is to be frozen is frozen around this layer, as `freeze` does.
 
     Raises:
         TypeError: `dtype` is none of the four, or float64 while x64 is off.

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from ..core import Layer, Record, apply, parameter_structure, state_structure
+from ._alternate_precision import AlternatePrecision
 from ._cell_contract import initial_carry
 from ._entries import (
     Path,
@@ -118,7 +119,8 @@ def freeze(
         ps: its parameters.
         st: its states.
         which: dotted paths of what to freeze, such as "layer_2", "layer_1.weight" or several; None
-            for all. A container is built anew with a `FrozenLayer` for each child concerned.
+            for all. A container is built anew with a `FrozenLayer` for each child concerned; an
+            `AlternatePrecision`, which casts parameters and not states, is frozen as a whole.
 
     Returns:
         The new layer, parameters and states; the layer alone where no trees are given.
@@ -159,7 +161,7 @@ def _frozen(layer: Any, ps: Any, st: Any, paths: tuple[Path, ...] | None) -> tup
         paths = None if before is None or paths is None else (*before, *paths)
         return _frozen(*_thawed(layer, ps, st), paths)
     own = None if paths is None else list(paths)
-    if paths is not None and (inner := children(layer, ps, st)):
+    if paths is not None and (inner := _unchanged_children(layer, ps, st)):
         new = [_frozen_child(child, paths) for child in inner]
         layer, ps, st = rebuilt(layer, ps, st, new)
         own = [path for path in paths if not any(_concerns(path, child) for child in inner)]
@@ -168,6 +170,12 @@ def _frozen(layer: Any, ps: Any, st: Any, paths: tuple[Path, ...] | None) -> tup
     frozen = FrozenLayer(layer, None if own is None else tuple(map(dotted, own)))
     kept, fixed = frozen.split(ps)
     return frozen, kept, Record(frozen_params=fixed, states=st)
+
+
+def _unchanged_children(layer: Any, ps: Any, st: Any) -> list[Child]:
+    """The children that get their parameters as they are, so that states may take their place."""
+    casts = isinstance(layer, AlternatePrecision) and layer.cast_params
+    return [] if casts else children(layer, ps, st)
 
 
 def _frozen_child(child: Child, paths: tuple[Path, ...]) -> Child:

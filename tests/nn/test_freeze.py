@@ -82,6 +82,9 @@ PLACES = [
     (nn.Chain(nn.Chain(nn.Dense(2, 2), Running(2)), nn.Dense(2, 2)), "layer_1"),
     (nn.tie(nn.Chain(nn.Dense(2, 2), nn.Dense(2, 2)), [("layer_1", "layer_2")]), "layer_1.bias"),
     (nn.Chain(nn.FrozenLayer(nn.Dense(2, 2), ("weight",))), "layer_1"),
+    (nn.AlternatePrecision("bfloat16", nn.Dense(2, 2)), "weight"),
+    (nn.Chain(nn.AlternatePrecision("bfloat16", MODEL)), "layer_1.layer_2.bias"),
+    (nn.AlternatePrecision("bfloat16", MODEL, cast_params=False), "layer_2.bias"),
     (nn.MLP(2, (3, 3, 1), residual_connection=True), ("block1.bias", "block2")),
     (nn.SIREN(2, (4, 4), 2), "layer_1.weight"),
     (nn.PirateNet(2, 4, 1, 2), ("gate_u", "block_1.dense_1.bias", "output.weight")),
@@ -106,6 +109,16 @@ def test_freezing_keeps_the_output_and_the_round_trip_is_exact(model, which):
         np.testing.assert_array_equal(got, want)
     back = nn.unfreeze(frozen, kept, states)
     assert_same(back, nn.unfreeze(model, ps, st))
+
+
+def test_freezing_goes_around_a_layer_that_casts_its_parameters():
+    dense = nn.Dense(2, 2)
+    cast, kept = (nn.AlternatePrecision("bfloat16", dense, cast_params=c) for c in (True, False))
+    assert nn.freeze(cast, which="bias") == nn.FrozenLayer(cast, ("bias",))
+    inner = nn.FrozenLayer(dense, ("bias",))
+    assert nn.freeze(kept, which="bias") == nn.AlternatePrecision(
+        "bfloat16", inner, cast_params=False
+    )
 
 
 def test_a_layer_with_others_in_place_of_those_it_makes_prints_so():
