@@ -6,7 +6,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import Layer, Record, apply, parameter_structure, state_structure
+from ..core import (
+    Layer,
+    Record,
+    apply,
+    flat_children,
+    layer_name,
+    parameter_structure,
+    state_structure,
+)
 from ._alternate_precision import AlternatePrecision
 from ._cell_contract import initial_carry
 from ._entries import (
@@ -203,7 +211,8 @@ def unfreeze(layer: Any, ps: Any = None, st: Any = None) -> Any:
         trees are given.
 
     Raises:
-        TypeError: `ps` without `st`.
+        TypeError: `ps` without `st`; something is frozen inside a layer that keeps its children's
+            trees in a form of its own, such as a `TiedLayer` or a `WeightNorm`.
 
     Source: `Experimental.unfreeze` of Lux 1.31.
 
@@ -220,12 +229,24 @@ def unfreeze(layer: Any, ps: Any = None, st: Any = None) -> Any:
     if ps is None:
         return unfreeze(layer, parameter_structure(layer), state_structure(layer))[0]
 
-    def thaw(layer: Any, ps: Any, st: Any, _: Path) -> tuple[Any, Any, Any]:
-        if not isinstance(layer, FrozenLayer):
-            return layer, ps, st
-        return unfreeze(*_thawed(layer, ps, st))
+    def thaw(layer: Any, ps: Any, st: Any, path: Path) -> tuple[Any, Any, Any]:
+        if isinstance(layer, FrozenLayer):
+            return unfreeze(*_thawed(layer, ps, st))
+        if _holds_frozen(layer):
+            place = f" (at `{dotted(path)}`)" if path else ""
+            raise TypeError(
+                f"`unfreeze` expects nothing frozen inside `{layer_name(layer)}`{place}, which "
+                f"keeps the trees of its layers in a form of its own, got {layer!r}. Unfreeze the "
+                "layer before it is put there, or freeze around it: freeze(model, ps, st, which)."
+            )
+        return layer, ps, st
 
     return layer_map(thaw, layer, ps, st)
+
+
+def _holds_frozen(layer: Any) -> bool:
+    inner = flat_children(getattr(layer, "sublayers", dict)()).values()
+    return any(isinstance(child, FrozenLayer) or _holds_frozen(child) for child in inner)
 
 
 def _thawed(layer: FrozenLayer, ps: Any, st: Any) -> tuple[Any, Any, Any]:

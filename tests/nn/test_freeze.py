@@ -272,3 +272,25 @@ def test_freezing_with_parameters_alone_is_an_error():
         nn.freeze(MODEL, "layer_1", "layer_2")
     with pytest.raises(TypeError, match="`unfreeze` expects both `ps` and `st` or neither of them"):
         nn.unfreeze(MODEL, made(MODEL)[0])
+
+
+DENSE = nn.FrozenLayer(nn.Dense(2, 2), "bias")
+TIED = nn.tie(nn.Chain(DENSE, nn.Dense(2, 2)), [("layer_1.weight", "layer_2.weight")])
+CELL = nn.FrozenLayer(nn.GRUCell(2, 2), "bias_ih")
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        (TIED, r"`unfreeze` expects nothing frozen inside `TiedLayer`, which keeps the trees"),
+        (nn.Chain(nn.WeightNorm(DENSE, "weight")), r"inside `WeightNorm` \(at `layer_1`\), which"),
+        (nn.StatefulRecurrentCell(CELL, in_dims=2), "inside `StatefulRecurrentCell`, which"),
+        (nn.FrozenLayer(TIED), "inside `TiedLayer`, which keeps .* got TiedLayer.* Unfreeze the "),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_unfrozen_is_an_error(model, text):
+    with pytest.raises(TypeError, match=text):
+        nn.unfreeze(model, *made(model))
+    with pytest.raises(TypeError, match=text):
+        nn.unfreeze(model)
