@@ -203,6 +203,14 @@ def test_layer_answers_a_bad_shape_with_its_name_what_it_expects_and_what_it_got
     assert f"`{lux.core.layer_name(entry.layer)}`" in str(caught.value)
 
 
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].bad is not None])
+@pytest.mark.parametrize("x", [None, {"x": np.ones((2, 3), np.float32)}], ids=["None", "dict"])
+def test_layer_answers_what_is_no_array_with_what_it_expects(entry, x):
+    _, ps, st = structures(entry, np.dtype(np.float32))
+    with pytest.raises((TypeError, ValueError), match=r"`\w+`.* expects (.|\n)*got "):
+        jax.eval_shape(lambda ps, st: entry.layer(x, ps, st), ps, st)
+
+
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 def test_layer_can_be_watched_and_frozen_inside(entry, dtype):
     x, ps, st = structures(entry, dtype)

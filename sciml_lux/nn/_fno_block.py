@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from ..core import apply, subject
 from ..ops import gelu
 from ..precision import promote
+from ._array_check import check_array
 from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._sizes import size_fault
@@ -68,6 +69,7 @@ class FNOBlock(CompositeLayer):
         self, x: Float[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "... out_dims"], Any]:
         """The output, and the states of both maps."""
+        check_array(self, x)
         num_axes = len(self.modes)
         if x.ndim <= num_axes or x.shape[-1] != self.in_dims:
             raise ValueError(

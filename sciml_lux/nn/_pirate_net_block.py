@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record, apply, subject
+from ..core import Layer, Record, apply, describe, subject
 from ..ops import tanh
 from ..precision import promote
 from ._composite_layer import CompositeLayer
@@ -80,14 +80,15 @@ class PirateNetBlock(CompositeLayer):
         self, x: tuple[Any, Any, Any], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "... in_dims"], Any]:
         """The output, and the states of the dense layers."""
-        shapes = [jnp.shape(part) for part in x] if isinstance(x, tuple) else [jnp.shape(x)]
-        leading = shapes[0][:-1]
+        parts = x if isinstance(x, tuple) else (x,)
+        shapes = [getattr(part, "shape", None) for part in parts]
+        leading = (shapes[0] or ())[:-1] if shapes else ()
         sizes = (self.in_dims, self.hidden_dims, self.hidden_dims)
         if shapes != [(*leading, size) for size in sizes]:
             raise ValueError(
                 f"{subject(self)} expects the tuple (x, u, v) of shapes (..., {sizes[0]}), (..., "
-                f"{sizes[1]}) and (..., {sizes[2]}) with the same leading axes, got shapes "
-                f"{shapes}."
+                f"{sizes[1]}) and (..., {sizes[2]}) with the same leading axes, got "
+                f"{', '.join(map(describe, parts)) or 'nothing'}."
             )
         y, u, v = x
         states = {}
