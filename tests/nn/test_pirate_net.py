@@ -80,7 +80,9 @@ def test_dense_layers_can_be_factorized():
 )
 def test_block_of_other_shapes_is_an_error(inputs):
     block = nn.PirateNetBlock(2, 3)
-    text = r"`PirateNetBlock` expects the tuple \(x, u, v\) of shapes \(\.\.\., 2\), .* got float32\["
+    text = (
+        r"`PirateNetBlock` expects the tuple \(x, u, v\) of shapes \(\.\.\., 2\), .* got float32\["
+    )
     with pytest.raises(ValueError, match=text):
         block(draw(*inputs, dtype=jnp.float32), *made(block))
     with pytest.raises(ValueError, match=text):
