@@ -203,6 +203,31 @@ def test_layer_answers_a_bad_shape_with_its_name_what_it_expects_and_what_it_got
     assert f"`{lux.core.layer_name(entry.layer)}`" in str(caught.value)
 
 
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].bad is not None])
+@pytest.mark.parametrize("x", [None, {"x": np.ones((2, 3), np.float32)}], ids=["None", "dict"])
+def test_layer_answers_what_is_no_array_with_what_it_expects(entry, x):
+    _, ps, st = structures(entry, np.dtype(np.float32))
+    with pytest.raises((TypeError, ValueError), match=r"`\w+`.* expects (.|\n)*got "):
+        jax.eval_shape(lambda ps, st: entry.layer(x, ps, st), ps, st)
+
+
+@pytest.mark.parametrize("entry", ALL_ENTRIES)
+def test_layer_can_be_watched_and_frozen_inside(entry, dtype):
+    x, ps, st = structures(entry, dtype)
+    want = jax.eval_shape(entry.layer, x, ps, st)
+    watched = nn.debug_mode(entry.layer)
+    assert watched != entry.layer
+    assert lux.core.first_difference(jax.eval_shape(watched, x, ps, st), want) is None
+    whole = nn.unfreeze(entry.layer, ps, st)  # The catalogue has a frozen layer too.
+    paths = lux.core.named_leaves(whole[1])
+    frozen, kept, states = nn.freeze(*whole, [path for path in paths if path])
+    assert jax.tree.leaves(kept) == []
+    y, _ = jax.eval_shape(frozen, x, kept, states)
+    assert lux.core.first_difference(y, want[0]) is None
+    model, *trees = nn.unfreeze(frozen, kept, states)
+    assert model == whole[0] and lux.core.first_difference(trees, list(whole[1:])) is None
+
+
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 def test_layer_counts_parameters_and_states(entry, dtype):
     _, ps, st = structures(entry, dtype)

@@ -157,7 +157,7 @@ def _three(layer: Any, args: tuple, kwargs: dict) -> tuple[Any, Any, Any]:
 
 def _matched(layer: Any, x: Any, ps: Any) -> Any:
     """`x` treated by the policy for dtypes, where the layer has parameters of its own."""
-    if getattr(layer, "takes_indices", False):
+    if _takes_indices(layer):
         return x
     own = [entry.dtype for _, entry in _entries(ps) if hasattr(entry, "shape")]
     floats = [dtype for dtype in own if jnp.issubdtype(dtype, jnp.inexact)]
@@ -165,6 +165,14 @@ def _matched(layer: Any, x: Any, ps: Any) -> Any:
         return x
     dtype = max(floats, key=lambda dtype: jnp.finfo(dtype).bits)
     return match_input(x, dtype, subject(layer))
+
+
+def _takes_indices(layer: Any) -> bool:
+    """Whether it takes indices itself, or passes its input on to one that does."""
+    if getattr(layer, "takes_indices", False):
+        return True
+    inner = getattr(layer, "wrapped", None)
+    return inner is not None and _takes_indices(inner)
 
 
 def _check_data(layer: Any, x: Any, ps: Any) -> None:

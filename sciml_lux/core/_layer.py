@@ -1,5 +1,6 @@
 """Layer: the contract `y, st = layer(x, ps, st)`."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, dataclass_transform
@@ -37,7 +38,7 @@ def guarded(forward: Callable[..., Any]) -> Callable[..., Any]:
     return __call__
 
 
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 class Layer(Frozen):
     """Base of layers: a value without arrays, called as `y, st = layer(x, ps, st)`.
 

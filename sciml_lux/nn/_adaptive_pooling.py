@@ -12,6 +12,7 @@ from ..core import Layer, layer_name, subject
 from ..ops import lp_pool, max_pool, mean_pool
 from ..ops._pooling import exponent
 from ..ops._windows import per_axis
+from ._array_check import check_array
 
 
 class AdaptivePool(Layer):
@@ -33,11 +34,7 @@ class AdaptivePool(Layer):
         self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "batch *out_size channels"], Any]:
         """The output, and `st` as it was."""
-        if not hasattr(x, "shape"):
-            raise TypeError(
-                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
-                "jnp.asarray(x, dtype)."
-            )
+        check_array(self, x)
         spatial = x.shape[1:-1]
         if x.ndim != len(self.out_size) + 2 or any(
             n < out for n, out in zip(spatial, self.out_size, strict=True)

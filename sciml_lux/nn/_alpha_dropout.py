@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from ..core import Layer, Record, Static
 from ..ops import alpha_dropout
+from ._array_check import check_array
 
 
 class AlphaDropout(Layer):
@@ -56,5 +57,6 @@ class AlphaDropout(Layer):
 
     def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
         """The output, and `st` with a new key in training mode."""
+        check_array(self, x)
         y, key = alpha_dropout(st.rng, x, self.p, bool(st.training) and self.p > 0)
         return y, st | {"rng": key}

@@ -3,10 +3,12 @@
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from ..core import WrapperLayer, apply
 from ..precision import bf16, f16, f32, f64, resolve_dtype, tree_dtype
+from ._cell_contract import initial_carry
 from ._named_layers import as_layer
 
 _CONVERSIONS = {"float16": f16, "bfloat16": bf16, "float32": f32, "float64": f64}
@@ -29,7 +31,8 @@ class AlternatePrecision(WrapperLayer):
 
     Returns: y in the dtype of x; where x has no floats, in that of the parameters.
 
-    Parameters and States: exactly those of the layer, in their own dtypes.
+    Parameters and States: exactly those of the layer, in their own dtypes. States are not cast:
+        what is to be frozen is frozen around this layer, as `freeze` does.
 
     Raises:
         TypeError: `dtype` is none of the four, or float64 while x64 is off.
@@ -64,7 +67,20 @@ class AlternatePrecision(WrapperLayer):
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The output in the dtype of `x`."""
         resolve_dtype(self.dtype, "`AlternatePrecision`: `dtype`")  # x64 may be off by now.
-        inside = _CONVERSIONS[self.dtype]
-        outer = tree_dtype(x) or tree_dtype(ps)
-        y, st = apply(self.layer, inside(x), inside(ps) if self.cast_params else ps, st)
-        return (y if outer is None else _CONVERSIONS[jnp.finfo(outer).dtype.name](y)), st
+        y, st = apply(self.layer, _CONVERSIONS[self.dtype](x), self._inside(ps), st)
+        return _as_outside(y, x, ps), st
+
+    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The carry from which the layer starts, where it is a cell that can tell."""
+        like = jax.eval_shape(_CONVERSIONS[self.dtype], x)
+        carry, st = initial_carry(self.layer, like, self._inside(ps), st)
+        return _as_outside(carry, x, ps), st
+
+    def _inside(self, ps: Any) -> Any:
+        return _CONVERSIONS[self.dtype](ps) if self.cast_params else ps
+
+
+def _as_outside(y: Any, x: Any, ps: Any) -> Any:
+    """`y` in the dtype of `x`, or of `ps` where `x` has no floats."""
+    outer = tree_dtype(x) or tree_dtype(ps)
+    return y if outer is None else _CONVERSIONS[jnp.finfo(outer).dtype.name](y)

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from ..core import subject
 from ..ops import batchnorm
+from ._array_check import check_array
 from ._normalization import TrackedNormalization
 
 
@@ -57,6 +58,7 @@ class BatchNorm(TrackedNormalization):
         self, x: Float[Array, "batch ... dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "batch ... dims"], Any]:
         """The output, and `st` with the running statistics brought up to date in training mode."""
+        check_array(self, x)
         if x.ndim < 2 or x.shape[-1] != self.dims:
             raise ValueError(
                 f"{subject(self)} expects `x` to be (batch, ..., {self.dims}) (`dims`), got shape "

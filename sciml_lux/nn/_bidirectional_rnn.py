@@ -6,9 +6,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ..core import Layer, apply, subject
+from ..core import apply, subject
 from ..precision import promote_floats
 from ._cell_contract import described
+from ._composite_layer import CompositeLayer
 from ._recurrence import Recurrence
 
 
@@ -17,7 +18,7 @@ def concatenate_features(forward: Any, backward: Any) -> Any:
     return jnp.concatenate([forward, backward], axis=-1)
 
 
-class BidirectionalRNN(Layer):
+class BidirectionalRNN(CompositeLayer):
     """y_t = merge(forward_t, backward_t), of one cell run forward in time and one run backward.
 
     Args:
@@ -73,9 +74,9 @@ class BidirectionalRNN(Layer):
                 f"`BidirectionalRNN` expects `merge` to be a function of two arrays or None, got "
                 f"{self.merge!r}."
             )
-        self.sublayers()
+        super().__post_init__()
 
-    def sublayers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, Any]:
         """The two directions by name."""
         backward = self.cell if self.backward_cell is None else self.backward_cell
         return {
@@ -95,7 +96,7 @@ class BidirectionalRNN(Layer):
                 f"{described(carry)}."
             )
         outputs, carries, states = [], [], {}
-        for (name, layer), start in zip(self.sublayers().items(), carry, strict=True):
+        for (name, layer), start in zip(self.layers, carry, strict=True):
             (y, end), states[name] = apply(
                 layer, (x, start, *rest), getattr(ps, name), getattr(st, name)
             )

@@ -13,6 +13,7 @@ from ..core import Layer, Record, layer_name, subject
 from ..initializers import Initializer
 from ..ops import identity
 from ..ops._windows import Padding, PerAxis, windows
+from ._array_check import check_array
 from ._last_axis import check_last_axis
 from ._same_pad import SamePad
 
@@ -80,11 +81,7 @@ class ConvLayer(Layer):
         self, x: Inexact[Array, "batch *spatial in_dims"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "batch *convolved out_dims"], Any]:
         """The output, and `st` as it was."""
-        if not hasattr(x, "shape"):
-            raise TypeError(
-                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
-                "jnp.asarray(x, dtype)."
-            )
+        check_array(self, x)
         axes = len(self.kernel_size)
         if x.ndim != axes + 2:
             raise ValueError(

@@ -100,11 +100,6 @@ class Dense(Layer):
         self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "... out_dims"], Any]:
         """The output, and `st` as it was."""
-        if not hasattr(x, "shape"):
-            raise TypeError(
-                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
-                "jnp.asarray(x, dtype)."
-            )
         check_last_axis(self, x)
         if ps.weight.shape != (self.out_dims, self.in_dims):
             raise ValueError(

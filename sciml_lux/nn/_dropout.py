@@ -9,6 +9,7 @@ from jaxtyping import Array, Inexact
 
 from ..core import Layer, Record, Static
 from ..ops import dropout
+from ._array_check import check_array
 
 
 class Dropout(Layer):
@@ -67,6 +68,7 @@ class Dropout(Layer):
         self, x: Inexact[Array, "..."], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "..."], Any]:
         """The output, and `st` with a new key in training mode."""
+        check_array(self, x)
         draws = bool(st.training) and self.p > 0
         y, _, key = dropout(st.rng, x, self.p, draws, axes=self.axes)
         return y, st | {"rng": key}

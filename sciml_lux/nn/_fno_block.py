@@ -1,20 +1,21 @@
 """FNOBlock: the layer of a Fourier neural operator."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 from jaxtyping import Array, Float
 
-from ..core import Layer, apply, subject
+from ..core import apply, subject
 from ..ops import gelu
 from ..precision import promote
+from ._array_check import check_array
+from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._sizes import size_fault
 from ._spectral_conv import SpectralConv
 
 
-class FNOBlock(Layer):
+class FNOBlock(CompositeLayer):
     """y = activation(K x + W x + b), with a `SpectralConv` K and a `Dense` at every point.
 
     Args:
@@ -49,36 +50,33 @@ class FNOBlock(Layer):
     activation: Callable[[Array], Array] = gelu
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
+        """Check the sizes, and make the two maps."""
         if isinstance(self.modes, list | int):
             modes = tuple(self.modes) if isinstance(self.modes, list) else (self.modes,)
             object.__setattr__(self, "modes", modes)
         if fault := size_fault(self, "in_dims", "out_dims", "modes"):
             raise fault
+        super().__post_init__()
 
-    @functools.cached_property
-    def layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, Any]:
         """The two maps by name."""
         return {
             "spectral": SpectralConv(self.in_dims, self.out_dims, self.modes),
             "pointwise": Dense(self.in_dims, self.out_dims),
         }
 
-    def sublayers(self) -> dict[str, Any]:
-        """The two maps by name."""
-        return dict(self.layers)
-
     def __call__(
         self, x: Float[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "... out_dims"], Any]:
         """The output, and the states of both maps."""
+        check_array(self, x)
         num_axes = len(self.modes)
         if x.ndim <= num_axes or x.shape[-1] != self.in_dims:
             raise ValueError(
                 f"{subject(self)} expects `x` (..., *spatial, {self.in_dims}) with {num_axes} "
                 f"spatial axes for `modes` {self.modes}, got shape {x.shape}."
             )
-        spectral, pointwise = self.layers["spectral"], self.layers["pointwise"]
+        (_, spectral), (_, pointwise) = self.layers
         global_part, first = apply(spectral, x, ps.spectral, st.spectral)
         local_part, second = apply(pointwise, x, ps.pointwise, st.pointwise)
         global_part, local_part = promote(global_part, local_part)

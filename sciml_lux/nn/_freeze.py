@@ -6,7 +6,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import Layer, Record, apply, parameter_structure, state_structure
+from ..core import (
+    Layer,
+    Record,
+    apply,
+    flat_children,
+    layer_name,
+    parameter_structure,
+    state_structure,
+)
+from ._alternate_precision import AlternatePrecision
+from ._cell_contract import initial_carry
 from ._entries import (
     Path,
     as_paths,
@@ -89,6 +99,12 @@ class FrozenLayer(Layer):
         y, states = apply(self.layer, x, self.join(ps, st.frozen_params), st.states)
         return y, st | {"states": states}
 
+    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The carry from which the layer starts, where it is a cell that can tell."""
+        whole = self.join(ps, st.frozen_params)
+        carry, states = initial_carry(self.layer, x, whole, st.states)
+        return carry, st | {"states": states}
+
     def split(self, ps: Any) -> tuple[Any, Any]:
         """The layer's parameters as those that are not frozen and those that are."""
         if self.which is None:
@@ -111,7 +127,8 @@ def freeze(
         ps: its parameters.
         st: its states.
         which: dotted paths of what to freeze, such as "layer_2", "layer_1.weight" or several; None
-            for all. A container is built anew with a `FrozenLayer` for each child concerned.
+            for all. A container is built anew with a `FrozenLayer` for each child concerned; an
+            `AlternatePrecision`, which casts parameters and not states, is frozen as a whole.
 
     Returns:
         The new layer, parameters and states; the layer alone where no trees are given.
@@ -152,7 +169,7 @@ def _frozen(layer: Any, ps: Any, st: Any, paths: tuple[Path, ...] | None) -> tup
         paths = None if before is None or paths is None else (*before, *paths)
         return _frozen(*_thawed(layer, ps, st), paths)
     own = None if paths is None else list(paths)
-    if paths is not None and (inner := children(layer, ps, st)):
+    if paths is not None and (inner := _unchanged_children(layer, ps, st)):
         new = [_frozen_child(child, paths) for child in inner]
         layer, ps, st = rebuilt(layer, ps, st, new)
         own = [path for path in paths if not any(_concerns(path, child) for child in inner)]
@@ -161,6 +178,12 @@ def _frozen(layer: Any, ps: Any, st: Any, paths: tuple[Path, ...] | None) -> tup
     frozen = FrozenLayer(layer, None if own is None else tuple(map(dotted, own)))
     kept, fixed = frozen.split(ps)
     return frozen, kept, Record(frozen_params=fixed, states=st)
+
+
+def _unchanged_children(layer: Any, ps: Any, st: Any) -> list[Child]:
+    """The children that get their parameters as they are, so that states may take their place."""
+    casts = isinstance(layer, AlternatePrecision) and layer.cast_params
+    return [] if casts else children(layer, ps, st)
 
 
 def _frozen_child(child: Child, paths: tuple[Path, ...]) -> Child:
@@ -188,7 +211,8 @@ def unfreeze(layer: Any, ps: Any = None, st: Any = None) -> Any:
         trees are given.
 
     Raises:
-        TypeError: `ps` without `st`.
+        TypeError: `ps` without `st`; something is frozen inside a layer that keeps its children's
+            trees in a form of its own, such as a `TiedLayer` or a `WeightNorm`.
 
     Source: `Experimental.unfreeze` of Lux 1.31.
 
@@ -205,12 +229,24 @@ def unfreeze(layer: Any, ps: Any = None, st: Any = None) -> Any:
     if ps is None:
         return unfreeze(layer, parameter_structure(layer), state_structure(layer))[0]
 
-    def thaw(layer: Any, ps: Any, st: Any, _: Path) -> tuple[Any, Any, Any]:
-        if not isinstance(layer, FrozenLayer):
-            return layer, ps, st
-        return unfreeze(*_thawed(layer, ps, st))
+    def thaw(layer: Any, ps: Any, st: Any, path: Path) -> tuple[Any, Any, Any]:
+        if isinstance(layer, FrozenLayer):
+            return unfreeze(*_thawed(layer, ps, st))
+        if _holds_frozen(layer):
+            place = f" (at `{dotted(path)}`)" if path else ""
+            raise TypeError(
+                f"`unfreeze` expects nothing frozen inside `{layer_name(layer)}`{place}, which "
+                f"keeps the trees of its layers in a form of its own, got {layer!r}. Unfreeze the "
+                "layer before it is put there, or freeze around it: freeze(model, ps, st, which)."
+            )
+        return layer, ps, st
 
     return layer_map(thaw, layer, ps, st)
+
+
+def _holds_frozen(layer: Any) -> bool:
+    inner = flat_children(getattr(layer, "sublayers", dict)()).values()
+    return any(isinstance(child, FrozenLayer) or _holds_frozen(child) for child in inner)
 
 
 def _thawed(layer: FrozenLayer, ps: Any, st: Any) -> tuple[Any, Any, Any]:

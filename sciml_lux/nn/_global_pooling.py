@@ -11,6 +11,7 @@ from jaxtyping import Array, Inexact
 from ..core import Layer, subject
 from ..ops import lp_pool, max_pool, mean_pool
 from ..ops._pooling import exponent
+from ._array_check import check_array
 
 
 class GlobalPool(Layer):
@@ -20,11 +21,7 @@ class GlobalPool(Layer):
         self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "batch *ones channels"], Any]:
         """The output, and `st` as it was."""
-        if not hasattr(x, "shape"):
-            raise TypeError(
-                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
-                "jnp.asarray(x, dtype)."
-            )
+        check_array(self, x)
         if not 3 <= x.ndim <= 5 or 0 in x.shape[1:-1]:
             raise ValueError(
                 f"{subject(self)} expects `x` (batch, *spatial, channels) with 1 to 3 spatial axes "

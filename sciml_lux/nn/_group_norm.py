@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from ..core import Record, subject
 from ..ops import groupnorm, identity
+from ._array_check import check_array
 from ._normalization import Normalization
 
 
@@ -77,6 +78,7 @@ class GroupNorm(Normalization):
         self, x: Float[Array, "batch ... dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "batch ... dims"], Any]:
         """The output, and `st` as it was."""
+        check_array(self, x)
         if x.ndim < 2 or x.shape[-1] != self.dims:
             raise ValueError(
                 f"{subject(self)} expects `x` to be (batch, ..., {self.dims}) (`dims`), got shape "

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from ..core import Layer, WrapperLayer, apply, subject
 from ..precision import promote
+from ._array_check import check_array
 
 
 class HamiltonianNN(WrapperLayer):
@@ -49,6 +50,7 @@ class HamiltonianNN(WrapperLayer):
         self, x: Float[Array, "... phase_dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "... phase_dims"], Any]:
         """The motion, and the state of `model`."""
+        check_array(self, x)
         if x.ndim == 0 or x.shape[-1] % 2:
             raise ValueError(
                 f"{subject(self)} expects the last axis of `x` to be even, as many positions as "

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from ..core import subject
 from ..ops import instancenorm
+from ._array_check import check_array
 from ._normalization import TrackedNormalization
 
 
@@ -62,6 +63,7 @@ class InstanceNorm(TrackedNormalization):
         self, x: Float[Array, "batch *spatial dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "batch *spatial dims"], Any]:
         """The output, and `st` with the running statistics brought up to date in training mode."""
+        check_array(self, x)
         if x.ndim < 3 or x.shape[-1] != self.dims:
             raise ValueError(
                 f"{subject(self)} expects `x` to be (batch, *spatial, {self.dims}) (`dims`) with "

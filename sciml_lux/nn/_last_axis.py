@@ -5,10 +5,15 @@ from typing import Any
 from jaxtyping import Array
 
 from ..core import subject
+from ._array_check import check_array
 
 
 def check_last_axis(layer: Any, x: Array, layout: str = "(..., in_dims)") -> None:
-    """Raise a ValueError unless the last axis of `x` has the size `layer.in_dims`."""
+    """Raise a ValueError unless the last axis of `x` has the size `layer.in_dims`.
+
+    What is no array is a TypeError.
+    """
+    check_array(layer, x)
     if x.ndim == 0 or x.shape[-1] != layer.in_dims:
         raise ValueError(
             f"{subject(layer)} expects the last axis of `x` to be {layer.in_dims} (`in_dims`), got "

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from ..core import Record, subject
 from ..ops import identity, layernorm
+from ._array_check import check_array
 from ._normalization import Normalization
 
 
@@ -89,6 +90,7 @@ class LayerNorm(Normalization):
 
     def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
         """The output, and `st` as it was."""
+        check_array(self, x)
         features = len(self._shape)
         if x.shape[-features:] != self._shape:
             raise ValueError(

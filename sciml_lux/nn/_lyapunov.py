@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from ..core import Layer, WrapperLayer, apply, subject
 from ..precision import promote
+from ._array_check import check_array
 
 
 def squared_norm(z: Float[Array, "... dims"]) -> Float[Array, "..."]:
@@ -71,6 +72,7 @@ class PositiveDefinite(WrapperLayer):
         self, x: Float[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "... 1"], Any]:
         """V, and the state of `model`."""
+        check_array(self, x)
         if x.shape[-1:] != (len(self.x0),):
             raise ValueError(
                 f"{subject(self)} expects the last axis of `x` to be {len(self.x0)}, as `x0` is, "
@@ -138,6 +140,7 @@ class ShiftTo(WrapperLayer):
         self, x: Float[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "... out_dims"], Any]:
         """The shifted output, and the state of `model`."""
+        check_array(self, x)
         if x.shape[-1:] != (len(self.in_val),):
             raise ValueError(
                 f"{subject(self)} expects the last axis of `x` to be {len(self.in_val)}, as "

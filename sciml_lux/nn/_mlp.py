@@ -12,6 +12,7 @@ from ..core import Layer
 from ..initializers import Initializer
 from ..ops import identity, relu
 from ._chain import Chain
+from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._dropout import Dropout
 from ._last_axis import check_last_axis
@@ -19,7 +20,7 @@ from ._sizes import size_fault
 from ._skip_connection import SkipConnection
 
 
-class MLP(Layer):
+class MLP(CompositeLayer):
     """y = block_n(... block_1(x)), each block dense, then norm, then activation, then dropout.
 
     Args:
@@ -68,7 +69,7 @@ class MLP(Layer):
     residual_connection: bool = False
 
     def __post_init__(self) -> None:
-        """Check sizes and functions."""
+        """Check sizes and functions, and make the blocks."""
         if isinstance(self.hidden_dims, list):
             object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
         if fault := size_fault(self, "in_dims", "hidden_dims"):
@@ -87,10 +88,15 @@ class MLP(Layer):
             raise ValueError(
                 f"`MLP` expects `dropout_rate` to be in [0, 1], got {self.dropout_rate!r}."
             )
+        super().__post_init__()
 
     @functools.cached_property
     def chain(self) -> Chain:
         """The blocks in a chain."""
+        return Chain(**self.sublayers())
+
+    def made_layers(self) -> dict[str, Any]:
+        """The blocks by name, in order."""
         sizes = (self.in_dims, *self.hidden_dims)
         last = len(self.hidden_dims)
         blocks = {}
@@ -100,11 +106,7 @@ class MLP(Layer):
             if self.residual_connection and before == after:
                 block = SkipConnection(block, operator.add)
             blocks[f"block{i}"] = block
-        return Chain(**blocks)
-
-    def sublayers(self) -> dict[str, Any]:
-        """The blocks by name, in order."""
-        return self.chain.sublayers()
+        return blocks
 
     def __call__(
         self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any

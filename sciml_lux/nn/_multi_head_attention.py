@@ -70,11 +70,11 @@ class MultiHeadAttention(Layer):
     init_weight: Initializer | None = None
     init_bias: Initializer | None = None
     precision: Literal["highest", "high", "default"] = "highest"
-    q_proj: Dense = dataclasses.field(init=False)
-    k_proj: Dense = dataclasses.field(init=False)
-    v_proj: Dense = dataclasses.field(init=False)
+    q_proj: Any = dataclasses.field(init=False)
+    k_proj: Any = dataclasses.field(init=False)
+    v_proj: Any = dataclasses.field(init=False)
     attention_dropout: Any = dataclasses.field(init=False)
-    out_proj: Dense = dataclasses.field(init=False)
+    out_proj: Any = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         """Check the sizes and make the projections."""
@@ -127,7 +127,7 @@ class MultiHeadAttention(Layer):
             dropout=dropout,
             precision=self.precision,
         )
-        y = y.reshape(*y.shape[:-2], self.out_proj.in_dims)
+        y = y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
         y, out_st = apply(self.out_proj, y, ps.out_proj, st.out_proj)
         states = {"q_proj": q_st, "k_proj": k_st, "v_proj": v_st, "out_proj": out_st}
         return (y, weights), st | states | {"attention_dropout": dropped}
@@ -163,7 +163,7 @@ class MultiHeadAttention(Layer):
                 f"{mask.shape}. Leave `is_causal` and pass mask & ops.make_causal_mask(queries, "
                 "keys)."
             )
-        sizes = tuple(layer.in_dims for layer in (self.q_proj, self.k_proj, self.v_proj))
+        sizes = _sizes(self.dims)[:3]
         lengths_fit = q.ndim >= 2 and q.shape[:-2] == k.shape[:-2] and k.shape[:-1] == v.shape[:-1]
         if not lengths_fit or sizes != tuple(array.shape[-1] for array in (q, k, v)):
             raise ValueError(

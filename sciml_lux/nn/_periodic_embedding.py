@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from ..core import Layer, subject
 from ..ops import periodic_sin_cos
+from ._array_check import check_array
 
 
 class PeriodicEmbedding(Layer):
@@ -72,6 +73,7 @@ class PeriodicEmbedding(Layer):
         self, x: Float[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "... embedded_dims"], Any]:
         """The embedded input, and `st` as it was."""
+        check_array(self, x)
         if x.ndim == 0 or x.shape[-1] <= max(self.indices, default=0):
             raise ValueError(
                 f"{subject(self)} expects the last axis of `x` to be at least "

@@ -1,7 +1,6 @@
 """PirateNet: a deep network for differential equations that starts as a linear map."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ from jaxtyping import Array, Inexact
 
 from ..core import Layer, apply
 from ..ops import tanh
+from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._fourier_features import FourierFeatures
 from ._last_axis import check_last_axis
@@ -16,7 +16,7 @@ from ._pirate_net_block import PirateNetBlock
 from ._sizes import size_fault
 
 
-class PirateNet(Layer):
+class PirateNet(CompositeLayer):
     """y = W xₙ with x₀ = Φ(x), xₗ₊₁ = block(xₗ, u, v), u = σ(Wᵤ Φ(x) + bᵤ), v = σ(Wᵥ Φ(x) + bᵥ).
 
     Φ are Fourier features and the blocks are `PirateNetBlock`s. As their α start at 0, the network
@@ -67,7 +67,7 @@ class PirateNet(Layer):
     dense: Callable[..., Layer] = Dense
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
+        """Check the sizes, and make the layers."""
         if fault := size_fault(self, "in_dims", "hidden_dims", "out_dims", "num_blocks"):
             raise fault
         if self.hidden_dims % 2:
@@ -77,9 +77,9 @@ class PirateNet(Layer):
             )
         if not self.scale > 0:
             raise ValueError(f"`PirateNet` expects `scale` to be positive, got {self.scale!r}.")
+        super().__post_init__()
 
-    @functools.cached_property
-    def layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, Any]:
         """The layers by name."""
         size = self.hidden_dims
         block = PirateNetBlock(size, size, self.activation, dense=self.dense)
@@ -91,19 +91,15 @@ class PirateNet(Layer):
             "output": Dense(size, self.out_dims, use_bias=False),
         }
 
-    def sublayers(self) -> dict[str, Any]:
-        """The layers by name."""
-        return dict(self.layers)
-
     def __call__(
         self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "... out_dims"], Any]:
         """The output, and the states of all layers."""
         check_last_axis(self, x)
-        states = {}
+        layers, states = self.sublayers(), {}
 
         def run(name: str, x: Any) -> Any:
-            y, states[name] = apply(self.layers[name], x, getattr(ps, name), getattr(st, name))
+            y, states[name] = apply(layers[name], x, getattr(ps, name), getattr(st, name))
             return y
 
         features = run("embedding", x)

@@ -1,7 +1,6 @@
 """PirateNetBlock: a gated residual block that starts as the identity."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record, apply, subject
+from ..core import Layer, Record, apply, describe, subject
 from ..ops import tanh
 from ..precision import promote
+from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._sizes import size_fault
 
 
-class PirateNetBlock(Layer):
+class PirateNetBlock(CompositeLayer):
     """α h + (1 - α) x, where h is three dense layers with gates u and v between.
 
     f = σ(W₁x + b₁), g = σ(W₂ z₁ + b₂), h = σ(W₃ z₂ + b₃), with z₁ = f u + (1 - f) v and
@@ -60,21 +60,17 @@ class PirateNetBlock(Layer):
     dense: Callable[..., Layer] = Dense
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
+        """Check the sizes, and make the dense layers."""
         if fault := size_fault(self, "in_dims", "hidden_dims"):
             raise fault
+        super().__post_init__()
 
-    @functools.cached_property
-    def layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, Any]:
         """The dense layers by name."""
         sizes = (self.in_dims, self.hidden_dims, self.hidden_dims, self.in_dims)
         return {
             f"dense_{i + 1}": self.dense(sizes[i], sizes[i + 1], self.activation) for i in range(3)
         }
-
-    def sublayers(self) -> dict[str, Any]:
-        """The dense layers by name."""
-        return dict(self.layers)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Those of the dense layers, and α = 0."""
@@ -84,18 +80,19 @@ class PirateNetBlock(Layer):
         self, x: tuple[Any, Any, Any], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "... in_dims"], Any]:
         """The output, and the states of the dense layers."""
-        shapes = [jnp.shape(part) for part in x] if isinstance(x, tuple) else [jnp.shape(x)]
-        leading = shapes[0][:-1]
+        parts = x if isinstance(x, tuple) else (x,)
+        shapes = [getattr(part, "shape", None) for part in parts]
+        leading = (shapes[0] or ())[:-1] if shapes else ()
         sizes = (self.in_dims, self.hidden_dims, self.hidden_dims)
         if shapes != [(*leading, size) for size in sizes]:
             raise ValueError(
                 f"{subject(self)} expects the tuple (x, u, v) of shapes (..., {sizes[0]}), (..., "
-                f"{sizes[1]}) and (..., {sizes[2]}) with the same leading axes, got shapes "
-                f"{shapes}."
+                f"{sizes[1]}) and (..., {sizes[2]}) with the same leading axes, got "
+                f"{', '.join(map(describe, parts)) or 'nothing'}."
             )
         y, u, v = x
         states = {}
-        for name, layer in self.layers.items():
+        for name, layer in self.layers:
             y, states[name] = apply(layer, y, getattr(ps, name), getattr(st, name))
             if name != "dense_3":
                 y, u, v = promote(y, u, v)

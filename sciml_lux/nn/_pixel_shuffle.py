@@ -7,6 +7,7 @@ from jaxtyping import Array, Inexact
 
 from ..core import Layer, subject
 from ..ops import pixel_shuffle
+from ._array_check import check_array
 
 
 class PixelShuffle(Layer):
@@ -51,11 +52,7 @@ class PixelShuffle(Layer):
         self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "batch *finer fewer_channels"], Any]:
         """The output, and `st` as it was."""
-        if not hasattr(x, "shape"):
-            raise TypeError(
-                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
-                "jnp.asarray(x, dtype)."
-            )
+        check_array(self, x)
         if x.ndim < 3 or x.shape[-1] % self.upscale_factor ** (x.ndim - 2):
             raise ValueError(
                 f"{subject(self)} expects `x` (batch, *spatial, channels) with channels that "

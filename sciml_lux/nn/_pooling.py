@@ -12,6 +12,7 @@ from ..core import Layer, layer_name, subject
 from ..ops import lp_pool, max_pool, mean_pool
 from ..ops._pooling import exponent
 from ..ops._windows import Padding, PerAxis, Windows
+from ._array_check import check_array
 from ._same_pad import SamePad, padded_windows
 
 
@@ -32,11 +33,7 @@ class WindowPool(Layer):
         self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "batch *pooled channels"], Any]:
         """The output, and `st` as it was."""
-        if not hasattr(x, "shape"):
-            raise TypeError(
-                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
-                "jnp.asarray(x, dtype)."
-            )
+        check_array(self, x)
         if x.ndim != len(self.window) + 2:
             raise ValueError(
                 f"{subject(self)} expects `x` (batch, *spatial, channels) with {len(self.window)} "

@@ -149,8 +149,8 @@ class Recurrence(WrapperLayer):
         if lengths is not None:
             raise TypeError(
                 f"{subject(self)} expects a carry that padded steps can keep, got None, and "
-                f"`{layer_name(self.cell)}` has no method `initial_carry`. Define it, or pass "
-                "(x, carry, lengths)."
+                f"`{layer_name(self.cell)}` does not say from which it starts. Define its method "
+                "`initial_carry`, or pass (x, carry, lengths)."
             )
         first, rest = (xs[-1], xs[:-1]) if self.reverse else (xs[0], xs[1:])
         (y, carry), started = apply_cell(self.cell, first, ps, st)

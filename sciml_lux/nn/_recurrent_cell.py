@@ -134,11 +134,6 @@ class RecurrentCell(Layer):
         return jnp.concatenate(gates)
 
     def _check_input(self, x: Any, ps: Any) -> None:
-        if not hasattr(x, "shape"):
-            raise TypeError(
-                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
-                "jnp.asarray(x, dtype)."
-            )
         check_last_axis(self, x, "(..., in_dims), the input of one step")
         for name, columns in (("weight_ih", self.in_dims), ("weight_hh", self.out_dims)):
             wanted = (self.num_gates * self.out_dims, columns)

@@ -26,7 +26,7 @@ class RepeatedLayer(WrapperLayer):
     Inputs: x, anything the layer takes.
 
     Returns: the last output, in the dtype that the layer returns for x: x is widened before the
-    first repeat where the layer widens.
+    first repeat where the layer widens, and what is injected is that x.
 
     Parameters and States: exactly those of the layer; states go from one repeat to the next.
 
@@ -65,14 +65,18 @@ class RepeatedLayer(WrapperLayer):
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The output of the last repeat."""
 
-        def repeat(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
-            y, st = carry
-            return apply(self.layer, (y, x) if self.input_injection else y, ps, st), None
+        def once(y: Any, x: Any, st: Any) -> tuple[Any, Any]:
+            return apply(self.layer, (y, x) if self.input_injection else y, ps, st)
 
-        def step(y: Any) -> Any:
-            return jax.eval_shape(lambda y: repeat((y, st), None)[0], y)
+        def step(x: Any) -> Any:
+            return jax.eval_shape(lambda x: once(x, x, st), x)
 
         start = self._start(x, st, step)
+
+        def repeat(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
+            y, st = carry
+            return once(y, start, st), None
+
         body = jax.checkpoint(repeat, prevent_cse=False) if self.checkpoint else repeat
         return jax.lax.scan(body, (start, st), None, length=self.repeats)[0]
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from ..core import Layer, subject
 from ..ops import reverse_sequence
+from ._array_check import check_array
 
 
 class ReverseSequence(Layer):
@@ -19,7 +20,7 @@ class ReverseSequence(Layer):
 
     Raises:
         ValueError: x has no such axis; lengths have another shape; a tuple that is no pair.
-        TypeError: lengths are no integers.
+        TypeError: x is no array; lengths are no integers.
 
     Source: `ReverseSequence` of Lux 1.31; lengths are ours. There `dim=nothing` reverses a vector
         too; here that is `axis=-1`.
@@ -41,6 +42,7 @@ class ReverseSequence(Layer):
                 f"{subject(self)} expects `x` or the pair (x, lengths), got a tuple of {len(x)}."
             )
         x, lengths = x if isinstance(x, tuple) else (x, None)
+        check_array(self, x)
         if not -x.ndim <= self.axis < x.ndim:
             raise ValueError(
                 f"{subject(self)} expects `x` to have the axis {self.axis} (`axis`), got shape "

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from ..core import Layer, Record, subject
 from ..initializers import Initializer, ones
 from ..ops import rmsnorm
+from ._array_check import check_array
 
 
 class RMSNorm(Layer):
@@ -79,6 +80,7 @@ class RMSNorm(Layer):
 
     def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
         """The output, and `st` as it was."""
+        check_array(self, x)
         features = len(self._shape)
         if x.shape[-features:] != self._shape:
             raise ValueError(

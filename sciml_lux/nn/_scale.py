@@ -12,6 +12,7 @@ from ..core import Layer, Record, subject
 from ..initializers import Initializer, ones, zeros
 from ..ops import identity
 from ..precision import promote
+from ._array_check import check_array
 
 
 class Scale(Layer):
@@ -86,11 +87,7 @@ class Scale(Layer):
         self, x: Inexact[Array, "..."], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "..."], Any]:
         """The output, and `st` as it was."""
-        if not hasattr(x, "shape"):
-            raise TypeError(
-                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
-                "jnp.asarray(x, dtype)."
-            )
+        check_array(self, x)
         if x.shape[-len(self.dims) :] != self.dims:
             raise ValueError(
                 f"{subject(self)} expects the last axes of `x` to be {self.dims} (`dims`), got "

@@ -10,13 +10,14 @@ from jaxtyping import Array, Inexact
 from ..core import Layer
 from ..initializers import uniform
 from ._chain import Chain
+from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._last_axis import check_last_axis
 from ._sine_dense import SineDense
 from ._sizes import size_fault
 
 
-class SIREN(Layer):
+class SIREN(CompositeLayer):
     """y = W h + b with h = φₙ(... φ₁(x)) and φ(x) = sin(omega (W x + b)).
 
     Derivatives of a SIREN are SIRENs again, of any order and at full size, which is what losses
@@ -60,7 +61,7 @@ class SIREN(Layer):
     omega: float = 30.0
 
     def __post_init__(self) -> None:
-        """Check sizes and frequencies."""
+        """Check sizes and frequencies, and make the layers."""
         if isinstance(self.hidden_dims, list):
             object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
         if fault := size_fault(self, "in_dims", "hidden_dims", "out_dims"):
@@ -70,10 +71,15 @@ class SIREN(Layer):
                 "`SIREN` expects `omega_first` and `omega` to be positive, got "
                 f"{self.omega_first!r} and {self.omega!r}."
             )
+        super().__post_init__()
 
     @functools.cached_property
     def chain(self) -> Chain:
         """The layers in a chain."""
+        return Chain(**self.sublayers())
+
+    def made_layers(self) -> dict[str, Any]:
+        """A sine layer for each hidden size, and a linear one."""
         layers: list[Layer] = [
             SineDense(self.in_dims, self.hidden_dims[0], self.omega_first, is_first=True)
         ]
@@ -81,11 +87,8 @@ class SIREN(Layer):
             layers.append(SineDense(before, after, self.omega))
         last = self.hidden_dims[-1]
         bound = math.sqrt(6.0 / last) / self.omega
-        return Chain(*layers, Dense(last, self.out_dims, init_weight=uniform(bound=bound)))
-
-    def sublayers(self) -> dict[str, Any]:
-        """The layers by name, in order."""
-        return self.chain.sublayers()
+        layers.append(Dense(last, self.out_dims, init_weight=uniform(bound=bound)))
+        return {f"layer_{i}": layer for i, layer in enumerate(layers, start=1)}
 
     def __call__(
         self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any

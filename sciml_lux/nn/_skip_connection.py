@@ -37,6 +37,11 @@ class SkipConnection(Layer):
         """Make a layer of a function."""
         object.__setattr__(self, "layer", as_layer(self.layer, "SkipConnection"))
 
+    @property
+    def wrapped(self) -> Any:
+        """The layer where its trees are those of this one; None with a layer as connection."""
+        return None if is_layer(self.connection) else self.layer
+
     def sublayers(self) -> dict[str, Any]:
         """`layers` and `connection` with a layer as connection, else the layer alone."""
         if is_layer(self.connection):

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from ..core import Layer, Record, subject
 from ..initializers import Initializer
 from ..ops import spectral_convolution
+from ._array_check import check_array
 from ._sizes import size_fault
 
 
@@ -80,6 +81,7 @@ class SpectralConv(Layer):
         self, x: Float[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "... out_dims"], Any]:
         """The output, and `st` as it was."""
+        check_array(self, x)
         num_axes = len(self.modes)
         if x.ndim <= num_axes or x.shape[-1] != self.in_dims:
             raise ValueError(

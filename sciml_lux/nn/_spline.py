@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from ..core import Layer, Record, subject
 from ..initializers import Initializer
 from ..ops import LEAST_KNOTS, SplineBasis, interpolate
+from ._array_check import check_array
 
 
 class SplineLayer(Layer):
@@ -100,6 +101,7 @@ class SplineLayer(Layer):
 
     def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
         """The values at x, and `st` as it was."""
+        check_array(self, x)
         expected = (len(self._knots()), *self.in_dims)
         if ps.saved_points.shape != expected:
             raise ValueError(

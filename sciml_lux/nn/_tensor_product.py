@@ -12,6 +12,7 @@ from ..core import Layer, Record, subject
 from ..initializers import Initializer
 from ..ops import fused_dense_bias_activation, identity, kronecker_product
 from ..precision import promote
+from ._array_check import check_array
 from ._basis import Basis
 from ._sizes import size_fault
 
@@ -81,6 +82,7 @@ class TensorProductLayer(Layer):
         self, x: Float[Array, "... in_dims"], ps: Any, st: Any
     ) -> tuple[Float[Array, "... out_dims"], Any]:
         """The output, and `st` as it was."""
+        check_array(self, x)
         count = len(self.basis_functions)
         if x.ndim == 0 or x.shape[-1] != count:
             raise ValueError(

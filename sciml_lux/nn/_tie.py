@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from ..core import WrapperLayer, apply, first_difference, parameter_structure
+from ._cell_contract import initial_carry
 from ._entries import (
     Path,
     as_paths,
@@ -70,6 +71,10 @@ class TiedLayer(WrapperLayer):
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The output of the layer with each group's parameter at all its places."""
         return apply(self.layer, x, self._spread(ps), st)
+
+    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The carry from which the layer starts, where it is a cell that can tell."""
+        return initial_carry(self.layer, x, self._spread(ps), st)
 
     def contract(self, ps: Any) -> Any:
         """The layer's parameters with the first place of each group alone."""

@@ -10,6 +10,7 @@ from jaxtyping import Array, Inexact
 
 from ..core import Layer, subject
 from ..ops import upsample_bilinear, upsample_linear, upsample_nearest, upsample_trilinear
+from ._array_check import check_array
 
 _LINEAR: dict[str, tuple[int, Callable[..., Array]]] = {
     "linear": (1, upsample_linear),
@@ -79,11 +80,7 @@ class Upsample(Layer):
         self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "batch *resized channels"], Any]:
         """The output, and `st` as it was."""
-        if not hasattr(x, "shape"):
-            raise TypeError(
-                f"{subject(self)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
-                "jnp.asarray(x, dtype)."
-            )
+        check_array(self, x)
         axes, upsample = _LINEAR.get(self.mode, (max(x.ndim - 2, 1), upsample_nearest))
         if x.ndim != axes + 2:
             raise ValueError(

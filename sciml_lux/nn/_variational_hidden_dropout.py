@@ -9,6 +9,7 @@ from jaxtyping import Array, Inexact
 
 from ..core import Layer, Record, Static, subject
 from ..ops import dropout
+from ._array_check import check_array
 
 
 class VariationalHiddenDropout(Layer):
@@ -79,6 +80,7 @@ class VariationalHiddenDropout(Layer):
         self, x: Inexact[Array, "..."], ps: Any, st: Any
     ) -> tuple[Inexact[Array, "..."], Any]:
         """The output, and `st` with the mask that was used in training mode."""
+        check_array(self, x)
         fits = [n in (1, size) for n, size in zip(self.shape, x.shape, strict=False)]
         if x.ndim != len(self.shape) or not all(fits):
             raise ValueError(

@@ -9,6 +9,7 @@ from jax.core import Tracer
 
 from ..core import Record, WrapperLayer, apply, as_record, layer_name
 from ..ops import norm_except, weightnorm
+from ._cell_contract import initial_carry
 
 
 class WeightNorm(WrapperLayer):
@@ -108,10 +109,18 @@ class WeightNorm(WrapperLayer):
 
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The output of the layer."""
+        return apply(self.layer, x, self._joined(ps), st)
+
+    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The carry from which the layer starts, where it is a cell that can tell."""
+        return initial_carry(self.layer, x, self._joined(ps), st)
+
+    def _joined(self, ps: Any) -> Any:
+        """The parameters of the layer."""
         parts, rest = ps.normalized, ps.unnormalized
         rest = rest.as_record() if hasattr(type(rest), "as_record") else as_record(rest)
         weights = {
             name: weightnorm(getattr(parts, f"{name}_v"), getattr(parts, f"{name}_g"), axis)
             for name, axis in self._axes.items()
         }
-        return apply(self.layer, x, rest | weights, st)
+        return rest | weights

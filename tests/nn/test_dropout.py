@@ -150,3 +150,13 @@ def test_variational_dropout_of_another_shape_is_an_error(shape):
 def test_variational_dropout_shape_is_a_tuple_of_sizes(shape):
     with pytest.raises(TypeError, match=r"`shape` to be a tuple of sizes such as \(1, 8\), got"):
         nn.VariationalHiddenDropout(0.5, shape)
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.Dropout(0), nn.AlphaDropout(0.5)], ids=repr)
+def test_what_is_no_array_is_an_error(layer):
+    model = nn.Chain(nn.MultiHeadAttention(4), layer)
+    text = (
+        rf"`{type(layer).__name__}` \(at `layer_2`\) expects `x` to be an array, got tuple\. Conv"
+    )
+    with pytest.raises(TypeError, match=text):
+        model(jnp.ones((1, 2, 4), jnp.float32), *lux.setup(jax.random.key(0), model))

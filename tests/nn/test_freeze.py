@@ -82,6 +82,13 @@ PLACES = [
     (nn.Chain(nn.Chain(nn.Dense(2, 2), Running(2)), nn.Dense(2, 2)), "layer_1"),
     (nn.tie(nn.Chain(nn.Dense(2, 2), nn.Dense(2, 2)), [("layer_1", "layer_2")]), "layer_1.bias"),
     (nn.Chain(nn.FrozenLayer(nn.Dense(2, 2), ("weight",))), "layer_1"),
+    (nn.AlternatePrecision("bfloat16", nn.Dense(2, 2)), "weight"),
+    (nn.Chain(nn.AlternatePrecision("bfloat16", MODEL)), "layer_1.layer_2.bias"),
+    (nn.AlternatePrecision("bfloat16", MODEL, cast_params=False), "layer_2.bias"),
+    (nn.MLP(2, (3, 3, 1), residual_connection=True), ("block1.bias", "block2")),
+    (nn.SIREN(2, (4, 4), 2), "layer_1.weight"),
+    (nn.PirateNet(2, 4, 1, 2), ("gate_u", "block_1.dense_1.bias", "output.weight")),
+    (nn.Chain(lambda x: x[None, None], nn.MultiHeadAttention(2)), "layer_2.q_proj"),
 ]
 
 
@@ -102,6 +109,25 @@ def test_freezing_keeps_the_output_and_the_round_trip_is_exact(model, which):
         np.testing.assert_array_equal(got, want)
     back = nn.unfreeze(frozen, kept, states)
     assert_same(back, nn.unfreeze(model, ps, st))
+
+
+def test_freezing_goes_around_a_layer_that_casts_its_parameters():
+    dense = nn.Dense(2, 2)
+    cast, kept = (nn.AlternatePrecision("bfloat16", dense, cast_params=c) for c in (True, False))
+    assert nn.freeze(cast, which="bias") == nn.FrozenLayer(cast, ("bias",))
+    inner = nn.FrozenLayer(dense, ("bias",))
+    assert nn.freeze(kept, which="bias") == nn.AlternatePrecision(
+        "bfloat16", inner, cast_params=False
+    )
+
+
+def test_a_layer_with_others_in_place_of_those_it_makes_prints_so():
+    frozen = nn.freeze(nn.FNOBlock(2, 3, 4), which="pointwise.bias")
+    text = (
+        "FNOBlock(2, 3, (4,)).with_sublayers({'spectral': SpectralConv(2, 3, (4,)), "
+        "'pointwise': FrozenLayer(Dense(2, 3), ('bias',))})"
+    )
+    assert repr(frozen) == text and repr(nn.unfreeze(frozen)) == "FNOBlock(2, 3, (4,))"
 
 
 def test_freezing_a_parameter_of_a_containers_own_wraps_the_container():
@@ -246,3 +272,25 @@ def test_freezing_with_parameters_alone_is_an_error():
         nn.freeze(MODEL, "layer_1", "layer_2")
     with pytest.raises(TypeError, match="`unfreeze` expects both `ps` and `st` or neither of them"):
         nn.unfreeze(MODEL, made(MODEL)[0])
+
+
+DENSE = nn.FrozenLayer(nn.Dense(2, 2), "bias")
+TIED = nn.tie(nn.Chain(DENSE, nn.Dense(2, 2)), [("layer_1.weight", "layer_2.weight")])
+CELL = nn.FrozenLayer(nn.GRUCell(2, 2), "bias_ih")
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        (TIED, r"`unfreeze` expects nothing frozen inside `TiedLayer`, which keeps the trees"),
+        (nn.Chain(nn.WeightNorm(DENSE, "weight")), r"inside `WeightNorm` \(at `layer_1`\), which"),
+        (nn.StatefulRecurrentCell(CELL, in_dims=2), "inside `StatefulRecurrentCell`, which"),
+        (nn.FrozenLayer(TIED), "inside `TiedLayer`, which keeps .* got TiedLayer.* Unfreeze the "),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_unfrozen_is_an_error(model, text):
+    with pytest.raises(TypeError, match=text):
+        nn.unfreeze(model, *made(model))
+    with pytest.raises(TypeError, match=text):
+        nn.unfreeze(model)

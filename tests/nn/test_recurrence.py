@@ -250,9 +250,47 @@ def test_cell_without_initial_carry_takes_lengths_with_a_carry_alone():
     y, new = model((x, jnp.zeros((4, 2), jnp.float32), LENGTHS), ps, st)
     np.testing.assert_allclose(y[1], x[1, :3].sum(0), rtol=1e-5, atol=1e-6)
     assert new.steps == 5
-    text = "`Recurrence` expects a carry that padded .* got None, and `Sum` has no method `initial_"
+    text = "`Recurrence` expects a carry that padded .* got None, and `Sum` does not say from "
     with pytest.raises(TypeError, match=text):
         model((x, None, LENGTHS), ps, st)
+
+
+LSTM = nn.LSTMCell(2, 3, train_state=True)
+WRAPPED = {
+    "frozen": nn.FrozenLayer(LSTM, "bias_ih"),
+    "all frozen": nn.FrozenLayer(LSTM),
+    "watched": nn.DebugLayer(LSTM),
+    "tied": nn.tie(LSTM, [("bias_ih", "bias_hh")]),
+    "normed": nn.WeightNorm(LSTM, ("weight_ih", "weight_hh")),
+    "alternate": nn.AlternatePrecision("bfloat16", LSTM),
+    "in a stack": nn.StackedRNNCell(
+        nn.FrozenLayer(LSTM, "weight_hh"), nn.DebugLayer(nn.GRUCell(3, 3))
+    ),
+}
+
+
+@pytest.mark.parametrize("cell", WRAPPED.values(), ids=WRAPPED)
+def test_wrapped_cells_take_lengths(cell):
+    model = nn.Recurrence(cell, **ALL)
+    ps, st = made(model)
+    x = sequence((4, 5, 2))
+    (y, _), _ = model((x, None, LENGTHS), ps, st)
+    assert y.dtype == x.dtype and not y[1, 3:].any()
+    (alone, _), _ = model(x[1, :3], ps, st)
+    tolerance = 2e-2 if isinstance(cell, nn.AlternatePrecision) else 1e-6
+    np.testing.assert_allclose(y[1, :3], alone, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "wrap", [nn.FrozenLayer, nn.DebugLayer, lambda cell: nn.AlternatePrecision("float32", cell)]
+)
+def test_wrapped_cells_that_cannot_tell_their_start_say_so(wrap):
+    model = nn.Recurrence(wrap(Sum()))
+    ps, st = made(model)
+    x = sequence((4, 5, 2))
+    with pytest.raises(TypeError, match=r"got None, and `\w+` does not say from which it starts"):
+        model((x, None, LENGTHS), ps, st)
+    np.testing.assert_allclose(model(x, ps, st)[0], x.sum(1), rtol=1e-5, atol=1e-6)
 
 
 def test_drawn_start_takes_the_key_of_the_state():

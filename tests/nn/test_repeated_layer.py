@@ -127,6 +127,16 @@ def test_repeated_layer_widens_the_input_first():
     np.testing.assert_array_equal(y, model(X.astype(np.float64), ps, st)[0])
 
 
+def test_repeated_layer_injects_the_widened_input():
+    layer = nn.compact(lambda m, pair: m.dense(pair[0] + pair[1]), dense=nn.Dense(2, 2))
+    model = nn.RepeatedLayer(layer, 3, input_injection=True)
+    trees = made(model)
+    half = X.astype(np.float16)
+    y, _ = model(half, *trees)
+    assert y.dtype == jnp.float32
+    np.testing.assert_array_equal(y, model(half.astype(np.float32), *trees)[0])
+
+
 @pytest.mark.parametrize("inject", [False, True])
 def test_repeated_layer_takes_integers_in_the_parameters_dtype(inject):
     layer = nn.Parallel(operator.add, nn.Dense(2, 2), nn.Dense(2, 2)) if inject else nn.Dense(2, 2)

@@ -96,3 +96,9 @@ def test_spline_parameters_of_another_layer_are_an_error():
     text = r"`saved_points` to be \(knots, \*in_dims\) = \(3, 4\), got shape \(3, 2\)"
     with pytest.raises(ValueError, match=text):
         nn.SplineLayer((4,), 0.0, 1.0, 0.5, "linear")(jnp.ones(1, jnp.float32), ps, st)
+
+
+def test_what_is_no_array_is_an_error():
+    layer = nn.SplineLayer((), 0.0, 1.0, 0.5, "linear")
+    with pytest.raises(TypeError, match="`SplineLayer` expects `x` to be an array, got dict. Conv"):
+        layer({"x": np.ones(1, np.float32)}, *made(layer))

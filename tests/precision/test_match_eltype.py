@@ -121,6 +121,40 @@ def test_layer_that_takes_indices_is_left_alone():
     np.testing.assert_array_equal(y, [[4, 5], [0, 1]])
 
 
+TABLE = nn.compact(lambda m, x: m.rows[x], rows=np.ones((4, 3), np.float32), takes_indices=True)
+WRAPPERS = {
+    "debug": nn.debug_mode,
+    "alternate": lambda layer: nn.AlternatePrecision("bfloat16", layer),
+    "skip": lambda layer: nn.SkipConnection(layer, lambda y, x: y),
+    "frozen": lambda layer: nn.FrozenLayer(layer, ()),
+    "tied": lambda layer: nn.TiedLayer(layer, ()),
+    "both": lambda layer: nn.DebugLayer(nn.SkipConnection(layer, lambda y, x: y)),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+@pytest.mark.parametrize("inner", [nn.Embedding(4, 3), TABLE], ids=["Embedding", "compact"])
+def test_wrappers_of_layers_that_take_indices_leave_them_alone(wrap, inner):
+    model, indices = wrap(inner), jnp.asarray([2, 0], jnp.int32)
+    y, _ = model(indices, *lux.setup(0, model, jnp.float32))
+    want, _ = inner(indices, *lux.setup(0, inner, jnp.float32))
+    np.testing.assert_allclose(y, want, rtol=1e-2)  # bfloat16 has two digits.
+
+
+def test_wrappers_of_other_layers_still_treat_their_input():
+    model = nn.SkipConnection(nn.Dense(2, 2), lambda y, x: x)
+    x, _ = model(jnp.ones(2, jnp.int32), *lux.setup(0, model, jnp.float32))
+    assert x.dtype == jnp.float32
+
+
+def test_lengths_are_indices_through_a_wrapper_too():
+    model = nn.AlternatePrecision("bfloat16", nn.Recurrence(nn.GRUCell(8, 2)))
+    ps, st = lux.setup(0, model, jnp.float32)
+    x = jax.random.normal(jax.random.key(1), (2, 5, 8), jnp.float32)
+    y, _ = model((x, None, jnp.asarray([5, 3], jnp.int32)), ps, st)
+    np.testing.assert_allclose(y[1], model(x[1, :3], ps, st)[0], rtol=2e-2, atol=2e-2)
+
+
 def test_keys_and_python_numbers_in_a_tree_are_left_alone():
     class Pair(lux.Layer):
         def initial_parameters(self, key, dtype):

@@ -1,0 +1,14 @@
+"""The check that layers of one array begin with."""
+
+from typing import Any
+
+from ..core import subject
+
+
+def check_array(layer: Any, x: Any) -> None:
+    """Raise a TypeError unless `x` is an array; a tuple, such as attention returns, is none."""
+    if not hasattr(x, "shape"):
+        raise TypeError(
+            f"{subject(layer)} expects `x` to be an array, got {type(x).__name__}. Convert it: "
+            "jnp.asarray(x, dtype), or pass the one array that is meant."
+        )
