@@ -20,7 +20,7 @@ from ._objective import note_compilation, objective_key
 from ._processes import is_first_process, of_first_process
 from ._progress import ProgressLine
 from ._refusal import refusal
-from ._run import FitResult, FitRun, Run, Validation
+from ._run import FitResult, FitRun, Run, Validation, history_of
 from ._saver import Saver
 from ._sources import Source, source_of
 from ._steps import Objective
@@ -105,7 +105,7 @@ def fit(
         >>> bool(result.losses[-1] < 1e-2), int(result.train_state.step)
         (True, 200)
     """
-    history = tstate if isinstance(tstate, FitResult) else FitResult(tstate, np.zeros(0))
+    history = history_of("fit", tstate)
     source = source_of(data)
     held_out = None if validation is None else source_of(validation)
     _check_options(steps, epochs, validation_every, checkpoint_every)

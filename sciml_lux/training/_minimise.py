@@ -17,7 +17,7 @@ from ..precision import require_x64_for, tree_dtype, x64_enabled
 from ._ad import AutoReverse
 from ._fit import fit
 from ._objective import note_compilation, objective_key, objective_of
-from ._run import FitResult
+from ._run import FitResult, history_of
 from ._steps import Objective, compute_gradients
 from ._train_state import Structure, TrainState
 
@@ -139,7 +139,7 @@ def minimise(
         raise ValueError(
             f"`minimise` expects `steps` to be an integer of 1 or more, got {steps!r}."
         )
-    history = tstate if isinstance(tstate, FitResult) else FitResult(tstate, np.zeros(0))
+    history = history_of("minimise", tstate)
     tstate = history.train_state
     if hasattr(method, "init") and hasattr(method, "update"):
         switched = tstate.with_optimizer(method)

@@ -1,6 +1,7 @@
 """Where a fit stands, as the fit, its checkpoints and its callbacks see it."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -65,6 +66,23 @@ class FitResult:
     message: str = ""
     validation: Validation = dataclasses.field(default_factory=Validation)
     best: TrainState | None = None
+
+
+def history_of(subject: str, tstate: Any) -> FitResult:
+    """A result as it is, and a state of training as one of no steps.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(tstate, FitResult):
+        return tstate
+    if isinstance(tstate, TrainState):
+        return FitResult(tstate, np.zeros(0))
+    order = "(tstate, objective, data)" if subject == "fit" else "(objective, data, tstate)"
+    raise TypeError(
+        f"`{subject}` expects a TrainState or a FitResult, got {type(tstate).__name__}. The order "
+        f"is {order}."
+    )
 
 
 class FitRun:

@@ -224,6 +224,14 @@ def test_what_is_no_objective_is_refused(dtype):
             call()
 
 
+def test_state_in_another_place_names_the_order(dtype):
+    data, tstate = start(dtype)
+    with pytest.raises(TypeError, match=r"`fit` expects a TrainState or a FitResult, got MSELoss"):
+        training.fit(LOSS, tstate, data, steps=1)
+    with pytest.raises(TypeError, match=r"got MSELoss. The order is \(objective, data, tstate\)"):
+        training.minimise(tstate, data, LOSS)
+
+
 def test_keys_hold_what_they_compare():
     key = objective_key(scaled)
     assert isinstance(key, ObjectiveKey) and objective_of(key) is scaled
