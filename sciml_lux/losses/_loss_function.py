@@ -93,7 +93,9 @@ class LossFunction(Frozen, metaclass=SharedDefault):
 
     def _of_model(self, model: Any, ps: Any, st: Any, data: Any) -> tuple[Array, Any, Record]:
         if not (isinstance(data, tuple | list) and len(data) == 2):
-            length = f" of {len(data)}" if hasattr(data, "__len__") else ""
+            # An array without axes has `__len__` and no length.
+            has_length = hasattr(data, "__len__") and getattr(data, "shape", None) != ()
+            length = f" of {len(data)}" if has_length else ""
             raise TypeError(
                 f"`{type(self).__name__}` expects `data` to be the pair (x, y), got "
                 f"{type(data).__name__}{length}."
