@@ -83,7 +83,6 @@ def test_one_share_alone_does_not_give_that_result(one_device):
 @needs_x64
 @pytest.mark.slow
 def test_a_killed_process_leaves_a_checkpoint_from_which_both_go_on_to_the_same_bits(tmp_path):
-    begin = time.monotonic()
     done = subprocess.run(
         [*LAUNCH, "2", str(SCRIPT), str(tmp_path), "stop"],
         env=environment(),
@@ -93,7 +92,6 @@ def test_a_killed_process_leaves_a_checkpoint_from_which_both_go_on_to_the_same_
     )
     # Which end is seen first, the killed one or that of the other which lost it, is chance.
     assert done.returncode in {1, 128 + signal.SIGKILL, 128 + signal.SIGABRT}, done.stderr
-    assert time.monotonic() - begin < 200
     checkpoint = training.load_checkpoint(tmp_path / "run.ckpt")
     state = checkpoint.restore(distributed_run.start(0), "train_state")
     assert int(state.step) == len(checkpoint.metadata["losses"]) >= 50
