@@ -59,6 +59,8 @@ def objective_key(objective: Any) -> Any:
     Raises:
         TypeError: it is no function, or an object that cannot be hashed.
     """
+    if isinstance(objective, Frozen):  # The losses; first, since a step takes so little time.
+        return objective
     if isinstance(objective, types.FunctionType | functools.partial):
         return ObjectiveKey(_kept(objective), _Reading(objective).parts)
     if not callable(objective):
