@@ -36,7 +36,7 @@ demo: setup
 	$(RUN) examples/lynx_hare.py $(if $(RESUME),--resume)
 
 PYTEST = $(RUN) -m pytest -n $(WORKERS) $(ARGS)
-# Compiling is most of the time of a test. The first run has XLA as it is, the others in a hurry.
+# Compiling is most of the time of a test. In float64 XLA is as users have it, else in a hurry.
 HURRY = XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 
 test: setup
@@ -45,8 +45,8 @@ test: setup
 
 test-all: setup
 	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=strict   $(PYTEST) -m "slow or not slow"
-	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=strict   $(PYTEST) -m "slow or not slow"
-	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=standard $(HURRY) $(PYTEST)
+	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=strict   $(HURRY) $(PYTEST) -m "slow or not slow"
+	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=standard $(PYTEST)
 	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=standard $(HURRY) $(PYTEST)
 
 bench:
