@@ -10,12 +10,7 @@ from sciml_lux import precision
 from tests.catalogue import LAYERS, LOSSES, OPS, SOLVES, example_input, split_floats
 from tests.conftest import X64
 
-# With one dtype all modes make the same program: two of them are left to `make test-all`.
-MODES = [
-    "none",
-    "error",
-    *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("warn", "convert")),
-]
+MODES = ["none", "warn", "convert", "error"]
 DTYPES = ["float16", "bfloat16", "float32"] + ["float64"] * X64
 ENTRIES = [pytest.param(entry, id=entry.name) for entry in LAYERS]
 
