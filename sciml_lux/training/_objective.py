@@ -20,10 +20,9 @@ _compiled: Counter[types.CodeType] = Counter()
 _UNCHANGING = {"diffrax", "equinox", "functools", "jax", "jaxlib", "lineax", "optax", "optimistix"}
 _LIBRARIES = _UNCHANGING | {"builtins", "jaxtyping", "math", "numpy", "operator", "scipy"}
 _PLAIN = (int, bool, str, bytes, type(None))
-_FIXED = (
-    *(type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, enum.Enum),
-    *(Frozen, jax.Array, np.generic, np.dtype, np.ufunc, range, slice, type(...)),
-)
+_CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, np.ufunc)
+_VALUES = (Frozen, jax.Array, np.generic, np.dtype, enum.Enum, range, slice, type(...))
+_FIXED = (*_CODE, *_VALUES)
 
 
 class RecompilationWarning(UserWarning):
@@ -160,8 +159,8 @@ class _Reading:
         names = _names(function.__code__)
         values = [*_variables(function), *self._globals_of(names)]
         # Settings that live in a module or a class are read through it.
-        spaces = [v for v in values if _is_space(v)]
-        values += [vars(space)[name] for space in spaces for name in names if name in vars(space)]
+        namespaces = [v for v in values if _is_namespace(v)]
+        values += [vars(n)[name] for n in namespaces for name in names if name in vars(n)]
         meanings = [self._meaning(value) for value in values]
         self._open.pop()
         return function.__code__, *meanings
@@ -198,7 +197,7 @@ def _filled(cell: Any, owner: Any) -> tuple[Any, ...]:
     return (contents if contents is owner else _kept(contents),)
 
 
-def _is_space(value: Any) -> bool:
+def _is_namespace(value: Any) -> bool:
     """Whether it is a module or class of the user's."""
     return isinstance(value, types.ModuleType | type) and _package(value) not in _LIBRARIES
 
