@@ -12,8 +12,10 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
 from ._leaves import floating_leaves
+from ._lossy import lossy_requests
+from ._opaque import opaque_call
 from ._walk import Visit, has_programs, visits
-from ._x64 import require_x64_for, x64_enabled
+from ._x64 import require_x64_for, resolve_dtype, x64_enabled
 
 # What fails `assert_no_narrowing`; the others are told and let pass.
 FAILING = (
@@ -24,11 +26,6 @@ FAILING = (
     "matmul precision",
     "opaque",
 )
-_CALLBACKS = frozenset({"pure_callback", "io_callback", "ffi_call", "custom_call"})
-_PRODUCTS = frozenset({"dot_general", "conv_general_dilated", "ragged_dot", "ragged_dot_general"})
-_EXACT_PRODUCTS = frozenset({"HIGHEST", "F32_F32_F32", "F64_F64_F64"})
-# equinox's run-time errors: they pass their operand on unchanged.
-_HARMLESS_MODULES = ("equinox._errors", "equinox.internal", "equinox._unvmap")
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -41,9 +38,10 @@ class Finding:
             than the program is meant to be), "integer to float" (an integer turned into a float
             that is too narrow), "constant" (a narrower float, or float64 with only float32's
             digits; integers and short fractions such as 0.75 are let pass), "matmul precision" (a
-            float32 product asked for less than float32's precision, or for the platform's
-            default), "opaque" (a call that cannot be read), "widening" (an intermediate wider than
-            meant: no digit is lost).
+            product asked for less than its operands hold, or in float32 for the platform's
+            default), "opaque" (a call that cannot be read: a callback, foreign code, a primitive
+            that neither JAX nor equinox defines), "widening" (an intermediate wider than meant: no
+            digit is lost).
         detail: the dtypes, or what was called.
         path: the programs around it, such as `jit/while/scan`.
         line: the user's source line, "?" if unknown.
@@ -115,11 +113,13 @@ def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -
         want: the dtype the program is meant to keep; by default the widest float of `args`.
 
     Returns:
-        An `Audit`.
+        An `Audit`. A derivative that JAX cannot take, of a `while` loop in reverse or of a
+        callback, is listed as not read.
 
     Raises:
         ValueError: `grads` is not 0, 1 or 2.
-        TypeError: float64 NumPy arguments while x64 is off.
+        TypeError: `want` is no floating dtype; float64 arguments of NumPy, or as `want`, while
+            x64 is off.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -131,7 +131,8 @@ def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -
     if grads not in (0, 1, 2):
         raise ValueError(f"`audit` expects `grads` to be 0, 1 or 2, got {grads!r}.")
     require_x64_for(args, "`audit`: argument ")
-    wanted = jnp.finfo(_widest(args) if want is None else want).dtype
+    wanted = _widest(args) if want is None else resolve_dtype(want, "`audit`: `want`")
+    wanted = jnp.finfo(wanted).dtype
     found: collections.Counter[Finding] = collections.Counter()
     skipped = []
     for name, program in _programs(f, args, grads):
@@ -159,11 +160,13 @@ def assert_no_narrowing(
         allow: kinds to let pass, such as "opaque".
 
     Raises:
-        AssertionError: with the table of the audit.
+        AssertionError: with the table of the audit; also if no derivative of an order asked for
+            could be read.
     """
     report = audit(f, *args, grads=grads, want=want)
     failures = tuple(finding for finding in report.failures if finding.kind not in allow)
-    if failures:
+    unread = {reason.partition(":")[0] for reason in report.skipped}
+    if failures or unread >= {"gradient", "jvp"} or "gradient of gradient" in unread:
         raise AssertionError(f"digits are lost\n{dataclasses.replace(report, findings=failures)}")
 
 
@@ -189,14 +192,11 @@ def _derivatives(
         yield "gradient", "no floating argument or no floating output"
         return
     gradient = _pulled_back(outputs)
-    yield "gradient", _traced(gradient, leaves, cotangents, args)
-    pushed = _traced(_pushed_forward(outputs), leaves, leaves, args)
-    yield "jvp", pushed if _can_run(pushed) else "a custom_vjp has no forward mode"
+    yield "gradient", _traced_or_reason(gradient, leaves, cotangents, args)
+    yield "jvp", _traced_or_reason(_pushed_forward(outputs), leaves, leaves, args)
     if grads == 2:
-        yield (
-            "gradient of gradient",
-            _traced(_pulled_back(gradient), leaves, leaves, cotangents, args),
-        )
+        twice = _pulled_back(gradient)
+        yield "gradient of gradient", _traced_or_reason(twice, leaves, leaves, cotangents, args)
 
 
 def _pulled_back(f: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
@@ -222,6 +222,15 @@ def _traced(f: Callable[..., Any], *args: Any) -> ClosedJaxpr:
     return jax.make_jaxpr(f)(*args)
 
 
+def _traced_or_reason(f: Callable[..., Any], *args: Any) -> ClosedJaxpr | str:
+    """The program of a derivative, or why JAX has none."""
+    try:
+        program = _traced(f, *args)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        return str(error).partition("\n")[0]
+    return program if _can_run(program) else "a custom_vjp has no forward mode"
+
+
 def _widest(args: tuple) -> Any:
     """The widest float of the arrays; Python numbers take the dtype of what they meet."""
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(args) if hasattr(leaf, "dtype")]
@@ -240,20 +249,12 @@ def _judge(program: str, visit: Visit, want: np.dtype) -> Iterator[Finding]:
 
 def _of_equation(equation: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
     """Kinds and details of what an equation does to the digits."""
-    name = equation.primitive.name
     for operand in equation.invars:
         if isinstance(operand, Literal):
             yield from _of_constant(operand.val, want)
-    if name in _CALLBACKS:
-        called = _called(equation.params)
-        if not called.startswith(_HARMLESS_MODULES):
-            yield "opaque", f"{name} {called}".strip()
-    if name in _PRODUCTS and (precision := _lossy_precision(equation)):
-        yield "matmul precision", f"{name} of float32 at {precision}"
-    if name == "reduce_precision":
-        kept = equation.params["mantissa_bits"]
-        if kept < min(jnp.finfo(want).nmant, jnp.finfo(equation.invars[0].aval.dtype).nmant):
-            yield "narrowing", f"reduce_precision to {kept} bits"
+    if called := opaque_call(equation):
+        yield "opaque", called
+    yield from lossy_requests(equation, want)
     if has_programs(equation):
         return  # What a sub-program returns was found inside it.
     sources = [v.aval.dtype for v in equation.invars if hasattr(v.aval, "dtype")]
@@ -284,30 +285,6 @@ def _is_narrower(dtype: np.dtype, want: np.dtype) -> bool:
     return dtype.itemsize < want.itemsize or (
         dtype.itemsize == want.itemsize and dtype.name != want.name
     )
-
-
-def _lossy_precision(equation: Any) -> str:
-    """What a product of float32 is asked to keep if that is less than float32, else ""."""
-    if not all(v.aval.dtype == jnp.float32 for v in equation.invars[:2]):
-        return ""
-    precision = equation.params.get("precision")
-    for one in precision if isinstance(precision, tuple) else (precision,):
-        name = getattr(one, "name", str(one))
-        if name in ("None", "DEFAULT"):
-            return "the platform's default"
-        if name not in _EXACT_PRODUCTS:
-            return name
-    return ""
-
-
-def _called(parameters: dict[str, Any]) -> str:
-    """Module and name of what a callback calls, or the target of a foreign call."""
-    callback = parameters.get("callback")
-    function = getattr(callback, "callback_func", callback)
-    function = getattr(function, "func", function)
-    if function is None:
-        return str(parameters.get("target_name") or parameters.get("call_target_name") or "")
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
 
 
 def _of_constant(value: Any, want: np.dtype) -> Iterator[tuple[str, str]]:

@@ -10,24 +10,28 @@ import numpy as np
 from ._leaves import floating_leaves
 from ._x64 import require_x64
 
-_STEP = 2.0**-42
+_STEP = 2.0**-36
+_ROUNDING = 2.0**-12  # 16 units in the last place, divided by the step.
 
 
 def resolution_probe(f: Callable[..., Any], *args: Any, seed: int = 0) -> float:
-    """How far f(x + h v) - f(x) is from h times the derivative, for a step h = 2⁻⁴².
+    """How far (f(x + h v) - f(x)) / h is from the derivative along v, for a step h = 2⁻³⁶.
 
-    In float64 the quotient is right to about 2⁻¹¹. Where the input passes through float32 on its
-    way, so small a step is lost or taken as a much larger one, and the deviation is of the order
-    of 1. No reference value is needed, and calls that cannot be read are probed like any other.
+    In float64 the quotient is right to about 2⁻¹⁶ of what f returns; 2⁻¹² of it is not counted.
+    Where an argument passes through float32 on its way, so small a step is lost or taken as a much
+    larger one, and the deviation is of the order of 1. Every argument is moved by itself, so that a
+    stage which only one of them passes is seen. No reference value is needed, and calls that cannot
+    be read are probed like any other.
 
     Args:
         f: a function of trees of arrays, smooth at `args`.
-        *args: float64 arrays, of size about 1; the directions v are drawn at random.
-        seed: of the directions.
+        *args: float64 arrays; v has the size of each number, with signs drawn at random.
+        seed: of the signs.
 
     Returns:
-        The largest deviation over the outputs, relative to the derivative: below 0.05 for a clean
-        program, above 0.5 with a float32 stage that every output passes.
+        The largest deviation over arguments and outputs, relative to the derivative: below 0.05
+        for a clean program, above 0.5 with a float32 stage that an argument passes on its way to a
+        whole output that depends on it noticeably.
 
     Raises:
         TypeError: `jax_enable_x64` is off.
@@ -44,37 +48,52 @@ def resolution_probe(f: Callable[..., Any], *args: Any, seed: int = 0) -> float:
     """
     require_x64(jnp.float64, "`resolution_probe`: the dtype probed")
     here, rebuild = floating_leaves(args)
-    if not here or any(leaf.dtype != jnp.float64 for leaf in here):
-        found = ", ".join(sorted({str(leaf.dtype) for leaf in here})) or "none"
+    kinds = {str(jnp.result_type(leaf)) for leaf in here}
+    if not here or not kinds <= {"float64", "complex128"}:
+        found = ", ".join(sorted(kinds)) or "none"
         raise ValueError(f"`resolution_probe` expects floating arguments of float64, got {found}.")
     rng = np.random.default_rng(seed)
-    directions = [jnp.asarray(rng.choice([-1.0, 1.0], leaf.shape)) for leaf in here]
-
-    def outputs(points: list[jax.Array]) -> list[jax.Array]:
-        return floating_leaves(f(*rebuild(points)))[0]
-
-    ahead = [x + _STEP * v for x, v in zip(here, directions, strict=True)]
-    # The step as it was really taken, after rounding.
-    taken = [(b - a) / _STEP for a, b in zip(here, ahead, strict=True)]
-    before, slopes = _derivative(outputs, here, taken)
-    quotients = [(b - a) / _STEP for a, b in zip(before, outputs(ahead), strict=True)]
-    return _deviation(quotients, slopes)
+    probes = [_deviations(_moving(f, here, rebuild, place), x, rng) for place, x in enumerate(here)]
+    deviations = [deviation for probe in probes for deviation in probe]
+    if not deviations:
+        raise ValueError("`resolution_probe` expects an output that depends on the arguments.")
+    return float(np.max(deviations))
 
 
-def _derivative(f: Callable[..., Any], x: list[Any], v: list[Any]) -> tuple[list[Any], list[Any]]:
+def _moving(f: Callable[..., Any], here: list, rebuild: Callable, place: int) -> Callable:
+    """`f` as a function of one leaf alone, returning its floating outputs."""
+
+    def outputs(leaf: Any) -> list[jax.Array]:
+        return floating_leaves(f(*rebuild([*here[:place], leaf, *here[place + 1 :]])))[0]
+
+    return outputs
+
+
+def _deviations(f: Callable[..., Any], x: Any, rng: np.random.Generator) -> list[float]:
+    """Of each output of `f` that depends on `x`."""
+    size = np.abs(np.asarray(x))
+    # Powers of two of each number's own size: a fixed step would suit float32's spacing near zero.
+    scale = np.exp2(np.floor(np.log2(np.where(size > 0.0, size, 1.0))))
+    direction = jnp.asarray(rng.choice([-1.0, 1.0], size.shape) * scale, jnp.result_type(x))
+    ahead = x + _STEP * direction
+    before, slopes = _derivative(f, x, (ahead - x) / _STEP)  # The step as it was really taken.
+    found = []
+    for start, end, slope in zip(before, f(ahead), slopes, strict=True):
+        gap, steep = _size((end - start) / _STEP - slope), _size(slope)
+        if steep != 0.0:
+            found.append(np.divide(max(gap - _ROUNDING * _size(start), 0.0), steep))
+    return found
+
+
+def _size(x: Any) -> float:
+    return float(jnp.abs(x).max()) if jnp.size(x) else 0.0
+
+
+def _derivative(f: Callable[..., Any], x: Any, v: Any) -> tuple[list[Any], list[Any]]:
     """Value and directional derivative; by differences of 2⁻²⁰ where there is no forward mode."""
     try:
         return jax.jvp(f, (x,), (v,))
     except (TypeError, ValueError, NotImplementedError):  # JAX's own, for callbacks and custom_vjp
         step = 2.0**-20
-        ahead = f([a + step * b for a, b in zip(x, v, strict=True)])
-        behind = f([a - step * b for a, b in zip(x, v, strict=True)])
+        ahead, behind = f(x + step * v), f(x - step * v)
         return f(x), [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)]
-
-
-def _deviation(quotients: list[Any], slopes: list[Any]) -> float:
-    pairs = zip(quotients, slopes, strict=True)
-    gaps = [(float(jnp.abs(q - s).max()), float(jnp.abs(s).max())) for q, s in pairs if s.size]
-    if not gaps or max(size for _, size in gaps) == 0.0:
-        raise ValueError("`resolution_probe` expects an output that depends on the arguments.")
-    return max(gap / size for gap, size in gaps if size > 0.0)

@@ -169,11 +169,31 @@ def test_nothing_to_differentiate_is_listed_as_not_read(f):
     assert report.skipped == ("gradient: no floating argument or no floating output",)
 
 
-def test_function_without_reverse_mode_raises_what_jax_raises(dtype):
-    f = lambda x: lax.while_loop(lambda x: x[0] < 3, lambda x: 2 * x, x)
-    assert audit(f, jnp.ones(2, dtype)).findings == ()
-    with pytest.raises(ValueError, match="Reverse-mode differentiation does not work"):
-        audit(f, jnp.ones(2, dtype), grads=1)
+def test_function_without_reverse_mode_is_read_in_forward_mode(dtype):
+    doubled = lambda x: lax.while_loop(lambda x: x[0] < 3, lambda x: 2 * x, x)
+    report = audit(doubled, jnp.ones(2, dtype), grads=1)
+    assert (report.findings, len(report.skipped)) == ((), 1)
+    assert report.skipped[0].startswith("gradient: Reverse-mode differentiation does not work")
+    assert_no_narrowing(doubled, jnp.ones(2, dtype), grads=1)
+    with pytest.raises(AssertionError, match="not read: gradient of gradient: Reverse-mode"):
+        assert_no_narrowing(doubled, jnp.ones(2, dtype), grads=2)
+
+    @jax.custom_jvp
+    def cut_in_forward_mode(x):
+        return x
+
+    cut_in_forward_mode.defjvp(lambda x, t: (x[0], cut(t[0])))
+    f = lambda x: lax.while_loop(lambda x: x[0] < 3, lambda x: 2 * cut_in_forward_mode(x), x)
+    assert ("jvp", "narrowing", "float32 -> float16") in found(audit(f, jnp.ones(2, F32), grads=1))
+
+
+def test_function_without_derivatives_proves_nothing_of_them():
+    f = lambda x: jax.pure_callback(np.sin, x, x)
+    report = audit(f, jnp.ones(2, F32), grads=1)
+    assert found(report) == {("value", "opaque", "pure_callback numpy.sin")}
+    assert [reason.partition(": Pure")[0] for reason in report.skipped] == ["gradient", "jvp"]
+    with pytest.raises(AssertionError, match="not read: jvp: Pure callbacks do not support JVP"):
+        assert_no_narrowing(f, jnp.ones(2, F32), allow=("opaque",))
 
 
 def test_grads_chooses_the_programs():
@@ -280,6 +300,18 @@ def test_assert_no_narrowing_lets_pass_what_is_allowed():
 def test_assert_no_narrowing_keeps_what_is_wanted():
     with pytest.raises(AssertionError, match="low precision"):
         assert_no_narrowing(jnp.sin, jnp.ones(2, F32), want=jnp.float64)
+
+
+@pytest.mark.parametrize("want", [jnp.int32, "float23"])
+def test_want_that_is_no_float_is_an_error(want):
+    with pytest.raises(TypeError, match="`audit`: `want` must be a floating or complex dtype"):
+        audit(jnp.sin, jnp.ones(2, F32), want=want)
+
+
+@needs_x32
+def test_want_of_float64_with_x64_off_is_an_error():
+    with pytest.raises(TypeError, match="`audit`: `want` is float64, but jax_enable_x64 is off"):
+        audit(jnp.sin, jnp.ones(2, F32), want="float64")
 
 
 @pytest.mark.parametrize("grads", [3, -1, "1", None])

@@ -5,7 +5,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
+import equinox.internal
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -13,6 +16,7 @@ import pytest
 from jax import lax
 from jax.experimental import io_callback
 from jax.experimental import pallas as pl
+from jax.extend.core import Primitive
 
 from sciml_lux.precision import audit
 from tests.conftest import needs_x64
@@ -321,6 +325,23 @@ NAMED = ("matmul precision", "dot_general of float32 at TF32_TF32_F32")
 named = lambda x: jnp.dot(x, x, precision="TF32_TF32_F32")  # plant: named precision
 plant("named precision", named, "float32", finds=NAMED)
 
+# XLA would cast the operands; the program shows float64 alone.
+CUT = ("matmul precision", "dot_general of float64 at F32_F32_F32")
+by_name = lambda x: jnp.dot(x, x, precision="F32_F32_F32")  # plant: algorithm by name
+plant("algorithm by name", by_name, finds=CUT)
+
+BY_TYPES = ("matmul precision", "dot_general of float64 at an algorithm of float32")
+algorithm = lax.DotAlgorithm(F32, F32, F64)
+by_types = lambda x: lax.dot(x, x, precision=algorithm)  # plant: algorithm by types
+plant("algorithm by types", by_types, finds=BY_TYPES)
+
+OF_COMPLEX64 = ("matmul precision", "dot_general of complex64 at the platform's default")
+plant("complex matmul", lambda x: x @ x, "complex64", finds=OF_COMPLEX64)  # plant: complex matmul
+
+ROUGH = ("low precision", "exp to a tolerance of rtol=0.001")
+rough = lambda x: lax.exp(x, accuracy=lax.Tolerance(rtol=1e-3))  # plant: tolerance
+plant("tolerance", rough, finds=ROUGH)
+
 CONV = ("matmul precision", "conv_general_dilated of float32 at the platform's default")
 conv = jax.jit(lambda x: lax.conv(x[None, None], x[None, None], (1, 1), "SAME"))  # plant: conv
 plant("conv", conv, "float32", path="jit", finds=CONV)
@@ -341,6 +362,24 @@ plant("with effect", lambda x: lax.scan(with_effect, None, x)[1], path="scan", f
 
 FOREIGN = ("opaque", "ffi_call rounding")
 plant("ffi", lambda x: jax.ffi.ffi_call("rounding", x)(x), finds=FOREIGN)  # plant: ffi
+
+EXPORTED = ("opaque", "call_exported rounded_by_jax")
+
+
+def exported(x):
+    rounded_by_jax = lambda x: x.astype(F32).astype(F64)
+    rounded_by_jax.__name__ = "rounded_by_jax"
+    return jax.export.export(jax.jit(rounded_by_jax))(x).call(x)  # plant: exported
+
+
+NO_INLINE = ("opaque", "noinline")
+not_inline = eqx.internal.noinline(lambda x: x.astype(F32).astype(F64))
+plant("exported", exported, path="custom_vjp_call", finds=EXPORTED)
+plant("noinline", lambda x: -not_inline(x), finds=NO_INLINE)  # plant: noinline
+
+foreign = Primitive("foreign")
+foreign.def_abstract_eval(lambda x: x)
+plant("primitive", lambda x: -foreign.bind(x), finds=("opaque", "foreign"))  # plant: primitive
 
 
 def listed(entries):

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 import sciml_lux as lux
 from sciml_lux import nn
@@ -12,7 +13,7 @@ MODEL = nn.Chain(nn.Dense(3, 8, nn.tanh), nn.Dense(8, 2))
 
 
 def cut(x):
-    return x.astype(jnp.float32).astype(x.dtype)
+    return x.astype(jnp.complex64 if jnp.iscomplexobj(x) else jnp.float32).astype(x.dtype)
 
 
 @needs_x64
@@ -42,6 +43,43 @@ def test_hidden_float32_stage_is_found(stage):
         return MODEL.layer_2(rounded, ps.layer_2, st.layer_2)[0]
 
     assert resolution_probe(f, x) > 0.5
+
+
+@needs_x64
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, y: 100 * jnp.sum(jnp.sin(x)) + jnp.sum(cut(y)),
+        lambda x, y: (jnp.sin(x), cut(y)),
+        lambda x, y: cut(jnp.exp(x) * jnp.sum(y)),
+        lambda x, y: jnp.sum(x) + cut(1e9 * y),
+        lambda x, y: y * cut(lax.complex(x, x)).real,
+    ],
+)
+def test_stage_of_one_argument_is_found(f):
+    x, y = jnp.linspace(0.1, 1, 7, dtype=jnp.float64), jnp.linspace(0.3, 2, 5, dtype=jnp.float64)
+    assert resolution_probe(f, x, y[0]) > 0.5
+
+
+@needs_x64
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
+def test_size_of_the_numbers_does_not_matter(size):
+    x = size * jnp.linspace(0.1, 1, 7, dtype=jnp.float64)
+    assert resolution_probe(lambda x: 1000 * size + 3 * x, x) < 0.05
+    assert resolution_probe(lambda x: cut(1000 * size + 3 * x), x) > 0.5
+    assert resolution_probe(lambda x: x * jnp.conj(x), lax.complex(x, x)) < 0.05
+
+
+@needs_x64
+def test_zeros_are_moved():
+    x = jnp.zeros(3, jnp.float64)
+    assert resolution_probe(jnp.sin, x) < 0.05
+    assert resolution_probe(lambda x: cut(1 + x), x) > 0.5
+
+
+@needs_x64
+def test_probe_where_the_function_is_not_finite_is_nan():
+    assert np.isnan(resolution_probe(lambda x: (x, jnp.log(x)), jnp.asarray([-1.0, 1.0])))
 
 
 @needs_x64

@@ -1,0 +1,48 @@
+"""What an equation is asked to keep, where that is less than the dtype of its operands holds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+_PRODUCTS = frozenset({"dot_general", "conv_general_dilated", "ragged_dot", "ragged_dot_general"})
+# Half precision has nothing to lose here. The multipliers of GPUs cut float32 unless told not to,
+# and those of float64 where an algorithm of fewer digits is named.
+_EXACT = {
+    "float32": frozenset({"HIGHEST", "F32_F32_F32", "F64_F64_F64"}),
+    "float64": frozenset({"None", "DEFAULT", "HIGH", "HIGHEST", "F64_F64_F64"}),
+}
+
+
+def lossy_requests(equation: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
+    """Kind and detail of each request for fewer digits; the dtypes of an equation show none."""
+    name, parameters = equation.primitive.name, equation.params
+    if name in _PRODUCTS:
+        dtype = max((v.aval.dtype for v in equation.invars[:2]), key=lambda d: d.itemsize)
+        if precision := _lossy_precision(parameters.get("precision"), dtype):
+            yield "matmul precision", f"{name} of {dtype} at {precision}"
+    if name == "reduce_precision":
+        kept = parameters["mantissa_bits"]
+        if kept < min(jnp.finfo(want).nmant, jnp.finfo(equation.invars[0].aval.dtype).nmant):
+            yield "narrowing", f"reduce_precision to {kept} bits"
+    if isinstance(tolerance := parameters.get("accuracy"), lax.Tolerance):
+        parts = ", ".join(f"{k}={v:g}" for k, v in vars(tolerance).items() if v)
+        yield "low precision", f"{name} to a tolerance of {parts}"
+
+
+def _lossy_precision(precision: Any, dtype: Any) -> str:
+    """What a product of `dtype` is asked to keep if that is less than `dtype` holds, else ""."""
+    real = jnp.finfo(dtype).dtype if jnp.issubdtype(dtype, jnp.inexact) else dtype
+    if real.name not in _EXACT:
+        return ""
+    if isinstance(precision, lax.DotAlgorithm):
+        kept = [jnp.dtype(asked) for asked in precision[:3]]  # Left, right, sum.
+        fewer = [dtype for dtype in kept if dtype.itemsize < real.itemsize]
+        return f"an algorithm of {fewer[0]}" if fewer else ""
+    for one in precision if isinstance(precision, tuple) else (precision,):
+        name = getattr(one, "name", str(one))
+        if name not in _EXACT[real.name]:
+            return "the platform's default" if name in ("None", "DEFAULT") else name
+    return ""

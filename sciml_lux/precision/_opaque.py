@@ -1,0 +1,53 @@
+"""Calls whose inside cannot be read: callbacks, foreign code, primitives of others."""
+
+import sys
+
+from jax.extend.core import JaxprEqn, Primitive
+
+from ._walk import has_programs
+
+# JAX's and equinox's own ways to call what is no program.
+_CALLS = frozenset(
+    {"pure_callback", "io_callback", "buffer_callback", "ffi_call", "custom_call", "call_exported"}
+    | {"call_hi_primitive", "call_tf", "noinline"}
+)
+# equinox's run-time errors: they pass their operand on unchanged.
+_HARMLESS = ("equinox._errors", "equinox.internal", "equinox._unvmap")
+# Whose primitives are arithmetic, or the identity.
+_READ = ("jax.", "equinox.", "sciml_lux.")
+_known: set[Primitive] = set()
+
+
+def opaque_call(equation: JaxprEqn) -> str:
+    """The primitive and what it calls if an equation cannot be read, else ""."""
+    primitive = equation.primitive
+    if primitive.name not in _CALLS and (has_programs(equation) or _is_known(primitive)):
+        return ""
+    called = _called(equation.params)
+    return "" if called.startswith(_HARMLESS) else f"{primitive.name} {called}".strip()
+
+
+def _is_known(primitive: Primitive) -> bool:
+    """Whether it is one of `_READ`; any other may do with the digits what it likes."""
+    if primitive not in _known:
+        # Once more for each that is not known yet: modules may have been imported since.
+        _known.update(
+            value
+            for name, module in list(sys.modules.items())
+            if name.startswith(_READ) and not name.startswith("jax._src.cudnn")
+            for value in list(vars(module).values())
+            if isinstance(value, Primitive)
+        )
+    return primitive in _known
+
+
+def _called(parameters: dict) -> str:
+    """Module and name of what a callback calls, or the target of a foreign call."""
+    callback = parameters.get("callback")
+    function = getattr(callback, "callback_func", callback)
+    function = getattr(function, "func", function)
+    if function is None:
+        exported = getattr(parameters.get("exported"), "fun_name", None)
+        target = parameters.get("target_name") or parameters.get("call_target_name")
+        return str(target or exported or "")
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
