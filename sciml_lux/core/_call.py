@@ -114,10 +114,10 @@ def guarded_call(layer: Any, forward: Callable[..., Any], args: tuple, kwargs: d
     frames = _frames.get()
     outermost = not frames
     if outermost:
-        _check_data(layer, x, ps)
+        _check_data(layer, x, ps, st)
     token = _frames.set((*frames, Frame(layer, ps, st)))
     try:
-        output = forward(_matched(layer, x, ps), ps, st)
+        output = forward(_matched(layer, x, ps, st), ps, st)
         if not (isinstance(output, tuple) and len(output) == 2):
             raise TypeError(
                 f"{subject(layer)} must return the pair (y, st), got {type(output).__name__}. "
@@ -155,16 +155,21 @@ def _three(layer: Any, args: tuple, kwargs: dict) -> tuple[Any, Any, Any]:
     return given["x"], given["ps"], given["st"]
 
 
-def _matched(layer: Any, x: Any, ps: Any) -> Any:
-    """`x` treated by the policy for dtypes, where the layer has parameters of its own."""
+def _matched(layer: Any, x: Any, ps: Any, st: Any) -> Any:
+    """`x` treated by the policy for dtypes, where the layer has numbers of its own."""
     if _takes_indices(layer):
         return x
-    own = [entry.dtype for _, entry in _entries(ps) if hasattr(entry, "shape")]
-    floats = [dtype for dtype in own if jnp.issubdtype(dtype, jnp.inexact)]
+    # A layer may have nothing to learn and yet numbers, such as frequencies or statistics.
+    floats = _own_floats(ps) or _own_floats(st)
     if not floats:
         return x
     dtype = max(floats, key=lambda dtype: jnp.finfo(dtype).bits)
     return match_input(x, dtype, subject(layer))
+
+
+def _own_floats(tree: Any) -> list[Any]:
+    own = [entry.dtype for _, entry in _entries(tree) if hasattr(entry, "shape")]
+    return [dtype for dtype in own if jnp.issubdtype(dtype, jnp.inexact)]
 
 
 def _takes_indices(layer: Any) -> bool:
@@ -175,9 +180,10 @@ def _takes_indices(layer: Any) -> bool:
     return inner is not None and _takes_indices(inner)
 
 
-def _check_data(layer: Any, x: Any, ps: Any) -> None:
+def _check_data(layer: Any, x: Any, ps: Any, st: Any) -> None:
     require_x64_for(x, "`x`")
     require_x64_for(ps, "`ps`")
+    require_x64_for(st, "`st`")
     leaves = jax.tree.leaves(x)
     if leaves and all(isinstance(leaf, int | float | complex) for leaf in leaves):
         raise TypeError(

@@ -88,7 +88,9 @@ class ComponentArray:
 
         Raises:
             ValueError: the vector has another length.
+            TypeError: it is a float64 array of NumPy while x64 is off.
         """
+        require_x64_for(vector, "`ComponentArray.replace`: the vector")
         if vector.shape != (self._axis.size,):
             raise ValueError(
                 f"`ComponentArray` holds {self._axis.size} numbers, got a vector of shape "

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..precision import resolve_dtype
+from ..precision import require_x64_for, resolve_dtype
 from ._call import layer_name
 from ._layer import apply, is_layer
 from ._static import Static
@@ -90,7 +90,8 @@ def state_structure(model: Any, dtype: Any = jnp.float32) -> Any:
 
 def _structure(initial: Any, dtype: Any) -> Any:
     key = jax.eval_shape(lambda: jax.random.key(0))
-    return jax.eval_shape(lambda key: initial(key, jnp.dtype(dtype)), key)
+    resolved = resolve_dtype(dtype)
+    return jax.eval_shape(lambda key: initial(key, resolved), key)
 
 
 def parameter_length(model_or_ps: Any) -> int:
@@ -146,6 +147,7 @@ def output_structure(model: Any, x: Any, key: jax.Array | int = 0) -> Any:
 
     Parameters are taken in the dtype of `x`.
     """
+    require_x64_for(x, "`x`")
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(x) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     dtype = dtypes[0] if dtypes else jnp.float32
 

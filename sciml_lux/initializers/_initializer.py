@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from ..precision import python_numbers
+from ..precision import python_numbers, require_x64
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -47,6 +47,8 @@ class Initializer:
             )
         if not arguments:
             return Initializer(self.function, tuple(sorted(merged.items())))
+        if len(arguments) > 2:
+            require_x64(arguments[2], f"`{self.function.__name__}`: the dtype asked for")
         return self.function(*arguments, **merged)
 
     def __repr__(self) -> str:

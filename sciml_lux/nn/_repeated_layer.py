@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import StateStructureError, WrapperLayer, apply, first_difference, subject
-from ..precision import result_dtype
+from ..precision import as_dtype, result_dtype
 from ._named_layers import as_layer
 
 
@@ -114,4 +114,4 @@ def _widened(x: Any, y: Any) -> Any:
     is_integer = jnp.issubdtype(x.dtype, jnp.integer)
     if not is_integer and result_dtype(x, y) != y.dtype:
         return x
-    return jnp.asarray(x).astype(y.dtype)
+    return as_dtype(x, y.dtype)

@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..core import Layer, Record, describe, guarded, layer_name, named_leaves, subject
-from ..precision import tree_dtype
+from ..precision import as_dtype, tree_dtype
 from ._failure import raise_if_failed
 from ._options import VectorField, check_options, hashable, held
 from ._solution import Solution
@@ -137,7 +137,7 @@ def _integers_as(dtype: np.dtype | None, u0: Any) -> Any:
 
     def convert(leaf: Any) -> Any:
         is_integer = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.integer)
-        return jnp.asarray(leaf).astype(dtype) if is_integer and dtype is not None else leaf
+        return as_dtype(leaf, dtype) if is_integer and dtype is not None else leaf
 
     return jax.tree.map(convert, u0)
 

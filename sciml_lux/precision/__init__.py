@@ -19,11 +19,13 @@ from ._match_eltype import match_input as match_input
 from ._match_eltype import set_match_eltype as set_match_eltype
 from ._promotion import EltypeMismatchError as EltypeMismatchError
 from ._promotion import accumulated as accumulated
+from ._promotion import as_dtype as as_dtype
 from ._promotion import promote as promote
 from ._promotion import promote_floats as promote_floats
 from ._promotion import result_dtype as result_dtype
 from ._python_numbers import python_numbers as python_numbers
 from ._resolution import resolution_probe as resolution_probe
+from ._x64 import require_kept as require_kept
 from ._x64 import require_x64 as require_x64
 from ._x64 import require_x64_for as require_x64_for
 from ._x64 import resolve_dtype as resolve_dtype

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._promotion import EltypeMismatchError
+from ._promotion import EltypeMismatchError, as_dtype
 
 MODES = ("none", "warn", "convert", "error")
 VARIABLE = "SCIML_LUX_MATCH_ELTYPE"
@@ -127,7 +127,7 @@ def _match_leaf(leaf: Any, dtype: np.dtype, subject: str) -> Any:
         _warn_once(subject, dtype.name, leaf.dtype.name)
     narrows = _mode.value == "convert" and real.name in _CONVERTED.get(wanted.name, ())
     if is_integer or narrows:
-        return jnp.asarray(leaf).astype(_in_kind(leaf.dtype, wanted))
+        return as_dtype(leaf, _in_kind(leaf.dtype, wanted))
     return leaf
 
 

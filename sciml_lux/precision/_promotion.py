@@ -44,6 +44,22 @@ def result_dtype(*arrays: Any) -> np.dtype:
     return functools.reduce(_common, dtypes)
 
 
+def as_dtype(array: Any, dtype: Any) -> Array:
+    """`array` in `dtype`.
+
+    Integers of NumPy are cast by NumPy: with x64 off, JAX would cut them to 32 bits before.
+
+    Example:
+        >>> import numpy as np
+        >>> as_dtype(np.asarray([2**40]), jnp.float32).tolist()
+        [1099511627776.0]
+    """
+    if isinstance(array, np.ndarray | np.generic) and jnp.issubdtype(array.dtype, jnp.integer):
+        with np.errstate(over="ignore"):
+            array = array.astype(dtype)
+    return jnp.asarray(array).astype(dtype)
+
+
 def promote(*arrays: Array) -> tuple[Array, ...]:
     """`arrays` in their common dtype; each is widened or left as it is.
 
@@ -52,7 +68,7 @@ def promote(*arrays: Array) -> tuple[Array, ...]:
     """
     require_x64_for(arrays, "an operand")
     dtype = result_dtype(*arrays)
-    return tuple(a if a.dtype == dtype else jnp.asarray(a).astype(dtype) for a in arrays)
+    return tuple(a if a.dtype == dtype else as_dtype(a, dtype) for a in arrays)
 
 
 def accumulated(x: Array) -> Array:

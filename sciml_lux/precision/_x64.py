@@ -1,5 +1,6 @@
 """Float64 is asked for by name or not at all: with x64 off, JAX cuts it to float32 in silence."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 
 _WIDE = frozenset({"float64", "complex128"})
 _NUMPY = (np.ndarray, np.generic)
+_UNCHECKED = (*_NUMPY, jax.ShapeDtypeStruct)
 
 
 def x64_enabled() -> bool:
@@ -36,24 +38,49 @@ def require_x64(dtype: Any, subject: str) -> None:
 
 
 def require_x64_for(tree: Any, subject: str) -> None:
-    """Raise if a NumPy leaf of `tree` is float64 or complex128 while x64 is off.
+    """Raise if a leaf of `tree` is float64 or complex128 while x64 is off.
 
-    NumPy data is checked before JAX sees it, since afterwards the lost digits leave no trace.
+    Data of NumPy, and `jax.ShapeDtypeStruct`, are checked before JAX sees them, since afterwards
+    the lost digits leave no trace.
 
     Raises:
         TypeError: names the switch and the path of the leaf.
     """
-    # Asked at every training step: without NumPy leaves nothing else is looked at.
-    if not any([isinstance(leaf, _NUMPY) for leaf in jax.tree.leaves(tree)]) or x64_enabled():
-        return
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if _is_wide_numpy(leaf):
-            where = jax.tree_util.keystr(path)
-            require_x64(leaf.dtype, f"{subject}{where}, a NumPy array,")
+    for where, leaf in _unchecked(tree):
+        if leaf.dtype.name in _WIDE:
+            kind = "a NumPy array" if isinstance(leaf, _NUMPY) else "a shape"
+            require_x64(leaf.dtype, f"{subject}{where}, {kind},")
 
 
-def _is_wide_numpy(leaf: Any) -> bool:
-    return isinstance(leaf, _NUMPY) and leaf.dtype.name in _WIDE
+def require_kept(tree: Any, subject: str) -> None:
+    """Raise if JAX would cut a number of `tree`: as `require_x64_for`, and integers of 64 bits.
+
+    Raises:
+        TypeError: names the switch and the path of the leaf.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> with jax.enable_x64(False):
+        ...     require_kept({"n": np.asarray([2**31 - 1])}, "`data`")
+    """
+    require_x64_for(tree, subject)
+    for where, leaf in _unchecked(tree):
+        held = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        if isinstance(leaf, _NUMPY) and held != leaf.dtype and (leaf.astype(held) != leaf).any():
+            raise TypeError(
+                f"{subject}{where} has {leaf.dtype} numbers that {held} cannot hold, but "
+                "jax_enable_x64 is off. Call jax.config.update('jax_enable_x64', True) before any "
+                "array is made."
+            )
+
+
+def _unchecked(tree: Any) -> Iterator[tuple[str, Any]]:
+    """The leaves that JAX has not cut yet, with their paths, if it would cut any."""
+    # Asked at every training step: without such leaves nothing else is looked at.
+    if any([isinstance(leaf, _UNCHECKED) for leaf in jax.tree.leaves(tree)]) and not x64_enabled():
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            if isinstance(leaf, _UNCHECKED):
+                yield jax.tree_util.keystr(path), leaf
 
 
 def resolve_dtype(dtype: Any, subject: str = "`dtype`") -> np.dtype:

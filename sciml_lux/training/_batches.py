@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..precision import require_x64_for
-from ._sources import Feed, Place, Reader, Source, key_words, on_device, typed_key
+from ..precision import require_kept
+from ._sources import Feed, Place, Reader, Source, key_words, typed_key
 
 
 class _BatchReader(Reader):
@@ -95,7 +95,7 @@ class Batches(Source):
         shuffle: bool = True,
         last_batch: str = "drop",
     ) -> None:
-        require_x64_for(data, "`data`")
+        require_kept(data, "`data`")
         samples = _samples(data)
         _check_batch_size(batch_size, samples)
         if last_batch not in ("drop", "wrap"):
@@ -177,4 +177,4 @@ def _check_batch_size(batch_size: Any, samples: int) -> None:
 
 
 def _as_array(leaf: Any) -> jax.Array:
-    return jnp.asarray(on_device(leaf))
+    return jnp.asarray(leaf)

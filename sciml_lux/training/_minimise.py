@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -13,12 +12,12 @@ import scipy.optimize
 from jax.flatten_util import ravel_pytree
 
 from ..core import Frozen, Record, StateStructureError, first_difference, named_leaves
-from ..precision import require_x64_for, tree_dtype, x64_enabled
+from ..precision import floating_leaves, require_kept, x64_enabled
 from ._ad import AutoReverse
 from ._fit import fit
 from ._objective import note_compilation, objective_key, objective_of
 from ._run import FitResult, history_of
-from ._steps import Objective, compute_gradients
+from ._steps import Objective, compute_gradients, gradients
 from ._train_state import Structure, TrainState
 
 _METHODS = ("L-BFGS-B", "BFGS", "CG", "NEWTON-CG", "TNC", "SLSQP", "TRUST-CONSTR")
@@ -134,7 +133,7 @@ def minimise(
         >>> bool(result.losses[-1] < 1e-8), result.converged
         (True, True)
     """
-    require_x64_for(data, "`data`")
+    require_kept(data, "`data`")
     if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
         raise ValueError(
             f"`minimise` expects `steps` to be an integer of 1 or more, got {steps!r}."
@@ -235,21 +234,13 @@ def _by_optimistix(
     numbers = tuple(None if hasattr(o, "dtype") else o for o in options)
     arrays = [o for o in options if hasattr(o, "dtype")]
     solve = _optimistix_function(objective_key(objective), (numbers, treedef), steps, structure)
-    with _default_float_of(leaves, data):
-        parameters, first, last, result, taken = solve(leaves, data, arrays)
+    parameters, first, last, result, taken = solve(leaves, data, arrays)
     _require_finite(float(first), "at the start")
     _require_finite(float(last), f"where {type(method).__name__} ended")
     successful = bool(result == optimistix.RESULTS.successful)
     message = "" if successful else optimistix.RESULTS[result]
     losses = np.asarray([first, last], np.float64)
     return FitResult(_moved(tstate, parameters, taken), losses, successful, message)
-
-
-def _default_float_of(*trees: Any) -> Any:
-    """A context in which optimistix, whose scalars are of the default float, keeps float32."""
-    dtype = tree_dtype(trees)
-    wide = dtype is not None and jnp.finfo(dtype).bits > 32
-    return nullcontext() if wide or not x64_enabled() else jax.enable_x64(False)
 
 
 @functools.lru_cache(maxsize=256)
@@ -266,11 +257,18 @@ def _optimistix_function(
         given = iter(arrays)
         method = treedef.unflatten([next(given) if n is None else n for n in numbers])
 
-        def loss(ps: Any, _: Any) -> jax.Array:
-            return objective(tstate.model, ps, tstate.states, data)[0]
+        # For what it checks: a loss or gradient of fewer digits fails in optimistix without a name.
+        jax.eval_shape(lambda: gradients(AutoReverse(), objective, data, tstate)[1])
+        start, parameters_of = _widened(tstate.parameters)
 
-        def residuals(ps: Any, _: Any) -> Any:
-            return objective.residuals(tstate.model, ps, tstate.states, data)  # pyright: ignore[reportFunctionMemberAccess]
+        def loss(values: list[Any], _: Any) -> jax.Array:
+            ps = parameters_of(values)
+            return _wide(objective(tstate.model, ps, tstate.states, data)[0])
+
+        def residuals(values: list[Any], _: Any) -> Any:
+            ps = parameters_of(values)
+            found = objective.residuals(tstate.model, ps, tstate.states, data)  # pyright: ignore[reportFunctionMemberAccess]
+            return jax.tree.map(_wide, found)
 
         run: Any
         run, function = (
@@ -280,8 +278,27 @@ def _optimistix_function(
         )
         # optimistix mixes weak and strong scalars, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
-            found = run(function, method, tstate.parameters, max_steps=steps, throw=False)
-        first, last = loss(tstate.parameters, None), loss(found.value, None)
-        return found.value, first, last, found.result, found.stats["num_steps"]
+            found = run(function, method, start, max_steps=steps, throw=False)
+        first, last = loss(start, None), loss(found.value, None)
+        return parameters_of(found.value), first, last, found.result, found.stats["num_steps"]
 
     return solve
+
+
+def _widened(parameters: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    """The floats of `parameters` in the widest dtype there is, and the opposite.
+
+    The scalars of optimistix are of that dtype, and do not go together with narrower ones.
+    """
+    leaves, rebuild = floating_leaves(parameters)
+
+    def parameters_of(values: list[Any]) -> Any:
+        narrow = [v.astype(leaf.dtype) for v, leaf in zip(values, leaves, strict=True)]
+        return rebuild(narrow)
+
+    return [_wide(leaf) for leaf in leaves], parameters_of
+
+
+def _wide(x: jax.Array) -> jax.Array:
+    real, complex_ = ("float64", "complex128") if x64_enabled() else ("float32", "complex64")
+    return x.astype(complex_ if jnp.iscomplexobj(x) else real)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.extend.core.primitives import convert_element_type_p
 
 from ..precision import tree_dtype, x64_enabled
 
@@ -21,10 +22,12 @@ def exact_schedule(schedule: Schedule) -> Schedule:
     the same formulas are exact.
 
     Args:
-        schedule: any function of the step count, optax's or one's own.
+        schedule: any function of the step count, optax's or one's own. One that cannot do with a
+            float, since it indexes by the count or loops over it, gets it as an int32.
 
     Returns:
-        A function of the step count that returns a float64 scalar (float32 where x64 is off).
+        A function of the step count that returns a float64 scalar (float32 where x64 is off),
+        weakly typed: as a Python number it takes the dtype of narrower parameters.
 
     Example:
         >>> import jax.numpy as jnp, optax
@@ -35,11 +38,36 @@ def exact_schedule(schedule: Schedule) -> Schedule:
 
     @functools.wraps(schedule)
     def exact(count: Any) -> jax.Array:
-        dtype = jnp.float64 if x64_enabled() else jnp.float32
+        dtype = jnp.dtype(jnp.float64 if x64_enabled() else jnp.float32)
         with jax.numpy_dtype_promotion("standard"):
-            return jnp.asarray(schedule(jnp.asarray(count, dtype)), dtype)
+            try:
+                value = schedule(jnp.asarray(count, dtype))
+            except TypeError:  # JAX's, for an index or a branch that is no integer.
+                value = schedule(jnp.asarray(count, jnp.int32))
+            value = jnp.asarray(value, dtype)
+        # `astype` cannot ask for a weak type.
+        return convert_element_type_p.bind(value, new_dtype=dtype, weak_type=True, sharding=None)
 
     return exact
+
+
+@functools.wraps(optax.schedules.polynomial_schedule)
+def _polynomial_schedule(
+    init_value: float,
+    end_value: float,
+    power: float,
+    transition_steps: int,
+    transition_begin: int = 0,
+) -> Schedule:
+    """optax's; but there, compiled, 1 - n/n may be below 0, which a fractional power makes NaN."""
+    if transition_steps <= 0:
+        return optax.schedules.constant_schedule(init_value)
+
+    def schedule(count: Any) -> Any:
+        done = (count - max(transition_begin, 0)) / transition_steps
+        return (init_value - end_value) * jnp.clip(1 - done, 0, 1) ** power + end_value
+
+    return schedule
 
 
 def _exact(make: Callable[..., Schedule]) -> Callable[..., Schedule]:
@@ -61,7 +89,7 @@ linear_onecycle_schedule = _exact(optax.schedules.linear_onecycle_schedule)
 linear_schedule = _exact(optax.schedules.linear_schedule)
 piecewise_constant_schedule = _exact(optax.schedules.piecewise_constant_schedule)
 piecewise_interpolate_schedule = _exact(optax.schedules.piecewise_interpolate_schedule)
-polynomial_schedule = _exact(optax.schedules.polynomial_schedule)
+polynomial_schedule = _exact(_polynomial_schedule)
 sgdr_schedule = _exact(optax.schedules.sgdr_schedule)
 warmup_constant_schedule = _exact(optax.schedules.warmup_constant_schedule)
 warmup_cosine_decay_schedule = _exact(optax.schedules.warmup_cosine_decay_schedule)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Frozen
-from ..precision import require_x64_for
+from ..precision import require_kept
 from ._objective import objective_key, objective_of
 
 # Which pass over the data, and how far in it; int32 scalars.
@@ -101,7 +101,7 @@ class _Whole(Source):
 
     def __init__(self, data: Any) -> None:
         # NumPy data goes to the device once, not with every call of the loop.
-        self._data = jax.tree.map(on_device, data)
+        self._data = jax.tree.map(_on_device, data)
 
     def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
         return Feed(Reader(), self._data)
@@ -220,7 +220,7 @@ def source_of(data: Any) -> Source:
     is_tree = jax.tree_util.default_registry.flatten_one_level(data) is not None
     if not is_tree and not hasattr(data, "dtype") and can_iterate(data):
         return Stream(data)
-    require_x64_for(data, "`data`")
+    require_kept(data, "`data`")
     return _Whole(data)
 
 
@@ -234,18 +234,5 @@ def place_at(epoch: int, offset: int) -> Place:
     return jnp.asarray(epoch, jnp.int32), jnp.asarray(offset, jnp.int32)
 
 
-def on_device(leaf: Any) -> Any:
-    """NumPy data as JAX has them.
-
-    Raises:
-        TypeError: integers that JAX would cut to 32 bits.
-    """
-    if not isinstance(leaf, np.ndarray | np.generic):
-        return leaf
-    array = jnp.asarray(leaf)
-    if leaf.dtype != array.dtype and not np.array_equal(leaf, array):
-        raise TypeError(
-            f"`data` has {leaf.dtype} numbers that {array.dtype} cannot hold, but jax_enable_x64 "
-            "is off. Call jax.config.update('jax_enable_x64', True) before any array is made."
-        )
-    return array
+def _on_device(leaf: Any) -> Any:
+    return jnp.asarray(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from ..core import StateStructureError, describe, first_difference
-from ..precision import require_x64_for
+from ..precision import require_kept
 from ._ad import AD
 from ._objective import note_compilation, objective_key, objective_of
 from ._train_state import Structure, TrainState
@@ -44,7 +44,7 @@ def compute_gradients(
 
     Source: `Training.compute_gradients` of Lux 1.31.
     """
-    require_x64_for(data, "`data`")
+    require_kept(data, "`data`")
     structure, leaves = tstate.flat
     _check_ad(ad)
     compiled = _gradients_function(ad, objective_key(objective), structure)
@@ -117,7 +117,7 @@ def single_train_step(
         >>> int(ts.step), grads.weight.shape
         (1, (1, 2))
     """
-    require_x64_for(data, "`data`")
+    require_kept(data, "`data`")
     structure, leaves = tstate.flat
     _check_ad(ad)
     compiled = _step_function(ad, objective_key(objective), return_gradients, donate, structure)
@@ -159,7 +159,7 @@ def train_steps(
         >>> values.shape, int(ts.step)
         ((5,), 5)
     """
-    require_x64_for(data, "`data`")
+    require_kept(data, "`data`")
     _check_steps(data, steps)
     structure, leaves = tstate.flat
     _check_ad(ad)

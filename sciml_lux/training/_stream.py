@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import describe, first_difference, path_name
-from ..precision import require_x64_for
+from ..precision import require_kept
 from ._sources import Feed, Place, Reader, Source, can_iterate, place_at
 
 _MAX_BATCHES = 1024
@@ -78,7 +78,7 @@ class _StreamFeed(Feed):
                 )
         # Copied: a loader may fill the same memory with the next batch.
         batch = jax.tree.map(np.array, batch)
-        require_x64_for(batch, where)
+        require_kept(batch, where)
         if self._expected is None:
             self._expected = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
         difference = first_difference(self._expected, batch)

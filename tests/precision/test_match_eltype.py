@@ -243,3 +243,19 @@ def test_tree_dtype_is_the_widest():
     assert precision.tree_dtype({"n": jnp.arange(2), "flag": lux.Static(True)}) is None
     with pytest.raises(precision.EltypeMismatchError):
         precision.tree_dtype([jnp.ones(2, jnp.float16), jnp.ones(2, jnp.bfloat16)])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.FourierFeatures(2, 3), nn.BatchNorm(2, affine=False)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_layer_with_nothing_to_learn_is_treated_by_the_dtype_of_its_state(layer):
+    ps, st = lux.setup(0, layer, dtype=jnp.float16)
+    x = jnp.ones((4, 2), jnp.float32)
+    assert layer(x, ps, st)[0].dtype == jnp.float32
+    with precision.match_eltype("convert"):
+        assert layer(x, ps, st)[0].dtype == jnp.float16
+    with precision.match_eltype("error"), pytest.raises(precision.EltypeMismatchError):
+        layer(x, ps, st)
+    assert layer(jnp.ones((4, 2), jnp.int32), ps, st)[0].dtype == jnp.float16

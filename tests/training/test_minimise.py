@@ -180,3 +180,37 @@ def test_tnc_takes_no_more_steps_than_asked_for(dtype):
 def test_methods_without_a_gradient_are_refused(name):
     with pytest.raises(ValueError, match="`SciPy` expects a method that takes a gradient, one of"):
         training.SciPy(name)
+
+
+@needs_x64
+@pytest.mark.parametrize("narrow", ["float32", "bfloat16"])
+def test_optimistix_leaves_the_switch_and_the_objective_alone(narrow):
+    seen = set()
+
+    def objective(model, ps, st, data):
+        x, y = data
+        gap = (model(x, ps, st)[0] - y).astype(jnp.float64)
+        seen.add((jax.config.jax_enable_x64, gap.dtype.name, ps.weight.dtype.name))
+        return jnp.mean(gap**2), st, {}
+
+    data, tstate = line_data(narrow), line_state(narrow)
+    result = training.minimise(objective, data, tstate, GENERAL["BFGS"], steps=20)
+    assert seen == {(True, "float64", narrow)}
+    assert precision.tree_dtype(result.train_state.parameters) == narrow
+    assert result.losses[-1] < 0.1 * result.losses[0]
+
+
+@needs_x64
+def test_optimistix_names_the_leaf_whose_gradient_loses_digits():
+    @jax.custom_vjp
+    def cut(x):
+        return x
+
+    cut.defvjp(lambda x: (x, None), lambda _, t: (t.astype(jnp.float32),))
+
+    def objective(model, ps, st, data):
+        return jnp.sum(cut(ps.weight) ** 2) + jnp.sum(ps.bias**2), st, {}
+
+    tstate = line_state(jnp.float64)
+    with pytest.raises(lux.core.StateStructureError, match="gradient.*weight"):
+        training.minimise(objective, line_data(jnp.float64), tstate, GENERAL["BFGS"])

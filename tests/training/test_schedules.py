@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -260,3 +261,52 @@ def test_multi_steps_passes_on_what_the_optimiser_asks_for(dtype):
     for _ in range(5):
         _, loss, _, tstate = step(tstate)
     assert loss < first
+
+
+RAW = optax.exponential_decay(0.013, 10, 0.9)
+EXACT = training.exact_schedule(RAW)
+TAKE_A_SCHEDULE = {
+    "inject": lambda: optax.inject_hyperparams(optax.adam)(learning_rate=EXACT),
+    "inject clip": lambda: optax.chain(
+        optax.inject_hyperparams(optax.clip_by_global_norm)(max_norm=EXACT), optax.sgd(0.1)
+    ),
+    "weight decay": lambda: optax.chain(optax.add_decayed_weights(EXACT), optax.scale(-0.1)),
+    "momo": lambda: optax.contrib.momo(EXACT),
+}
+
+
+@pytest.mark.parametrize("name", TAKE_A_SCHEDULE)
+@pytest.mark.parametrize("narrow", ["float32", "bfloat16"])
+def test_exact_schedule_gives_way_to_narrower_parameters(name, narrow):
+    tstate, data = tiny_state(narrow, TAKE_A_SCHEDULE[name]()), line_data(narrow)
+    for _ in range(2):
+        tstate = training.single_train_step(training.AutoReverse(), MSE, data, tstate)[3]
+    assert precision.tree_dtype(tstate.parameters) == narrow
+    moved = training.train_steps(training.AutoReverse(), MSE, data, tstate, steps=2)[2]
+    assert precision.tree_dtype(moved.parameters) == narrow
+
+
+@pytest.mark.parametrize("steps", [19, 49, 98, 103])  # Where optax's own is NaN in one of them.
+def test_polynomial_of_a_fractional_power_ends_at_its_end(steps):
+    rate = jax.jit(schedules.polynomial_schedule(0.013, 0.001, 1.7, steps))
+    for count in (steps, steps + 1):
+        np.testing.assert_allclose(rate(jnp.asarray(count, jnp.int32)), 0.001, rtol=1e-6)
+
+
+def test_polynomial_of_no_steps_stays_where_it_is():
+    assert float(schedules.polynomial_schedule(0.5, 0.1, 2, 0)(7)) == 0.5
+    assert schedules.polynomial_schedule.__name__ == "polynomial_schedule"
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_schedule_of_an_integer_count(compiled):
+    table = jnp.asarray([0.5, 0.25, 0.125], jnp.float32)
+    count = jnp.asarray(2, jnp.int32)
+    branches = [lambda: 0.5, lambda: 0.25]
+    for schedule, expected in (
+        (lambda count: table[count], 0.125),
+        (lambda count: jax.lax.switch(count // 2, branches), 0.25),
+        (lambda count: jax.lax.fori_loop(0, count, lambda _, v: v * 0.5, 0.5), 0.125),
+    ):
+        exact = training.exact_schedule(schedule)
+        assert float((jax.jit(exact) if compiled else exact)(count)) == expected
