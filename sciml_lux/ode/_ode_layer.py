@@ -28,7 +28,8 @@ class ODELayer(Layer):
         atol: absolute tolerance of adaptive steps.
         dt0: first step; None lets the solver choose, a number is needed for fixed steps.
         stepsize_controller: a diffrax controller; None for adaptive steps by `rtol` and `atol`.
-        adjoint: how the solve is differentiated, a diffrax adjoint.
+        adjoint: how the solve is differentiated, a diffrax adjoint. That of `BacksolveAdjoint` has
+            products of diffrax's own, in float32 at the platform's precision.
         max_steps: steps after which the solve gives up.
         throw: whether a failed solve raises; if not, look at `solve(...)`'s `result`.
 
