@@ -6,7 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Inexact, Key
 
+from ..precision import require_x64_of
 
+
+@require_x64_of("x")
 def dropout(
     key: Key[Array, ""],
     x: Inexact[Array, "..."],
