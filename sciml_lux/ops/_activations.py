@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ..precision import require_x64_of
+from ..precision import python_numbers, require_x64_of
 
 
 @require_x64_of("x")
@@ -39,7 +39,7 @@ def relu6(x: Array) -> Array:
 @require_x64_of("x")
 def leakyrelu(x: Array, a: float = 0.01) -> Array:
     """x for x > 0, a x otherwise."""
-    return jnp.where(x > 0, x, a * x)
+    return jnp.where(x > 0, x, python_numbers(a) * x)
 
 
 @require_x64_of("x")
@@ -63,6 +63,7 @@ def rrelu(
 
     Source: `rrelu` of NNlib, which draws from a global generator in every mode; arXiv 1505.00853.
     """
+    lower, upper = python_numbers((lower, upper))
     if lower > upper:
         raise ValueError(
             f"`rrelu` expects `lower` of at most `upper`, got {lower} and {upper}. Swap them."
@@ -75,7 +76,7 @@ def rrelu(
 @require_x64_of("x")
 def trelu(x: Array, theta: float = 1.0) -> Array:
     """x for x > theta, 0 otherwise; NaN stays NaN."""
-    return jnp.where(x <= theta, jnp.zeros_like(x), x)
+    return jnp.where(x <= python_numbers(theta), jnp.zeros_like(x), x)
 
 
 @require_x64_of("x")
@@ -87,12 +88,13 @@ def thresholdrelu(x: Array, theta: float = 1.0) -> Array:
 @require_x64_of("x")
 def elu(x: Array, a: float = 1.0) -> Array:
     """x for x > 0, a (eˣ - 1) otherwise."""
-    return jnp.where(x > 0, x, a * jnp.expm1(_nonpositive(x)))
+    return jnp.where(x > 0, x, python_numbers(a) * jnp.expm1(_nonpositive(x)))
 
 
 @require_x64_of("x")
 def celu(x: Array, a: float = 1.0) -> Array:
     """x for x > 0, a (e^(x/a) - 1) otherwise."""
+    a = python_numbers(a)
     return jnp.where(x > 0, x, a * jnp.expm1(_nonpositive(x) / a))
 
 
@@ -160,6 +162,7 @@ def tanhshrink(x: Array) -> Array:
 @require_x64_of("x")
 def softshrink(x: Array, lam: float = 0.5) -> Array:
     """x moved towards 0 by lam; 0 within."""
+    lam = python_numbers(lam)
     return trelu(x - lam, 0.0) - trelu(-x - lam, 0.0)
 
 

@@ -7,15 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..precision import accumulated, promote, require_x64_for, result_dtype
+from ..precision import accumulated, promote, python_numbers, require_x64_for, result_dtype
 
 Axes = tuple[int, ...]
 Activation = Callable[[Array], Array]
 
 
-def default_epsilon(dtype: np.dtype) -> float:
-    """eps^(5/7), with the distance eps of 1 to the next number of `dtype`."""
-    return float(jnp.finfo(dtype).eps) ** (5 / 7)
+def epsilon_for(dtype: np.dtype, epsilon: float | None) -> float:
+    """`epsilon`, or eps^(5/7) with the distance eps of 1 to the next number of `dtype`."""
+    return float(jnp.finfo(dtype).eps) ** (5 / 7) if epsilon is None else python_numbers(epsilon)
 
 
 def working(op: str, x: Array, *parameters: Array | None) -> tuple[Array, np.dtype]:

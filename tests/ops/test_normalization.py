@@ -159,6 +159,25 @@ def test_running_statistics_carry_no_gradient():
     assert not of_running.any()
 
 
+# Functions of x and one number for all their settings.
+SET = {
+    "batchnorm": lambda x, n: ops.batchnorm(x, None, None, ONES, ONES, True, momentum=n, epsilon=n),
+    "batchnorm testing": lambda x, n: ops.batchnorm(x, None, None, ONES, ONES, False, epsilon=n),
+    "layernorm": lambda x, n: ops.layernorm(x, None, None, epsilon=n),
+    "groupnorm": lambda x, n: ops.groupnorm(x, None, None, 2, epsilon=n),
+    "rmsnorm": lambda x, n: ops.rmsnorm(x, None, epsilon=n),
+}
+
+
+@pytest.mark.parametrize("name", SET)
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_setting_of_any_scalar_type_means_the_same_number(name, kind):
+    found, want = SET[name](X, kind(0.375)), SET[name](X, 0.375)
+    for left, right in zip(jax.tree.leaves(found), jax.tree.leaves(want), strict=True):
+        assert left.dtype == jnp.float32
+        np.testing.assert_array_equal(left, right)
+
+
 @needs_x64
 def test_running_statistics_keep_their_dtype_and_do_not_change_that_of_the_output():
     for of_x, of_running in (("float64", "float32"), ("float32", "float64")):
