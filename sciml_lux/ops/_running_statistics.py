@@ -37,7 +37,8 @@ def tracked(
             f"`{op}` expects `running_mean` and `running_var` of shape {x.shape[-1:]}, or None for "
             f"both, got {shapes}."
         )
-    wide, dtype = working(op, x, scale, bias)
+    statistics = [s for s in (running_mean, running_var) if s is not None]
+    wide, dtype = working(op, x, scale, bias, statistics=statistics)
     epsilon, momentum = epsilon_for(x.dtype, epsilon), python_numbers(momentum)
     if not training and running_mean is not None and running_var is not None:
         z = _standardized_by(wide, running_mean, running_var, epsilon)

@@ -188,6 +188,29 @@ def test_running_statistics_keep_their_dtype_and_do_not_change_that_of_the_outpu
             assert {s.dtype.name for s in new.values()} == {of_running}
 
 
+@pytest.mark.parametrize("op", [ops.batchnorm, ops.instancenorm])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("running", HALVES)
+def test_running_statistics_of_the_other_half_are_an_error(op, training, running):
+    (other,) = [half for half in HALVES if half != running]
+    statistics = (ONES.astype(running), ONES.astype(running))
+    for x, scale in ((X.astype(other), None), (X, ONES.astype(other))):
+        with pytest.raises(precision.EltypeMismatchError, match="float16 and bfloat16"):
+            op(x, scale, None, *statistics, training)
+    assert op(X.astype(running), None, None, *statistics, training)[0].dtype == running
+    assert op(X.astype(other), None, None, ONES, ONES, training)[0].dtype == other
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_running_statistics_are_checked_as_x_is(training):
+    with pytest.raises(TypeError, match="`batchnorm` expects real floating .* got int32"):
+        ops.batchnorm(X, None, None, ONES, ONES.astype(jnp.int32), training)
+    wide, text = np.ones(4), "an operand of `batchnorm`.*float64, but jax_enable_x64 is off"
+    for statistics in ((wide, ONES), (ONES, wide)):
+        with jax.enable_x64(False), pytest.raises(TypeError, match=text):
+            ops.batchnorm(X, None, None, *statistics, training)
+
+
 def test_empty_batches_are_empty():
     x = jnp.ones((0, 3, 2), jnp.float32)
     one = jnp.ones(2, jnp.float32)
