@@ -1,10 +1,10 @@
 """Dropout: entries set to zero by chance."""
 
-from numbers import Real
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Inexact, Key
 
 from ..precision import require_x64_of
@@ -93,7 +93,7 @@ def probability(op: str, p: Any) -> float:
     Raises:
         ValueError: `p` is no number in [0, 1].
     """
-    if not isinstance(p, Real) or not 0 <= p <= 1:
+    if not isinstance(p, int | float | np.integer | np.floating) or not 0 <= p <= 1:
         raise ValueError(f"`{op}` expects `p` to be a number in [0, 1], got {p!r}.")
     return float(p)
 
