@@ -263,6 +263,21 @@ def test_op_keeps_dtype_in_value_and_gradient(entry, dtype):
     assert dtypes(jax.eval_shape(gradient, floats)) <= {dtype}
 
 
+def assert_float64_needs_x64(function, arguments):
+    """All floats of the arguments as NumPy float64, then each alone beside float32."""
+    leaves, join = split_floats(arguments)
+    wide = [np.asarray(leaf, np.result_type(leaf.dtype, np.float64)) for leaf in leaves]
+    each = [[*leaves[:i], wide[i], *leaves[i + 1 :]] for i in range(len(leaves))]
+    for floats in [wide, *each]:
+        with jax.enable_x64(False), pytest.raises(TypeError, match="jax_enable_x64 is off"):
+            function(*join(floats))
+
+
+@pytest.mark.parametrize("entry", OP_ENTRIES)
+def test_op_answers_numpy_float64_with_x64_off(entry):
+    assert_float64_needs_x64(entry.function, example_input(entry.shapes, "float32"))
+
+
 @numbers
 @pytest.mark.parametrize("entry", OP_ENTRIES)
 def test_op_gradients_agree_with_central_differences(entry, dtype):
@@ -289,6 +304,11 @@ def test_loss_keeps_dtype_in_value_and_gradient(entry, dtype):
     assert jax.eval_shape(entry.loss, y_pred, y).dtype == dtype
     gradient = jax.grad(lambda y_pred, y: jnp.sum(entry.loss(y_pred, y)), (0, 1))
     assert dtypes(jax.eval_shape(gradient, y_pred, y)) == {dtype}
+
+
+@pytest.mark.parametrize("entry", LOSS_ENTRIES)
+def test_loss_answers_numpy_float64_with_x64_off(entry):
+    assert_float64_needs_x64(entry.loss, entry.inputs("float32"))
 
 
 @numbers

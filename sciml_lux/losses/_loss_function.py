@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from ..core import Frozen, Record, SharedDefault, apply, describe
-from ..precision import promote
+from ..precision import promote, require_x64_of
 
 
+@require_x64_of("values")
 def mean(values: Array) -> Array:
     """The mean of all elements.
 
@@ -24,6 +25,7 @@ def mean(values: Array) -> Array:
     return jnp.mean(values)
 
 
+@require_x64_of("values")
 def total(values: Array) -> Array:
     """The sum of all elements."""
     return jnp.sum(values)

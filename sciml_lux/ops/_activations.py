@@ -15,27 +15,34 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ..precision import python_numbers, require_x64_of
 
+
+@require_x64_of("x")
 def identity(x: Array) -> Array:
     """x."""
     return x
 
 
+@require_x64_of("x")
 def relu(x: Array) -> Array:
     """max(x, 0), with derivative 0 at 0; NaN stays NaN."""
     return jnp.where(x <= 0, jnp.zeros_like(x), x)
 
 
+@require_x64_of("x")
 def relu6(x: Array) -> Array:
     """min(max(x, 0), 6)."""
     return jnp.where(x >= 6, jnp.full_like(x, 6), relu(x))
 
 
+@require_x64_of("x")
 def leakyrelu(x: Array, a: float = 0.01) -> Array:
     """x for x > 0, a x otherwise."""
-    return jnp.where(x > 0, x, a * x)
+    return jnp.where(x > 0, x, python_numbers(a) * x)
 
 
+@require_x64_of("x")
 def rrelu(
     x: Array, lower: float = 1 / 8, upper: float = 1 / 3, *, key: jax.Array | None = None
 ) -> Array:
@@ -56,6 +63,7 @@ def rrelu(
 
     Source: `rrelu` of NNlib, which draws from a global generator in every mode; arXiv 1505.00853.
     """
+    lower, upper = python_numbers((lower, upper))
     if lower > upper:
         raise ValueError(
             f"`rrelu` expects `lower` of at most `upper`, got {lower} and {upper}. Swap them."
@@ -65,82 +73,100 @@ def rrelu(
     return jnp.where(x > 0, x, jax.random.uniform(key, x.shape, x.dtype, lower, upper) * x)
 
 
+@require_x64_of("x")
 def trelu(x: Array, theta: float = 1.0) -> Array:
     """x for x > theta, 0 otherwise; NaN stays NaN."""
-    return jnp.where(x <= theta, jnp.zeros_like(x), x)
+    return jnp.where(x <= python_numbers(theta), jnp.zeros_like(x), x)
 
 
+@require_x64_of("x")
 def thresholdrelu(x: Array, theta: float = 1.0) -> Array:
     """`trelu` by its other name."""
     return trelu(x, theta)
 
 
+@require_x64_of("x")
 def elu(x: Array, a: float = 1.0) -> Array:
     """x for x > 0, a (eˣ - 1) otherwise."""
-    return jnp.where(x > 0, x, a * jnp.expm1(_nonpositive(x)))
+    return jnp.where(x > 0, x, python_numbers(a) * jnp.expm1(_nonpositive(x)))
 
 
+@require_x64_of("x")
 def celu(x: Array, a: float = 1.0) -> Array:
     """x for x > 0, a (e^(x/a) - 1) otherwise."""
+    a = python_numbers(a)
     return jnp.where(x > 0, x, a * jnp.expm1(_nonpositive(x) / a))
 
 
+@require_x64_of("x")
 def selu(x: Array) -> Array:
     """λ elu(x, α), with λ and α that keep mean 0 and variance 1 (arXiv 1706.02515)."""
     return 1.0507009873554804934193349852946 * elu(x, 1.6732632423543772848170429916717)
 
 
+@require_x64_of("x")
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e⁻ˣ)."""
     return jax.lax.logistic(x)
 
 
+@require_x64_of("x")
 def sigmoid_fast(x: Array) -> Array:
     """`sigmoid` itself: in NNlib this name is an approximation, here nothing is."""
     return sigmoid(x)
 
 
+@require_x64_of("x")
 def hardsigmoid(x: Array) -> Array:
     """min(max((x + 3) / 6, 0), 1)."""
     return relu6(x + 3) / 6
 
 
+@require_x64_of("x")
 def logsigmoid(x: Array) -> Array:
     """log(sigmoid(x)) = -softplus(-x)."""
     return -softplus(-x)
 
 
+@require_x64_of("x")
 def softplus(x: Array) -> Array:
     """log(1 + eˣ)."""
     # At 0 both are those of the left side, so that all derivatives are right there.
     return relu(x) + jnp.log1p(jnp.exp(-_magnitude(x)))
 
 
+@require_x64_of("x")
 def tanh(x: Array) -> Array:
     """Hyperbolic tangent."""
     return jnp.tanh(x)
 
 
+@require_x64_of("x")
 def tanh_fast(x: Array) -> Array:
     """`tanh` itself: in NNlib this name is an approximation, here nothing is."""
     return tanh(x)
 
 
+@require_x64_of("x")
 def hardtanh(x: Array) -> Array:
     """min(max(x, -1), 1)."""
     return jnp.where(x <= -1, -jnp.ones_like(x), jnp.where(x >= 1, jnp.ones_like(x), x))
 
 
+@require_x64_of("x")
 def tanhshrink(x: Array) -> Array:
     """x - tanh(x)."""
     return x - jnp.tanh(x)
 
 
+@require_x64_of("x")
 def softshrink(x: Array, lam: float = 0.5) -> Array:
     """x moved towards 0 by lam; 0 within."""
+    lam = python_numbers(lam)
     return trelu(x - lam, 0.0) - trelu(-x - lam, 0.0)
 
 
+@require_x64_of("x")
 def softsign(x: Array) -> Array:
     """x / (1 + |x|)."""
     size = _magnitude(x)
@@ -150,21 +176,25 @@ def softsign(x: Array) -> Array:
     return jnp.where(size < 1, near, jnp.where(x > 0, 1 - inverse, inverse - 1))
 
 
+@require_x64_of("x")
 def swish(x: Array) -> Array:
     """x sigmoid(x)."""
     return _gated(x, sigmoid, _exhausted(x))
 
 
+@require_x64_of("x")
 def hardswish(x: Array) -> Array:
     """x hardsigmoid(x)."""
     return _gated(x, hardsigmoid, 3.0)
 
 
+@require_x64_of("x")
 def mish(x: Array) -> Array:
     """x tanh(softplus(x))."""
     return _gated(x, lambda x: jnp.tanh(softplus(x)), _exhausted(x))
 
 
+@require_x64_of("x")
 def lisht(x: Array) -> Array:
     """x tanh(x)."""
     size, bound = _magnitude(x), _exhausted(x)
@@ -172,6 +202,7 @@ def lisht(x: Array) -> Array:
     return jnp.where(size > bound, size, inside * jnp.tanh(inside))
 
 
+@require_x64_of("x")
 def logcosh(x: Array) -> Array:
     """log(cosh(x)), without overflow and with all digits near 0."""
     size = _magnitude(x)
@@ -180,12 +211,14 @@ def logcosh(x: Array) -> Array:
     return jnp.where(size < 1, jnp.log1p(2 * half * half), far)
 
 
+@require_x64_of("x")
 def gelu_erf(x: Array) -> Array:
     """x Φ(x), with the normal distribution function Φ; erfc keeps the digits of the left tail."""
     bound = math.sqrt(2 * _exhausted(x))
     return _gated(x, lambda x: jax.lax.erfc(-x * math.sqrt(0.5)) / 2, bound)
 
 
+@require_x64_of("x")
 def gelu_tanh(x: Array) -> Array:
     """x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), written as a sigmoid to keep the left tail."""
     rate = 2 * math.sqrt(2.0 / math.pi)
@@ -193,11 +226,13 @@ def gelu_tanh(x: Array) -> Array:
     return _gated(x, lambda x: sigmoid(rate * (x + 0.044715 * (x * x * x))), bound)
 
 
+@require_x64_of("x")
 def gelu_sigmoid(x: Array) -> Array:
     """x sigmoid(1.702 x)."""
     return _gated(x, lambda x: sigmoid(1.702 * x), _exhausted(x))
 
 
+@require_x64_of("x")
 def gelu(x: Array) -> Array:
     """The tanh form `gelu_tanh`, as in NNlib; `gelu_erf` is the exact one."""
     return gelu_tanh(x)

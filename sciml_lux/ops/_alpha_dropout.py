@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ._dropout import kept
+from ..precision import require_x64_of
+from ._dropout import kept, probability
 
 # What selu gives for -∞.
 _SELU_FLOOR = -1.7580993408473766
 
 
+@require_x64_of("x")
 def alpha_dropout(
     key: Key[Array, ""], x: Float[Array, "..."], p: float, training: bool
 ) -> tuple[Float[Array, "..."], Key[Array, ""]]:
@@ -43,8 +45,7 @@ def alpha_dropout(
             f"`alpha_dropout` expects `training` to be True or False, got {training!r}. Say which: "
             "it cannot be seen from whether a gradient is taken."
         )
-    if not isinstance(p, int | float) or not 0 <= p <= 1:
-        raise ValueError(f"`alpha_dropout` expects `p` to be a number in [0, 1], got {p!r}.")
+    p = probability("alpha_dropout", p)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(
             f"`alpha_dropout` expects `x` to be of real floats, got {x.dtype}. Convert it, for "

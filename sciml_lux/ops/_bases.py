@@ -5,7 +5,10 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..precision import require_x64_of
 
+
+@require_x64_of("x")
 def chebyshev_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """T₀(x), ..., Tₙ₋₁(x), by T₀ = 1, T₁ = x, Tⱼ = 2x Tⱼ₋₁ - Tⱼ₋₂.
 
@@ -27,6 +30,7 @@ def chebyshev_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     return _by_recurrence(x, n, lambda j, last, before: 2 * x * last - before)
 
 
+@require_x64_of("x")
 def legendre_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """P₀(x), ..., Pₙ₋₁(x), by P₀ = 1, P₁ = x, j Pⱼ = (2j - 1) x Pⱼ₋₁ - (j - 1) Pⱼ₋₂.
 
@@ -47,6 +51,7 @@ def legendre_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     )
 
 
+@require_x64_of("x")
 def polynomial_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """1, x, ..., xⁿ⁻¹.
 
@@ -65,6 +70,7 @@ def polynomial_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     return _by_recurrence(x, n, lambda j, last, before: x * last)
 
 
+@require_x64_of("x")
 def sine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """sin(x), sin(2x), ..., sin(nx).
 
@@ -83,6 +89,7 @@ def sine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     return jnp.sin(_multiples(x, n))
 
 
+@require_x64_of("x")
 def cosine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """cos(x), cos(2x), ..., cos(nx); the constant is not among them.
 
@@ -101,6 +108,7 @@ def cosine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     return jnp.cos(_multiples(x, n))
 
 
+@require_x64_of("x")
 def fourier_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """F₁(x), ..., Fₙ(x), with Fⱼ = cos(jx/2) for even j and sin(jx/2) for odd j.
 

@@ -4,9 +4,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Inexact, Key
 
+from ..precision import require_x64_of
 
+
+@require_x64_of("x")
 def dropout(
     key: Key[Array, ""],
     x: Inexact[Array, "..."],
@@ -55,8 +59,7 @@ def dropout(
             f"`dropout` expects `training` to be True or False, got {training!r}. Say which: it "
             "cannot be seen from whether a gradient is taken."
         )
-    if not isinstance(p, int | float) or not 0 <= p <= 1:
-        raise ValueError(f"`dropout` expects `p` to be a number in [0, 1], got {p!r}.")
+    p = probability("dropout", p)
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise TypeError(
             f"`dropout` expects `x` to be floating or complex, got {x.dtype}. Convert it, for "
@@ -84,12 +87,23 @@ def dropout(
     return x * mask.astype(x.dtype), mask, key
 
 
+def probability(op: str, p: Any) -> float:
+    """The chance `p` of the op `op`, as a Python number.
+
+    Raises:
+        ValueError: `p` is no number in [0, 1].
+    """
+    if not isinstance(p, int | float | np.integer | np.floating) or not 0 <= p <= 1:
+        raise ValueError(f"`{op}` expects `p` to be a number in [0, 1], got {p!r}.")
+    return float(p)
+
+
 def kept(key: jax.Array, shape: tuple[int, ...], p: float, dtype: Any) -> jax.Array:
     """u > p for u ~ U(0, 1), and true everywhere for p = 0, where u may be 0."""
     if p == 0:
         return jnp.ones(shape, jnp.bool_)
     u = jax.random.uniform(key, shape, jnp.float64 if dtype == jnp.float64 else jnp.float32)
-    return u > float(p)
+    return u > p
 
 
 def _scaled(kept: jax.Array, p: float, dtype: Any) -> jax.Array:

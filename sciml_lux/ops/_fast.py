@@ -5,9 +5,10 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Inexact
 
-from ..precision import promote
+from ..precision import promote, require_x64_of
 
 
+@require_x64_of("x")
 def fast_activation(
     activation: Callable[[Array], Array], x: Inexact[Array, "*shape"]
 ) -> Inexact[Array, "*shape"]:
@@ -42,6 +43,7 @@ def fast_activation(
     return y
 
 
+@require_x64_of("x")
 def bias_activation(
     activation: Callable[[Array], Array],
     x: Inexact[Array, "*batch features"],

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._activations import identity
-from ._moments import Activation, default_epsilon, scaled_and_shifted, working
+from ._moments import Activation, epsilon_for, scaled_and_shifted, working
 
 
 def groupnorm(
@@ -58,7 +58,7 @@ def groupnorm(
             f"{groups} groups of {channels} channels."
         )
     wide, dtype = working("groupnorm", x, scale, bias)
-    epsilon = default_epsilon(x.dtype) if epsilon is None else epsilon
+    epsilon = epsilon_for(x.dtype, epsilon)
     centered = wide - _mean(wide, groups)
     z = centered * jax.lax.rsqrt(_mean(centered * centered, groups) + epsilon)
     return activation(scaled_and_shifted("groupnorm", z, scale, bias, x.shape[-1:], dtype))

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from jaxtyping import Array, Float
 
 from ._activations import identity
-from ._moments import Activation, default_epsilon, scaled_and_shifted, standardized, working
+from ._moments import Activation, epsilon_for, scaled_and_shifted, standardized, working
 
 
 def layernorm(
@@ -52,7 +52,7 @@ def layernorm(
             f'`layernorm` expects `axis` to be axes of `x`, "sample" or None, got {axis!r} for '
             f"`x` of shape {x.shape}."
         )
-    epsilon = default_epsilon(x.dtype) if epsilon is None else epsilon
+    epsilon = epsilon_for(x.dtype, epsilon)
     ranks = [p.ndim for p in (scale, bias) if p is not None]
     features = x.shape[x.ndim - max(ranks, default=0) :]
     z, _, _ = standardized(wide, axes, epsilon)

@@ -1,38 +1,43 @@
 """What the normalisations share: moments before, scale, bias and activation after."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..precision import accumulated, promote, require_x64_for, result_dtype
+from ..precision import accumulated, promote, python_numbers, require_x64_for, result_dtype
 
 Axes = tuple[int, ...]
 Activation = Callable[[Array], Array]
 
 
-def default_epsilon(dtype: np.dtype) -> float:
-    """eps^(5/7), with the distance eps of 1 to the next number of `dtype`."""
-    return float(jnp.finfo(dtype).eps) ** (5 / 7)
+def epsilon_for(dtype: np.dtype, epsilon: float | None) -> float:
+    """`epsilon`, or eps^(5/7) with the distance eps of 1 to the next number of `dtype`."""
+    return float(jnp.finfo(dtype).eps) ** (5 / 7) if epsilon is None else python_numbers(epsilon)
 
 
-def working(op: str, x: Array, *parameters: Array | None) -> tuple[Array, np.dtype]:
+def working(
+    op: str, x: Array, *parameters: Array | None, statistics: Sequence[Array] = ()
+) -> tuple[Array, np.dtype]:
     """`x` in the dtype to compute in, and the dtype to come back to.
 
+    The running statistics are checked with the others, but leave both dtypes as they are.
+
     Raises:
-        TypeError: `x` or a parameter is not of real floats.
+        TypeError: an array is not of real floats.
         EltypeMismatchError: float16 meets bfloat16.
     """
     given = [x, *(p for p in parameters if p is not None)]
-    for array in given:
+    for array in (*given, *statistics):
         if not jnp.issubdtype(array.dtype, jnp.floating):
             raise TypeError(
                 f"`{op}` expects real floating `x` and parameters, got {array.dtype.name}. Convert "
                 "it, for example x.astype(jnp.float32)."
             )
-    require_x64_for(given, f"an operand of `{op}`")
+    require_x64_for([*given, *statistics], f"an operand of `{op}`")
+    result_dtype(*given, *statistics)  # For its error.
     dtype = result_dtype(*given)
     return accumulated(jnp.asarray(x).astype(dtype)), dtype
 

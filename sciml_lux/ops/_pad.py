@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
-from ..precision import promote
+from ..precision import promote, require_x64_of
 
 Padding = int | Sequence[int | tuple[int, int]]
 
 
+@require_x64_of("x", "value")
 def pad_constant(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding, value: complex | Array = 0
 ) -> Shaped[Array, "batch *padded channels"]:
@@ -55,6 +56,7 @@ def pad_constant(
     return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
 
 
+@require_x64_of("x")
 def pad_zeros(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding
 ) -> Shaped[Array, "batch *padded channels"]:
@@ -75,6 +77,7 @@ def pad_zeros(
     return jnp.pad(x, _widths("pad_zeros", x, padding))
 
 
+@require_x64_of("x")
 def pad_reflect(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding
 ) -> Shaped[Array, "batch *padded channels"]:
@@ -101,6 +104,7 @@ def pad_reflect(
     return jnp.pad(x, _widths("pad_reflect", x, padding, spare=1), mode="reflect")
 
 
+@require_x64_of("x")
 def pad_symmetric(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding
 ) -> Shaped[Array, "batch *padded channels"]:
@@ -121,6 +125,7 @@ def pad_symmetric(
     return jnp.pad(x, _widths("pad_symmetric", x, padding, spare=0), mode="symmetric")
 
 
+@require_x64_of("x")
 def pad_repeat(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding
 ) -> Shaped[Array, "batch *padded channels"]:
@@ -148,6 +153,7 @@ def pad_repeat(
     return jnp.pad(x, widths, mode="edge")
 
 
+@require_x64_of("x")
 def pad_circular(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding
 ) -> Shaped[Array, "batch *padded channels"]:

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
-from ..precision import accumulated
+from ..precision import accumulated, require_x64_of
 from ._windows import Padding, PerAxis, Windows, windows
 
 
+@require_x64_of("x")
 def max_pool(
     x: Float[Array, "batch *spatial channels"],
     window: tuple[int, ...],
@@ -66,6 +67,7 @@ def max_pool(
     return x
 
 
+@require_x64_of("x")
 def mean_pool(
     x: Inexact[Array, "batch *spatial channels"],
     window: tuple[int, ...],
@@ -111,6 +113,7 @@ def mean_pool(
     return (y / math.prod(where.size)).astype(x.dtype)
 
 
+@require_x64_of("x")
 def lp_pool(
     x: Float[Array, "batch *spatial channels"],
     window: tuple[int, ...],

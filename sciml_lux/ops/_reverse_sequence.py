@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Integer, Shaped
 
-from ..precision import count_in_int32
+from ..precision import count_in_int32, require_x64_of
 
 
+@require_x64_of("x")
 def reverse_sequence(
     x: Shaped[Array, "..."],
     lengths: Integer[Array, "..."] | None = None,

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._moments import default_epsilon, scaled_and_shifted, working
+from ._moments import epsilon_for, scaled_and_shifted, working
 
 
 def rmsnorm(
@@ -43,7 +43,7 @@ def rmsnorm(
             f"`rmsnorm` expects `axis` to be axes of `x`, got {axis!r} for `x` of shape {x.shape}."
         )
     wide, dtype = working("rmsnorm", x, scale)
-    epsilon = default_epsilon(x.dtype) if epsilon is None else epsilon
+    epsilon = epsilon_for(x.dtype, epsilon)
     z = wide * jax.lax.rsqrt(jnp.mean(wide * wide, axes, keepdims=True) + epsilon)
     features = x.shape[x.ndim - (0 if scale is None else scale.ndim) :]
     return scaled_and_shifted("rmsnorm", z, scale, None, features, dtype)

@@ -130,10 +130,10 @@ def apply_rotary_embedding(
             f"{dim // 2}) or (length, {dim}), got {x.shape}, {cos_cache.shape} and "
             f"{sin_cache.shape}."
         )
-    cos, sin = (_at(cache, positions, x.shape[axis]) for cache in (cos_cache, sin_cache))
+    x, cos, sin = promote(x, cos_cache, sin_cache)
+    cos, sin = (_at(cache, positions, x.shape[axis]) for cache in (cos, sin))
     if cos.shape[1] != dim:
         cos, sin = jnp.concatenate([cos, cos], axis=1), jnp.concatenate([sin, sin], axis=1)
-    x, cos, sin = promote(x, cos, sin)
     cos, sin = (jax.lax.broadcast_in_dim(a, x.shape, (axis, x.ndim - 1)) for a in (cos, sin))
     first, second = jnp.split(x, 2, axis=-1)
     return x * cos + jnp.concatenate([-second, first], axis=-1) * sin

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..precision import promote
-from ._moments import Activation, Axes, default_epsilon, scaled_and_shifted, standardized, working
+from ..precision import promote, python_numbers
+from ._moments import Activation, Axes, epsilon_for, scaled_and_shifted, standardized, working
 
 Statistics = dict[str, Float[Array, " channels"] | None]
 
@@ -37,8 +37,9 @@ def tracked(
             f"`{op}` expects `running_mean` and `running_var` of shape {x.shape[-1:]}, or None for "
             f"both, got {shapes}."
         )
-    wide, dtype = working(op, x, scale, bias)
-    epsilon = default_epsilon(x.dtype) if epsilon is None else epsilon
+    statistics = [s for s in (running_mean, running_var) if s is not None]
+    wide, dtype = working(op, x, scale, bias, statistics=statistics)
+    epsilon, momentum = epsilon_for(x.dtype, epsilon), python_numbers(momentum)
     if not training and running_mean is not None and running_var is not None:
         z = _standardized_by(wide, running_mean, running_var, epsilon)
     else:

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..precision import accumulated
+from ..precision import accumulated, require_x64_of
 
 Axes = int | tuple[int, ...]
 
 
+@require_x64_of("x")
 def softmax(x: Float[Array, "*shape"], *, axis: Axes = -1) -> Float[Array, "*shape"]:
     """eˣ / Σ eˣ over `axis`.
 
@@ -38,6 +39,7 @@ def softmax(x: Float[Array, "*shape"], *, axis: Axes = -1) -> Float[Array, "*sha
     return (parts / _nonzero(total)).astype(x.dtype)
 
 
+@require_x64_of("x")
 def logsoftmax(x: Float[Array, "*shape"], *, axis: Axes = -1) -> Float[Array, "*shape"]:
     """log softmax(x) = x - log Σ eˣ over `axis`.
 
@@ -66,6 +68,7 @@ def logsoftmax(x: Float[Array, "*shape"], *, axis: Axes = -1) -> Float[Array, "*
     return jnp.where(total == 0, jnp.full_like(y, -jnp.inf), y).astype(x.dtype)
 
 
+@require_x64_of("x")
 def logsumexp(
     x: Float[Array, "*shape"], *, axis: Axes = -1, keepdims: bool = False
 ) -> Float[Array, "*reduced"]:

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact, Shaped
 
+from ..precision import require_x64_of
+
 Carry = TypeVar("Carry")
 
 
@@ -63,6 +65,7 @@ def istraining(x: Any) -> bool:
     return False
 
 
+@require_x64_of("xs", "init")
 def foldl_init(op: Callable[[Carry, Any], Carry], xs: Iterable[Any], *init: Carry) -> Carry:
     """op(... op(op(init, x₁), x₂) ..., xₙ), or from x₁ on where `init` is not given.
 
@@ -95,6 +98,7 @@ def foldl_init(op: Callable[[Carry, Any], Carry], xs: Iterable[Any], *init: Carr
     return functools.reduce(op, xs, *init)
 
 
+@require_x64_of("x")
 def eachslice(x: Shaped[Array, "..."], axis: int) -> list[Array]:
     """The slices of `x` along `axis`, which they do not have.
 
@@ -120,6 +124,7 @@ def eachslice(x: Shaped[Array, "..."], axis: int) -> list[Array]:
     return list(jnp.unstack(x, axis=axis))
 
 
+@require_x64_of("x")
 def rsqrt(x: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
     """1 / √x, entry by entry.
 

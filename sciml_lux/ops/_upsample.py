@@ -9,10 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact, Shaped
 
+from ..precision import require_x64_of
+
 Scale = float | Sequence[float]
 Size = int | Sequence[int]
 
 
+@require_x64_of("x")
 def upsample_nearest(
     x: Shaped[Array, "batch *spatial channels"],
     scale: Scale | None = None,
@@ -48,6 +51,7 @@ def upsample_nearest(
     return x
 
 
+@require_x64_of("x")
 def upsample_linear(
     x: Inexact[Array, "batch width channels"],
     scale: Scale | None = None,
@@ -86,6 +90,7 @@ def upsample_linear(
     return _interpolated("upsample_linear", 1, x, scale, size, align_corners)
 
 
+@require_x64_of("x")
 def upsample_bilinear(
     x: Inexact[Array, "batch height width channels"],
     scale: Scale | None = None,
@@ -113,6 +118,7 @@ def upsample_bilinear(
     return _interpolated("upsample_bilinear", 2, x, scale, size, align_corners)
 
 
+@require_x64_of("x")
 def upsample_trilinear(
     x: Inexact[Array, "batch depth height width channels"],
     scale: Scale | None = None,

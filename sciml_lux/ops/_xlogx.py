@@ -3,9 +3,10 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..precision import promote
+from ..precision import promote, require_x64_of
 
 
+@require_x64_of("x")
 def xlogx(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """x log x, and 0 at x = 0.
 

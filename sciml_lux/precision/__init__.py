@@ -28,5 +28,6 @@ from ._resolution import resolution_probe as resolution_probe
 from ._x64 import require_kept as require_kept
 from ._x64 import require_x64 as require_x64
 from ._x64 import require_x64_for as require_x64_for
+from ._x64 import require_x64_of as require_x64_of
 from ._x64 import resolve_dtype as resolve_dtype
 from ._x64 import x64_enabled as x64_enabled

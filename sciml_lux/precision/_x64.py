@@ -1,7 +1,9 @@
 """Float64 is asked for by name or not at all: with x64 off, JAX cuts it to float32 in silence."""
 
-from collections.abc import Iterator
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,9 @@ import numpy as np
 _WIDE = frozenset({"float64", "complex128"})
 _NUMPY = (np.ndarray, np.generic)
 _UNCHECKED = (*_NUMPY, jax.ShapeDtypeStruct)
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def x64_enabled() -> bool:
@@ -72,6 +77,46 @@ def require_kept(tree: Any, subject: str) -> None:
                 "jax_enable_x64 is off. Call jax.config.update('jax_enable_x64', True) before any "
                 "array is made."
             )
+
+
+def require_x64_of(
+    *names: str,
+) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+    """A decorator: the function with `require_x64_for` before it, for the arguments named.
+
+    Args:
+        names: of the arguments that are data. Settings stay out: as NumPy scalars they stand for
+            Python numbers.
+
+    Raises:
+        TypeError: at a call; names the switch, the function and the argument.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> @require_x64_of("x")
+        ... def double(x):
+        ...     return 2 * x
+        >>> with jax.enable_x64(False):
+        ...     double(np.ones(2))
+        Traceback (most recent call last):
+        ...
+        TypeError: `double`: `x`, a NumPy array, is float64, but jax_enable_x64 is off ...
+    """
+
+    def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            if not x64_enabled():
+                given = signature.bind(*args, **kwargs).arguments
+                for name in names:
+                    require_x64_for(given.get(name), f"`{function.__name__}`: `{name}`")
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate
 
 
 def _unchecked(tree: Any) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,6 @@
 """Normalisation."""
 
-import jax.numpy as jnp
+import numpy as np
 
 from sciml_lux import nn, ops
 
@@ -54,12 +54,12 @@ ANY_SHAPE = {"WeightNorm"}
 
 
 def _batchnorm_training(x, scale, bias):
-    running = jnp.full(x.shape[-1:], 0.5, x.dtype)
+    running = np.full(x.shape[-1:], 0.5, x.dtype)
     return ops.batchnorm(x, scale, bias, running, running, True, ops.tanh)[0]
 
 
 def _batchnorm_testing(x, scale, bias):
-    running = jnp.full(x.shape[-1:], 0.5, x.dtype)
+    running = np.full(x.shape[-1:], 0.5, x.dtype)
     return ops.batchnorm(x, scale, bias, running, running, False)
 
 

@@ -109,6 +109,13 @@ def test_one_label_for_all_in_float64_needs_x64():
         losses.BinaryCrossEntropyLoss()(array(0.25), np.float64(0.1))
 
 
+@pytest.mark.parametrize("agg", [losses.mean, losses.total])
+def test_numpy_losses_in_float64_need_x64(agg):
+    text = f"`{agg.__name__}`: `values`, a NumPy array, is float64, but jax_enable_x64 is off"
+    with jax.enable_x64(False), pytest.raises(TypeError, match=text):
+        agg(np.ones(2))
+
+
 @pytest.mark.parametrize("logit", [20.0, 200.0])
 @pytest.mark.parametrize("kind", [jnp.float16, jnp.float32])
 def test_binary_focal_loss_of_a_sure_and_wrong_prediction_is_finite(logit, kind):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import initializers, nn
+from sciml_lux import initializers, nn, precision
 from tests.conftest import needs_x64
 
 
@@ -222,3 +222,18 @@ def test_norm_of_another_shape_is_an_error(layer, shape, text):
     name = lux.core.layer_name(layer)
     with pytest.raises(ValueError, match=f"`{name}` expects .*{text}"):
         called(layer, jnp.ones(shape, jnp.float32))
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.BatchNorm(2, affine=False), nn.InstanceNorm(2, track_stats=True)]
+)
+@pytest.mark.parametrize("mode", ["none", "convert"])
+def test_running_statistics_of_the_other_half_are_an_error(layer, mode):
+    ps, st = made(layer, jnp.float16)
+    x = jnp.ones((2, 4, 2), jnp.bfloat16)
+    for states in (lux.trainmode(st), lux.testmode(st)):
+        with (
+            precision.match_eltype(mode),
+            pytest.raises(precision.EltypeMismatchError, match="float16 and bfloat16"),
+        ):
+            layer(x, ps, states)

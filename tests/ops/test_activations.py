@@ -189,3 +189,35 @@ def test_rrelu_with_a_key_has_the_drawn_slope_as_derivative(dtype):
 def test_rrelu_needs_its_bounds_in_order():
     with pytest.raises(ValueError, match=r"`lower` of at most `upper`, got 0\.5 and 0\.25"):
         ops.rrelu(jnp.ones(2, jnp.float32), 0.5, 0.25)
+
+
+# Functions of x and a setting, which gives another value at -2 than the default does.
+SET = {
+    "leakyrelu": ops.leakyrelu,
+    "rrelu": lambda x, a: ops.rrelu(x, a, a),
+    "trelu": lambda x, a: ops.trelu(x, -8 * a),
+    "elu": ops.elu,
+    "celu": ops.celu,
+    "softshrink": ops.softshrink,
+}
+
+
+@pytest.mark.parametrize("name", SET)
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("promotion", ["standard", "strict"])
+def test_setting_of_any_scalar_type_means_the_same_number(name, kind, promotion):
+    x = jnp.asarray([-2.0, 1.0], jnp.float32)
+    with jax.numpy_dtype_promotion(promotion):
+        found = SET[name](x, kind(0.375))
+    assert found.dtype == jnp.float32
+    np.testing.assert_array_equal(found, SET[name](x, 0.375))
+    assert found[0] != getattr(ops, name)(x)[0]
+
+
+@pytest.mark.parametrize("name", ["leakyrelu", "elu", "celu", "softshrink"])
+def test_setting_may_be_traced(name, dtype):
+    x, a = jnp.asarray([-2.0, -1.0], dtype), jnp.asarray(0.375, dtype)
+    slope = jax.jit(jax.grad(lambda a: jnp.sum(SET[name](x, a))))(a)
+    step = 1e-3
+    difference = SET[name](x, 0.375 + step) - SET[name](x, 0.375 - step)
+    np.testing.assert_allclose(slope, jnp.sum(difference) / (2 * step), rtol=1e-3)

@@ -145,6 +145,16 @@ BOTH = [ops.dropout, ops.alpha_dropout]
 
 
 @pytest.mark.parametrize("op", BOTH)
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("promotion", ["standard", "strict"])
+def test_dropout_chance_of_any_scalar_type_means_the_same_number(op, kind, promotion):
+    with jax.numpy_dtype_promotion(promotion):
+        found = op(KEY, X, kind(0.375), True)[0]
+    assert found.dtype == jnp.float32
+    np.testing.assert_array_equal(found, op(KEY, X, 0.375, True)[0])
+
+
+@pytest.mark.parametrize("op", BOTH)
 @pytest.mark.parametrize("p", [-0.1, 1.1, math.nan, "0.5", None])
 def test_dropout_chance_out_of_range_is_an_error(op, p):
     with pytest.raises(ValueError, match=r"dropout` expects `p` to be a number in \[0, 1\], got"):

@@ -159,6 +159,25 @@ def test_running_statistics_carry_no_gradient():
     assert not of_running.any()
 
 
+# Functions of x and one number for all their settings.
+SET = {
+    "batchnorm": lambda x, n: ops.batchnorm(x, None, None, ONES, ONES, True, momentum=n, epsilon=n),
+    "batchnorm testing": lambda x, n: ops.batchnorm(x, None, None, ONES, ONES, False, epsilon=n),
+    "layernorm": lambda x, n: ops.layernorm(x, None, None, epsilon=n),
+    "groupnorm": lambda x, n: ops.groupnorm(x, None, None, 2, epsilon=n),
+    "rmsnorm": lambda x, n: ops.rmsnorm(x, None, epsilon=n),
+}
+
+
+@pytest.mark.parametrize("name", SET)
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_setting_of_any_scalar_type_means_the_same_number(name, kind):
+    found, want = SET[name](X, kind(0.375)), SET[name](X, 0.375)
+    for left, right in zip(jax.tree.leaves(found), jax.tree.leaves(want), strict=True):
+        assert left.dtype == jnp.float32
+        np.testing.assert_array_equal(left, right)
+
+
 @needs_x64
 def test_running_statistics_keep_their_dtype_and_do_not_change_that_of_the_output():
     for of_x, of_running in (("float64", "float32"), ("float32", "float64")):
@@ -167,6 +186,29 @@ def test_running_statistics_keep_their_dtype_and_do_not_change_that_of_the_outpu
             y, new = ops.batchnorm(x, None, None, running, running, training)
             assert y.dtype == of_x
             assert {s.dtype.name for s in new.values()} == {of_running}
+
+
+@pytest.mark.parametrize("op", [ops.batchnorm, ops.instancenorm])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("running", HALVES)
+def test_running_statistics_of_the_other_half_are_an_error(op, training, running):
+    (other,) = [half for half in HALVES if half != running]
+    statistics = (ONES.astype(running), ONES.astype(running))
+    for x, scale in ((X.astype(other), None), (X, ONES.astype(other))):
+        with pytest.raises(precision.EltypeMismatchError, match="float16 and bfloat16"):
+            op(x, scale, None, *statistics, training)
+    assert op(X.astype(running), None, None, *statistics, training)[0].dtype == running
+    assert op(X.astype(other), None, None, ONES, ONES, training)[0].dtype == other
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_running_statistics_are_checked_as_x_is(training):
+    with pytest.raises(TypeError, match="`batchnorm` expects real floating .* got int32"):
+        ops.batchnorm(X, None, None, ONES, ONES.astype(jnp.int32), training)
+    wide, text = np.ones(4), "an operand of `batchnorm`.*float64, but jax_enable_x64 is off"
+    for statistics in ((wide, ONES), (ONES, wide)):
+        with jax.enable_x64(False), pytest.raises(TypeError, match=text):
+            ops.batchnorm(X, None, None, *statistics, training)
 
 
 def test_empty_batches_are_empty():

@@ -135,3 +135,17 @@ def test_pad_repeat_needs_an_element_to_repeat():
     with pytest.raises(ValueError, match=r"an element to repeat .* got `x` of shape \(1, 0, 1\)"):
         ops.pad_repeat(line(0), 1)
     assert ops.pad_repeat(line(0), 0).shape == (1, 0, 1)
+
+
+def test_padding_in_float64_needs_x64():
+    x, wide = line(3), np.ones((1, 3, 1))
+    weight = jnp.ones((3, 1, 1), jnp.float32)
+    calls = {
+        "`pad_constant`: `x`": lambda: ops.pad_constant(wide, 1, 1.0),
+        "`pad_constant`: `value`": lambda: ops.pad_constant(x, 1, np.float64(1.0)),
+        "`pad_reflect`: `x`": lambda: ops.conv(wide, weight, padding=1, padding_mode="reflect"),
+    }
+    for where, call in calls.items():
+        text = f"^{where}, a NumPy array, is float64, but jax_enable_x64 is off"
+        with jax.enable_x64(False), pytest.raises(TypeError, match=text):
+            call()

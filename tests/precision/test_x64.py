@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from sciml_lux import Record, nn, setup
-from sciml_lux.precision import require_x64, require_x64_for, resolve_dtype, x64_enabled
+from sciml_lux.precision import (
+    require_x64,
+    require_x64_for,
+    require_x64_of,
+    resolve_dtype,
+    x64_enabled,
+)
 from tests.conftest import X64, needs_x32, needs_x64
 
 
@@ -71,6 +77,30 @@ def test_narrow_leaves_with_x64_off_pass(tree):
     with jax.enable_x64(False):
         require_x64_for(tree, "`x`")
         require_x64_for(jnp.ones(2, jnp.float32), "`x`")
+
+
+@require_x64_of("x", "more")
+def scaled(x, factor=2.0, *more):
+    """x times a number."""
+    return factor * x
+
+
+def test_decorated_function_answers_wide_data_and_takes_wide_settings():
+    assert (scaled.__name__, scaled.__doc__) == ("scaled", "x times a number.")
+    narrow, wide = np.ones(2, np.float32), np.ones(2)
+    calls = {
+        "`x`": lambda: scaled(wide),
+        "`x`, a": lambda: scaled(factor=1.0, x=wide),
+        r"`more`\[1\]": lambda: scaled(narrow, 1.0, narrow, wide),
+    }
+    for where, call in calls.items():
+        text = f"^`scaled`: {where}.* NumPy array, is float64, but jax_enable_x64 is off"
+        with jax.enable_x64(False), pytest.raises(TypeError, match=text):
+            call()
+    with jax.enable_x64(False):
+        np.testing.assert_array_equal(scaled(narrow, np.float64(3.0)), [3.0, 3.0])
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(scaled(wide), [2.0, 2.0])
 
 
 @pytest.mark.parametrize(
