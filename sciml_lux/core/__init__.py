@@ -2,6 +2,7 @@
 
 from ._call import layer_name as layer_name
 from ._call import layer_path as layer_path
+from ._call import outermost as outermost
 from ._call import subject as subject
 from ._children import flat_children as flat_children
 from ._component_array import ComponentArray as ComponentArray

@@ -1,7 +1,7 @@
 """What happens around every call of a layer: the contract is checked and errors get a path."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -51,6 +51,12 @@ def layer_path() -> str:
     frames = _frames.get()
     names = [_name_in(p, c) for p, c in itertools.pairwise(frames)]
     return ".".join(name for name in names if name)
+
+
+def outermost() -> Hashable:
+    """The model being called, or its identity where it has no hash."""
+    model = _frames.get()[0].layer
+    return model if isinstance(model, Hashable) else id(model)
 
 
 def subject(layer: Any) -> str:
@@ -164,7 +170,8 @@ def _matched(layer: Any, x: Any, ps: Any, st: Any) -> Any:
     if not floats:
         return x
     dtype = max(floats, key=lambda dtype: jnp.finfo(dtype).bits)
-    return match_input(x, dtype, subject(layer))
+    floats = not getattr(layer, "leaves_floats_inside", False)
+    return match_input(x, dtype, subject(layer), model=outermost(), floats=floats)
 
 
 def _own_floats(tree: Any) -> list[Any]:

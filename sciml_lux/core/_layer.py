@@ -67,6 +67,8 @@ class Layer(Frozen):
 
     # Whether integer inputs are indices, which keep their dtype.
     takes_indices: ClassVar[bool] = False
+    # Whether floats in its input are left to the layer inside, by whose dtype they are treated.
+    leaves_floats_inside: ClassVar[bool] = False
     # Whether `summary` has a row for it beside those of its children.
     has_summary_row: ClassVar[bool] = False
 
@@ -131,6 +133,8 @@ class WrapperLayer(Layer):
     Raises:
         TypeError: the fields hold no layer, or more than one.
     """
+
+    leaves_floats_inside: ClassVar[bool] = True
 
     @property
     def wrapped(self) -> Any:

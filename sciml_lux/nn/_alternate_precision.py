@@ -1,7 +1,7 @@
 """AlternatePrecision: a layer computed in another dtype than its surroundings."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +52,9 @@ class AlternatePrecision(WrapperLayer):
     layer: Any
     _: dataclasses.KW_ONLY
     cast_params: bool = True
+
+    # The layer inside sees what was cast already.
+    leaves_floats_inside: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """The dtype by name, and a layer of a function."""

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from ..core import Layer, Record, subject
 from ..initializers import Initializer, uniform
 from ..ops import identity
 from ..precision import promote
+from ._precision import Precision, precision_fault
 
 
 class Bilinear(Layer):
@@ -59,7 +60,7 @@ class Bilinear(Layer):
     use_bias: bool = True
     init_weight: Initializer | None = None
     init_bias: Initializer | None = None
-    precision: Literal["highest", "high", "default"] = "highest"
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes and the activation."""
@@ -79,11 +80,8 @@ class Bilinear(Layer):
                 f"`Bilinear` expects `activation` to be a function such as nn.tanh, got "
                 f"{self.activation!r}."
             )
-        if self.precision not in ("highest", "high", "default"):
-            raise ValueError(
-                '`Bilinear` expects `precision` to be "highest", "high" or "default", got '
-                f"{self.precision!r}."
-            )
+        if fault := precision_fault(self):
+            raise fault
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Weight, and bias where it is used."""

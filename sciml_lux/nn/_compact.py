@@ -11,7 +11,7 @@ from typing import Any, overload
 import jax
 import numpy as np
 
-from ..core import Layer, PrintFrame, Record, function_source, subject, typed
+from ..core import Layer, PrintFrame, Record, function_source, outermost, subject, typed
 from ..precision import match_input, tree_dtype
 from ._compact_entries import Entries, children, named, sorted_entries, start
 from ._compact_namespace import Namespace, close
@@ -120,7 +120,7 @@ class CompactLuxLayer(Layer):
         dtype = tree_dtype([getattr(ps, name) for name in nested])
         if dtype is None or self.takes_indices:
             return x
-        return match_input(x, dtype, subject(self))
+        return match_input(x, dtype, subject(self), model=outermost())
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # Under the name of a decorated function its module has the layer, so that Python could not

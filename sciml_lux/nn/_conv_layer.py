@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from ..ops import identity
 from ..ops._windows import Padding, PerAxis, windows
 from ._array_check import check_array
 from ._last_axis import check_last_axis
+from ._precision import Precision, precision_fault
 from ._same_pad import SamePad
 
 
@@ -34,7 +35,7 @@ class ConvLayer(Layer):
     cross_correlation: bool = False
     init_weight: Initializer | None = None
     init_bias: Initializer | None = None
-    precision: Literal["highest", "high", "default"] = "highest"
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes and the activation."""
@@ -49,11 +50,8 @@ class ConvLayer(Layer):
                 f"`{name}` expects `activation` to be a function such as nn.tanh, got "
                 f"{self.activation!r}."
             )
-        if self.precision not in ("highest", "high", "default"):
-            raise ValueError(
-                f'`{name}` expects `precision` to be "highest", "high" or "default", got '
-                f"{self.precision!r}."
-            )
+        if fault := precision_fault(self):
+            raise fault
         if self.in_dims < 0 or self.out_dims < 0:
             raise ValueError(
                 f"`{name}` expects `in_dims` and `out_dims` of at least 0, got {self.in_dims} and "

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from ..initializers import Initializer, kaiming_uniform, uniform
 from ..ops import fused_dense_bias_activation, identity
 from ._gain import gain
 from ._last_axis import check_last_axis
+from ._precision import Precision, precision_fault
 
 
 class Dense(Layer):
@@ -60,7 +61,7 @@ class Dense(Layer):
     use_bias: bool = True
     init_weight: Initializer | None = None
     init_bias: Initializer | None = None
-    precision: Literal["highest", "high", "default"] = "highest"
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes and the activation."""
@@ -74,11 +75,8 @@ class Dense(Layer):
                 f"`Dense` expects `activation` to be a function such as nn.tanh, got "
                 f"{self.activation!r}."
             )
-        if self.precision not in ("highest", "high", "default"):
-            raise ValueError(
-                '`Dense` expects `precision` to be "highest", "high" or "default", got '
-                f"{self.precision!r}."
-            )
+        if fault := precision_fault(self):
+            raise fault
         if self.in_dims < 0 or self.out_dims < 0:
             raise ValueError(
                 f"`Dense` expects `in_dims` and `out_dims` of at least 0, got {self.in_dims} and "

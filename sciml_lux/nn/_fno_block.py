@@ -1,5 +1,6 @@
 """FNOBlock: the layer of a Fourier neural operator."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..precision import promote
 from ._array_check import check_array
 from ._composite_layer import CompositeLayer
 from ._dense import Dense
+from ._precision import Precision, precision_fault
 from ._sizes import size_fault
 from ._spectral_conv import SpectralConv
 
@@ -23,6 +25,7 @@ class FNOBlock(CompositeLayer):
         out_dims: channels of the output.
         modes: of the `SpectralConv`.
         activation: elementwise function.
+        precision: of the products of both maps, as in `Dense`.
 
     Inputs: x (..., *spatial, in_dims), float32 or float64.
 
@@ -48,21 +51,25 @@ class FNOBlock(CompositeLayer):
     out_dims: int
     modes: tuple[int, ...]
     activation: Callable[[Array], Array] = gelu
+    _: dataclasses.KW_ONLY
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes, and make the two maps."""
         if isinstance(self.modes, list | int):
             modes = tuple(self.modes) if isinstance(self.modes, list) else (self.modes,)
             object.__setattr__(self, "modes", modes)
-        if fault := size_fault(self, "in_dims", "out_dims", "modes"):
+        if fault := size_fault(self, "in_dims", "out_dims", "modes") or precision_fault(self):
             raise fault
         super().__post_init__()
 
     def made_layers(self) -> dict[str, Any]:
         """The two maps by name."""
         return {
-            "spectral": SpectralConv(self.in_dims, self.out_dims, self.modes),
-            "pointwise": Dense(self.in_dims, self.out_dims),
+            "spectral": SpectralConv(
+                self.in_dims, self.out_dims, self.modes, precision=self.precision
+            ),
+            "pointwise": Dense(self.in_dims, self.out_dims, precision=self.precision),
         }
 
     def __call__(

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from ..core import Layer, Record, subject
 from ..ops import fused_dense_bias_activation
 from ._last_axis import check_last_axis
+from ._precision import Precision, precision_fault
 from ._sizes import size_fault
 
 
@@ -24,6 +25,7 @@ class FourierFeatures(Layer):
         scale: standard deviation of B, which is drawn from N(0, scale²): the larger, the faster
             the functions that the layers behind can follow.
         trainable: whether B is a parameter; a state otherwise.
+        precision: of the product Bx, as in `Dense`.
 
     Inputs: x (..., in_dims), floating.
 
@@ -53,10 +55,11 @@ class FourierFeatures(Layer):
     _: dataclasses.KW_ONLY
     scale: float = 1.0
     trainable: bool = False
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes and the scale."""
-        if fault := size_fault(self, "in_dims", "num_features"):
+        if fault := size_fault(self, "in_dims", "num_features") or precision_fault(self):
             raise fault
         if not self.scale > 0:
             raise ValueError(
@@ -82,7 +85,9 @@ class FourierFeatures(Layer):
                 "it: x.astype(dtype)."
             )
         frequencies = (ps if self.trainable else st).frequencies
-        angles = fused_dense_bias_activation(_times_two_pi, frequencies, x)
+        angles = fused_dense_bias_activation(
+            _times_two_pi, frequencies, x, precision=self.precision
+        )
         return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1), st
 
     def _frequencies(self, key: jax.Array, dtype: np.dtype) -> Record:

@@ -1,7 +1,7 @@
 """FrozenLayer, freeze and unfreeze: parameters that training leaves alone."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -63,6 +63,8 @@ class FrozenLayer(Layer):
 
     layer: Any
     which: tuple[str, ...] | None = None
+
+    leaves_floats_inside: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Names as a tuple, and each of them known."""

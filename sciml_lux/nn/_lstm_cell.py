@@ -20,6 +20,7 @@ class LSTMCell(RecurrentCell):
             each gate, None in it for the default; by default U(±1/√out_dims).
         init_state, init_memory: initialisers of the first h and c. One other than `zeros` or
             `ones` that is not trained draws anew at each call without a carry.
+        precision: of the matrix products, as in `Dense`.
 
     Inputs: x (..., in_dims), or (x, carry) with the carry (h, c), each (..., out_dims).
 

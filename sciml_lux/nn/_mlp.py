@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from jaxtyping import Array, Inexact
 
@@ -16,6 +16,7 @@ from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._dropout import Dropout
 from ._last_axis import check_last_axis
+from ._precision import Precision, precision_fault
 from ._sizes import size_fault
 from ._skip_connection import SkipConnection
 
@@ -64,7 +65,7 @@ class MLP(CompositeLayer):
     use_bias: bool = True
     init_weight: Initializer | None = None
     init_bias: Initializer | None = None
-    precision: Literal["highest", "high", "default"] = "highest"
+    precision: Precision = "highest"
     last_layer_activation: bool = False
     residual_connection: bool = False
 
@@ -72,7 +73,7 @@ class MLP(CompositeLayer):
         """Check sizes and functions, and make the blocks."""
         if isinstance(self.hidden_dims, list):
             object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
-        if fault := size_fault(self, "in_dims", "hidden_dims"):
+        if fault := size_fault(self, "in_dims", "hidden_dims") or precision_fault(self):
             raise fault
         if not callable(self.activation):
             raise TypeError(

@@ -1,7 +1,7 @@
 """MultiHeadAttention: attention between learned projections, in several heads."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array
@@ -12,6 +12,7 @@ from ..ops import scaled_dot_product_attention
 from ._dense import Dense
 from ._dropout import Dropout
 from ._no_op import NoOpLayer
+from ._precision import Precision, precision_fault
 
 
 class MultiHeadAttention(Layer):
@@ -69,7 +70,7 @@ class MultiHeadAttention(Layer):
     use_bias: bool = False
     init_weight: Initializer | None = None
     init_bias: Initializer | None = None
-    precision: Literal["highest", "high", "default"] = "highest"
+    precision: Precision = "highest"
     q_proj: Any = dataclasses.field(init=False)
     k_proj: Any = dataclasses.field(init=False)
     v_proj: Any = dataclasses.field(init=False)
@@ -97,6 +98,8 @@ class MultiHeadAttention(Layer):
                 "`MultiHeadAttention` expects `attention_dropout_probability` within [0, 1], got "
                 f"{probability!r}."
             )
+        if fault := precision_fault(self):
+            raise fault
         for name, of, to in (
             ("q_proj", q_in, qk),
             ("k_proj", k_in, qk),

@@ -13,6 +13,7 @@ from ._dense import Dense
 from ._fourier_features import FourierFeatures
 from ._last_axis import check_last_axis
 from ._pirate_net_block import PirateNetBlock
+from ._precision import Precision, precision_fault, with_precision
 from ._sizes import size_fault
 
 
@@ -32,6 +33,8 @@ class PirateNet(CompositeLayer):
         scale: of the Fourier features.
         dense: function (in_dims, out_dims, activation) that makes the dense layers of the blocks
             and gates, such as nn.RandomWeightFactorization.
+        precision: of all matrix products, as in `Dense`; unless it is "highest", `dense` is given
+            it as the keyword `precision`.
 
     Inputs: x (..., in_dims), floating.
 
@@ -65,10 +68,12 @@ class PirateNet(CompositeLayer):
     _: dataclasses.KW_ONLY
     scale: float = 1.0
     dense: Callable[..., Layer] = Dense
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes, and make the layers."""
-        if fault := size_fault(self, "in_dims", "hidden_dims", "out_dims", "num_blocks"):
+        sizes = ("in_dims", "hidden_dims", "out_dims", "num_blocks")
+        if fault := size_fault(self, *sizes) or precision_fault(self):
             raise fault
         if self.hidden_dims % 2:
             raise ValueError(
@@ -82,13 +87,18 @@ class PirateNet(CompositeLayer):
     def made_layers(self) -> dict[str, Any]:
         """The layers by name."""
         size = self.hidden_dims
-        block = PirateNetBlock(size, size, self.activation, dense=self.dense)
+        dense = with_precision(self.dense, self.precision)
+        block = PirateNetBlock(
+            size, size, self.activation, dense=self.dense, precision=self.precision
+        )
         return {
-            "embedding": FourierFeatures(self.in_dims, size // 2, scale=self.scale),
-            "gate_u": self.dense(size, size, self.activation),
-            "gate_v": self.dense(size, size, self.activation),
+            "embedding": FourierFeatures(
+                self.in_dims, size // 2, scale=self.scale, precision=self.precision
+            ),
+            "gate_u": dense(size, size, self.activation),
+            "gate_v": dense(size, size, self.activation),
             **{f"block_{i}": block for i in range(1, self.num_blocks + 1)},
-            "output": Dense(size, self.out_dims, use_bias=False),
+            "output": Dense(size, self.out_dims, use_bias=False, precision=self.precision),
         }
 
     def __call__(

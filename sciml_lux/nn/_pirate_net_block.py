@@ -14,6 +14,7 @@ from ..ops import tanh
 from ..precision import promote
 from ._composite_layer import CompositeLayer
 from ._dense import Dense
+from ._precision import Precision, precision_fault, with_precision
 from ._sizes import size_fault
 
 
@@ -30,6 +31,8 @@ class PirateNetBlock(CompositeLayer):
         activation: elementwise function σ.
         dense: function (in_dims, out_dims, activation) that makes the dense layers, such as
             nn.RandomWeightFactorization.
+        precision: of the matrix products, as in `Dense`; unless it is "highest", `dense` is given
+            it as the keyword `precision`.
 
     Inputs: the tuple (x, u, v) of shapes (..., in_dims), (..., hidden_dims), (..., hidden_dims).
 
@@ -58,19 +61,19 @@ class PirateNetBlock(CompositeLayer):
     activation: Callable[[Array], Array] = tanh
     _: dataclasses.KW_ONLY
     dense: Callable[..., Layer] = Dense
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes, and make the dense layers."""
-        if fault := size_fault(self, "in_dims", "hidden_dims"):
+        if fault := size_fault(self, "in_dims", "hidden_dims") or precision_fault(self):
             raise fault
         super().__post_init__()
 
     def made_layers(self) -> dict[str, Any]:
         """The dense layers by name."""
         sizes = (self.in_dims, self.hidden_dims, self.hidden_dims, self.in_dims)
-        return {
-            f"dense_{i + 1}": self.dense(sizes[i], sizes[i + 1], self.activation) for i in range(3)
-        }
+        dense = with_precision(self.dense, self.precision)
+        return {f"dense_{i + 1}": dense(sizes[i], sizes[i + 1], self.activation) for i in range(3)}
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Those of the dense layers, and α = 0."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from ..initializers import Initializer, glorot_uniform, zeros
 from ..ops import fused_dense_bias_activation, identity
 from ..precision import promote
 from ._last_axis import check_last_axis
+from ._precision import Precision, precision_fault
 from ._sizes import size_fault
 
 
@@ -65,11 +66,11 @@ class RandomWeightFactorization(Layer):
     use_bias: bool = True
     init_weight: Initializer = glorot_uniform
     init_bias: Initializer = zeros
-    precision: Literal["highest", "high", "default"] = "highest"
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes and the spread."""
-        if fault := size_fault(self, "in_dims", "out_dims"):
+        if fault := size_fault(self, "in_dims", "out_dims") or precision_fault(self):
             raise fault
         if not self.stddev >= 0:
             raise ValueError(

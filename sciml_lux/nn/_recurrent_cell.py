@@ -1,6 +1,7 @@
 """RecurrentCell: the parameters, the checks and the first carry that all cells share."""
 
 import dataclasses
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from ..ops import fused_dense_bias_activation, identity
 from ..precision import promote_floats, result_dtype
 from ._cell_contract import described, split_carry
 from ._last_axis import check_last_axis
+from ._precision import Precision, precision_fault
 
 PerGate = Initializer | tuple[Initializer | None, ...] | None
 
@@ -34,11 +36,12 @@ class RecurrentCell(Layer):
     init_recurrent_weight: PerGate = None
     init_bias: PerGate = None
     init_state: Initializer = zeros
+    precision: Precision = "highest"
 
     num_gates: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        """Check the sizes and the number of initialisers."""
+        """Check the sizes, the number of initialisers and the precision."""
         name = type(self).__name__
         for dims in ("in_dims", "out_dims"):
             size = getattr(self, dims)
@@ -53,6 +56,8 @@ class RecurrentCell(Layer):
                     f"`{name}` expects `{option}` to be one initialiser or a tuple of "
                     f"{self.num_gates}, one for each gate, got {len(init)}."
                 )
+        if fault := precision_fault(self):
+            raise fault
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Weights, biases where they are used, and what of the first carry is trained."""
@@ -117,10 +122,8 @@ class RecurrentCell(Layer):
     def _affine(self, x: Any, hidden: Any, ps: Any) -> tuple[jax.Array, jax.Array]:
         """What the input and what the hidden state give to the gates."""
         biases = (ps.bias_ih, ps.bias_hh) if self.use_bias else (None, None)
-        return (
-            fused_dense_bias_activation(identity, ps.weight_ih, x, biases[0]),
-            fused_dense_bias_activation(identity, ps.weight_hh, hidden, biases[1]),
-        )
+        affine = functools.partial(fused_dense_bias_activation, identity, precision=self.precision)
+        return affine(ps.weight_ih, x, biases[0]), affine(ps.weight_hh, hidden, biases[1])
 
     def _stacked(self, option: str, key: jax.Array, columns: tuple, dtype: np.dtype) -> jax.Array:
         """An array for all gates, of which each is drawn by itself."""

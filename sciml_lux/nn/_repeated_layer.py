@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import StateStructureError, WrapperLayer, apply, first_difference, subject
-from ..precision import as_dtype, result_dtype
+from ..precision import as_dtype, match_eltype_mode, result_dtype
 from ._named_layers import as_layer
 
 
@@ -108,10 +108,12 @@ class RepeatedLayer(WrapperLayer):
 
 
 def _widened(x: Any, y: Any) -> Any:
-    """`x` in the dtype of `y` where that is the wider one."""
+    """`x` in the dtype of `y` where that is the wider one, or where the layer narrows."""
     if x.dtype == y.dtype or not jnp.issubdtype(y.dtype, jnp.inexact):
         return x
     is_integer = jnp.issubdtype(x.dtype, jnp.integer)
-    if not is_integer and result_dtype(x, y) != y.dtype:
+    # In mode "convert" the layer itself narrows what it is given.
+    narrows = match_eltype_mode() == "convert"
+    if not (is_integer or narrows) and result_dtype(x, y) != y.dtype:
         return x
     return as_dtype(x, y.dtype)

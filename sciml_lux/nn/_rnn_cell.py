@@ -21,6 +21,7 @@ class RNNCell(RecurrentCell):
         init_weight, init_recurrent_weight, init_bias: initialisers; by default U(±1/√out_dims).
         init_state: initialiser of the first h. One other than `zeros` or `ones` that is not
             trained draws anew at each call without a carry.
+        precision: of the matrix products, as in `Dense`.
 
     Inputs: x (..., in_dims), or (x, carry) with the carry (h,), h (..., out_dims).
 

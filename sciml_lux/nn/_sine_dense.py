@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from ..core import Layer, Record
 from ..initializers import Initializer, uniform
 from ..ops import fused_dense_bias_activation
 from ._last_axis import check_last_axis
+from ._precision import Precision, precision_fault
 from ._sizes import size_fault
 
 
@@ -61,11 +62,11 @@ class SineDense(Layer):
     use_bias: bool = True
     init_weight: Initializer | None = None
     init_bias: Initializer | None = None
-    precision: Literal["highest", "high", "default"] = "highest"
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes and the frequency."""
-        if fault := size_fault(self, "in_dims", "out_dims"):
+        if fault := size_fault(self, "in_dims", "out_dims") or precision_fault(self):
             raise fault
         if not self.omega > 0:
             raise ValueError(f"`SineDense` expects `omega` to be positive, got {self.omega!r}.")

@@ -13,6 +13,7 @@ from ._chain import Chain
 from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._last_axis import check_last_axis
+from ._precision import Precision, precision_fault
 from ._sine_dense import SineDense
 from ._sizes import size_fault
 
@@ -29,6 +30,7 @@ class SIREN(CompositeLayer):
         out_dims: size of the last axis of the output.
         omega_first: omega of the first layer; with it inputs in [-1, 1] span many periods.
         omega: omega of the others.
+        precision: of the matrix products, as in `Dense`.
 
     Inputs: x (..., in_dims).
 
@@ -59,12 +61,13 @@ class SIREN(CompositeLayer):
     _: dataclasses.KW_ONLY
     omega_first: float = 30.0
     omega: float = 30.0
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check sizes and frequencies, and make the layers."""
         if isinstance(self.hidden_dims, list):
             object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
-        if fault := size_fault(self, "in_dims", "hidden_dims", "out_dims"):
+        if fault := size_fault(self, "in_dims", "hidden_dims", "out_dims") or precision_fault(self):
             raise fault
         if not (self.omega_first > 0 and self.omega > 0):
             raise ValueError(
@@ -80,14 +83,16 @@ class SIREN(CompositeLayer):
 
     def made_layers(self) -> dict[str, Any]:
         """A sine layer for each hidden size, and a linear one."""
+        sine = functools.partial(SineDense, precision=self.precision)
         layers: list[Layer] = [
-            SineDense(self.in_dims, self.hidden_dims[0], self.omega_first, is_first=True)
+            sine(self.in_dims, self.hidden_dims[0], self.omega_first, is_first=True)
         ]
         for before, after in zip(self.hidden_dims, self.hidden_dims[1:], strict=False):
-            layers.append(SineDense(before, after, self.omega))
+            layers.append(sine(before, after, self.omega))
         last = self.hidden_dims[-1]
         bound = math.sqrt(6.0 / last) / self.omega
-        layers.append(Dense(last, self.out_dims, init_weight=uniform(bound=bound)))
+        init_weight = uniform(bound=bound)
+        layers.append(Dense(last, self.out_dims, init_weight=init_weight, precision=self.precision))
         return {f"layer_{i}": layer for i, layer in enumerate(layers, start=1)}
 
     def __call__(

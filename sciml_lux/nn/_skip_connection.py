@@ -1,7 +1,7 @@
 """SkipConnection: a layer with a way around it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core import Layer, apply, is_layer
 from ..precision import promote_floats
@@ -32,6 +32,8 @@ class SkipConnection(Layer):
 
     layer: Any
     connection: Callable[[Any, Any], Any] | Layer
+
+    leaves_floats_inside: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Make a layer of a function."""

@@ -1,7 +1,7 @@
 """SpectralConv: a linear map of the low Fourier modes."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ from ..core import Layer, Record, subject
 from ..initializers import Initializer
 from ..ops import spectral_convolution
 from ._array_check import check_array
+from ._precision import Precision, precision_fault
 from ._sizes import size_fault
 
 
@@ -57,14 +58,14 @@ class SpectralConv(Layer):
     modes: tuple[int, ...]
     _: dataclasses.KW_ONLY
     init_weight: Initializer | None = None
-    precision: Literal["highest", "high", "default"] = "highest"
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the sizes."""
         if isinstance(self.modes, list | int):
             modes = tuple(self.modes) if isinstance(self.modes, list) else (self.modes,)
             object.__setattr__(self, "modes", modes)
-        if fault := size_fault(self, "in_dims", "out_dims", "modes"):
+        if fault := size_fault(self, "in_dims", "out_dims", "modes") or precision_fault(self):
             raise fault
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:

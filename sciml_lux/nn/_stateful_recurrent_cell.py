@@ -1,7 +1,7 @@
 """StatefulRecurrentCell: a cell whose carry lies in the state."""
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +57,8 @@ class StatefulRecurrentCell(Layer):
     _: dataclasses.KW_ONLY
     batch_shape: tuple[int, ...] = ()
     in_dims: int | None = None
+
+    leaves_floats_inside: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the cell, and take the size of the input from it."""

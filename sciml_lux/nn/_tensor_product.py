@@ -14,6 +14,7 @@ from ..ops import fused_dense_bias_activation, identity, kronecker_product
 from ..precision import promote
 from ._array_check import check_array
 from ._basis import Basis
+from ._precision import Precision, precision_fault
 from ._sizes import size_fault
 
 
@@ -24,6 +25,7 @@ class TensorProductLayer(Layer):
         basis_functions: a `Basis` for each input, such as (Chebyshev(4), Fourier(3)).
         out_dims: size of the last axis of the output.
         init_weight: initialiser of W; by default N(0, 1).
+        precision: of the product with W, as in `Dense`.
 
     Inputs: x (..., len(basis_functions)).
 
@@ -52,6 +54,7 @@ class TensorProductLayer(Layer):
     out_dims: int
     _: dataclasses.KW_ONLY
     init_weight: Initializer | None = None
+    precision: Precision = "highest"
 
     def __post_init__(self) -> None:
         """Check the bases and the size."""
@@ -67,7 +70,7 @@ class TensorProductLayer(Layer):
             raise ValueError(
                 "`TensorProductLayer` expects a basis for each input in `basis_functions`, got ()."
             )
-        if fault := size_fault(self, "out_dims"):
+        if fault := size_fault(self, "out_dims") or precision_fault(self):
             raise fault
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
@@ -92,4 +95,5 @@ class TensorProductLayer(Layer):
         x, weight = promote(x, ps.weight)
         factors = [basis(x[..., i]) for i, basis in enumerate(self.basis_functions)]
         products = kronecker_product(*factors)
-        return fused_dense_bias_activation(identity, weight, products), st
+        y = fused_dense_bias_activation(identity, weight, products, precision=self.precision)
+        return y, st

@@ -1,6 +1,6 @@
 """NeuralODE: the flow of a network as a layer."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -51,6 +51,8 @@ class NeuralODE(ODELayer):
     model: Any
     tspan: tuple[float, float]  # pyright: ignore[reportIncompatibleVariableOverride]
     time_input: bool | Literal["concat"] = False
+
+    leaves_floats_inside: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the options."""

@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..core import Layer, Record, describe, guarded, layer_name, named_leaves, subject
-from ..precision import as_dtype, tree_dtype
+from ..precision import as_dtype, match_eltype_mode, match_input, tree_dtype
 from ._failure import raise_if_failed
 from ._options import VectorField, check_options, hashable, held
 from ._solution import Solution
@@ -85,7 +85,11 @@ class ODELayer(Layer):
             ValueError: the state is not finite, or the vector field returns another shape.
             RuntimeError: the solve failed, or under `jit` the state is not finite.
         """
-        u0 = _integers_as(tree_dtype(ps), u0)
+        dtype = tree_dtype(ps)
+        u0 = _integers_as(dtype, u0)
+        if dtype is not None and match_eltype_mode() == "convert":
+            # The layers inside would narrow it at every evaluation, and a solve keeps one dtype.
+            u0 = match_input(u0, dtype, subject(self))
         _check_finite(self, u0)
         field = self.vector_field(ps, st)
         clock = real_dtype(state_dtype(layer_name(self), u0))

@@ -2,8 +2,9 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -37,7 +38,8 @@ def _checked_mode(mode: Any, subject: str) -> str:
 
 # Part of the key of every compiled function, so that a cached trace never ignores a change.
 _mode = jax.make_user_context(_checked_mode(os.environ.get(VARIABLE, "none"), f"${VARIABLE}"))
-_warned: set[tuple[str, str, str]] = set()
+_warned_in_process: set[tuple[Hashable, ...]] = set()
+_warned: ContextVar[set[tuple[Hashable, ...]]] = ContextVar("warned", default=_warned_in_process)
 
 
 def match_eltype_mode() -> str:
@@ -52,7 +54,7 @@ def set_match_eltype(mode: str) -> None:
         ValueError: no such mode.
     """
     _mode.set_global(_checked_mode(mode, "`set_match_eltype`"))
-    _warned.clear()
+    _warned_in_process.clear()
 
 
 @contextmanager
@@ -60,15 +62,17 @@ def match_eltype(mode: str) -> Iterator[None]:
     """Within the context, treat inputs of another dtype than a layer's parameters by `mode`.
 
     - "none" (the default): promote, so that nothing is narrowed.
-    - "warn": the same, with one warning for each layer and pair of dtypes.
+    - "warn": the same, with one warning for each layer of a model and pair of dtypes in each
+      context; what is compiled already does not warn again.
     - "convert": float64 to float32 parameters, float64 and float32 to float16 or bfloat16
       parameters, and integers to any; the rest is promoted.
     - "error": any difference is an error.
 
     In every mode integers are promoted to the parameters' dtype (an error in "error"), booleans
-    are an error, and so is float16 with bfloat16. Layers that take indices are exempt. The mode is
-    part of the key under which JAX caches compiled functions. It can also be set by
-    `set_match_eltype` and by the environment variable SCIML_LUX_MATCH_ELTYPE.
+    are an error, and so is float16 with bfloat16. Layers that take indices are exempt, and wrappers
+    leave floats to the layer inside. The mode is part of the key under which JAX caches compiled
+    functions. It can also be set by `set_match_eltype` and by the environment variable
+    SCIML_LUX_MATCH_ELTYPE.
 
     Source: `match_eltype` and the preference `eltype_mismatch_handling` of Lux 1.31.
 
@@ -81,27 +85,34 @@ def match_eltype(mode: str) -> Iterator[None]:
         'error'
     """
     _checked_mode(mode, "`match_eltype`")
-    _warned.clear()
-    with _mode(mode):
-        yield
+    token = _warned.set(set())
+    try:
+        with _mode(mode):
+            yield
+    finally:
+        _warned.reset(token)
 
 
-def match_input(x: Any, dtype: np.dtype, subject: str) -> Any:
+def match_input(
+    x: Any, dtype: np.dtype, subject: str, *, model: Hashable = None, floats: bool = True
+) -> Any:
     """The input of a layer with parameters of `dtype`, treated by the mode in force.
 
     Args:
         x: a tree; leaves that are no arrays are left alone.
         dtype: of the layer's own parameters.
         subject: the layer, as messages name it.
+        model: what the layer is part of; in each model it is warned of once.
+        floats: whether floats are treated, or left alone as integers are not.
 
     Raises:
         EltypeMismatchError: the dtypes differ in mode "error", or are float16 and bfloat16.
         TypeError: a leaf is boolean.
     """
-    return jax.tree.map(lambda leaf: _match_leaf(leaf, dtype, subject), x)
+    return jax.tree.map(lambda leaf: _match_leaf(leaf, dtype, subject, model, floats), x)
 
 
-def _match_leaf(leaf: Any, dtype: np.dtype, subject: str) -> Any:
+def _match_leaf(leaf: Any, dtype: np.dtype, subject: str, model: Hashable, floats: bool) -> Any:
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic) or leaf.dtype == dtype:
         return leaf
     if leaf.dtype == jnp.bool_:
@@ -110,7 +121,7 @@ def _match_leaf(leaf: Any, dtype: np.dtype, subject: str) -> Any:
             f"x.astype({dtype.name})."
         )
     is_integer = jnp.issubdtype(leaf.dtype, jnp.integer)
-    if not is_integer and not jnp.issubdtype(leaf.dtype, jnp.inexact):
+    if not is_integer and not (floats and jnp.issubdtype(leaf.dtype, jnp.inexact)):
         return leaf  # A random key, for example.
     wanted = jnp.finfo(dtype).dtype
     real = leaf.dtype if is_integer else jnp.finfo(leaf.dtype).dtype
@@ -124,7 +135,7 @@ def _match_leaf(leaf: Any, dtype: np.dtype, subject: str) -> Any:
             + (": their common dtype would be float32." if halves else ", or leave mode 'error'.")
         )
     if _mode.value == "warn":
-        _warn_once(subject, dtype.name, leaf.dtype.name)
+        _warn_once(model, subject, dtype.name, leaf.dtype.name)
     narrows = _mode.value == "convert" and real.name in _CONVERTED.get(wanted.name, ())
     if is_integer or narrows:
         return as_dtype(leaf, _in_kind(leaf.dtype, wanted))
@@ -138,11 +149,11 @@ def _in_kind(dtype: np.dtype, real: np.dtype) -> np.dtype:
     return jnp.dtype(jnp.complex128 if real == jnp.float64 else jnp.complex64)
 
 
-def _warn_once(subject: str, of_parameters: str, of_input: str) -> None:
-    key = (subject, of_parameters, of_input)
-    if key in _warned:
+def _warn_once(model: Hashable, subject: str, of_parameters: str, of_input: str) -> None:
+    key, warned = (model, subject, of_parameters, of_input), _warned.get()
+    if key in warned:
         return
-    _warned.add(key)
+    warned.add(key)
     warnings.warn(
         f"{subject} has parameters of {of_parameters} and got `x` of {of_input}; the result is in "
         "the wider of the two. Convert one of them, or leave mode 'warn'.",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import nn, ode
+from sciml_lux import nn, ode, precision
 from tests.conftest import X64, needs_x64
 from tests.ode.models import Decay, Logistic, Returns, logistic
 
@@ -389,3 +389,16 @@ def test_summary_shows_the_solve_beside_its_field(dtype):
         ("layer_2", "Dense(2, 2)"),
         ("layer_2", "NeuralODE"),
     ]
+
+
+@pytest.mark.parametrize("model", [nn.Dense(2, 2), nn.Chain(nn.Dense(2, 2))])
+def test_state_of_another_dtype_than_the_model_warns_once_or_is_converted(model):
+    node = ode.NeuralODE(model, (0.0, 1.0), **EULER)
+    ps, st = jax.eval_shape(lambda: made(node, jnp.float16))
+    solved = lambda: jax.eval_shape(node, jax.ShapeDtypeStruct((2,), jnp.float32), ps, st)[0]
+    with precision.match_eltype("warn"):
+        with pytest.warns(precision.EltypeMismatchWarning, match="^`Dense`.*float16") as caught:
+            assert solved().dtype == jnp.float32
+        assert len(caught) == 1
+    with precision.match_eltype("convert"):
+        assert solved().dtype == jnp.float16

@@ -259,3 +259,127 @@ def test_layer_with_nothing_to_learn_is_treated_by_the_dtype_of_its_state(layer)
     with precision.match_eltype("error"), pytest.raises(precision.EltypeMismatchError):
         layer(x, ps, st)
     assert layer(jnp.ones((4, 2), jnp.int32), ps, st)[0].dtype == jnp.float16
+
+
+def mismatches(call):
+    """The texts of the warnings of a call in which input and parameters differ."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return [str(w.message) for w in caught if w.category is precision.EltypeMismatchWarning]
+
+
+def traced(model, of_ps="float16", of_x="float32"):
+    """The shape and dtype of the output of a model whose input has another dtype."""
+    ps, st = jax.eval_shape(lambda: lux.setup(0, model, of_ps))
+    # A function of its own: what JAX has traced before is not traced, and warns not, again.
+    return jax.eval_shape(lambda *args: model(*args)[0], jax.ShapeDtypeStruct((4, 2), of_x), ps, st)
+
+
+def test_layers_of_two_models_at_one_path_warn_each():
+    first, second = (nn.Chain(nn.Dense(2, dims)) for dims in (3, 4))
+    with precision.match_eltype("warn"):
+        assert [len(mismatches(lambda m=m: traced(m))) for m in (first, second)] == [1, 1]
+        assert [len(mismatches(lambda m=m: traced(m))) for m in (first, second)] == [0, 0]
+        assert mismatches(lambda: traced(nn.Chain(nn.Dense(2, 3)))) == []  # Equal.
+
+
+def test_model_without_a_hash_warns_once_too():
+    class Foreign(dict):
+        def initial_parameters(self, key, dtype):
+            return lux.Record(w=jnp.ones((), dtype))
+
+        def initial_states(self, key, dtype):
+            return lux.Record()
+
+        def __call__(self, x, ps, st):
+            return x * ps.w.astype(x.dtype), st
+
+    model, x = Foreign(), jnp.ones(2, jnp.float32)
+    ps, st = lux.Record(w=jnp.ones((), jnp.float16)), lux.Record()
+    with precision.match_eltype("warn"):
+        assert len(mismatches(lambda: lux.apply(model, x, ps, st))) == 1
+        assert mismatches(lambda: lux.apply(model, x, ps, st)) == []
+
+
+def test_what_was_warned_of_is_kept_through_an_inner_context():
+    call = lambda: traced(MODEL)
+    with precision.match_eltype("warn"):
+        assert len(mismatches(call)) == 2
+        with precision.match_eltype("none"):
+            assert mismatches(call) == []
+        with precision.match_eltype("warn"):
+            assert len(mismatches(call)) == 2  # A context of its own.
+        assert mismatches(call) == []
+    with precision.match_eltype("warn"):
+        assert len(mismatches(call)) == 2
+
+
+def test_process_warns_once_and_anew_when_set_again():
+    call = lambda: traced(MODEL)
+    try:
+        for _ in range(2):
+            precision.set_match_eltype("warn")
+            assert len(mismatches(call)) == 2
+            with precision.match_eltype("warn"):
+                assert len(mismatches(call)) == 2
+            assert mismatches(call) == []
+    finally:
+        precision.set_match_eltype("none")
+
+
+SQUARE, ONE = nn.Dense(2, 2), nn.Dense(2, 1)
+SHARING = {
+    "skip": nn.SkipConnection(SQUARE, lambda y, x: y + x),
+    "hamiltonian": nn.HamiltonianNN(ONE),
+    "positive": nn.PositiveDefinite(SQUARE, (0.5, -1.0)),
+    "shifted": nn.ShiftTo(ONE, (0.5, -1.0), (1.0,)),
+    "debug": nn.DebugLayer(SQUARE),
+    "repeated": nn.RepeatedLayer(SQUARE, 2),
+    "stateful": nn.StatefulRecurrentCell(nn.GRUCell(2, 3), batch_shape=(4,)),
+    "frozen": nn.FrozenLayer(SQUARE, ("bias",)),
+    "tied": nn.TiedLayer(SQUARE, ()),
+    "normed": nn.WeightNorm(SQUARE, "weight"),
+    "both": nn.DebugLayer(nn.SkipConnection(SQUARE, lambda y, x: y + x)),
+}
+
+
+@pytest.mark.parametrize("model", SHARING.values(), ids=SHARING)
+def test_wrapper_leaves_the_warning_to_the_layer_inside(model):
+    with precision.match_eltype("warn"):
+        (text,) = mismatches(lambda: traced(model))
+    inner = "GRUCell" if isinstance(model, nn.StatefulRecurrentCell) else "Dense"
+    assert text.startswith(f"`{inner}` has parameters of float16 and got `x` of float32")
+
+
+@pytest.mark.parametrize("model", SHARING.values(), ids=SHARING)
+def test_wrapper_leaves_the_error_to_the_layer_inside(model):
+    text = "`(Dense|GRUCell)` has parameters of float16 and got `x` of float32"
+    with (
+        precision.match_eltype("error"),
+        pytest.raises(precision.EltypeMismatchError, match=text),
+    ):
+        traced(model)
+
+
+@pytest.mark.parametrize("model", SHARING.values(), ids=SHARING)
+def test_wrapper_of_a_layer_and_of_a_chain_of_it_convert_alike(model):
+    children = {name: nn.Chain(layer) for name, layer in model.sublayers().items()}
+    if not children or isinstance(model, nn.StatefulRecurrentCell | nn.WeightNorm):
+        pytest.skip("its parameter names or its cell would be others")
+    with precision.match_eltype("convert"):
+        assert traced(model).dtype == traced(model.with_sublayers(children)).dtype
+
+
+def test_layer_that_casts_tells_of_the_difference_that_it_hides():
+    model = nn.AlternatePrecision("bfloat16", nn.Dense(2, 3))
+    with precision.match_eltype("warn"):
+        (text,) = mismatches(lambda: traced(model, "float32", "float16"))
+    assert text.startswith("`AlternatePrecision` has parameters of float32 and got `x` of float16")
+
+
+@pytest.mark.parametrize("inner", [nn.Dense(2, 2), nn.Chain(nn.Dense(2, 2))])
+def test_skipped_branch_is_not_converted_with_the_input_of_the_layer(inner):
+    model = nn.SkipConnection(inner, lambda y, x: x)
+    with precision.match_eltype("convert"):
+        assert traced(model).dtype == jnp.float32
