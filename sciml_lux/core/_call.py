@@ -166,10 +166,10 @@ def _matched(layer: Any, x: Any, ps: Any, st: Any) -> Any:
     if _takes_indices(layer):
         return x
     # A layer may have nothing to learn and yet numbers, such as frequencies or statistics.
-    floats = _own_floats(ps) or _own_floats(st)
-    if not floats:
+    own = _own_floats(ps) or _own_floats(st)
+    if not own:
         return x
-    dtype = max(floats, key=lambda dtype: jnp.finfo(dtype).bits)
+    dtype = max(own, key=lambda dtype: jnp.finfo(dtype).bits)
     floats = not getattr(layer, "leaves_floats_inside", False)
     return match_input(x, dtype, subject(layer), model=outermost(), floats=floats)
 
