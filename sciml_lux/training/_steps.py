@@ -12,6 +12,7 @@ import optax
 from ..core import StateStructureError, describe, first_difference
 from ..precision import require_x64_for
 from ._ad import AD
+from ._call_update import call_update, extra_arguments
 from ._objective import note_compilation, objective_key, objective_of
 from ._train_state import Structure, TrainState
 
@@ -266,16 +267,15 @@ def line_search_arguments(
     def loss_of_parameters(ps: Any) -> jax.Array:
         return objective(tstate.model, ps, tstate.states, data)[0]
 
-    return {"value": loss, "grad": grads, "value_fn": loss_of_parameters}
+    return extra_arguments(loss, grads, loss_of_parameters)
 
 
 def update(tstate: TrainState, grads: Any, extra: dict[str, Any] | None = None) -> TrainState:
     """`apply_gradients` without compilation, for use inside a compiled function."""
-    optimizer = optax.with_extra_args_support(tstate.optimizer)
     # optax mixes step counts and floats, which strict promotion forbids.
     with jax.numpy_dtype_promotion("standard"):
-        updates, optimizer_state = optimizer.update(
-            grads, tstate.optimizer_state, tstate.parameters, **(extra or {})
+        updates, optimizer_state = call_update(
+            tstate.optimizer, grads, tstate.optimizer_state, tstate.parameters, extra or {}
         )
         # optax would cast an update of another dtype to that of the parameter, in silence.
         _check_kept("the optimiser's update", tstate.parameters, updates)

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 
 import sciml_lux as lux
@@ -231,6 +232,23 @@ def test_objective_that_is_no_scalar_is_an_error(dtype):
         training.single_train_step(
             AD, losses.MSELoss(agg=None), line_data(dtype), tiny_state(dtype)
         )
+
+
+def test_optimizer_gets_only_the_extra_arguments_that_its_update_takes(dtype):
+    found = []
+
+    def taking(updates, state, params=None, *, value):
+        found.append(value.dtype)
+        return updates, state
+
+    picky = optax.GradientTransformationExtraArgs(lambda ps: optax.EmptyState(), taking)
+    training.single_train_step(AD, MSE, line_data(dtype), tiny_state(dtype, picky))
+    assert set(found) == {dtype}
+
+    sam = optax.contrib.sam(optax.sgd(0.1), optax.sgd(0.01), sync_period=2)
+    data, tstate = line_data(dtype), tiny_state(dtype, sam)
+    result = training.fit(tstate, MSE, data, steps=40, progress=False)
+    assert result.losses[-1] < 0.5 * result.losses[0]
 
 
 def loss_in(loss_dtype):
