@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ..precision import Audit, EltypeMismatchError, audit, match_eltype_mode, tree_dtype
+from ..precision import Audit, EltypeMismatchError, Finding, audit, match_eltype_mode, tree_dtype
 from ._call_update import call_update, extra_arguments
 
 _LOSING = ("narrowing", "low precision", "integer to float", "constant")
@@ -53,11 +53,23 @@ def _message(optimizer: Any, treedef: Any, shapes: tuple) -> str:
     losing = [finding for finding in report.findings if finding.kind in _LOSING]
     if not losing:
         return ""
-    text = "; ".join(dict.fromkeys(f"{f.kind} ({f.detail})" for f in losing))
     return (
-        f"the optimiser loses digits of its parameters: {text}. Give learning rates as Python "
-        "floats, and schedules as training.schedules.* or training.exact_schedule(schedule); "
-        "accumulate gradients with training.multi_steps."
+        f"the optimiser loses digits of its parameters: {_told(losing)}. Give learning rates as "
+        "Python floats, and schedules as training.schedules.* or "
+        "training.exact_schedule(schedule); accumulate gradients with training.multi_steps. Where "
+        "that is done, take away the cast in the line named; inside optax it is the optimiser "
+        "itself that computes in fewer digits: give it its own argument for the dtype, such as "
+        "mu_dtype, or a schedule in place of its own, or take another."
+    )
+
+
+def _told(losing: list[Finding]) -> str:
+    """The findings in words, each after the user's line that it comes from, those of optax last."""
+    places = sorted({finding.line for finding in losing}, key=lambda line: (line == "?", line))
+    return "; ".join(
+        ("inside optax " if line == "?" else f"at {line} ")
+        + ", ".join(dict.fromkeys(f"{f.kind} ({f.detail})" for f in losing if f.line == line))
+        for line in places
     )
 
 

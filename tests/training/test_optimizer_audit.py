@@ -47,6 +47,36 @@ def test_optimizer_that_loses_digits_is_warned_about(name):
 
 
 @needs_x64
+@pytest.mark.parametrize("wrap", [lambda schedule: schedule, training.exact_schedule])
+def test_cast_in_a_schedule_of_the_users_is_told_with_its_line(wrap):
+    def casting(count):
+        return 0.5 * count.astype(jnp.float32)
+
+    line = casting.__code__.co_firstlineno + 1
+    text = rf"parameters: at .*test_optimizer_audit.py:{line} .* Where that is done, take away the"
+    with pytest.warns(training.OptimizerPrecisionWarning, match=text):
+        tiny_state(jnp.float64, optax.adam(wrap(casting)))
+
+
+@needs_x64
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optax.adafactor(0.013),
+        lambda: optax.contrib.madgrad(0.013),
+        lambda: optax.contrib.schedule_free_adamw(0.01, warmup_steps=7),
+        lambda: optax.adam(0.013, mu_dtype=jnp.float32),
+    ],
+)
+def test_optimizer_that_itself_loses_digits_has_another_remedy(make):
+    text = (
+        r"parameters: inside optax [^;]*\. Give .* its own argument for the dtype, such as mu_dty"
+    )
+    with pytest.warns(training.OptimizerPrecisionWarning, match=text):
+        tiny_state(jnp.float64, make())
+
+
+@needs_x64
 def test_optimizer_that_loses_digits_is_an_error_in_mode_error():
     with (
         precision.match_eltype("error"),
