@@ -60,7 +60,7 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
         if _has_fewer_bits(value, known[name]):
             raise TypeError(
                 f"`adjust` expects `{name}` in {known[name].dtype} or wider, got {value} in "
-                f"{value.dtype}, which has lost digits already. Pass a Python float."
+                f"{jnp.result_type(value)}, which has lost digits already. Pass a Python float."
             )
 
     def adjusted(node: Any) -> Any:
