@@ -22,6 +22,7 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
     Raises:
         KeyError: the optimiser has no such hyper-parameter, or it follows a schedule.
         ValueError: the optimiser was made with an integer, which cannot become this number.
+        TypeError: a NumPy or JAX number is of a narrower dtype than what it replaces.
 
     Source: `Optimisers.adjust` with a `TrainState` of Lux 1.31.
 
@@ -56,6 +57,11 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
                 f"`adjust` cannot set `{name}` to {value}: the optimiser was made with an integer. "
                 f"Make it with {name}={float(known[name].item())}."
             )
+        if _has_fewer_bits(value, known[name]):
+            raise TypeError(
+                f"`adjust` expects `{name}` in {known[name].dtype} or wider, got {value} in "
+                f"{jnp.result_type(value)}, which has lost digits already. Pass a Python float."
+            )
 
     def adjusted(node: Any) -> Any:
         if not _is_injected(node):
@@ -69,6 +75,14 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
 
     state = jax.tree.map(adjusted, tstate.optimizer_state, is_leaf=_is_injected)
     return tstate.replace(optimizer_state=state)
+
+
+def _has_fewer_bits(value: Any, old: Any) -> bool:
+    dtypes = getattr(value, "dtype", None), old.dtype
+    if not all(dtype is not None and jnp.issubdtype(dtype, jnp.inexact) for dtype in dtypes):
+        return False
+    new, kept = map(jnp.finfo, dtypes)
+    return new.bits < kept.bits
 
 
 def _is_injected(node: Any) -> bool:

@@ -92,7 +92,8 @@ def fit(
         ValueError: `steps`, `epochs` or an `every` is no integer or out of range, or not just one
             of the first two is given; `epochs` of data without a length; batches that differ.
         TypeError: `data` is none of these forms; a bare iterator with `resume=True`; float64 NumPy
-            data, x64 off; `callbacks` holds something else; JSON cannot hold `hyperparameters`.
+            data, x64 off; a loss in fewer digits than the parameters have; `callbacks` holds
+            something else; JSON cannot hold `hyperparameters`.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax

@@ -5,9 +5,11 @@ import warnings
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
-from ..precision import EltypeMismatchError, audit, match_eltype_mode, tree_dtype
+from ..precision import Audit, EltypeMismatchError, Finding, audit, match_eltype_mode, tree_dtype
+from ._call_update import call_update, extra_arguments
 
 _LOSING = ("narrowing", "low precision", "integer to float", "constant")
 
@@ -16,41 +18,84 @@ class OptimizerPrecisionWarning(UserWarning):
     """An optimiser computes in fewer digits than its parameters have."""
 
 
-def check_optimizer(
-    optimizer: optax.GradientTransformation, parameters: Any, optimizer_state: Any
-) -> None:
+def check_optimizer(optimizer: optax.GradientTransformation, parameters: Any) -> None:
     """Warn, or raise in mode "error", if `optimizer` loses digits of the parameters' dtype.
 
     Raises:
-        EltypeMismatchError: it does, and `match_eltype` is "error".
+        EltypeMismatchError: it does, or cannot be read, and `match_eltype` is "error".
     """
-    leaves, treedef = jax.tree.flatten((parameters, optimizer_state))
-    shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-    text = _findings(optimizer, treedef, shapes)
-    if not text:
+    leaves, treedef = jax.tree.flatten(parameters)
+    message = _message(optimizer, treedef, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
+    if not message:
         return
-    message = (
-        f"the optimiser loses digits of its parameters: {text}. Give learning rates as Python "
-        "floats, and schedules as training.schedules.* or training.exact_schedule(schedule); "
-        "accumulate gradients with training.multi_steps."
-    )
     if match_eltype_mode() == "error":
         raise EltypeMismatchError(f"`TrainState`: {message}")
     warnings.warn(f"`TrainState`: {message}", OptimizerPrecisionWarning, stacklevel=3)
 
 
 @functools.lru_cache(maxsize=256)
-def _findings(optimizer: Any, treedef: Any, shapes: tuple) -> str:
-    """What the audit found, in words; an optimiser that cannot be traced alone is let pass."""
-    leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
-    parameters, state = jax.tree.unflatten(treedef, leaves)
+def _message(optimizer: Any, treedef: Any, shapes: tuple) -> str:
+    """What is wrong with `optimizer` and what to do; empty if nothing is."""
+    parameters = jax.tree.unflatten(treedef, [jax.ShapeDtypeStruct(*shape) for shape in shapes])
     want = tree_dtype(parameters)
-    if want is None or len({leaf.dtype for leaf in jax.tree.leaves(parameters)}) > 1:
-        return ""  # Narrower ones among wider are updated in their own dtype, as they should be.
-    with jax.numpy_dtype_promotion("standard"):
-        try:
-            report = audit(optimizer.update, parameters, state, parameters, want=want)
-        except TypeError:
-            return ""  # It wants more arguments, as a line search does.
+    if want is None:
+        return ""
+    try:
+        with jax.numpy_dtype_promotion("standard"):
+            report = _audit_of_update(optimizer, parameters, jnp.finfo(want).dtype)
+    except Exception as error:  # The optimiser's own, of any kind.
+        reason = str(error).partition("\n")[0].rstrip(".")
+        return (
+            "the optimiser's update cannot be traced, so it is not known whether it loses digits: "
+            f"{reason}. Beyond the gradient a training step gives it `value`, "
+            "`grad` and `value_fn`; take an optimiser that needs no more."
+        )
     losing = [finding for finding in report.findings if finding.kind in _LOSING]
-    return "; ".join(dict.fromkeys(f"{f.kind} ({f.detail})" for f in losing))
+    if not losing:
+        return ""
+    return (
+        f"the optimiser loses digits of its parameters: {_told(losing)}. Give learning rates as "
+        "Python floats, and schedules as training.schedules.* or "
+        "training.exact_schedule(schedule); accumulate gradients with training.multi_steps. Where "
+        "that is done, take away the cast in the line named; inside optax it is the optimiser "
+        "itself that computes in fewer digits: give it its own argument for the dtype, such as "
+        "mu_dtype, or a schedule in place of its own, or take another."
+    )
+
+
+def _told(losing: list[Finding]) -> str:
+    """The findings in words, each after the user's line that it comes from, those of optax last."""
+    places = sorted({finding.line for finding in losing}, key=lambda line: (line == "?", line))
+    return "; ".join(
+        ("inside optax " if line == "?" else f"at {line} ")
+        + ", ".join(dict.fromkeys(f"{f.kind} ({f.detail})" for f in losing if f.line == line))
+        for line in places
+    )
+
+
+def _audit_of_update(optimizer: Any, parameters: Any, want: Any) -> Audit:
+    """The audit of a step's call, as if all parameters were of the widest of their dtypes.
+
+    As they are, an update of the narrower ones in their own dtype, which is right, would hide what
+    happens to the wider ones.
+    """
+
+    def widened(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, jnp.promote_types(leaf.dtype, want))
+
+    def loss(parameters: Any) -> jax.Array:
+        return sum(jnp.sum(jnp.real(leaf)) for leaf in jax.tree.leaves(parameters))  # pyright: ignore[reportReturnType]
+
+    def update(value: Any, grads: Any, state: Any, parameters: Any) -> Any:
+        extra = extra_arguments(value, grads, loss)
+        return call_update(optimizer, grads, state, parameters, extra)
+
+    parameters = jax.tree.map(widened, parameters)
+    state = jax.tree.map(_strong, jax.eval_shape(optimizer.init, parameters))
+    value = jax.ShapeDtypeStruct((), want)
+    return audit(update, value, parameters, state, parameters, want=want)
+
+
+def _strong(leaf: Any) -> jax.ShapeDtypeStruct:
+    """`leaf` as `TrainState` keeps it, not weakly typed."""
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)

@@ -12,6 +12,7 @@ import optax
 from ..core import StateStructureError, describe, first_difference
 from ..precision import require_kept
 from ._ad import AD
+from ._call_update import call_update, extra_arguments
 from ._objective import note_compilation, objective_key, objective_of
 from ._train_state import Structure, TrainState
 
@@ -40,7 +41,8 @@ def compute_gradients(
         returned, and the state with the new model states.
 
     Raises:
-        TypeError: the objective returns no triple or no scalar; float64 NumPy data, x64 off.
+        TypeError: the objective returns no triple, no scalar, or a loss in fewer digits than the
+            parameters have; float64 NumPy data, x64 off.
 
     Source: `Training.compute_gradients` of Lux 1.31.
     """
@@ -102,7 +104,8 @@ def single_train_step(
         the step.
 
     Raises:
-        TypeError: the objective returns no triple or no scalar; float64 NumPy data, x64 off.
+        TypeError: the objective returns no triple, no scalar, or a loss in fewer digits than the
+            parameters have; float64 NumPy data, x64 off.
 
     Source: `Training.single_train_step` of Lux 1.31; with `donate`, `single_train_step!`.
 
@@ -144,7 +147,8 @@ def train_steps(
 
     Raises:
         ValueError: `steps` is no positive integer; the leading axes of `data` differ.
-        TypeError: the objective returns no triple or no scalar; float64 NumPy data, x64 off.
+        TypeError: the objective returns no triple, no scalar, or a loss in fewer digits than the
+            parameters have; float64 NumPy data, x64 off.
 
     Source: asked for in Lux's issue 1290; Lux has one step for each call.
 
@@ -217,6 +221,7 @@ def gradients(
                 f"the objective must return a scalar loss, got {describe(loss)}. Take the mean, "
                 "or set `agg`."
             )
+        check_loss_dtype(loss, tstate.parameters)
         return loss, (states, stats)
 
     differentiate = ad.value_and_gradient(loss_of_parameters)
@@ -224,6 +229,34 @@ def gradients(
     _check_kept("the gradient", tstate.parameters, grads)
     _check_kept("the state", tstate.states, states)
     return grads, loss, stats, tstate.replace(states=states)
+
+
+def check_loss_dtype(loss: Any, parameters: Any) -> None:
+    """Raise if `loss` has fewer digits than `parameters`, since its gradient would have no more.
+
+    A loss of more digits is right, as float32 is for parameters in half precision.
+
+    Raises:
+        TypeError: it has, or is no float.
+    """
+    dtypes = [leaf.dtype for leaf in jax.tree.leaves(parameters)]
+    reals = [jnp.finfo(dtype).dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.inexact)]
+    widest = min(reals, key=_resolution, default=None)
+    got = jnp.result_type(loss)
+    if widest is None or (
+        jnp.issubdtype(got, jnp.inexact) and _resolution(got) <= _resolution(widest)
+    ):
+        return
+    raise TypeError(
+        f"the objective must return a loss with the digits of the parameters, {widest} or wider, "
+        f"got {got}: the gradient would be {widest} with the digits of {got}. Take away the cast "
+        "in the model or loss, convert the model's output before the loss is taken, or train "
+        "parameters of that dtype, for example precision.f32(ps)."
+    )
+
+
+def _resolution(dtype: Any) -> float:
+    return float(jnp.finfo(dtype).eps)
 
 
 def line_search_arguments(
@@ -234,16 +267,15 @@ def line_search_arguments(
     def loss_of_parameters(ps: Any) -> jax.Array:
         return objective(tstate.model, ps, tstate.states, data)[0]
 
-    return {"value": loss, "grad": grads, "value_fn": loss_of_parameters}
+    return extra_arguments(loss, grads, loss_of_parameters)
 
 
 def update(tstate: TrainState, grads: Any, extra: dict[str, Any] | None = None) -> TrainState:
     """`apply_gradients` without compilation, for use inside a compiled function."""
-    optimizer = optax.with_extra_args_support(tstate.optimizer)
     # optax mixes step counts and floats, which strict promotion forbids.
     with jax.numpy_dtype_promotion("standard"):
-        updates, optimizer_state = optimizer.update(
-            grads, tstate.optimizer_state, tstate.parameters, **(extra or {})
+        updates, optimizer_state = call_update(
+            tstate.optimizer, grads, tstate.optimizer_state, tstate.parameters, extra or {}
         )
         # optax would cast an update of another dtype to that of the parameter, in silence.
         _check_kept("the optimiser's update", tstate.parameters, updates)

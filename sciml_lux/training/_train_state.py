@@ -61,13 +61,14 @@ class TrainState:
         optimizer_state: the optimiser's own tree.
         step: int32 scalar, the number of updates made.
 
-    The optimiser is audited once, by tracing: one that loses digits of the parameters' dtype, as
-    optax's schedules do in float64, gives an `OptimizerPrecisionWarning` with the remedy, and an
-    error within `precision.match_eltype("error")`.
+    The optimiser is audited once, by tracing: one that loses digits of the parameters' dtype (the
+    widest, if they have several), as optax's schedules do in float64, or that cannot be traced,
+    gives an `OptimizerPrecisionWarning` with the remedy, and an error within
+    `precision.match_eltype("error")`.
 
     Raises:
         StateStructureError: the parameters are not those of the model; names the first path.
-        EltypeMismatchError: the optimiser loses digits, in mode "error".
+        EltypeMismatchError: the optimiser loses digits, or cannot be traced, in mode "error".
         TypeError: float64 NumPy parameters while x64 is off, or `optimizer` is no optax one.
 
     Source: `Training.TrainState` of Lux 1.31.
@@ -104,7 +105,7 @@ class TrainState:
         _check_parameters(model, parameters)
         parameters, states = jax.tree.map(_as_array, (parameters, states))
         optimizer_state = jax.tree.map(_as_array, optimizer.init(parameters))
-        check_optimizer(optimizer, parameters, optimizer_state)
+        check_optimizer(optimizer, parameters)
         trees = (parameters, states, optimizer_state, jnp.zeros((), jnp.int32))
         _fill(self, *_flat(model, optimizer, trees), trees)
 

@@ -1,6 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 
 from sciml_lux import precision, training
@@ -9,12 +10,18 @@ from sciml_lux.training._optimizer_audit import check_optimizer
 from tests.conftest import needs_x64
 from tests.training.models import tiny_state
 
+RAW = optax.exponential_decay(0.013, 10, 0.9)
 LOSING = {
     "exponential schedule": lambda: optax.adam(optax.exponential_decay(0.1, 10, 0.9)),
     "one-cycle schedule": lambda: optax.adam(optax.cosine_onecycle_schedule(50, 0.1)),
     "MultiSteps": lambda: optax.MultiSteps(optax.adam(1e-2), 3).gradient_transformation(),
     "NumPy float32 rate": lambda: optax.adam(np.float32(1e-2)),
     "JAX float32 rate": lambda: optax.adam(jnp.float32(1e-2)),
+    "line search": lambda: optax.lbfgs(RAW),
+    "line search, accumulated": lambda: training.multi_steps(optax.lbfgs(RAW), 2),
+    "momo": lambda: optax.contrib.momo_adam(RAW),
+    "plateau": lambda: optax.chain(optax.adam(RAW), optax.contrib.reduce_on_plateau()),
+    "Polyak step": lambda: optax.chain(optax.polyak_sgd(0.1), optax.scale_by_schedule(RAW)),
 }
 CLEAN = {
     "adam": lambda: optax.adam(1e-2),
@@ -24,7 +31,11 @@ CLEAN = {
     "multi_steps": lambda: training.multi_steps(optax.adam(1e-2), 3),
     "inject": lambda: optax.inject_hyperparams(optax.adam)(learning_rate=1e-2),
     "lbfgs": optax.lbfgs,
+    "momo": lambda: optax.contrib.momo_adam(0.013),
+    "plateau": lambda: optax.chain(optax.adam(0.013), optax.contrib.reduce_on_plateau()),
+    "Polyak step": lambda: optax.polyak_sgd(0.1),
 }
+TWO_DTYPES = {"wide": np.ones(2, np.float64), "narrow": np.ones(2, np.float32)}
 
 
 @needs_x64
@@ -33,6 +44,36 @@ def test_optimizer_that_loses_digits_is_warned_about(name):
     text = "`TrainState`: the optimiser loses digits .* schedules as training.schedules"
     with pytest.warns(training.OptimizerPrecisionWarning, match=text):
         tiny_state(jnp.float64, LOSING[name]())
+
+
+@needs_x64
+@pytest.mark.parametrize("wrap", [lambda schedule: schedule, training.exact_schedule])
+def test_cast_in_a_schedule_of_the_users_is_told_with_its_line(wrap):
+    def casting(count):
+        return 0.5 * count.astype(jnp.float32)
+
+    line = casting.__code__.co_firstlineno + 1
+    text = rf"parameters: at .*test_optimizer_audit.py:{line} .* Where that is done, take away the"
+    with pytest.warns(training.OptimizerPrecisionWarning, match=text):
+        tiny_state(jnp.float64, optax.adam(wrap(casting)))
+
+
+@needs_x64
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optax.adafactor(0.013),
+        lambda: optax.contrib.madgrad(0.013),
+        lambda: optax.contrib.schedule_free_adamw(0.01, warmup_steps=7),
+        lambda: optax.adam(0.013, mu_dtype=jnp.float32),
+    ],
+)
+def test_optimizer_that_itself_loses_digits_has_another_remedy(make):
+    text = (
+        r"parameters: inside optax [^;]*\. Give .* its own argument for the dtype, such as mu_dty"
+    )
+    with pytest.warns(training.OptimizerPrecisionWarning, match=text):
+        tiny_state(jnp.float64, make())
 
 
 @needs_x64
@@ -58,6 +99,27 @@ def test_float32_parameters_have_nothing_to_lose(name):
 
 
 @needs_x64
-def test_parameters_of_two_dtypes_pass_in_silence():
-    ps = {"wide": jnp.ones(2, jnp.float64), "narrow": jnp.ones(2, jnp.float32)}
-    check_optimizer(optax.adam(1e-2), ps, optax.adam(1e-2).init(ps))
+@pytest.mark.parametrize("name", sorted(LOSING))
+def test_optimizer_is_audited_with_parameters_of_two_dtypes(name):
+    with pytest.warns(training.OptimizerPrecisionWarning, match="loses digits"):
+        check_optimizer(LOSING[name](), TWO_DTYPES)
+
+
+@needs_x64
+@pytest.mark.parametrize("name", sorted(CLEAN))
+def test_clean_optimizer_with_parameters_of_two_dtypes_passes_in_silence(name):
+    check_optimizer(CLEAN[name](), TWO_DTYPES)
+
+
+def test_optimizer_that_a_step_cannot_call_is_told_by_the_mode(dtype):
+    text = (
+        r"`TrainState`: the optimiser's update cannot be traced, .* obj_fn must be provided.* a "
+        "training step gives it `value`, `grad` and `value_fn`"
+    )
+    with pytest.warns(training.OptimizerPrecisionWarning, match=text):
+        tiny_state(dtype, optax.contrib.sophia(1e-2))
+    with (
+        precision.match_eltype("error"),
+        pytest.raises(precision.EltypeMismatchError, match=text),
+    ):
+        tiny_state(dtype, optax.contrib.sophia(1e-2))

@@ -5,10 +5,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import losses, nn, training
+from sciml_lux import losses, nn, precision, training
+from sciml_lux.training._steps import check_loss_dtype
 from tests.conftest import needs_x32, needs_x64
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
@@ -230,6 +232,66 @@ def test_objective_that_is_no_scalar_is_an_error(dtype):
         training.single_train_step(
             AD, losses.MSELoss(agg=None), line_data(dtype), tiny_state(dtype)
         )
+
+
+def test_optimizer_gets_only_the_extra_arguments_that_its_update_takes(dtype):
+    found = []
+
+    def taking(updates, state, params=None, *, value):
+        found.append(value.dtype)
+        return updates, state
+
+    picky = optax.GradientTransformationExtraArgs(lambda ps: optax.EmptyState(), taking)
+    training.single_train_step(AD, MSE, line_data(dtype), tiny_state(dtype, picky))
+    assert set(found) == {dtype}
+
+    sam = optax.contrib.sam(optax.sgd(0.1), optax.sgd(0.01), sync_period=2)
+    data, tstate = line_data(dtype), tiny_state(dtype, sam)
+    result = training.fit(tstate, MSE, data, steps=40, progress=False)
+    assert result.losses[-1] < 0.5 * result.losses[0]
+
+
+def loss_in(loss_dtype):
+    def objective(model, ps, st, data):
+        y, st = model(data[0], ps, st)
+        return jnp.mean((y - data[1]).astype(loss_dtype) ** 2), st, {}
+
+    return objective
+
+
+@pytest.mark.parametrize("ad", [AD, training.AutoForward(), training.AutoFiniteDiff()])
+@pytest.mark.parametrize(("wide", "narrow"), [("float32", "bfloat16"), ("float64", "float32")])
+def test_loss_in_fewer_digits_than_the_parameters_is_an_error(ad, wide, narrow):
+    if wide == "float64" and not precision.x64_enabled():
+        pytest.skip("speaks of float64")
+    data, tstate = line_data(wide), tiny_state(wide)
+    text = rf"digits of the parameters, {wide} or wider, got {narrow}: .* Take away the cast"
+    with pytest.raises(TypeError, match=text):
+        training.compute_gradients(ad, loss_in(narrow), data, tstate)
+    with pytest.raises(TypeError, match=text):
+        training.single_train_step(ad, loss_in(narrow), data, tstate)
+    with pytest.raises(TypeError, match=text):
+        training.train_steps(ad, loss_in(narrow), data, tstate, steps=2)
+    for optimizer in (optax.adam(1e-2), optax.lbfgs()):
+        with pytest.raises(TypeError, match=text):
+            switched = tstate.with_optimizer(optimizer)
+            training.fit(switched, loss_in(narrow), data, steps=2, ad=ad, progress=False)
+
+
+def test_loss_in_more_digits_than_the_parameters_trains():
+    data, tstate = line_data(jnp.float16), tiny_state(jnp.float16)
+    grads, loss, _, _ = training.single_train_step(AD, loss_in(jnp.float32), data, tstate)
+    assert loss.dtype == jnp.float32 and grads.layer_1.weight.dtype == jnp.float16
+
+
+def test_loss_dtype_is_held_against_the_widest_parameter(dtype):
+    complex_ = jnp.complex128 if dtype == jnp.float64 else jnp.complex64
+    ps = {"narrow": jnp.ones(1, jnp.float16), "wide": jnp.ones(1, complex_), "n": jnp.arange(1)}
+    check_loss_dtype(jnp.ones((), dtype), ps)
+    check_loss_dtype(jnp.ones((), jnp.int32), {"n": jnp.arange(1)})
+    for narrow in ("bfloat16", "int32"):
+        with pytest.raises(TypeError, match=f"{dtype.name} or wider, got {narrow}"):
+            check_loss_dtype(jnp.ones((), narrow), ps)
 
 
 def test_optimizer_that_changes_its_state_is_an_error(dtype):

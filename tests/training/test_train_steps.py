@@ -8,7 +8,7 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import losses, nn, testing, training
-from tests.conftest import X64
+from tests.conftest import X64, needs_x64
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
 LOSS = losses.MSELoss()
@@ -164,3 +164,23 @@ def test_adjust_refuses_what_it_cannot_change(dtype):
     assert training.adjust(whole, learning_rate=2.0).optimizer_state.hyperparams == {
         "learning_rate": 2
     }
+
+
+@pytest.mark.parametrize("narrow", [jnp.float16, jnp.bfloat16, np.float16])
+def test_adjust_refuses_a_number_that_has_lost_digits(dtype, narrow):
+    text = rf"`learning_rate` in {dtype.name} or wider, got 0.013.* in {jnp.dtype(narrow).name}, "
+    with pytest.raises(TypeError, match=text + ".* Pass a Python float"):
+        training.adjust(adjustable(dtype), learning_rate=narrow(0.013))
+
+
+@needs_x64
+def test_adjust_of_float64_refuses_float32_alone():
+    tstate = adjustable(jnp.float64)
+    for rate in (jnp.float32(0.013), np.float32(0.013)):
+        with pytest.raises(TypeError, match=r"float64 or wider, got 0.013\d* in float32"):
+            training.adjust(tstate, learning_rate=rate)
+    for rate in (0.013, np.float64(0.013), jnp.float64(0.013)):
+        kept = training.adjust(tstate, learning_rate=rate).optimizer_state[1].hyperparams
+        assert float(kept["learning_rate"]) == 0.013
+    whole = training.adjust(tstate, learning_rate=jnp.int32(2)).optimizer_state[1].hyperparams
+    assert float(whole["learning_rate"]) == 2
