@@ -51,6 +51,38 @@ def test_dtype_check_finds_a_state_of_another_shape():
         testing.assert_dtype_preserved(Drifts(), X)
 
 
+@needs_x64
+def test_dtype_check_finds_a_gradient_of_another_dtype_and_names_the_leaf():
+    rule = jax.custom_vjp(jnp.sin)
+    rule.defvjp(
+        lambda x: (jnp.sin(x), x),
+        lambda x, cotangent: ((cotangent * jnp.cos(x)).astype(jnp.float64),),
+    )
+    with pytest.raises(AssertionError, match=r"a gradient is unlike .* at `x`: .*float32.*float64"):
+        testing.assert_dtype_preserved(nn.WrappedFunction(rule), X, ("float32",))
+
+
+@needs_x64
+def test_dtype_check_finds_float64_inside_of_narrower_layers():
+    detour = nn.WrappedFunction(lambda x: jnp.sin(x.astype(jnp.float64)).astype(x.dtype))
+    testing.assert_dtype_preserved(detour, X, ("float64",))
+    with pytest.raises(AssertionError, match=r"float64 is computed in float32\n(.|\n)*widening"):
+        testing.assert_dtype_preserved(detour, X, ("float32",))
+
+
+def test_dtype_check_lets_half_precision_sum_in_float32():
+    testing.assert_dtype_preserved(nn.LayerNorm((2,)), X, ("float16", "bfloat16"))
+
+
+def test_dtype_check_takes_complex_inputs_and_python_floats():
+    magnitude, z = nn.WrappedFunction(jnp.abs), jax.ShapeDtypeStruct((4, 3), jnp.complex64)
+    testing.assert_dtype_preserved(magnitude, z)
+    with pytest.raises(ValueError, match="expects float32 or float64 for a complex `x`, got float"):
+        testing.assert_dtype_preserved(magnitude, z, ("float16",))
+    scaled = nn.WrappedFunction(lambda x: x[0] * x[1])
+    testing.assert_dtype_preserved(scaled, (jnp.ones(3, jnp.float32), 2.0))
+
+
 def test_recompile_is_counted(dtype):
     f = jax.jit(lambda x: 2 * x)
     inputs = [jnp.ones(n, dtype) for n in (2, 3, 4)]
