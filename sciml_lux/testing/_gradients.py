@@ -145,10 +145,13 @@ def _checked_scalar(y: Any) -> Any:
 def _direction(x: Any, rng: np.random.Generator) -> Any:
     """Of the size of each number, so that steps along it suit small numbers and large ones."""
     size = np.abs(np.asarray(x)).astype(float)
-    draw = rng.uniform(0.5, 1.0, size.shape) * rng.choice([-1.0, 1.0], size.shape)
-    if jnp.issubdtype(x.dtype, jnp.complexfloating):
-        draw = draw * np.exp(1j * rng.uniform(0.0, np.pi, size.shape))
-    return jnp.asarray(draw * np.where(size > 0.0, size, 1.0), x.dtype)
+
+    def draw() -> np.ndarray:
+        return rng.uniform(0.5, 1.0, size.shape) * rng.choice([-1.0, 1.0], size.shape)
+
+    is_complex = jnp.issubdtype(x.dtype, jnp.complexfloating)
+    part = draw() + 1j * draw() if is_complex else draw()
+    return jnp.asarray(part * np.where(size > 0.0, size, 1.0), x.dtype)
 
 
 def _parts(v: Any) -> Iterator[Any]:
