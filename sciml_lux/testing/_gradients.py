@@ -46,9 +46,9 @@ def test_gradients(
         reference: the gradient from elsewhere (closed form, more digits), a tuple of trees like
             `args`; an error may be 1e-12 of the largest number of its leaf in float64, 32 units in
             the last place in other dtypes, plus `atol`.
-        rtol: tolerance of the slopes, to which differences must resolve them; by default half the
-            digits of the leaf, or of the value if that has fewer, where differences resolve them,
-            and no less than a quarter.
+        rtol: tolerance of the slopes, to which differences must resolve those of a leaf, measured
+            by its largest; by default half the digits of the leaf, or of the value if that has
+            fewer, where differences resolve so many, and no less than a quarter.
         atol: the same, absolute; by default 0.
         seed: of the directions.
 
@@ -121,7 +121,7 @@ def _as_arrays(args: tuple) -> tuple:
     leaves, rebuild = floating_leaves(args)
     dtypes = [jnp.finfo(leaf.dtype).dtype for leaf in leaves if _is_inexact(leaf)]
     widest = max(dtypes, key=lambda dtype: dtype.itemsize, default=None)
-    return rebuild([jnp.asarray(a, widest if isinstance(a, float) else None) for a in leaves])
+    return rebuild([jnp.asarray(a, widest if type(a) is float else None) for a in leaves])
 
 
 def _is_inexact(leaf: Any) -> bool:
