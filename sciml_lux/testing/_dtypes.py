@@ -1,13 +1,15 @@
 """A layer's dtypes, proved on its program."""
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ..core import Layer, apply, first_difference, layer_name, setup
-from ..precision import assert_no_narrowing, x64_enabled
+from ..precision import Audit, assert_no_narrowing, audit, floating_leaves, x64_enabled
 
+_WIDE = ("float64", "complex128")
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -16,24 +18,35 @@ def assert_dtype_preserved(
 ) -> None:
     """Raise unless `layer` keeps each dtype in value, state, gradients and everything between.
 
-    Nothing is run: the programs are traced and read.
+    Nothing is run: the programs are traced and read. Between, half precision may widen to float32,
+    as sums should; no float may widen to float64.
 
     Args:
         layer: anything that keeps the contract of a layer.
-        x: an input, whose floating leaves are taken in each dtype; arrays or
-            `jax.ShapeDtypeStruct`.
-        dtypes: names of dtypes; by default float16, bfloat16, float32, and float64 if x64 is on.
+        x: an input, whose floating leaves are taken in each dtype, complex ones in the complex
+            dtype over it; arrays, `jax.ShapeDtypeStruct` or Python numbers.
+        dtypes: names of dtypes; by default float16, bfloat16 (not for a complex `x`), float32, and
+            float64 if x64 is on.
         grads: 0, 1 or 2 derivatives.
 
     Raises:
-        AssertionError: names the layer, the dtype, and the cast with its source line.
+        AssertionError: names the layer, the dtype, and the cast with its source line or the
+            gradient with its path.
+        ValueError: half precision is asked for a complex `x`.
 
     Example:
         >>> import jax.numpy as jnp
         >>> from sciml_lux import nn
         >>> assert_dtype_preserved(nn.Dense(2, 3, nn.tanh), jnp.ones((4, 2), jnp.float32))
     """
-    for dtype in dtypes or _DTYPES[: 4 if x64_enabled() else 3]:
+    is_complex = any(_kind(leaf) == "complex" for leaf in jax.tree.leaves(x))
+    known = _DTYPES[2 if is_complex else 0 : 4 if x64_enabled() else 3]
+    for dtype in dtypes or known:
+        if is_complex and jnp.finfo(dtype).bits < 32:
+            raise ValueError(
+                f"`assert_dtype_preserved` expects float32 or float64 for a complex `x`, got "
+                f"{dtype}, over which there is no complex dtype."
+            )
         try:
             _assert_one(layer, _in_dtype(x, dtype), jnp.dtype(dtype), grads)
         except AssertionError as error:
@@ -50,19 +63,70 @@ def _assert_one(layer: Any, x: Any, dtype: Any, grads: int) -> None:
     difference = first_difference(st, new)
     if difference:
         raise AssertionError(f"the state changed, {difference}")
+    if grads:
+        _assert_gradients(layer, x, ps, st)
+
     # The states are an argument too: they may hold keys and arrays, which here are shapes alone.
-    assert_no_narrowing(
-        lambda x, ps, st: apply(layer, x, ps, st)[0], x, ps, st, grads=grads, want=dtype
+    def output(x: Any, ps: Any, st: Any) -> Any:
+        return apply(layer, x, ps, st)[0]
+
+    assert_no_narrowing(output, x, ps, st, grads=grads, want=dtype)
+    _assert_no_float64(audit(output, x, ps, st, grads=grads, want=dtype))
+
+
+def _assert_gradients(layer: Any, x: Any, ps: Any, st: Any) -> None:
+    """Raise if a gradient has another shape or dtype than what it is the gradient by."""
+    leaves, rebuild = floating_leaves({"x": x, "ps": ps})
+
+    def gradient(leaves: list[Any], st: Any) -> list[Any]:
+        def outputs(leaves: list[Any]) -> list[Any]:
+            inputs = rebuild(leaves)
+            return floating_leaves(apply(layer, inputs["x"], inputs["ps"], st)[0])[0]
+
+        y, pull_back = jax.vjp(outputs, leaves)
+        return pull_back(y)[0]
+
+    try:
+        gradients = jax.eval_shape(gradient, leaves, st)
+    except (TypeError, ValueError, NotImplementedError):
+        return  # No reverse mode, as of a `while` loop: the audit says so, or reads the other one.
+    if difference := first_difference(rebuild(leaves), rebuild(gradients)):
+        raise AssertionError(f"a gradient is unlike what it belongs to, {difference}")
+
+
+def _assert_no_float64(report: Audit) -> None:
+    # What is not made of floats, such as diffrax's placeholders, is no detour of the data.
+    wide = tuple(
+        finding
+        for finding in report.findings
+        if finding.kind == "widening"
+        and finding.detail.endswith(_WIDE)
+        and not finding.detail.startswith("nothing")
     )
+    if wide:
+        found = dataclasses.replace(report, findings=wide)
+        raise AssertionError(f"float64 is computed in {report.want}\n{found}")
 
 
 def _key() -> jax.Array:
     return jax.random.key(0)
 
 
+def _kind(leaf: Any) -> str:
+    """ "real" or "complex" for what has a floating dtype, else ""."""
+    dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        return "complex"
+    return "real" if jnp.issubdtype(dtype, jnp.floating) else ""
+
+
 def _in_dtype(x: Any, dtype: Any) -> Any:
+    of_kind = {"real": dtype}
+    if jnp.finfo(dtype).bits >= 32:
+        of_kind["complex"] = jnp.complex64 if jnp.dtype(dtype) == jnp.float32 else jnp.complex128
+
     def convert(leaf: Any) -> Any:
-        floating = jnp.issubdtype(leaf.dtype, jnp.floating)
-        return jax.ShapeDtypeStruct(leaf.shape, dtype if floating else leaf.dtype)
+        kind = _kind(leaf)
+        return jax.ShapeDtypeStruct(jnp.shape(leaf), of_kind[kind]) if kind else leaf
 
     return jax.tree.map(convert, x)

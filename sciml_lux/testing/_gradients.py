@@ -1,6 +1,7 @@
 """Gradients of a user's function against differences and against a reference."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -8,121 +9,230 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import named_leaves
-from ..precision import floating_leaves
+from ..precision import floating_leaves, promote, require_x64_for
+from ._differences import Accuracy, Difference, difference
+
+_MODES = ("reverse", "forward", "nested")
+_PARTS = 4
+_ROUNDING = 16.0  # So many units in the last place of the value are no slope.
 
 
 def test_gradients(
     f: Callable[..., Any],
     *args: Any,
-    modes: tuple[str, ...] = ("reverse", "forward", "nested"),
+    modes: tuple[str, ...] = _MODES,
     reference: Any = None,
     rtol: float | None = None,
     atol: float | None = None,
     seed: int = 0,
 ) -> None:
-    """Check the derivatives of the scalar function `f` at `args`, each along a random direction.
+    """Check the derivatives of the scalar function `f` at `args` along random directions.
 
-    "reverse" compares `jax.grad` with central differences, "forward" compares `jax.jvp` with it,
-    "nested" compares the derivative of the derivative with central differences of the derivative.
+    "reverse" compares `jax.grad` with differences of `f`, "forward" compares `jax.jvp` with them,
+    "nested" compares the derivative of the derivative with differences of the derivative.
+
+    The elements of each leaf are dealt into at most four directions, each of which moves its
+    elements by a part of their own size (zeros by a part of 1). An error is found if it makes up
+    more of the slope along its direction than `rtol` and what differences can resolve. So in leaves
+    of up to four elements each is seen by itself; in larger ones an element can be wrong unseen
+    among others of far more influence; and of second derivatives only their sum along all arguments
+    is seen. A derivative of zero passes where differences do not contradict it.
 
     Args:
-        f: a function of trees of arrays that returns a real scalar.
-        *args: where; real floating leaves of one dtype, float64 for sharp tolerances.
+        f: a function of trees of arrays that returns a real scalar, smooth around `args`.
+        *args: where; floating and complex leaves are moved, Python floats in the widest dtype of
+            the arrays. float64 for sharp tolerances.
         modes: which to check.
-        reference: the gradient from elsewhere (closed form, more digits), a tree like `args`;
-            compared leaf by leaf with `rtol` 1e-12 in float64.
-        rtol: tolerance of the differences; by default what they can resolve.
-        atol: the same, absolute; by default as much of the size of what is differenced.
+        reference: the gradient from elsewhere (closed form, more digits), a tuple of trees like
+            `args`; an error may be 1e-12 of the largest number of its leaf in float64, 32 units in
+            the last place in other dtypes, plus `atol`.
+        rtol: tolerance of the slopes, to which differences must resolve those of a leaf, measured
+            by its largest; by default half the digits of the leaf, or of the value if that has
+            fewer, where differences resolve so many, and no less than a quarter.
+        atol: the same, absolute; by default 0.
         seed: of the directions.
 
     Raises:
-        AssertionError: names the mode, and for `reference` the path of the leaf.
-        ValueError: an unknown mode; no floating leaf; a reference unlike `args`.
+        AssertionError: names the mode, and the path of the leaf.
+        ValueError: an unknown mode, or one that JAX has not for `f`; no floating leaf; a value that
+            is no real scalar; a reference unlike `args`; differences that cannot be resolved to
+            the tolerance.
+        TypeError: float64 arguments of NumPy while x64 is off.
+
+    Source: the differences and their error are those of Ridders (1982), "Accurate computation of
+        F'(x) and F'(x) F''(x)".
 
     Example:
         >>> import jax.numpy as jnp
         >>> test_gradients(lambda x: jnp.sum(jnp.sin(x)), jnp.ones(3, jnp.float32))
     """
-    unknown = set(modes) - {"reverse", "forward", "nested"}
+    unknown = set(modes) - set(_MODES)
     if unknown:
         raise ValueError(
             f'`test_gradients` knows the modes "reverse", "forward", "nested", got {unknown}.'
         )
+    args = _as_arrays(args)
     x, rebuild = floating_leaves(args)
     if not x:
         raise ValueError(
             "`test_gradients` expects arguments with a floating leaf, got none. Convert them, for "
             "example with precision.f64."
         )
-    eps = float(jnp.finfo(x[0].dtype).eps)
-    tolerances = (eps**0.5 if rtol is None else rtol, atol)
-    v = _direction(x, seed)
 
     def value(x: list[Any]) -> jax.Array:
         return f(*rebuild(x))
 
-    def slope(x: list[Any]) -> jax.Array:
-        return _dot(jax.grad(value)(x), v)
+    here = _checked_scalar(value(x))
+    units = [_unit(leaf) for leaf in x]
+    rng = np.random.default_rng(seed)
+    everywhere = [_direction(a, rng) for a in x]
 
-    if "reverse" in modes:
-        _compare("reverse", slope(x), _difference(value, x, v), tolerances)
-    if "forward" in modes:
-        forward = jax.jvp(value, (x,), (v,))[1]
-        _compare("forward", forward, _difference(value, x, v), tolerances)
-    if "nested" in modes:
-        _compare("nested", _dot(jax.grad(slope)(x), v), _difference(slope, x, v), tolerances)
+    def slope(x: list[Any]) -> jax.Array:
+        return _dot(jax.grad(value)(x), everywhere)
+
+    names = [name for name, leaf in named_leaves(args).items() if _is_inexact(leaf)]
+    for mode in modes:
+        for place, name in enumerate(names):
+            # A slope along all leaves has the digits of the one that has fewest.
+            unit = max(units) if mode == "nested" else max(units[place], _unit(here))
+            accuracy = Accuracy(
+                unit,
+                rtol=unit**0.5 if rtol is None else rtol,
+                atol=atol or 0.0,
+                coarsest=unit**0.25 if rtol is None else rtol,
+                size=abs(float(here)),
+            )
+            moved = _moving(slope if mode == "nested" else value, x, place)
+            directions = list(_parts(_direction(x[place], rng)))
+            found = [_slope(mode, moved, x[place], v) for v in directions]
+            differences = [difference(moved, x[place], v, accuracy) for v in directions]
+            _compare(f"the {mode} derivative", name, found, differences, accuracy)
     if reference is not None:
-        _compare_reference(rebuild(jax.grad(value)(x)), reference, eps)
+        _compare_reference(rebuild(jax.grad(value)(x)), reference, atol or 0.0)
 
 
 # Not a test of this package, though its name, which is Lux's, looks like one.
 test_gradients.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def _direction(x: list[Any], seed: int) -> list[Any]:
-    rng = np.random.default_rng(seed)
-    draws = [rng.uniform(0.5, 1.0, a.shape) * rng.choice([-1, 1], a.shape) for a in x]
-    return [jnp.asarray(draw, a.dtype) for draw, a in zip(draws, x, strict=True)]
+def _as_arrays(args: tuple) -> tuple:
+    """`args` with arrays in place of Python's floats, in the widest dtype of the others."""
+    require_x64_for(args, "`test_gradients`: argument ")
+    leaves, rebuild = floating_leaves(args)
+    dtypes = [jnp.finfo(leaf.dtype).dtype for leaf in leaves if _is_inexact(leaf)]
+    widest = max(dtypes, key=lambda dtype: dtype.itemsize, default=None)
+    return rebuild([jnp.asarray(a, widest if type(a) is float else None) for a in leaves])
 
 
-def _difference(f: Callable[[list[Any]], Any], x: list[Any], v: list[Any]) -> tuple[Any, Any]:
-    """The slope of `f` along `v`, and the size of what it is the difference of."""
-    step = float(jnp.finfo(x[0].dtype).eps) ** (1 / 3)
-    ahead = f([a + step * b for a, b in zip(x, v, strict=True)])
-    behind = f([a - step * b for a, b in zip(x, v, strict=True)])
-    return (ahead - behind) / (2 * step), max(abs(ahead), abs(behind))
+def _is_inexact(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
-def _dot(left: list[Any], right: list[Any]) -> jax.Array:
-    return sum(jnp.sum(a * b) for a, b in zip(left, right, strict=True))  # pyright: ignore[reportReturnType]
+def _unit(leaf: Any) -> float:
+    return float(jnp.finfo(jnp.result_type(leaf)).eps)
+
+
+def _checked_scalar(y: Any) -> Any:
+    dtype = jnp.result_type(y)
+    if jnp.shape(y) or not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(
+            f"`test_gradients` expects `f` to return a real scalar, got {dtype} of shape "
+            f"{jnp.shape(y)}. Take the sum, or the real part, of what it returns."
+        )
+    return y
+
+
+def _direction(x: Any, rng: np.random.Generator) -> Any:
+    """Of the size of each number, so that steps along it suit small numbers and large ones."""
+    size = np.abs(np.asarray(x)).astype(float)
+
+    def draw() -> np.ndarray:
+        return rng.uniform(0.5, 1.0, size.shape) * rng.choice([-1.0, 1.0], size.shape)
+
+    is_complex = jnp.issubdtype(x.dtype, jnp.complexfloating)
+    part = draw() + 1j * draw() if is_complex else draw()
+    return jnp.asarray(part * np.where(size > 0.0, size, 1.0), x.dtype)
+
+
+def _parts(v: Any) -> Iterator[Any]:
+    """`v` in at most four parts, which move different elements; their sum is `v`."""
+    count = min(_PARTS, v.size)
+    part = np.arange(v.size).reshape(v.shape) % max(count, 1)
+    for number in range(count):
+        yield jnp.where(part == number, v, jnp.zeros_like(v))
+
+
+def _moving(f: Callable[..., Any], x: list[Any], place: int) -> Callable[[Any], Any]:
+    """`f` as a function of one leaf alone."""
+    return lambda leaf: f([*x[:place], leaf, *x[place + 1 :]])
+
+
+def _dot(gradient: list[Any], v: list[Any]) -> jax.Array:
+    """The slope along `v`; of complex numbers by JAX's convention, which conjugates none."""
+    return sum(promote(*[jnp.sum(a * b).real for a, b in zip(gradient, v, strict=True)]))  # pyright: ignore[reportReturnType]
+
+
+def _slope(mode: str, f: Callable[[Any], Any], x: Any, v: Any) -> float:
+    try:
+        if mode == "forward":
+            return float(jax.jvp(f, (x,), (v,))[1])
+        return float(_dot([jax.grad(f)(x)], [v]))
+    except (TypeError, ValueError, NotImplementedError) as error:  # `f` itself has run at `x`.
+        reason = str(error).partition("\n")[0]
+        left = tuple(other for other in _MODES if other != mode)
+        raise ValueError(
+            f"`test_gradients` cannot take the {mode} derivative of `f`: {reason} Leave it out, "
+            f"for example by modes={left}."
+        ) from error
 
 
 def _compare(
-    mode: str, found: Any, difference: tuple[Any, Any], tolerances: tuple[float, float | None]
+    subject: str,
+    name: str,
+    found: list[float],
+    differences: list[Difference],
+    accuracy: Accuracy,
 ) -> None:
-    (expected, size), (rtol, atol) = difference, tolerances
-    atol = rtol * float(size) if atol is None else atol
-    if not np.allclose(found, expected, rtol=rtol, atol=atol):
-        raise AssertionError(
-            f"the {mode} derivative is {float(found)!r}, central differences give "
-            f"{float(expected)!r} (rtol {rtol:.1e}, atol {atol:.1e})."
+    """Raise if a slope of a leaf is not that of the differences, or too close to tell."""
+    # Of the leaf: along one direction the slope may be small by chance.
+    largest = max((abs(expected.slope) for expected in differences), default=0.0)
+    rounding = _ROUNDING * accuracy.unit * max(accuracy.size, largest)
+    zero = _ROUNDING * accuracy.unit * accuracy.size
+    for got, expected in zip(found, differences, strict=True):
+        told = (
+            f"central differences give {expected.slope!r} ± {expected.doubt:.1e} along a direction "
+            f"of `{name}`"
         )
+        allowed = accuracy.rtol * max(abs(got), abs(expected.slope)) + accuracy.atol
+        gap = abs(got - expected.slope)
+        if not gap <= allowed + expected.doubt + rounding and expected.doubt < math.inf:
+            raise AssertionError(f"{subject} is {got!r}, {told} (allowed are {allowed:.1e}).")
+        needed = accuracy.coarsest * largest + accuracy.atol
+        if not expected.doubt <= needed and abs(got) > zero:
+            raise ValueError(
+                f"differences cannot resolve {subject} to {needed:.1e}: {told}. Use float64, "
+                "rescale `f` or its arguments, allow more by `rtol` or `atol`, or give a "
+                "`reference` and modes=()."
+            )
 
 
-def _compare_reference(gradient: tuple, reference: Any, eps: float) -> None:
-    rtol = 1e-12 if eps < 1e-12 else 32 * eps
-    expected = named_leaves(tuple(reference))
-    if missing := [name for name in named_leaves(gradient) if name not in expected]:
-        raise ValueError(
-            f"`test_gradients` expects `reference` to be a tuple like the arguments, got none at "
-            f"`{missing[0]}`."
-        )
-    for name, leaf in named_leaves(gradient).items():
-        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-            continue
-        if not np.allclose(leaf, expected[name], rtol=rtol, atol=rtol):
-            worst = float(np.max(np.abs(np.asarray(leaf) - np.asarray(expected[name]))))
+def _compare_reference(gradient: tuple, reference: Any, atol: float) -> None:
+    found = {n: leaf for n, leaf in named_leaves(gradient).items() if _is_inexact(leaf)}
+    expected = named_leaves(reference) if isinstance(reference, tuple) else {}
+    for name, leaf in found.items():
+        got = f"shape {np.shape(expected[name])}" if name in expected else "none"
+        if got != f"shape {leaf.shape}":
+            raise ValueError(
+                f"`test_gradients` expects `reference` to be a tuple like the arguments, with "
+                f"shape {leaf.shape} at `{name}`, got {got}."
+            )
+        unit = _unit(leaf)
+        rtol = 1e-12 if unit < 1e-12 else 32 * unit
+        wanted = np.asarray(expected[name])
+        worst = float(np.max(np.abs(np.asarray(leaf) - wanted), initial=0.0))
+        allowed = rtol * float(np.max(np.abs(wanted), initial=0.0)) + atol
+        if not worst <= allowed:
             raise AssertionError(
-                f"the gradient differs from the reference at `{name}` by {worst:.1e} "
-                f"(rtol {rtol:.1e})."
+                f"the gradient differs from the reference at `{name}` by {worst:.1e}, expected at "
+                f"most {allowed:.1e}."
             )
