@@ -165,13 +165,15 @@ def _matched(layer: Any, x: Any, ps: Any, st: Any) -> Any:
     """`x` treated by the policy for dtypes, where the layer has numbers of its own."""
     if _takes_indices(layer):
         return x
-    # A layer may have nothing to learn and yet numbers, such as frequencies or statistics.
-    own = _own_floats(ps) or _own_floats(st)
+    learned, leaves_floats = _own_floats(ps), getattr(layer, "leaves_floats_inside", False)
+    # A layer may have nothing to learn and yet numbers, such as frequencies or statistics; of what
+    # integers mean to it, they say nothing.
+    own = learned or ([] if leaves_floats else _own_floats(st))
     if not own:
         return x
     dtype = max(own, key=lambda dtype: jnp.finfo(dtype).bits)
-    floats = not getattr(layer, "leaves_floats_inside", False)
-    return match_input(x, dtype, subject(layer), model=outermost(), floats=floats)
+    only = "integers" if leaves_floats else "" if learned else "floats"
+    return match_input(x, dtype, subject(layer), model=outermost(), only=only)
 
 
 def _own_floats(tree: Any) -> list[Any]:

@@ -94,7 +94,7 @@ def match_eltype(mode: str) -> Iterator[None]:
 
 
 def match_input(
-    x: Any, dtype: np.dtype, subject: str, *, model: Hashable = None, floats: bool = True
+    x: Any, dtype: np.dtype, subject: str, *, model: Hashable = None, only: str = ""
 ) -> Any:
     """The input of a layer with parameters of `dtype`, treated by the mode in force.
 
@@ -103,26 +103,28 @@ def match_input(
         dtype: of the layer's own parameters.
         subject: the layer, as messages name it.
         model: what the layer is part of; in each model it is warned of once.
-        floats: whether floats are treated, or left alone as integers are not.
+        only: "floats" leaves integers and booleans alone, "integers" leaves floats.
 
     Raises:
         EltypeMismatchError: the dtypes differ in mode "error", or are float16 and bfloat16.
         TypeError: a leaf is boolean.
     """
-    return jax.tree.map(lambda leaf: _match_leaf(leaf, dtype, subject, model, floats), x)
+    return jax.tree.map(lambda leaf: _match_leaf(leaf, dtype, subject, model, only), x)
 
 
-def _match_leaf(leaf: Any, dtype: np.dtype, subject: str, model: Hashable, floats: bool) -> Any:
+def _match_leaf(leaf: Any, dtype: np.dtype, subject: str, model: Hashable, only: str) -> Any:
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic) or leaf.dtype == dtype:
         return leaf
-    if leaf.dtype == jnp.bool_:
+    if leaf.dtype == jnp.bool_ and only != "floats":
         raise TypeError(
             f"{subject} expects `x` to be numbers, got boolean of shape {leaf.shape}. Cast it: "
             f"x.astype({dtype.name})."
         )
     is_integer = jnp.issubdtype(leaf.dtype, jnp.integer)
-    if not is_integer and not (floats and jnp.issubdtype(leaf.dtype, jnp.inexact)):
+    if not is_integer and not jnp.issubdtype(leaf.dtype, jnp.inexact):
         return leaf  # A random key, for example.
+    if only == ("floats" if is_integer else "integers"):
+        return leaf
     wanted = jnp.finfo(dtype).dtype
     real = leaf.dtype if is_integer else jnp.finfo(leaf.dtype).dtype
     if real == wanted:

@@ -258,7 +258,22 @@ def test_layer_with_nothing_to_learn_is_treated_by_the_dtype_of_its_state(layer)
         assert layer(x, ps, st)[0].dtype == jnp.float16
     with precision.match_eltype("error"), pytest.raises(precision.EltypeMismatchError):
         layer(x, ps, st)
-    assert layer(jnp.ones((4, 2), jnp.int32), ps, st)[0].dtype == jnp.float16
+    with pytest.raises(TypeError, match="int32"):
+        layer(jnp.ones((4, 2), jnp.int32), ps, st)
+
+
+def test_integers_beside_numbers_in_the_state_are_left_alone():
+    class Total(lux.Layer):
+        def initial_states(self, key, dtype):
+            return lux.Record(total=jnp.zeros((), dtype))
+
+        def __call__(self, x, ps, st):
+            return x, st
+
+    model, x = Total(), (jnp.arange(2, dtype=jnp.int32), jnp.ones(2, jnp.bool_))
+    with precision.match_eltype("error"):
+        (n, flags), _ = model(x, *lux.setup(0, model, dtype=jnp.float32))
+    assert (n.dtype, flags.dtype) == (jnp.int32, jnp.bool_)
 
 
 def mismatches(call):
