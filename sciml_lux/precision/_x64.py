@@ -52,9 +52,7 @@ def require_x64_for(tree: Any, subject: str) -> None:
         TypeError: names the switch and the path of the leaf.
     """
     for where, leaf in _unchecked(tree):
-        if leaf.dtype.name in _WIDE:
-            kind = "a NumPy array" if isinstance(leaf, _NUMPY) else "a shape"
-            require_x64(leaf.dtype, f"{subject}{where}, {kind},")
+        _require_x64_for_leaf(leaf, f"{subject}{where}")
 
 
 def require_kept(tree: Any, subject: str) -> None:
@@ -68,8 +66,8 @@ def require_kept(tree: Any, subject: str) -> None:
         >>> with jax.enable_x64(False):
         ...     require_kept({"n": np.asarray([2**31 - 1])}, "`data`")
     """
-    require_x64_for(tree, subject)
     for where, leaf in _unchecked(tree):
+        _require_x64_for_leaf(leaf, f"{subject}{where}")
         held = jax.dtypes.canonicalize_dtype(leaf.dtype)
         if isinstance(leaf, _NUMPY) and held != leaf.dtype and (leaf.astype(held) != leaf).any():
             raise TypeError(
@@ -117,6 +115,12 @@ def require_x64_of(
         return checked
 
     return decorate
+
+
+def _require_x64_for_leaf(leaf: Any, subject: str) -> None:
+    if leaf.dtype.name in _WIDE:
+        kind = "a NumPy array" if isinstance(leaf, _NUMPY) else "a shape"
+        require_x64(leaf.dtype, f"{subject}, {kind},")
 
 
 def _unchecked(tree: Any) -> Iterator[tuple[str, Any]]:
