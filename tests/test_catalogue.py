@@ -98,7 +98,7 @@ def check_gradient(f, x, dtype, error=0.0):
     The small arithmetic is NumPy's, which compiles nothing.
     """
     direction = example_input(shapes(x), dtype, seed=3)
-    step = 1e-5 if X64 else 1e-2
+    step = 1e-5 if X64 else 5e-3  # 1e-2 steps over the kink of `Maxout`.
     compute = jax.jit(jax.value_and_grad(f))
     x, direction = jax.tree.map(np.asarray, (x, direction))
     moved = lambda by: jax.tree.map(lambda a, d: a + by * d, x, direction)
