@@ -11,6 +11,7 @@ from ._convert import f64 as f64
 from ._convert import tree_dtype as tree_dtype
 from ._int32 import count_in_int32 as count_in_int32
 from ._int32 import index_in_int32 as index_in_int32
+from ._leaves import NO_DERIVATIVE as NO_DERIVATIVE
 from ._leaves import floating_leaves as floating_leaves
 from ._match_eltype import EltypeMismatchWarning as EltypeMismatchWarning
 from ._match_eltype import match_eltype as match_eltype

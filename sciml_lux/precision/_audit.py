@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
-from ._leaves import floating_leaves
+from ._leaves import NO_DERIVATIVE, floating_leaves
 from ._lossy import lossy_requests
 from ._opaque import opaque_call
 from ._walk import Visit, has_programs, visits
@@ -149,8 +149,8 @@ def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -
 
 def assert_no_narrowing(
     f: Callable[..., Any], *args: Any, grads: int = 1, want: Any = None, allow: tuple[str, ...] = ()
-) -> None:
-    """Raise if `audit` finds that digits are lost or may be.
+) -> Audit:
+    """Raise if `audit` finds that digits are lost or may be; returns what else it found.
 
     Args:
         f: as in `audit`.
@@ -168,6 +168,7 @@ def assert_no_narrowing(
     unread = {reason.partition(":")[0] for reason in report.skipped}
     if failures or unread >= {"gradient", "jvp"} or "gradient of gradient" in unread:
         raise AssertionError(f"digits are lost\n{dataclasses.replace(report, findings=failures)}")
+    return report
 
 
 def _programs(
@@ -226,7 +227,7 @@ def _traced_or_reason(f: Callable[..., Any], *args: Any) -> ClosedJaxpr | str:
     """The program of a derivative, or why JAX has none."""
     try:
         program = _traced(f, *args)
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except NO_DERIVATIVE as error:
         return str(error).partition("\n")[0]
     return program if _can_run(program) else "a custom_vjp has no forward mode"
 

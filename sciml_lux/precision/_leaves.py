@@ -6,6 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+# What JAX raises for a derivative that it has not: any of a callback, the reverse one of a `while`
+# loop, the forward one of a `custom_vjp`.
+NO_DERIVATIVE = (TypeError, ValueError, NotImplementedError)
+
 
 def floating_leaves(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """The floating and complex leaves of `tree`, and a function that puts others in their place.

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._leaves import floating_leaves
+from ._leaves import NO_DERIVATIVE, floating_leaves
 from ._x64 import require_x64
 
 _STEP = 2.0**-36
@@ -93,7 +93,7 @@ def _derivative(f: Callable[..., Any], x: Any, v: Any) -> tuple[list[Any], list[
     """Value and directional derivative; by differences of 2⁻²⁰ where there is no forward mode."""
     try:
         return jax.jvp(f, (x,), (v,))
-    except (TypeError, ValueError, NotImplementedError):  # JAX's own, for callbacks and custom_vjp
+    except NO_DERIVATIVE:
         step = 2.0**-20
         ahead, behind = f(x + step * v), f(x - step * v)
         return f(x), [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import named_leaves
-from ..precision import floating_leaves, promote, require_x64_for
+from ..precision import NO_DERIVATIVE, floating_leaves, promote, require_x64_for
 from ._differences import Accuracy, Difference, difference
 
 _MODES = ("reverse", "forward", "nested")
@@ -95,13 +95,7 @@ def test_gradients(
         for place, name in enumerate(names):
             # A slope along all leaves has the digits of the one that has fewest.
             unit = max(units) if mode == "nested" else max(units[place], _unit(here))
-            accuracy = Accuracy(
-                unit,
-                rtol=unit**0.5 if rtol is None else rtol,
-                atol=atol or 0.0,
-                coarsest=unit**0.25 if rtol is None else rtol,
-                size=abs(float(here)),
-            )
+            accuracy = _accuracy(unit, abs(float(here)), rtol, atol)
             moved = _moving(slope if mode == "nested" else value, x, place)
             directions = list(_parts(_direction(x[place], rng)))
             found = [_slope(mode, moved, x[place], v) for v in directions]
@@ -113,6 +107,11 @@ def test_gradients(
 
 # Not a test of this package, though its name, which is Lux's, looks like one.
 test_gradients.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def _accuracy(unit: float, size: float, rtol: float | None, atol: float | None) -> Accuracy:
+    fine, coarse = (unit**0.5, unit**0.25) if rtol is None else (rtol, rtol)
+    return Accuracy(unit, rtol=fine, atol=atol or 0.0, coarsest=coarse, size=size)
 
 
 def _as_arrays(args: tuple) -> tuple:
@@ -177,7 +176,7 @@ def _slope(mode: str, f: Callable[[Any], Any], x: Any, v: Any) -> float:
         if mode == "forward":
             return float(jax.jvp(f, (x,), (v,))[1])
         return float(_dot([jax.grad(f)(x)], [v]))
-    except (TypeError, ValueError, NotImplementedError) as error:  # `f` itself has run at `x`.
+    except NO_DERIVATIVE as error:  # `f` itself has run at `x`.
         reason = str(error).partition("\n")[0]
         left = tuple(other for other in _MODES if other != mode)
         raise ValueError(
