@@ -1,7 +1,7 @@
 """Data parallelism: one network, its data divided between the devices of all processes.
 
     python examples/data_parallel.py                                        # one process
-    python -m sciml_lux.training --processes 2 examples/data_parallel.py    # two, on this machine
+    python -m sciml_lux.devices --processes 2 examples/data_parallel.py    # two, on this machine
 
 Both print the same losses, to rounding. `--resume` goes on after an interruption.
 """
@@ -9,10 +9,10 @@ Both print the same losses, to rounding. `--resume` goes on after an interruptio
 import argparse
 from pathlib import Path
 
-from sciml_lux import training
+from sciml_lux import devices
 
 if __name__ == "__main__":
-    training.initialize_distributed()  # Before anything that makes an array.
+    devices.initialize_distributed()  # Before anything that makes an array.
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ import numpy as np
 import optax
 
 import sciml_lux as lux
-from sciml_lux import losses, nn
+from sciml_lux import losses, nn, training
 
 
 def rows(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,8 +42,8 @@ def main(arguments: list[str] | None = None) -> np.ndarray:
     ps, st = lux.setup(jax.random.key(0), model, dtype=jnp.float64)
     tstate = training.TrainState(model, ps, st, optax.adam(3e-3))
 
-    tstate = training.synchronize(tstate)  # Everywhere as the first process has it.
-    data = training.DistributedData(rows(options.rows))  # Each device has its share of the rows.
+    tstate = devices.synchronize(tstate)  # Everywhere as the first process has it.
+    data = devices.DistributedData(rows(options.rows))  # Each device has its share of the rows.
     result = training.fit(
         tstate,
         losses.MSELoss(),

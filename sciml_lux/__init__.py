@@ -1,6 +1,8 @@
 """Scientific machine learning on JAX: `y, st = model(x, ps, st)`, strict dtypes, neural ODEs."""
 
+from . import devices as devices
 from . import initializers as initializers
+from . import io as io
 from . import losses as losses
 from . import nn as nn
 from . import ode as ode
@@ -9,7 +11,6 @@ from . import precision as precision
 from . import testing as testing
 from . import training as training
 from .core import ComponentArray as ComponentArray
-from .core import Device as Device
 from .core import Frozen as Frozen
 from .core import Layer as Layer
 from .core import MissingEntryError as MissingEntryError
@@ -22,9 +23,6 @@ from .core import WrapperLayer as WrapperLayer
 from .core import apply as apply
 from .core import as_dict as as_dict
 from .core import as_record as as_record
-from .core import cpu_device as cpu_device
-from .core import get_device as get_device
-from .core import gpu_device as gpu_device
 from .core import output_size as output_size
 from .core import parameter_length as parameter_length
 from .core import setup as setup
@@ -34,3 +32,7 @@ from .core import summary as summary
 from .core import testmode as testmode
 from .core import trainmode as trainmode
 from .core import update_state as update_state
+from .devices import Device as Device
+from .devices import cpu_device as cpu_device
+from .devices import get_device as get_device
+from .devices import gpu_device as gpu_device

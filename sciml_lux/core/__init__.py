@@ -8,15 +8,11 @@ from ._children import flat_children as flat_children
 from ._component_array import ComponentArray as ComponentArray
 from ._component_array import contracted as contracted
 from ._component_array import expanded as expanded
-from ._devices import Device as Device
-from ._devices import cpu_device as cpu_device
-from ._devices import get_device as get_device
-from ._devices import gpu_device as gpu_device
-from ._devices import require_kept_dtype as require_kept_dtype
 from ._display import PrintFrame as PrintFrame
 from ._frozen import Frozen as Frozen
 from ._frozen import SharedDefault as SharedDefault
 from ._frozen import typed as typed
+from ._kept_dtype import require_kept_dtype as require_kept_dtype
 from ._layer import Layer as Layer
 from ._layer import WrapperLayer as WrapperLayer
 from ._layer import apply as apply

@@ -1,4 +1,4 @@
-"""Training: states, steps, `fit`, checkpoints."""
+"""Training: states, steps, `fit`."""
 
 from . import schedules as schedules
 from ._ad import AutoEnzyme as AutoEnzyme
@@ -14,18 +14,9 @@ from ._ad import AutoZygote as AutoZygote
 from ._adjust import adjust as adjust
 from ._batches import Batches as Batches
 from ._callback import Callback as Callback
-from ._checkpoint import Checkpoint as Checkpoint
-from ._checkpoint import load_checkpoint as load_checkpoint
-from ._checkpoint import save_checkpoint as save_checkpoint
-from ._checkpoint_format import CheckpointError as CheckpointError
 from ._csv_log import CSVLog as CSVLog
-from ._distributed import DistributedData as DistributedData
-from ._distributed import data_mesh as data_mesh
-from ._distributed import shard_batch as shard_batch
-from ._distributed import synchronize as synchronize
 from ._early_stopping import EarlyStopping as EarlyStopping
 from ._fit import fit as fit
-from ._launch import initialize_distributed as initialize_distributed
 from ._logger import Logger as Logger
 from ._logger import LogTo as LogTo
 from ._minimise import LeastSquares as LeastSquares
@@ -38,8 +29,6 @@ from ._refusal import NonFiniteError as NonFiniteError
 from ._run import FitResult as FitResult
 from ._run import FitRun as FitRun
 from ._run import Validation as Validation
-from ._safetensors import load_safetensors as load_safetensors
-from ._safetensors import save_safetensors as save_safetensors
 from ._schedules import exact_schedule as exact_schedule
 from ._schedules import multi_steps as multi_steps
 from ._sources import Sampled as Sampled

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import TextIO
 
+from ..devices.internal import is_first_process
+from ..io.internal import write_whole
 from ._callback import Callback
-from ._processes import is_first_process
 from ._run import FitRun
-from ._write_whole import write_whole
 
 _HEADER = "step,loss,validation"
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ..devices.internal import is_first_process, of_first_process
+from ..io import CheckpointError
 from ._ad import AD, AutoReverse
 from ._callback import Callback
-from ._checkpoint_format import CheckpointError
 from ._chunk import MAX_CHUNK, advance, chunk_function
 from ._csv_log import CSVLog
 from ._early_stopping import EarlyStopping
 from ._objective import note_compilation, objective_key
-from ._processes import is_first_process, of_first_process
 from ._progress import ProgressLine
 from ._refusal import refusal
 from ._run import FitResult, FitRun, Run, Validation, history_of

@@ -11,10 +11,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from ._checkpoint import checkpoint_file, load_checkpoint, save_checkpoint
-from ._checkpoint_format import CheckpointError, is_checkpoint
-from ._distributed import placed_as
-from ._processes import counts_of_processes, is_first_process, wait_for_processes
+from ..devices.internal import (
+    counts_of_processes,
+    is_first_process,
+    placed_as,
+    wait_for_processes,
+)
+from ..io import CheckpointError, load_checkpoint, save_checkpoint
+from ..io.internal import checkpoint_file, is_checkpoint
 from ._run import Run, Validation
 from ._train_state import TrainState
 

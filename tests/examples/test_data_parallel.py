@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sciml_lux import training
+from sciml_lux import io
 from tests.conftest import needs_x64
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def arguments(folder, steps):
 def test_two_processes_print_the_losses_of_one(example, tmp_path, capsys):
     losses = example.main(arguments(tmp_path / "one", 20))
     assert "1 processes, 1 devices, 64 rows" in capsys.readouterr().out
-    command = [sys.executable, "-m", "sciml_lux.training", "--processes", "2", str(EXAMPLE)]
+    command = [sys.executable, "-m", "sciml_lux.devices", "--processes", "2", str(EXAMPLE)]
     for more in ([10], [20, "--resume"]):
         done = subprocess.run(
             [*command, *arguments(tmp_path / "two", more[0]), *more[1:]],
@@ -42,5 +42,5 @@ def test_two_processes_print_the_losses_of_one(example, tmp_path, capsys):
         )
         assert done.returncode == 0, done.stderr.decode()[-4000:]
     assert b"2 processes, 2 devices, 64 rows" in done.stdout
-    stored = training.load_checkpoint(tmp_path / "two").metadata["losses"]
+    stored = io.load_checkpoint(tmp_path / "two").metadata["losses"]
     np.testing.assert_allclose(stored, losses, rtol=1e-12)

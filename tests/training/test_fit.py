@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from sciml_lux import losses, nn, training
+from sciml_lux import io, losses, nn, training
 from sciml_lux.training import _chunk
 from tests.conftest import needs_x32
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
@@ -106,7 +106,7 @@ def test_fit_refuses_an_update_that_is_not_finite(tmp_path, dtype):
         training.fit(
             start, objective, line_data(dtype), steps=500, checkpoint=tmp_path, progress=False
         )
-    kept = training.load_checkpoint(tmp_path)
+    kept = io.load_checkpoint(tmp_path)
     good = kept.restore(start, "train_state")
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(good.parameters))
     assert f"step {int(good.step)}," in str(caught.value)
@@ -133,7 +133,7 @@ def test_fit_that_fails_to_trace_keeps_the_old_checkpoint(tmp_path, dtype):
     fit(start, data, 5, checkpoint=tmp_path)
     with pytest.raises(ZeroDivisionError):
         training.fit(start, lambda *a: 1 / 0, data, steps=9, checkpoint=tmp_path, progress=False)
-    assert len(training.load_checkpoint(tmp_path).metadata["losses"]) == 5
+    assert len(io.load_checkpoint(tmp_path).metadata["losses"]) == 5
 
 
 @pytest.mark.parametrize("change", ["parameters", "step", "model"])
@@ -148,19 +148,19 @@ def test_fit_does_not_resume_another_fit(tmp_path, dtype, change):
     text = (
         rf"is of another fit: (first )?{change} was .*, is now .*give each fit of several its own"
     )
-    with pytest.raises(training.CheckpointError, match=text):
+    with pytest.raises(io.CheckpointError, match=text):
         fit(other, data, 9, checkpoint=tmp_path, resume=True)
 
 
 def test_fit_of_fewer_steps_than_stored_is_an_error(tmp_path, dtype):
     fit(tiny_state(dtype), line_data(dtype), 5, checkpoint=tmp_path)
-    with pytest.raises(training.CheckpointError, match="holds 5 steps, more than steps=3. Ask for"):
+    with pytest.raises(io.CheckpointError, match="holds 5 steps, more than steps=3. Ask for"):
         fit(tiny_state(dtype), line_data(dtype), 3, checkpoint=tmp_path, resume=True)
 
 
 def test_fit_does_not_overwrite_a_file_of_another_kind(tmp_path, dtype):
     (tmp_path / "notes.ckpt").write_text("important")
-    with pytest.raises(training.CheckpointError, match="is no checkpoint and would be overwritten"):
+    with pytest.raises(io.CheckpointError, match="is no checkpoint and would be overwritten"):
         fit(tiny_state(dtype), line_data(dtype), 3, checkpoint=tmp_path / "notes.ckpt")
     assert (tmp_path / "notes.ckpt").read_text() == "important"
 
@@ -245,9 +245,7 @@ def test_fit_resuming_another_model_names_the_path(tmp_path, dtype):
     data = line_data(dtype)
     fit(tiny_state(dtype), data, 2, checkpoint=tmp_path)
     other = tiny_state(dtype, optax.sgd(0.1))
-    with pytest.raises(
-        training.CheckpointError, match=r"`train_state` does not fit, at `optimizer"
-    ):
+    with pytest.raises(io.CheckpointError, match=r"`train_state` does not fit, at `optimizer"):
         fit(other, data, 4, checkpoint=tmp_path, resume=True)
 
 
@@ -261,7 +259,7 @@ LONG_RUN = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Jobs in the background ignore it.
 import jax.numpy as jnp
-from sciml_lux import losses, nn, training
+from sciml_lux import io, losses, nn, training
 from tests.training.models import line_data, tiny_state
 dtype = jnp.dtype(sys.argv[2])
 training.fit(tiny_state(dtype), losses.MSELoss(), line_data(dtype), steps=10**9,
@@ -283,7 +281,7 @@ def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype):
         finally:
             run.kill()
     start = tiny_state(dtype)
-    checkpoint = training.load_checkpoint(file)
+    checkpoint = io.load_checkpoint(file)
     stopped = checkpoint.restore(start, "train_state")
     steps = len(checkpoint.metadata["losses"])
     assert int(stopped.step) == steps > 0

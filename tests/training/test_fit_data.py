@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux import Record, losses, training
+from sciml_lux import Record, io, losses, training
 from tests.conftest import needs_x32
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
@@ -274,7 +274,7 @@ def test_data_of_another_kind_are_an_error(dtype):
 def test_fit_does_not_resume_with_another_order(tmp_path, dtype):
     data = line_data(dtype)
     fit(start(dtype), training.Batches(data, 4, key=1), 3, checkpoint=tmp_path)
-    with pytest.raises(training.CheckpointError, match=r"data was Batches\(8 samples, 4, key=\[0"):
+    with pytest.raises(io.CheckpointError, match=r"data was Batches\(8 samples, 4, key=\[0"):
         fit(
             start(dtype),
             training.Batches(data, 4, key=2),

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from sciml_lux import losses, training
+from sciml_lux import io, losses, training
 from tests.training.models import assert_same_bits, line_data, tiny_state
 
 MSE = losses.MSELoss()
@@ -61,7 +61,7 @@ def test_the_parameter_whose_gradient_is_not_finite_is_named(tmp_path, dtype):
     result = caught.value.result
     assert len(result.losses) == int(result.train_state.step) == 2
     assert result.validation.steps.tolist() == [1, 2]
-    kept = training.load_checkpoint(tmp_path).restore(start(dtype), "train_state")
+    kept = io.load_checkpoint(tmp_path).restore(start(dtype), "train_state")
     assert_same_bits(kept, result.train_state)
     assert len((tmp_path / "losses.csv").read_text().splitlines()) == 1 + 3
 

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import losses, nn, training
+from sciml_lux import io, losses, nn, training
 from tests.conftest import needs_x64
 from tests.training.models import assert_same_bits, line_data, words
 
@@ -104,7 +104,7 @@ def test_callback_that_raises_leaves_a_checkpoint_to_go_on_from(tmp_path, dtype,
     whole = fit(start, 8, callbacks=[stopping()], checkpoint=tmp_path / "whole")
     with pytest.raises(RuntimeError, match="no"):
         fit(start, 6, callbacks=[Fails(where, 6), stopping()], checkpoint=tmp_path)
-    assert len(training.load_checkpoint(tmp_path).metadata["losses"]) == 6
+    assert len(io.load_checkpoint(tmp_path).metadata["losses"]) == 6
     resumed = fit(start, 8, callbacks=[stopping()], checkpoint=tmp_path, resume=True)
     assert_same_result(resumed, whole)
     assert (tmp_path / "losses.csv").read_bytes() == (
@@ -122,7 +122,7 @@ def test_interrupt_before_a_validation_is_made_up_for(tmp_path, dtype, monkeypat
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("sciml_lux.training._fit.validation_loss", interrupt)
         fit(start, 8, checkpoint=tmp_path)
-    assert len(training.load_checkpoint(tmp_path).metadata["losses"]) == 3
+    assert len(io.load_checkpoint(tmp_path).metadata["losses"]) == 3
     stopping = training.EarlyStopping(50)
     resumed = fit(start, 8, checkpoint=tmp_path, resume=True, callbacks=[stopping])
     assert_same_result(resumed, whole)
@@ -170,12 +170,12 @@ def test_hyperparameters_are_in_the_checkpoint(tmp_path, dtype):
     chosen = {"width": 3, "rates": (1e-2, 1e-3), "name": "noisy"}
     fit(noisy_state("adam", dtype), 2, checkpoint=tmp_path, hyperparameters=chosen)
     chosen["width"] = 4
-    found = training.load_checkpoint(tmp_path).metadata["hyperparameters"]
+    found = io.load_checkpoint(tmp_path).metadata["hyperparameters"]
     assert found == {"width": 3, "rates": [1e-2, 1e-3], "name": "noisy"}
     for given, expected in ((None, found), ({"width": 5}, {"width": 5})):
         options = {"checkpoint": tmp_path, "resume": True, "hyperparameters": given}
         fit(noisy_state("adam", dtype), 4 if given is None else 6, **options)
-        stored = training.load_checkpoint(tmp_path).metadata
+        stored = io.load_checkpoint(tmp_path).metadata
         assert stored["hyperparameters"] == expected
 
 
@@ -195,7 +195,7 @@ def test_checkpoint_of_another_optimiser_or_state_is_refused(tmp_path, dtype):
     other = training.TrainState(model, ps, st, optax.adabelief(1e-2))
     drawn = begin.replace(states=st | {"layer_2": st.layer_2 | {"rng": jax.random.key(9)}})
     for tstate, name in ((other, "optimiser"), (drawn, "first states")):
-        with pytest.raises(training.CheckpointError, match="does not fit|another fit: " + name):
+        with pytest.raises(io.CheckpointError, match="does not fit|another fit: " + name):
             training.fit(tstate, MSE, data, resume=True, **options)
 
 
@@ -204,9 +204,9 @@ def test_fit_of_no_steps_writes_its_start(tmp_path, dtype):
     options = {"checkpoint": tmp_path, "progress": False}
     training.fit(tstate, MSE, data, steps=5, **options)
     training.fit(tstate, MSE, data, steps=0, **options)
-    assert training.load_checkpoint(tmp_path).metadata["losses"] == []
+    assert io.load_checkpoint(tmp_path).metadata["losses"] == []
     training.fit(tstate, MSE, data, steps=0, resume=True, hyperparameters={"a": 2}, **options)
-    assert training.load_checkpoint(tmp_path).metadata["hyperparameters"] == {"a": 2}
+    assert io.load_checkpoint(tmp_path).metadata["hyperparameters"] == {"a": 2}
 
 
 def test_best_state_belongs_to_the_rule_that_found_it(tmp_path, dtype):

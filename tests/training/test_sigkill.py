@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from sciml_lux import training
+from sciml_lux import io
 from tests.conftest import needs_x64
 from tests.training import killed_run
 from tests.training.models import assert_same_bits
@@ -79,7 +79,7 @@ class Case:
         """(state, losses) on the disk, checked against the losses of the uninterrupted run."""
         if not (self.folder / "checkpoint.ckpt").exists():
             return self.first, 0
-        checkpoint = training.load_checkpoint(self.folder)
+        checkpoint = io.load_checkpoint(self.folder)
         found = checkpoint.restore(self.first, "train_state")
         losses = np.asarray(checkpoint.metadata["losses"])
         assert int(found.step) == len(losses)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sciml_lux as lux
-from sciml_lux import training
+from sciml_lux import io
 from tests.conftest import X64, needs_x32, needs_x64
 
 FUZZ = {"derandomize": True, "deadline": None, "database": None}
@@ -36,7 +36,7 @@ def tree():
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("fuzz") / "tree.ckpt"
-    training.save_checkpoint(path, {"note": "x", "losses": [0.1]}, tree=tree())
+    io.save_checkpoint(path, {"note": "x", "losses": [0.1]}, tree=tree())
     return path
 
 
@@ -60,8 +60,8 @@ def joined(head, body, size=None):
 
 def refused(file, data, match="is damaged: .* Use an earlier one|is no checkpoint of this format"):
     file.write_bytes(data)
-    with pytest.raises(training.CheckpointError, match=match) as caught:
-        training.load_checkpoint(file)
+    with pytest.raises(io.CheckpointError, match=match) as caught:
+        io.load_checkpoint(file)
     assert str(file) in str(caught.value)
 
 
@@ -139,8 +139,8 @@ def test_forged_header_is_refused_or_gives_the_right_numbers(file, good, data):
     then it does not fit the tree. One that only adds to the metadata gives the same numbers."""
     file.write_bytes(data.draw(forgeries(good)))
     try:
-        found = training.load_checkpoint(file).restore(tree(), "tree")
-    except training.CheckpointError as error:
+        found = io.load_checkpoint(file).restore(tree(), "tree")
+    except io.CheckpointError as error:
         assert str(file) in str(error)
     except TypeError as error:
         assert "jax_enable_x64" in str(error)
@@ -210,8 +210,8 @@ def test_no_claim_of_a_header_makes_it_read_or_allocate(file, good):
         refused(file, joined(header, body), r"expected \d+ bytes of leaves, got \d+")
         file.write_bytes(good)
         os.truncate(file, 2**36)  # A hole: it takes no disk.
-        with pytest.raises(training.CheckpointError, match=r"expected \d+ bytes of leaves, got"):
-            training.load_checkpoint(file)
+        with pytest.raises(io.CheckpointError, match=r"expected \d+ bytes of leaves, got"):
+            io.load_checkpoint(file)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
@@ -222,14 +222,14 @@ def test_no_claim_of_a_header_makes_it_read_or_allocate(file, good):
 @pytest.mark.parametrize("name", ["int64", "uint64", "float64", "complex128"])
 def test_64_bits_with_x64_off_name_the_switch(tmp_path, name):
     path = tmp_path / "x.ckpt"
-    training.save_checkpoint(path, {}, ps={"w": jnp.full(2, 2**40, name)})
+    io.save_checkpoint(path, {}, ps={"w": jnp.full(2, 2**40, name)})
     text = f"`ps.w` is {name}, but jax_enable_x64 is off and JAX would cut it"
     with jax.enable_x64(False), pytest.raises(TypeError, match=text):
-        training.load_checkpoint(path)
+        io.load_checkpoint(path)
 
 
 @needs_x32
 def test_numpy_integers_of_64_bits_with_x64_off_are_not_cut(tmp_path):
-    training.save_checkpoint(tmp_path, {}, ps={"n": np.full(2, 2**40)})
+    io.save_checkpoint(tmp_path, {}, ps={"n": np.full(2, 2**40)})
     with pytest.raises(TypeError, match="`ps.n` is int64, but jax_enable_x64 is off and JAX would"):
-        training.load_checkpoint(tmp_path)
+        io.load_checkpoint(tmp_path)

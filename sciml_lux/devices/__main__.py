@@ -1,4 +1,4 @@
-"""`python -m sciml_lux.training --processes 2 script.py`: a training on several processes."""
+"""`python -m sciml_lux.devices --processes 2 script.py`: a training on several processes."""
 
 import signal
 import sys

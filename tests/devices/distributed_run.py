@@ -14,10 +14,10 @@ import threading
 import time
 from pathlib import Path
 
-from sciml_lux import training
+from sciml_lux import devices, training
 
 if __name__ == "__main__":
-    training.initialize_distributed()
+    devices.initialize_distributed()
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ import numpy as np
 import optax
 
 import sciml_lux as lux
-from sciml_lux import losses, nn
+from sciml_lux import devices, io, losses, nn
 
 AD = training.AutoReverse()
 MSE = losses.MSELoss()
@@ -82,10 +82,10 @@ def on_one_device(change=lambda leaf: leaf):
 
 def divided(folder):
     process = jax.process_index()
-    first = training.synchronize(start(process))  # The others begin elsewhere.
-    data = training.DistributedData(arrays())
+    first = devices.synchronize(start(process))  # The others begin elsewhere.
+    data = devices.DistributedData(arrays())
     own = jax.tree.map(lambda leaf: leaf[data.rows], arrays())
-    whole = training.shard_batch(own)
+    whole = devices.shard_batch(own)
     for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(data.arrays), strict=True):
         assert one.sharding == other.sharding
         for mine, theirs in zip(one.addressable_shards, other.addressable_shards, strict=True):
@@ -111,10 +111,10 @@ def check_refusals(process, first, whole, folder):
         return
     uneven = {"a": np.zeros((4, 1 + process))}
     differs = "process 1 differs from process 0 at `a`"
-    check_refusal(lambda: training.synchronize(uneven), differs)
-    check_refusal(lambda: training.DistributedData(uneven), differs)
-    check_refusal(lambda: training.shard_batch(np.zeros(2 + 2 * process)), "got [2, 4]. Cut them")
-    check_refusal(lambda: training.synchronize({"x": whole[0]}), "`x` is divided between processes")
+    check_refusal(lambda: devices.synchronize(uneven), differs)
+    check_refusal(lambda: devices.DistributedData(uneven), differs)
+    check_refusal(lambda: devices.shard_batch(np.zeros(2 + 2 * process)), "got [2, 4]. Cut them")
+    check_refusal(lambda: devices.synchronize({"x": whole[0]}), "`x` is divided between processes")
     check_refusal(lambda: lux.cpu_device()(whole), "`0` lies on several processes")
     file = folder / ("elsewhere.ckpt" if process else "run.ckpt")
     go_on = lambda: training.fit(first, MSE, whole, steps=9, checkpoint=file, resume=True)
@@ -141,8 +141,8 @@ def stop(folder):
 
     if jax.process_index() == jax.process_count() - 1:
         threading.Thread(target=kill, daemon=True).start()
-    data = training.DistributedData(arrays())
-    tstate = training.synchronize(start(0))
+    data = devices.DistributedData(arrays())
+    tstate = devices.synchronize(start(0))
     training.fit(
         tstate, MSE, data.arrays, steps=10**9, checkpoint=file, checkpoint_every=50, progress=False
     )
@@ -150,9 +150,9 @@ def stop(folder):
 
 def go_on(folder):
     file = folder / "run.ckpt"
-    steps = len(training.load_checkpoint(file).metadata["losses"]) + 20
-    data = training.DistributedData(arrays()).arrays
-    tstate = training.synchronize(start(0))
+    steps = len(io.load_checkpoint(file).metadata["losses"]) + 20
+    data = devices.DistributedData(arrays()).arrays
+    tstate = devices.synchronize(start(0))
     again = training.fit(
         tstate, MSE, data, steps=steps, checkpoint=file, resume=True, progress=False
     )

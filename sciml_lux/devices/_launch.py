@@ -19,7 +19,7 @@ _GRACE_SECONDS = 10.0
 def initialize_distributed() -> None:
     """Join the other processes of a launch; first line of a script that several processes run.
 
-    `python -m sciml_lux.training --processes 2 script.py` starts them. Run by plain Python, the
+    `python -m sciml_lux.devices --processes 2 script.py` starts them. Run by plain Python, the
     script is alone and this does nothing, so the same script serves one process and many. On a
     cluster with a scheduler that JAX knows, `jax.distributed.initialize()` takes its place.
 
@@ -65,9 +65,9 @@ def launch(arguments: Sequence[str] | None = None) -> int:
     hold and are ended.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m sciml_lux.training",
+        prog="python -m sciml_lux.devices",
         description="Run a script in several processes of this machine; it must call "
-        "sciml_lux.training.initialize_distributed() first.",
+        "sciml_lux.devices.initialize_distributed() first.",
     )
     parser.add_argument("--processes", type=int, required=True, help="how many, one for each GPU")
     parser.add_argument("script", help="a Python file")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import training
-from sciml_lux.training._launch import launch
+from sciml_lux import devices, io, training
+from sciml_lux.devices._launch import launch
 from tests.conftest import needs_x32, needs_x64
-from tests.training import distributed_run
+from tests.devices import distributed_run
 from tests.training.models import AD, line_data, tiny_state
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "tests" / "training" / "distributed_run.py"
-LAUNCH = [sys.executable, "-m", "sciml_lux.training", "--processes"]
+SCRIPT = ROOT / "tests" / "devices" / "distributed_run.py"
+LAUNCH = [sys.executable, "-m", "sciml_lux.devices", "--processes"]
 
 
 def environment(**more):
@@ -92,7 +92,7 @@ def test_a_killed_process_leaves_a_checkpoint_from_which_both_go_on_to_the_same_
     )
     # Which end is seen first, the killed one or that of the other which lost it, is chance.
     assert done.returncode in {1, 128 + signal.SIGKILL, 128 + signal.SIGABRT}, done.stderr
-    checkpoint = training.load_checkpoint(tmp_path / "run.ckpt")
+    checkpoint = io.load_checkpoint(tmp_path / "run.ckpt")
     state = checkpoint.restore(distributed_run.start(0), "train_state")
     assert int(state.step) == len(checkpoint.metadata["losses"]) >= 50
     assert all(np.isfinite(checkpoint.metadata["losses"]))
@@ -101,7 +101,7 @@ def test_a_killed_process_leaves_a_checkpoint_from_which_both_go_on_to_the_same_
 
 
 def test_launch_returns_the_first_failure_and_ends_the_others(tmp_path, monkeypatch):
-    monkeypatch.setattr("sciml_lux.training._launch._GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("sciml_lux.devices._launch._GRACE_SECONDS", 0.2)
     script = tmp_path / "script.py"
     script.write_text(
         "import os, sys, time\n"
@@ -122,13 +122,13 @@ def test_launch_refuses_no_processes(capsys):
 
 
 def test_initialize_does_nothing_alone_and_says_when_it_is_too_late(monkeypatch):
-    training.initialize_distributed()
+    devices.initialize_distributed()
     assert jax.process_count() == 1
     monkeypatch.setenv("SCIML_LUX_COORDINATOR", "127.0.0.1:1")
     monkeypatch.setenv("SCIML_LUX_PROCESSES", "2")
     monkeypatch.setenv("SCIML_LUX_PROCESS", "0")
     with pytest.raises(RuntimeError, match="must come before anything that makes an array"):
-        training.initialize_distributed()
+        devices.initialize_distributed()
 
 
 def test_synchronize_keeps_bits_keys_and_what_is_no_array(dtype):
@@ -143,7 +143,7 @@ def test_synchronize_keeps_bits_keys_and_what_is_no_array(dtype):
         nothing=None,
         name="a",
     )
-    moved = training.synchronize(tree)
+    moved = devices.synchronize(tree)
     assert jax.tree.structure(moved) == jax.tree.structure(tree) and moved.name == "a"
     for name in ("zero", "half", "flag", "empty", "old"):
         left, right = np.asarray(tree[name]), np.asarray(moved[name])
@@ -157,14 +157,14 @@ def test_synchronized_state_trains_as_before(dtype):
     tstate, data = tiny_state(dtype), line_data(dtype)
     step = lambda ts, data: training.single_train_step(AD, lux.losses.MSELoss(), data, ts)
     _, loss, _, plain = step(tstate, data)
-    _, same, _, moved = step(training.synchronize(tstate), training.DistributedData(data).arrays)
+    _, same, _, moved = step(devices.synchronize(tstate), devices.DistributedData(data).arrays)
     assert loss == same
     assert np.array_equal(plain.parameters.layer_1.weight, moved.parameters.layer_1.weight)
 
 
 def test_data_are_read_by_rows(dtype):
     x = np.arange(12, dtype=dtype).reshape(6, 2)
-    data = training.DistributedData({"x": x, "y": jnp.arange(6, dtype=jnp.int32)})
+    data = devices.DistributedData({"x": x, "y": jnp.arange(6, dtype=jnp.int32)})
     assert len(data) == 6 and data.rows.tolist() == list(range(6))
     assert np.array_equal(data.arrays["x"], x) and data.arrays["x"].dtype == dtype
     assert data[[5, 0]]["x"].tolist() == [[10, 11], [0, 1]]
@@ -172,14 +172,14 @@ def test_data_are_read_by_rows(dtype):
 
 
 def test_rows_that_are_none_are_refused():
-    data = training.DistributedData(np.zeros((6, 2), np.float32))
+    data = devices.DistributedData(np.zeros((6, 2), np.float32))
     with pytest.raises(IndexError, match="has rows 0 to 5, got -1 to 3"):
         data[[-1, 3]]
     with pytest.raises(IndexError, match=r"of shape \(batch,\) or \(steps, batch\), got bool\[6\]"):
         data[np.ones(6, bool)]
 
 
-@pytest.mark.parametrize("make", [training.DistributedData, training.shard_batch])
+@pytest.mark.parametrize("make", [devices.DistributedData, devices.shard_batch])
 def test_data_without_equal_rows_are_refused(make):
     with pytest.raises(ValueError, match=r"as many rows each, along axis 0, got {'`x`': 4, '`y`':"):
         make({"x": np.zeros((4, 1), np.float32), "y": np.zeros(5, np.float32)})
@@ -188,21 +188,21 @@ def test_data_without_equal_rows_are_refused(make):
 
 
 def test_shard_batch_divides_another_axis(dtype):
-    batches = training.shard_batch(np.zeros((3, 4, 2), dtype), axis=1)
+    batches = devices.shard_batch(np.zeros((3, 4, 2), dtype), axis=1)
     assert batches.shape == (3, 4, 2)
     assert batches.sharding.spec == jax.sharding.PartitionSpec(None, "data")
     with pytest.raises(ValueError, match="rows along axis 1"):
-        training.shard_batch(np.zeros(3, dtype), axis=1)
+        devices.shard_batch(np.zeros(3, dtype), axis=1)
 
 
 def test_a_mesh_of_two_axes_is_refused():
     mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:1]).reshape(1, 1), ("a", "b"))
     with pytest.raises(ValueError, match=r"a mesh of one axis, got the axes \('a', 'b'\)"):
-        training.shard_batch(np.zeros(2, np.float32), mesh)
+        devices.shard_batch(np.zeros(2, np.float32), mesh)
 
 
 def test_resumed_fit_goes_on_where_it_was_placed(tmp_path, dtype):
-    tstate, data = training.synchronize(tiny_state(dtype)), line_data(dtype)
+    tstate, data = devices.synchronize(tiny_state(dtype)), line_data(dtype)
     options = {"checkpoint": tmp_path, "progress": False}
     training.fit(tstate, lux.losses.MSELoss(), data, steps=2, **options)
     end = training.fit(tstate, lux.losses.MSELoss(), data, steps=2, resume=True, **options)
@@ -212,7 +212,7 @@ def test_resumed_fit_goes_on_where_it_was_placed(tmp_path, dtype):
 
 DIVISION = """
 import jax, numpy as np
-from sciml_lux import cpu_device, get_device, training
+from sciml_lux import cpu_device, devices, get_device, io, training
 from sciml_lux.core import Record
 
 def text(call):
@@ -222,11 +222,11 @@ def text(call):
         return f"{type(error).__name__}: {error}"
 
 x = np.arange(10, dtype=np.float32)
-print(text(lambda: training.DistributedData(x)))
-print(text(lambda: training.DistributedData(x[:8])[[0, 1, 2]]))
-print(text(lambda: training.shard_batch(x)))
-half = training.data_mesh(jax.devices()[:2])
-data = training.DistributedData(x, half)
+print(text(lambda: devices.DistributedData(x)))
+print(text(lambda: devices.DistributedData(x[:8])[[0, 1, 2]]))
+print(text(lambda: devices.shard_batch(x)))
+half = devices.data_mesh(jax.devices()[:2])
+data = devices.DistributedData(x, half)
 print([shard.data.tolist() for shard in data.arrays.addressable_shards])
 print([shard.data.tolist() for shard in data[[9, 1]].addressable_shards])
 third, first = cpu_device(2), cpu_device()
@@ -266,6 +266,6 @@ def test_division_and_places_on_four_devices(monkeypatch):
 @needs_x32
 def test_narrowed_data_are_refused():
     with pytest.raises(TypeError, match="`DistributedData`: the array is float64, but jax_enable"):
-        training.DistributedData(np.zeros(4))
+        devices.DistributedData(np.zeros(4))
     with pytest.raises(TypeError, match=r"`a` is int64, but jax_enable_x64 is off"):
-        training.synchronize({"a": np.zeros(4, np.int64)})
+        devices.synchronize({"a": np.zeros(4, np.int64)})

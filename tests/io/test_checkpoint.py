@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import training
+from sciml_lux import io
 from tests.conftest import X64, needs_x64
 
 FLOATS = ["float16", "bfloat16", "float32"] + ["float64"] * X64
@@ -28,12 +28,12 @@ def tree():
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "deep" / "down" / "tree.ckpt"
-    training.save_checkpoint(path, {"note": "x", "numbers": [0.1]}, tree=tree())
+    io.save_checkpoint(path, {"note": "x", "numbers": [0.1]}, tree=tree())
     return path
 
 
 def test_checkpoint_restores_every_bit_dtype_flag_and_key(file):
-    checkpoint = training.load_checkpoint(file)
+    checkpoint = io.load_checkpoint(file)
     found = checkpoint.restore(jax.tree.map(lambda a: a, tree()), "tree")
     assert lux.core.first_difference(tree(), found) is None
     assert checkpoint.metadata == {"note": "x", "numbers": [0.1]}
@@ -43,9 +43,9 @@ def test_checkpoint_restores_every_bit_dtype_flag_and_key(file):
 
 
 def test_checkpoint_is_replaced_whole(file):
-    training.save_checkpoint(file, {}, ps={"w": jnp.ones(2, jnp.float32)})
+    io.save_checkpoint(file, {}, ps={"w": jnp.ones(2, jnp.float32)})
     assert [path.name for path in file.parent.iterdir()] == ["tree.ckpt"]
-    assert list(training.load_checkpoint(file).leaves) == ["ps.w"]
+    assert list(io.load_checkpoint(file).leaves) == ["ps.w"]
 
 
 def test_checkpoint_survives_a_failed_write(file, monkeypatch):
@@ -56,7 +56,7 @@ def test_checkpoint_survives_a_failed_write(file, monkeypatch):
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        training.save_checkpoint(file, {}, ps={"w": jnp.ones(2, jnp.float32)})
+        io.save_checkpoint(file, {}, ps={"w": jnp.ones(2, jnp.float32)})
     assert file.read_bytes() == before and len(list(file.parent.iterdir())) == 1
 
 
@@ -76,15 +76,15 @@ def test_checkpoint_survives_a_failed_write(file, monkeypatch):
     ],
 )
 def test_checkpoint_that_does_not_fit_names_the_first_path(file, change, text):
-    with pytest.raises(training.CheckpointError, match=f"`tree` does not fit, {text}"):
-        training.load_checkpoint(file).restore(tree() | change, "tree")
+    with pytest.raises(io.CheckpointError, match=f"`tree` does not fit, {text}"):
+        io.load_checkpoint(file).restore(tree() | change, "tree")
 
 
 def test_checkpoint_of_another_format_is_refused(tmp_path):
     path = tmp_path / "x.ckpt"
     path.write_bytes(b"\x80\x04pickle")
-    with pytest.raises(training.CheckpointError, match="no checkpoint of this format: expected"):
-        training.load_checkpoint(path)
+    with pytest.raises(io.CheckpointError, match="no checkpoint of this format: expected"):
+        io.load_checkpoint(path)
 
 
 def test_checkpoint_cut_or_flipped_anywhere_is_refused(file):
@@ -95,15 +95,15 @@ def test_checkpoint_cut_or_flipped_anywhere_is_refused(file):
         flipped[position] ^= 1 << int(rng.integers(8))
         for damaged in (bytes(flipped), data[:position], data + b"x"):
             file.write_bytes(damaged)
-            with pytest.raises(training.CheckpointError, match="is damaged|no checkpoint of this"):
-                training.load_checkpoint(file)
+            with pytest.raises(io.CheckpointError, match="is damaged|no checkpoint of this"):
+                io.load_checkpoint(file)
 
 
 def test_checkpoint_leaf_that_is_no_array_names_the_path(tmp_path):
     with pytest.raises(
         TypeError, match="`save_checkpoint` expects arrays of numbers, got 'x' at `ps.name`"
     ):
-        training.save_checkpoint(tmp_path / "x.ckpt", {}, ps={"name": "x"})
+        io.save_checkpoint(tmp_path / "x.ckpt", {}, ps={"name": "x"})
 
 
 def test_checkpoint_header_is_readable_json(file):
@@ -119,7 +119,7 @@ def test_float64_checkpoint_with_x64_off_names_the_switch(file):
         jax.enable_x64(False),
         pytest.raises(TypeError, match="`tree.float64` is float64, but jax"),
     ):
-        training.load_checkpoint(file)
+        io.load_checkpoint(file)
 
 
 def flat(first, dtype):
@@ -129,8 +129,8 @@ def flat(first, dtype):
 
 def test_component_array_is_stored_by_its_names(tmp_path, dtype):
     array = flat(["weight", "bias"], dtype)
-    training.save_checkpoint(tmp_path, {}, ps=array)
-    checkpoint = training.load_checkpoint(tmp_path)
+    io.save_checkpoint(tmp_path, {}, ps=array)
+    checkpoint = io.load_checkpoint(tmp_path)
     assert list(checkpoint.leaves) == ["ps.weight", "ps.bias"]
     turned = flat(["bias", "weight"], dtype)
     for like in (array, jax.eval_shape(lambda: array), turned):
@@ -140,5 +140,5 @@ def test_component_array_is_stored_by_its_names(tmp_path, dtype):
         assert np.array_equal(found.weight, array.weight)
         assert np.array_equal(found.bias, array.bias)
     other = lux.ComponentArray({"weight": jnp.zeros((2, 3), dtype), "bias": jnp.zeros(3, dtype)})
-    with pytest.raises(training.CheckpointError, match="`ps` does not fit, at `weight`: expected"):
+    with pytest.raises(io.CheckpointError, match="`ps` does not fit, at `weight`: expected"):
         checkpoint.restore(other, "ps")

@@ -7,9 +7,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from ..precision import require_x64
-from ._frozen import Frozen
-from ._tree import path_name
+from ..core import Frozen, path_name, require_kept_dtype
 
 Tree = TypeVar("Tree")
 
@@ -158,27 +156,6 @@ def get_device(tree: Any) -> Device | None:
                 f"{name} on {device}. Move the tree: {first[1]}(tree)."
             )
     return first[1] if first else None
-
-
-def require_kept_dtype(dtype: Any, subject: str) -> None:
-    """Raise unless JAX has `dtype` as it is.
-
-    Raises:
-        TypeError: it has none such, as for text, or would narrow it, as int64 with x64 off.
-    """
-    if jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
-        return  # Random keys.
-    if not (jax.dtypes.issubdtype(dtype, np.number) or dtype == np.bool_):
-        raise TypeError(
-            f"{subject} is of dtype {dtype}, which JAX has not. Leave it out, or convert it."
-        )
-    require_x64(dtype, subject)
-    kept = jax.dtypes.canonicalize_dtype(dtype)
-    if kept != dtype:
-        raise TypeError(
-            f"{subject} is {dtype}, but jax_enable_x64 is off and JAX would cut it to {kept}. Turn "
-            f"it on before any array is made, or convert to {kept} yourself."
-        )
 
 
 def _is_spread_over_processes(leaf: Any) -> bool:
