@@ -3,8 +3,20 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ._call import layer_name
+from ._contract import layer_name
 from ._frozen import sealed_copy
+
+
+def named(children: Any) -> Any:
+    """Children by name: those in a tuple are `layer_1`, `layer_2`, ...
+
+    Example:
+        >>> named(("first", "second"))
+        {'layer_1': 'first', 'layer_2': 'second'}
+    """
+    if isinstance(children, tuple | list):
+        return {f"layer_{i}": child for i, child in enumerate(children, start=1)}
+    return children
 
 
 def flat_children(children: Any, prefix: str = "") -> dict[str, Any]:
@@ -15,10 +27,8 @@ def flat_children(children: Any, prefix: str = "") -> dict[str, Any]:
         >>> flat_children({"terms": {"loss": nn.Dense(1, 1)}, "rest": (nn.NoOpLayer(),)})
         {'terms.loss': Dense(1, 1), 'rest.layer_1': NoOpLayer()}
     """
-    if isinstance(children, tuple):
-        children = {f"layer_{i}": child for i, child in enumerate(children, start=1)}
     flat = {}
-    for name, child in children.items():
+    for name, child in named(children).items():
         nested = isinstance(child, dict | tuple)
         flat |= flat_children(child, f"{prefix}{name}.") if nested else {f"{prefix}{name}": child}
     return flat
@@ -79,12 +89,15 @@ def _slots(entries: Any) -> Iterator[tuple[str, Any]]:
         if hasattr(value, "initial_parameters"):
             yield path, value
         elif isinstance(value, tuple):
-            yield from _slots((f"{path}.{name}", entry) for name, entry in _named(value))
+            yield from _slots((f"{path}.{name}", entry) for name, entry in _labelled(value))
 
 
-def _named(value: tuple) -> list[tuple[str, Any]]:
+def _labelled(value: tuple) -> list[tuple[str, Any]]:
     """The entries of a tuple; those that are pairs of name and value under their names."""
-    return [entry if _is_pair(entry) else (f"layer_{i}", entry) for i, entry in enumerate(value, 1)]
+    return [
+        e if _is_pair(e) else default
+        for e, default in zip(value, named(value).items(), strict=True)
+    ]
 
 
 def _is_pair(entry: Any) -> bool:
@@ -100,7 +113,7 @@ def _replaced(value: Any, path: str, replacing: dict[str, Any]) -> Any:
         (entry[0], _replaced(part, f"{path}.{name}", replacing))
         if _is_pair(entry)
         else _replaced(part, f"{path}.{name}", replacing)
-        for entry, (name, part) in zip(value, _named(value), strict=True)
+        for entry, (name, part) in zip(value, _labelled(value), strict=True)
     ]
     return type(value)(*new) if hasattr(value, "_fields") else tuple(new)
 

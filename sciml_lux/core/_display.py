@@ -3,7 +3,9 @@
 from typing import Any, NamedTuple
 
 from ._children import flat_children
+from ._contract import is_layer, sublayers_of
 from ._frozen import same, typed
+from ._setup import parameter_length, state_length
 
 _COLUMN = 49  # Lux puts its counts there.
 _LONGEST = 8
@@ -29,8 +31,6 @@ def layer_tree(layer: Any) -> str:
         )                                               # Total: 240 parameters,
                                                         #        plus 0 states.
     """
-    from ._setup import parameter_length, state_length
-
     *lines, last = _lines("", layer, "", 1)
     parameters, states = _count(parameter_length(layer)), _count(state_length(layer))
     if not lines:
@@ -41,8 +41,6 @@ def layer_tree(layer: Any) -> str:
 
 
 def _lines(name: str, layer: Any, indent: str, repeats: int) -> list[str]:
-    from ._setup import parameter_length
-
     head = f"{indent}{name}"
     if (frame := _frame(layer)) is None:
         count = parameter_length(layer)
@@ -71,7 +69,7 @@ def _frame(layer: Any) -> PrintFrame | None:
     """What is around the children of `layer`; None where its `repr` says all."""
     if hasattr(layer, "print_frame"):
         return layer.print_frame()
-    if not (hasattr(layer, "sublayers") and layer.sublayers()):
+    if not sublayers_of(layer):
         return None
     return PrintFrame(f"{type(layer).__name__}(", _options(layer), [")"])
 
@@ -127,7 +125,7 @@ def _shortened(value: Any) -> str:
 def _has_layers(value: Any) -> bool:
     if isinstance(value, tuple):
         return any(map(_has_layers, value))
-    return hasattr(value, "initial_parameters")
+    return is_layer(value)
 
 
 def _count(number: int) -> str:

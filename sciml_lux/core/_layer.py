@@ -2,40 +2,19 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, dataclass_transform
 
 import jax
 import numpy as np
 
-from ._call import guarded_call, layer_name
-from ._children import with_children
+from ._children import named, with_children
+from ._contract import is_layer, layer_name
 from ._display import layer_tree
 from ._frozen import Frozen
+from ._guard import apply, guarded
 from ._record import Record
-
-
-def is_layer(value: Any) -> bool:
-    """Whether `value` keeps the contract: a `Layer`, or anything with its three methods."""
-    return isinstance(value, Layer) or (
-        not isinstance(value, type)
-        and callable(value)
-        and hasattr(value, "initial_parameters")
-        and hasattr(value, "initial_states")
-    )
-
-
-def guarded(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A method `(self, x, ps, st) -> (y, st)` with the contract checked around it.
-
-    `Layer` does this to every `__call__`; other methods of the same form do it by name.
-    """
-
-    @functools.wraps(forward)
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        return guarded_call(self, functools.partial(forward, self), args, kwargs)
-
-    return __call__
+from ._structure import parameter_structure, state_structure
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
@@ -69,8 +48,14 @@ class Layer(Frozen):
     takes_indices: ClassVar[bool] = False
     # Whether floats in its input are left to the layer inside, by whose dtype they are treated.
     leaves_floats_inside: ClassVar[bool] = False
+    # Whether it may be a part of a model and be given the trees of the whole.
+    may_be_a_part: ClassVar[bool] = False
     # Whether `summary` has a row for it beside those of its children.
     has_summary_row: ClassVar[bool] = False
+
+    # The trees of parameters and states, for the names in them: what a call may be given.
+    _own_parameters = functools.cached_property(parameter_structure)
+    _own_states = functools.cached_property(state_structure)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -160,28 +145,6 @@ class WrapperLayer(Layer):
         return apply(self.wrapped, x, ps, st)
 
 
-def apply(model: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
-    """`y, st = model(x, ps, st)` for anything that keeps the contract, subclass of `Layer` or not.
-
-    Args:
-        model: the layer.
-        x: input, an array or a tree of arrays.
-        ps: parameters; a `Record`, or any object with the same attributes.
-        st: states.
-
-    Returns:
-        The output, and states with the structure, shapes and dtypes of `st`.
-
-    Raises:
-        TypeError: `x` is no array, the layer does not return a pair.
-        AttributeError: `ps` or `st` lacks an entry, or they are swapped.
-        StateStructureError: the state changed its structure, a shape or a dtype.
-    """
-    if isinstance(model, Layer):
-        return model(x, ps, st)
-    return guarded_call(model, model, (x, ps, st), {})
-
-
 def _holds_layers(layer: Layer, name: str, value: Any) -> bool:
     if not isinstance(value, tuple):
         return is_layer(value)
@@ -196,8 +159,7 @@ def _holds_layers(layer: Layer, name: str, value: Any) -> bool:
 
 def _initial(method: str, children: Any, key: jax.Array, dtype: np.dtype) -> Any:
     """The Record of one method over children, which may be nested in dicts and tuples."""
-    if isinstance(children, tuple):
-        children = {f"layer_{i}": child for i, child in enumerate(children, start=1)}
+    children = named(children)
     if not isinstance(children, Mapping):
         return getattr(children, method)(key, dtype)
     return Record(

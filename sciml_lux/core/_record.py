@@ -98,7 +98,13 @@ class Record:
         return [*super().__dir__(), *self._names]
 
     def __or__(self, other: "Mapping[str, Any] | Record") -> "Record":
-        return Record(dict(self.items()) | dict(other.items()))
+        names, new = self._names, dict(zip(self._names, self._values, strict=True))
+        new.update(other.items())
+        if len(new) > len(names):
+            return Record(new)
+        values = tuple(new.values())  # No name is new, so none needs a look.
+        unchanged = all([a is b for a, b in zip(values, self._values, strict=True)])
+        return self if unchanged else _make(names, values)
 
     def __ror__(self, other: Mapping[str, Any]) -> "Record":
         return Record(other) | self

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..precision import require_x64_for, resolve_dtype
-from ._call import layer_name
-from ._layer import apply, is_layer
+from ._contract import is_layer, layer_name
+from ._guard import apply
 from ._static import Static
+from ._structure import parameter_structure, state_structure
 
 
 def setup(key: jax.Array | int, model: Any, dtype: Any = jnp.float32) -> tuple[Any, Any]:
@@ -76,22 +77,6 @@ def stateless_apply(model: Any, x: Any, ps: Any) -> Any:
         )
     st = model.initial_states(jax.random.key(0), jnp.dtype(jnp.float32))
     return apply(model, x, ps, st)[0]
-
-
-def parameter_structure(model: Any, dtype: Any = jnp.float32) -> Any:
-    """The tree of parameters of `model` as shapes and dtypes; nothing is allocated."""
-    return _structure(model.initial_parameters, dtype)
-
-
-def state_structure(model: Any, dtype: Any = jnp.float32) -> Any:
-    """The tree of states of `model` as shapes and dtypes; nothing is allocated."""
-    return _structure(model.initial_states, dtype)
-
-
-def _structure(initial: Any, dtype: Any) -> Any:
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    resolved = resolve_dtype(dtype)
-    return jax.eval_shape(lambda key: initial(key, resolved), key)
 
 
 def parameter_length(model_or_ps: Any) -> int:

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ._call import layer_name
-from ._layer import apply
+from ._contract import layer_name
+from ._door import admitted_parameters, admitted_states
+from ._guard import apply
 from ._tree import first_difference
 
 _UNSET: Any = object()
@@ -28,11 +29,12 @@ class StatefulLuxLayer:
 
     Args:
         model: the layer.
-        ps: parameters, or None if they are given at each call.
+        ps: parameters, or None if they are given at each call; dicts become `Record`s.
         st: states.
 
     Raises:
         StateChangedError: `f(x)` would drop a state that changed.
+        StateStructureError: `ps` or `st` has an entry that the model does not.
 
     Source: `StatefulLuxLayer` of Lux 1.31, which stores the new state in place; that would leak
     tracers under JAX.
@@ -52,8 +54,7 @@ class StatefulLuxLayer:
     st: Any
 
     def __init__(self, model: Any, ps: Any, st: Any) -> None:
-        for name, value in (("model", model), ("ps", ps), ("st", st)):
-            object.__setattr__(self, name, value)
+        _fill(self, model, admitted_parameters(model, ps), admitted_states(model, st))
 
     @property
     def states(self) -> Any:
@@ -127,7 +128,13 @@ def _flatten_with_keys(f: StatefulLuxLayer) -> tuple:
 
 
 def _unflatten(model: Any, children: Any) -> StatefulLuxLayer:
-    return StatefulLuxLayer(model, *children)
+    return _fill(object.__new__(StatefulLuxLayer), model, *children)
+
+
+def _fill(f: StatefulLuxLayer, model: Any, ps: Any, st: Any) -> StatefulLuxLayer:
+    for name, value in (("model", model), ("ps", ps), ("st", st)):
+        object.__setattr__(f, name, value)
+    return f
 
 
 _children = operator.attrgetter("ps", "st")

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ._call import Observation, layer_name, observer
+from ._contract import layer_name, sublayers_of
+from ._guard import Observation, observer
 from ._setup import output_structure, parameter_length
 from ._tree import describe
 
@@ -97,7 +98,7 @@ def summary(model: Any, x: Any) -> Summary:
 
 
 def _has_children(layer: Any) -> bool:
-    return bool(getattr(layer, "sublayers", dict)())
+    return bool(sublayers_of(layer))
 
 
 def _row(path: str, layer: str, y: Any, ps: Any) -> SummaryRow:

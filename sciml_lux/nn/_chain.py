@@ -1,7 +1,7 @@
 """Chain: layers one after another."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core import Layer, apply
 from ._named_layers import NamedLayers, named_layers, typed_layers
@@ -21,7 +21,7 @@ class Chain(Layer):
         TypeError: layers are given by position and by name at once, or one is no layer.
 
     `chain[0]`, `chain["layer_1"]` and `chain.layer_1` are the same layer; a slice is a chain whose
-    layers keep their names, so that the same part of `ps` fits it.
+    layers keep their names, so that the trees of the whole fit it.
 
     Source: `Chain` of Lux 1.31; positions count from 0, as in Python.
 
@@ -37,6 +37,8 @@ class Chain(Layer):
     """
 
     layers: NamedLayers
+
+    may_be_a_part: ClassVar[bool] = True
 
     def __init__(self, *layers: Any, **named: Any) -> None:
         object.__setattr__(self, "layers", named_layers("Chain", layers, named))

@@ -120,7 +120,7 @@ class CompactLuxLayer(Layer):
         dtype = tree_dtype([getattr(ps, name) for name in nested])
         if dtype is None or self.takes_indices:
             return x
-        return match_input(x, dtype, subject(self), model=outermost())
+        return match_input(x, dtype, lambda: subject(self), model=outermost)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # Under the name of a decorated function its module has the layer, so that Python could not

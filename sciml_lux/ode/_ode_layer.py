@@ -89,7 +89,7 @@ class ODELayer(Layer):
         u0 = _integers_as(dtype, u0)
         if dtype is not None and match_eltype_mode() == "convert":
             # The layers inside would narrow it at every evaluation, and a solve keeps one dtype.
-            u0 = match_input(u0, dtype, subject(self))
+            u0 = match_input(u0, dtype, lambda: subject(self))
         _check_finite(self, u0)
         field = self.vector_field(ps, st)
         clock = real_dtype(state_dtype(layer_name(self), u0))

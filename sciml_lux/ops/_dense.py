@@ -1,6 +1,8 @@
 """The dense map with bias and activation."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from jaxtyping import Array, Inexact
@@ -52,9 +54,16 @@ def fused_dense_bias_activation(
             f"{bias.shape}."
         )
     x, weight = promote(x, weight)
+    bias = None if bias is None else promote(bias)[0]
+    return activation(_affine(weight, x, bias, precision))
+
+
+# Compiled as one where it is called eagerly, as `jnp.matmul` is; inlined where it is traced.
+@functools.partial(jax.jit, static_argnums=3, inline=True)
+def _affine(weight: Array, x: Array, bias: Array | None, precision: Any) -> Array:
     contract_features = (((x.ndim - 1,), (1,)), ((), ()))
     y = jax.lax.dot_general(x, weight, contract_features, precision=precision)
     if bias is not None:
         y, bias = promote(y, bias)
         y = y + jax.lax.broadcast_in_dim(bias, y.shape, (y.ndim - 1,))
-    return activation(y)
+    return y

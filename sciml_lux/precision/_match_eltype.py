@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -94,15 +94,20 @@ def match_eltype(mode: str) -> Iterator[None]:
 
 
 def match_input(
-    x: Any, dtype: np.dtype, subject: str, *, model: Hashable = None, only: str = ""
+    x: Any,
+    dtype: np.dtype,
+    subject: Callable[[], str],
+    *,
+    model: Callable[[], Hashable] = lambda: None,
+    only: str = "",
 ) -> Any:
     """The input of a layer with parameters of `dtype`, treated by the mode in force.
 
     Args:
         x: a tree; leaves that are no arrays are left alone.
         dtype: of the layer's own parameters.
-        subject: the layer, as messages name it.
-        model: what the layer is part of; in each model it is warned of once.
+        subject: gives the layer as messages name it; asked only when there is one.
+        model: gives what the layer is part of; in each model it is warned of once.
         only: "floats" leaves integers and booleans alone, "integers" leaves floats.
 
     Raises:
@@ -112,12 +117,18 @@ def match_input(
     return jax.tree.map(lambda leaf: _match_leaf(leaf, dtype, subject, model, only), x)
 
 
-def _match_leaf(leaf: Any, dtype: np.dtype, subject: str, model: Hashable, only: str) -> Any:
+def _match_leaf(
+    leaf: Any,
+    dtype: np.dtype,
+    subject: Callable[[], str],
+    model: Callable[[], Hashable],
+    only: str,
+) -> Any:
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic) or leaf.dtype == dtype:
         return leaf
     if leaf.dtype == jnp.bool_ and only != "floats":
         raise TypeError(
-            f"{subject} expects `x` to be numbers, got boolean of shape {leaf.shape}. Cast it: "
+            f"{subject()} expects `x` to be numbers, got boolean of shape {leaf.shape}. Cast it: "
             f"x.astype({dtype.name})."
         )
     is_integer = jnp.issubdtype(leaf.dtype, jnp.integer)
@@ -132,12 +143,12 @@ def _match_leaf(leaf: Any, dtype: np.dtype, subject: str, model: Hashable, only:
     halves = {real.name, wanted.name} == {"float16", "bfloat16"}
     if halves or _mode.value == "error":
         raise EltypeMismatchError(
-            f"{subject} has parameters of {dtype.name} and got `x` of {leaf.dtype.name}. Convert "
+            f"{subject()} has parameters of {dtype.name} and got `x` of {leaf.dtype.name}. Convert "
             f"one of them, for example x.astype({dtype.name})"
             + (": their common dtype would be float32." if halves else ", or leave mode 'error'.")
         )
     if _mode.value == "warn":
-        _warn_once(model, subject, dtype.name, leaf.dtype.name)
+        _warn_once(model(), subject(), dtype.name, leaf.dtype.name)
     narrows = _mode.value == "convert" and real.name in _CONVERTED.get(wanted.name, ())
     if is_integer or narrows:
         return as_dtype(leaf, _in_kind(leaf.dtype, wanted))

@@ -66,9 +66,17 @@ def promote(*arrays: Array) -> tuple[Array, ...]:
     Raises:
         EltypeMismatchError: float16 meets bfloat16.
     """
+    if _agree(arrays):
+        return arrays
     require_x64_for(arrays, "an operand")
     dtype = result_dtype(*arrays)
     return tuple(a if a.dtype == dtype else as_dtype(a, dtype) for a in arrays)
+
+
+def _agree(arrays: tuple[Any, ...]) -> bool:
+    """Whether it is seen at a glance that there is nothing to do, as in nearly every call."""
+    dtype = arrays[0].dtype
+    return all([isinstance(a, jax.Array) and a.dtype == dtype for a in arrays])
 
 
 def accumulated(x: Array) -> Array:

@@ -137,6 +137,9 @@ def test_missing_entry_error_pickles_after_it_is_explained():
 
 def test_missing_entry_of_a_nested_record_names_the_layer():
     class Deep(Layer):
+        def initial_parameters(self, key, dtype):
+            return Record(inner=Record(shift=jnp.ones(1, dtype)))
+
         def __call__(self, x, ps, st):
             return x * ps.inner.scale, st
 
@@ -153,16 +156,16 @@ def test_missing_attribute_of_a_foreign_tree_names_it():
         Scale(2)(X, DensePs(1, 2), Record())
 
 
-def test_plain_dict_says_how_to_convert_it():
-    text = r"`Chain` expects `ps` to have the entry `layer_1` as an attribute, got dict. Convert it"
-    with pytest.raises(AttributeError, match=text):
-        nn.Chain(DENSE)(X, {"layer_1": {}}, Record(layer_1=Record()))
-
-
 def test_swapped_trees_of_records_are_recognised():
     ps, st = Record(physics=Record(a=jnp.ones(1))), Record(terms=Record())
 
     class Field(Layer):
+        def initial_parameters(self, key, dtype):
+            return ps
+
+        def initial_states(self, key, dtype):
+            return st
+
         def __call__(self, x, ps, st):
             return x * ps.physics.a, st
 
