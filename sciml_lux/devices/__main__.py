@@ -5,6 +5,8 @@ import sys
 
 from ._launch import launch
 
-# So that the processes end with this one.
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+# So that the processes end with this one; under `nohup` the signal stays ignored.
+for number in {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
+    if signal.getsignal(number) != signal.SIG_IGN:
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
 sys.exit(launch())

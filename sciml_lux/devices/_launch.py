@@ -2,11 +2,13 @@
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import jax
 
@@ -27,7 +29,8 @@ def initialize_distributed() -> None:
     `jax.process_count()` tell which this is, and of how many.
 
     Raises:
-        RuntimeError: JAX has been used already, so that this process cannot join any more.
+        RuntimeError: JAX has been used already, so that this process cannot join any more; the
+            port of the first process is taken.
 
     Source: `DistributedUtils.initialize` of Lux 1.31, on MPI or NCCL. Between CPUs JAX uses gloo,
         between GPUs NCCL.
@@ -50,6 +53,11 @@ def initialize_distributed() -> None:
             coordinator_bind_address=address,
         )
     except RuntimeError as error:
+        if "Failed to start RPC server" in str(error):
+            raise RuntimeError(
+                f"`initialize_distributed` cannot listen at {address}: the port is taken. Launch "
+                "the processes again; the launcher takes a free one."
+            ) from None
         if "before" not in str(error):
             raise
         raise RuntimeError(
@@ -61,8 +69,8 @@ def initialize_distributed() -> None:
 def launch(arguments: Sequence[str] | None = None) -> int:
     """Run a script in several processes, and return the first failure's exit code, or 0.
 
-    When one fails or is killed, the others, which wait for it, have ten seconds to write what they
-    hold and are ended.
+    When one fails or is killed, standard error says which, and the others, which wait for it, have
+    ten seconds to write what they hold and are ended. A signal that ends this process ends them.
     """
     parser = argparse.ArgumentParser(
         prog="python -m sciml_lux.devices",
@@ -76,16 +84,25 @@ def launch(arguments: Sequence[str] | None = None) -> int:
     if options.processes < 1:
         parser.error(f"argument --processes: expected 1 or more, got {options.processes}")
     command = [sys.executable, options.script, *options.arguments]
-    launched = {_ADDRESS: f"127.0.0.1:{_free_port()}", _COUNT: str(options.processes)}
+    with _reserved_port() as port:
+        return _run(command, {_ADDRESS: f"127.0.0.1:{port}"}, options.processes)
+
+
+def _run(command: list[str], variables: dict[str, str], count: int) -> int:
     processes = []
     try:
-        for index in range(options.processes):
-            environment = os.environ | launched | {_INDEX: str(index)}
-            processes.append(subprocess.Popen(command, env=environment))
+        for index in range(count):
+            own = {_COUNT: str(count), _INDEX: str(index)}
+            processes.append(subprocess.Popen(command, env=os.environ | variables | own))
         return _wait(processes)
     except KeyboardInterrupt:  # The terminal has told the processes, too.
         _leave_time(processes)
         return 130
+    except SystemExit:  # By a signal, which this process alone was sent.
+        for process in processes:
+            process.terminate()
+        _leave_time(processes)
+        raise
     finally:
         for process in processes:
             process.kill()
@@ -95,13 +112,23 @@ def launch(arguments: Sequence[str] | None = None) -> int:
 def _wait(processes: list[subprocess.Popen]) -> int:
     while True:
         codes = [process.poll() for process in processes]
-        failed = [code for code in codes if code]
+        failed = [(index, code) for index, code in enumerate(codes) if code]
         if failed:
+            for index, code in failed:
+                print(f"process {index} of {len(codes)} {_end(code)}", file=sys.stderr, flush=True)
             _leave_time(processes)
-            return failed[0] if failed[0] > 0 else 128 - failed[0]  # As a shell tells a signal.
+            code = failed[0][1]
+            return code if code > 0 else 128 - code  # As a shell tells a signal.
         if None not in codes:
             return 0
         time.sleep(0.05)
+
+
+def _end(code: int) -> str:
+    if code > 0:
+        return f"ended with exit code {code}; the others are ended."
+    names = {number.value: number.name for number in signal.Signals}
+    return f"was ended by {names.get(-code, f'signal {-code}')}; the others are ended."
 
 
 def _leave_time(processes: list[subprocess.Popen]) -> None:
@@ -110,7 +137,15 @@ def _leave_time(processes: list[subprocess.Popen]) -> None:
         time.sleep(0.05)
 
 
-def _free_port() -> int:
+@contextmanager
+def _reserved_port() -> Iterator[int]:
+    """A port that nobody else is given until the end; JAX, which shares it, can listen there."""
     with socket.socket() as server:
+        if hasattr(socket, "SO_REUSEPORT"):
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            server.bind(("127.0.0.1", 0))
+            yield server.getsockname()[1]
+            return
         server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
+        port = server.getsockname()[1]
+    yield port

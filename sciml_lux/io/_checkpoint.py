@@ -10,8 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Static, contracted, describe, expanded, first_difference, named_leaves
-from ._checkpoint_format import DTYPES, CheckpointError, damaged, packed, read_checked
+from ._checkpoint_error import CheckpointError
+from ._checkpoint_format import (
+    DTYPES,
+    MAX_BYTES,
+    damaged,
+    packed,
+    read_checked,
+    require_checkpoint_file,
+    require_numbers,
+)
 from ._exact_array import exact_array
+from ._quoted import quoted
 from ._write_whole import write_whole
 
 _KEY = "key:"
@@ -38,21 +48,20 @@ class Checkpoint:
             CheckpointError: it differs from `like` in structure, shape or dtype; names the first
                 path. Nothing is cast.
         """
-        prefix = f"{name}."
-        stored = {
-            path.removeprefix(prefix).removeprefix(name if path == name else ""): leaf
-            for path, leaf in self.leaves.items()
-            if path == name or path.startswith(prefix)
-        }
+        # Whole paths, so that `ps` and `ps.` are told apart.
+        stored = {p: f for p, f in self.leaves.items() if p == name or p.startswith(f"{name}.")}
         whole = expanded(like)
-        wanted = named_leaves(whole)
+        wanted = named_leaves({name: whole})
         # Flags are stored in words, so it is words that are compared.
-        words = [{path: describe(leaf) for path, leaf in t.items()} for t in (wanted, stored)]
-        difference = first_difference(*words, describe=str)
+        difference = first_difference(
+            {path: describe(leaf) for path, leaf in wanted.items()},
+            {path: _words(leaf, wanted.get(path)) for path, leaf in stored.items()},
+            describe=str,
+        )
         if difference:
             raise CheckpointError(
-                f"checkpoint {self.path}: `{name}` does not fit, {difference}. Build the model and "
-                "optimiser as they were when it was saved; nothing is cast."
+                f"checkpoint {self.path}: `{name}` does not fit, {quoted(difference, 400)}. Build "
+                "the model and optimiser as they were when it was saved; nothing is cast."
             )
         arrays = [stored[path] for path, leaf in wanted.items() if not _is_flag(leaf)]
         return contracted(like, jax.tree.unflatten(jax.tree.structure(whole), arrays))
@@ -69,9 +78,10 @@ class Flag:
 
 
 def checkpoint_file(path: str | os.PathLike) -> Path:
-    """`path` if it ends in `.ckpt` or is a file, else the checkpoint in the folder `path`."""
+    """`path` if it ends in `.ckpt` or is there and no folder, else the checkpoint in it."""
     given = Path(path).expanduser()
-    return given if given.suffix == ".ckpt" or given.is_file() else given / "checkpoint.ckpt"
+    is_file = given.suffix == ".ckpt" or (given.exists() and not given.is_dir())
+    return given if is_file else given / "checkpoint.ckpt"
 
 
 def save_checkpoint(path: str | os.PathLike, metadata: dict[str, Any], /, **trees: Any) -> None:
@@ -79,7 +89,7 @@ def save_checkpoint(path: str | os.PathLike, metadata: dict[str, Any], /, **tree
 
     The file is written under another name, synced and renamed, so that a crash leaves the old one.
     It holds the format version, and path, shape and dtype of every leaf, in words that any text
-    viewer shows, and checksums of all.
+    viewer shows, and checksums of all. A file that it replaces keeps its permissions.
 
     Args:
         path: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt`; folders are made, a
@@ -89,7 +99,8 @@ def save_checkpoint(path: str | os.PathLike, metadata: dict[str, Any], /, **tree
         **trees: trees of arrays, each under its name.
 
     Raises:
-        TypeError: a leaf is no array of numbers, or `metadata` is no dict that JSON can hold.
+        TypeError: a leaf is not an array of numbers, or `metadata` not a dict that JSON can hold.
+        CheckpointError: something else than a checkpoint is there and would be lost.
         OSError: the disk is full, or the folder cannot be written to; the old file is as it was.
 
     Example:
@@ -104,14 +115,16 @@ def save_checkpoint(path: str | os.PathLike, metadata: dict[str, Any], /, **tree
     """
     encoded = [_encode(name, leaf) for name, leaf in named_leaves(expanded(trees)).items()]
     entries, blobs = [entry for entry, _ in encoded], [blob for _, blob in encoded]
-    write_whole(checkpoint_file(path), packed(entries, metadata, blobs))
+    file = checkpoint_file(path)
+    require_checkpoint_file(file)
+    write_whole(file, packed(entries, metadata, blobs))
 
 
 def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """Read and check a file written by `save_checkpoint`.
 
     Raises:
-        CheckpointError: no checkpoint, another format version, or damaged.
+        CheckpointError: not a checkpoint, another format version, or damaged.
         TypeError: it holds numbers of 64 bits while x64 is off.
     """
     path = checkpoint_file(path)
@@ -127,6 +140,13 @@ def _is_flag(leaf: Any) -> bool:
     return leaf is None or isinstance(leaf, Static)
 
 
+def _words(stored: Any, wanted: Any) -> str:
+    """What is stored, in words; those of a flag could be taken for an array's."""
+    if isinstance(stored, Flag) and not _is_flag(wanted):
+        return f"the flag {stored}"
+    return describe(stored)
+
+
 def _encode(name: str, leaf: Any) -> tuple[dict[str, Any], Any]:
     if _is_flag(leaf):
         return {"path": name, "flag": repr(leaf)}, b""
@@ -139,6 +159,8 @@ def _encode(name: str, leaf: Any) -> tuple[dict[str, Any], Any]:
         )
     entry = {"path": name, "dtype": array.dtype.name, "shape": list(np.shape(array)), "kind": kind}
     array = np.asarray(array)
+    if array.dtype.name in MAX_BYTES:
+        array = array.astype(np.int8).astype(array.dtype)  # NumPy lets a bool have any byte.
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     return entry, array.reshape(-1).view(np.uint8)
 
@@ -147,15 +169,18 @@ def _decode(path: Path, entry: dict[str, Any], blob: memoryview) -> Any:
     if "flag" in entry:
         return Flag(entry["flag"])
     name, kind = entry["path"], entry["kind"]
+    require_numbers(path, name, entry["dtype"], blob)
     dtype = DTYPES[entry["dtype"]].newbyteorder("<")
     try:
         array = np.frombuffer(blob, dtype).reshape(entry["shape"])
     except ValueError:
-        raise damaged(path, f"`{name}` cannot have the shape {entry['shape']}") from None
-    leaf = exact_array(array, f"checkpoint {path}: `{name}`")
+        shape = quoted(str(entry["shape"]))
+        raise damaged(path, f"`{quoted(name)}` cannot have the shape {shape}") from None
+    leaf = exact_array(array, f"checkpoint {path}: `{quoted(name)}`")
     if not kind:
         return leaf
     try:
         return jax.random.wrap_key_data(leaf, impl=kind.removeprefix(_KEY))
     except (TypeError, ValueError):
-        raise damaged(path, f"`{name}` is no random key of the kind {kind!r}") from None
+        reason = f"`{quoted(name)}` is not a random key of the kind '{quoted(kind)}'"
+        raise damaged(path, reason) from None

@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import jax.numpy as jnp
+import numpy as np
+
+from ._checkpoint_error import CheckpointError
+from ._quoted import quoted
+from ._regular_file import open_regular, require_replaceable
 
 MAGIC = b"sciml_lux checkpoint 1\n"
 
@@ -29,20 +34,22 @@ DTYPES = {
     )
 }
 
+# Dtypes that do not use all bits of their byte, and the greatest that is a number of theirs.
+MAX_BYTES = {"bool": 1, "int4": 15, "uint4": 15}
+
 _FLAG = {"path": str, "flag": str, "offset": int, "size": int}
 _ARRAY = {"path": str, "dtype": str, "shape": list, "kind": str, "offset": int, "size": int}
 _HEADER = {"leaves": list, "metadata": dict, "sha256": str}
 _MAX_RANK = 64  # NumPy's.
 
 
-class CheckpointError(ValueError):
-    """A file is no checkpoint, is damaged, or does not fit what it is loaded into."""
+def require_checkpoint_file(path: Path) -> None:
+    """Raise if writing a checkpoint to `path` would lose anything but one of this format.
 
-
-def is_checkpoint(path: Path) -> bool:
-    """Whether a file begins as a checkpoint of this format does."""
-    with open(path, "rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+    Raises:
+        CheckpointError: something else is there.
+    """
+    require_replaceable(path, lambda file: file.read(len(MAGIC)) == MAGIC, "checkpoint")
 
 
 def packed(entries: list[dict[str, Any]], metadata: Any, blobs: list[Any]) -> list[Any]:
@@ -83,18 +90,19 @@ def read_checked(path: Path) -> tuple[dict[str, Any], memoryview]:
     Raises:
         CheckpointError: names the file and what is wrong with it.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         start = file.read(len(MAGIC))
         if start != MAGIC:
             raise CheckpointError(
-                f"{path} is no checkpoint of this format: expected it to start with {MAGIC!r}, got "
-                f"{start!r}."
+                f"{path} is not a checkpoint of this format: expected it to start with {MAGIC!r}, "
+                f"got {start!r}."
             )
         header = _read_header(path, file)
         size = sum(entry["size"] for entry in header["leaves"])
         # A header that asks for more than there is, or less, is found out before anything is read.
         if _bytes_left(file) != size:
-            raise damaged(path, f"expected {size} bytes of leaves, got {_bytes_left(file)}")
+            claim = quoted(str(size))
+            raise damaged(path, f"expected {claim} bytes of leaves, got {_bytes_left(file)}")
         body = file.read()
     if hashlib.sha256(body).hexdigest() != header["sha256"]:
         raise damaged(path, "a checksum does not fit")
@@ -104,6 +112,17 @@ def read_checked(path: Path) -> tuple[dict[str, Any], memoryview]:
 def damaged(path: Path, reason: str) -> CheckpointError:
     """The error for a file that is a checkpoint and cannot be trusted."""
     return CheckpointError(f"checkpoint {path} is damaged: {reason}. Use an earlier one.")
+
+
+def require_numbers(path: Path, name: str, dtype: str, blob: Any) -> None:
+    """Raise if bytes of a leaf are not numbers of its dtype, as 2 is not a bool.
+
+    Raises:
+        CheckpointError: names the leaf.
+    """
+    most = int(np.frombuffer(blob, np.uint8).max(initial=0)) if dtype in MAX_BYTES else 0
+    if most > MAX_BYTES.get(dtype, most):
+        raise damaged(path, f"`{quoted(name)}` is {dtype} and has a byte {most}")
 
 
 def _bytes_left(file: BinaryIO) -> int:
@@ -120,7 +139,7 @@ def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
     try:
         header = json.loads(head)
     except (ValueError, RecursionError):
-        raise damaged(path, "its header is no JSON") from None
+        raise damaged(path, "its header is not JSON") from None
     fault = _fault(header)
     if fault:
         raise damaged(path, fault)
@@ -130,16 +149,18 @@ def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
 def _fault(header: Any) -> str | None:
     """What is wrong with a header, in words, or None."""
     if _types(header) != _HEADER:
-        return "its header is none of this format"
+        return "its header is not of this format"
     offset, paths = 0, set()
     for entry in header["leaves"]:
         if not (_is_flag(entry) or _is_array(entry)):
-            return f"its header describes no leaf with {str(entry)[:200]}"
+            return f"an entry of its header is not a leaf: {quoted(str(entry), 200)}"
+        name = quoted(entry["path"])
         if entry["path"] in paths:
-            return f"its header has `{entry['path']}` twice"
+            return f"its header has `{name}` twice"
         # The leaves lie end to end, so that no two of them can share a byte.
         if entry["offset"] != offset:
-            return f"`{entry['path']}` should be at {offset}, is said to be at {entry['offset']}"
+            said = quoted(str(entry["offset"]))
+            return f"`{name}` should be at {offset}, is said to be at {said}"
         offset += entry["size"]
         paths.add(entry["path"])
     return None

@@ -2,14 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import jax
 import numpy as np
 
 from ..core import contracted, describe, expanded, first_difference, named_leaves
-from ._checkpoint_format import DTYPES, CheckpointError
+from ._checkpoint_error import CheckpointError
+from ._checkpoint_format import DTYPES, require_numbers
 from ._exact_array import exact_array, require_exact
+from ._quoted import quoted
+from ._regular_file import open_regular, require_replaceable
 from ._write_whole import write_whole
 
 _NAMES = {
@@ -38,6 +41,7 @@ def save_safetensors(path: str | os.PathLike, ps: Any) -> None:
         TypeError: a leaf is a flag, None, a random key, or of a dtype that the format lacks, as
             complex128 is; names its path.
         ValueError: a leaf has the name that the format keeps for itself, `__metadata__`.
+        CheckpointError: something else than such a file is there and would be lost.
         ModuleNotFoundError: the package safetensors is missing.
 
     Source: safetensors 0.8. It has no order of leaves; ours is that of the tree.
@@ -63,7 +67,9 @@ def save_safetensors(path: str | os.PathLike, ps: Any) -> None:
         if name == _RESERVED:
             raise ValueError(f"`save_safetensors`: the format keeps the name `{name}` for itself.")
     arrays = {name: np.require(leaf, requirements=["C", "A"]) for name, leaf in leaves.items()}
-    write_whole(Path(path).expanduser(), [save(arrays)])
+    path = Path(path).expanduser()
+    require_replaceable(path, _is_safetensors, "safetensors file")
+    write_whole(path, [save(arrays)])
 
 
 def load_safetensors(path: str | os.PathLike, like: Any) -> Any:
@@ -75,7 +81,7 @@ def load_safetensors(path: str | os.PathLike, like: Any) -> Any:
             `parameter_structure(model, dtype=...)`; its paths are the names in the file.
 
     Raises:
-        CheckpointError: no safetensors file, or it differs from `like` in names, shapes or
+        CheckpointError: not a safetensors file, or it differs from `like` in names, shapes or
             dtypes; names the first path. Nothing is cast.
         TypeError: it holds numbers of 64 bits while x64 is off.
         ModuleNotFoundError: the package safetensors is missing.
@@ -84,10 +90,13 @@ def load_safetensors(path: str | os.PathLike, like: Any) -> Any:
     """
     safetensors = _import_safetensors("load_safetensors")
     path = Path(path).expanduser()
+    with open_regular(path) as file:
+        data = file.read()
     try:
-        stored = dict(safetensors.deserialize(path.read_bytes()))
+        stored = dict(safetensors.deserialize(data))
     except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path} is no whole safetensors file: {error}.") from None
+        reason = quoted(str(error))
+        raise CheckpointError(f"{path} is not a whole safetensors file: {reason}.") from None
     arrays = {name: _as_array(path, name, entry) for name, entry in stored.items()}
     whole = expanded(like)
     wanted = {name: describe(leaf) for name, leaf in named_leaves(whole).items()}
@@ -95,23 +104,34 @@ def load_safetensors(path: str | os.PathLike, like: Any) -> Any:
     difference = first_difference(wanted, found, describe=str)
     if difference:
         raise CheckpointError(
-            f"{path} does not fit, {difference}. Build the model as it was when it was saved, or "
-            "rename and convert the leaves yourself; nothing is cast."
+            f"{path} does not fit, {quoted(difference, 400)}. Build the model as it was when it "
+            "was saved, or rename and convert the leaves yourself; nothing is cast."
         )
     leaves = [exact_array(arrays[name], f"{path}: `{name}`") for name in wanted]
     return contracted(like, jax.tree.unflatten(jax.tree.structure(whole), leaves))
 
 
 def _as_array(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
+    shown = quoted(name)
     if entry["dtype"] not in _NAMES:
         raise CheckpointError(
-            f"{path}: `{name}` is of the dtype {entry['dtype']}, which `load_safetensors` does not "
-            "know. Convert it with the library that wrote it."
+            f"{path}: `{shown}` is of the dtype {entry['dtype']}, which `load_safetensors` does "
+            "not know. Convert it with the library that wrote it."
         )
     dtype = DTYPES[_NAMES[entry["dtype"]]]
-    require_exact(dtype, f"{path}: `{name}`")
-    array = np.frombuffer(entry["data"], dtype.newbyteorder("<"))
-    return array.reshape(entry["shape"])
+    require_exact(dtype, f"{path}: `{shown}`")
+    require_numbers(path, name, dtype.name, entry["data"])
+    try:
+        return np.frombuffer(entry["data"], dtype.newbyteorder("<")).reshape(entry["shape"])
+    except ValueError:
+        shape = quoted(str(entry["shape"]))
+        raise CheckpointError(f"{path}: `{shown}` cannot have the shape {shape}.") from None
+
+
+def _is_safetensors(file: BinaryIO) -> bool:
+    """Whether a file begins as one does: the length of its header, which is JSON."""
+    size, brace = int.from_bytes(file.read(8), "little"), file.read(1)
+    return brace == b"{" and size <= os.fstat(file.fileno()).st_size - 8
 
 
 def _import_safetensors(caller: str) -> Any:

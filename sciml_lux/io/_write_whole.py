@@ -1,8 +1,9 @@
 """Files that are replaced whole or not at all."""
 
 import os
+import secrets
 import socket
-import threading
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,22 @@ from typing import Any
 def write_whole(path: Path, chunks: Iterable[Any]) -> None:
     """Write `chunks` of bytes to a file, so that whatever happens it is the old or the new one.
 
-    It is written under another name, synced and renamed. The name holds host, process and thread:
-    several may write one file at once, and the last to finish wins. A link is followed. What a
-    killed process left behind is removed.
+    It is written under another name, synced and renamed. The name is drawn and never one that is
+    there: several may write one file at once, and the last to finish wins. A link is followed. What
+    a killed process left behind is removed. The permissions of an old file are those of the new.
 
     Raises:
+        FileExistsError: a folder, a device or the like is there.
         OSError: disk full, no permission; the old file is as it was.
     """
     path = Path(os.path.realpath(path))
+    permissions = _permissions(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_over(path)
-    temporary = path.with_name(f"{_prefix(path)}{os.getpid()}-{threading.get_ident()}")
+    temporary = path.with_name(f"{_prefix(path)}{os.getpid()}-{secrets.token_hex(8)}")
+    descriptor = _create(temporary, permissions)
     try:
-        with open(temporary, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
@@ -35,6 +39,26 @@ def write_whole(path: Path, chunks: Iterable[Any]) -> None:
         os.fsync(folder)  # The rename itself must survive a power cut.
     finally:
         os.close(folder)
+
+
+def _permissions(path: Path) -> int | None:
+    """Those of the file that will be replaced, or None."""
+    if not path.exists():
+        return None
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise FileExistsError(f"{path} is not a regular file and would be lost. Give another path.")
+    return stat.S_IMODE(mode) & 0o777
+
+
+def _create(path: Path, permissions: int | None) -> int:
+    """Make a file where there is nothing, not even a link, and open it for writing."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o666 if permissions is None else permissions)
+    if permissions is not None and hasattr(os, "fchmod"):
+        os.fchmod(descriptor, permissions)  # More than the umask allows, if the old file had it.
+    return descriptor
 
 
 def _prefix(path: Path) -> str:

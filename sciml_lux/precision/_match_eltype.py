@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ._promotion import EltypeMismatchError, as_dtype
 
@@ -36,15 +37,31 @@ def _checked_mode(mode: Any, subject: str) -> str:
     return mode
 
 
-# Part of the key of every compiled function, so that a cached trace never ignores a change.
-_mode = jax.make_user_context(_checked_mode(os.environ.get(VARIABLE, "none"), f"${VARIABLE}"))
+# The mode of the process, and that of the context that this thread is in, or None. Both are part of
+# the key of every compiled function, so that a cached trace never ignores a change.
+_process = jax.make_user_context(_checked_mode(os.environ.get(VARIABLE, "none"), f"${VARIABLE}"))
+_thread = jax.make_user_context(None)
+# JAX's key belongs to the thread, whose asyncio tasks take turns in it. This belongs to the task.
+_mode: ContextVar[str | None] = ContextVar("mode", default=None)
 _warned_in_process: set[tuple[Hashable, ...]] = set()
 _warned: ContextVar[set[tuple[Hashable, ...]]] = ContextVar("warned", default=_warned_in_process)
 
 
 def match_eltype_mode() -> str:
-    """The mode in force: "none", "warn", "convert" or "error"."""
-    return _mode.value
+    """The mode in force: "none", "warn", "convert" or "error".
+
+    Raises:
+        RuntimeError: a function is being compiled for the mode of another asyncio task or thread.
+    """
+    mode, of_thread = (found or _process.value for found in (_mode.get(), _thread.value))
+    if mode != of_thread and _is_compiling():
+        raise RuntimeError(
+            f"`match_eltype`: a function is compiled for the mode {of_thread!r} of this thread, "
+            f"but is called in the mode {mode!r}: that was entered in another thread, or another "
+            "asyncio task has run since. Enter `match_eltype` where the function is called, after "
+            "the last `await`."
+        )
+    return mode
 
 
 def set_match_eltype(mode: str) -> None:
@@ -53,7 +70,7 @@ def set_match_eltype(mode: str) -> None:
     Raises:
         ValueError: no such mode.
     """
-    _mode.set_global(_checked_mode(mode, "`set_match_eltype`"))
+    _process.set_global(_checked_mode(mode, "`set_match_eltype`"))
     _warned_in_process.clear()
 
 
@@ -74,6 +91,9 @@ def match_eltype(mode: str) -> Iterator[None]:
     functions. It can also be set by `set_match_eltype` and by the environment variable
     SCIML_LUX_MATCH_ELTYPE.
 
+    Each asyncio task has a mode of its own. JAX's key is the thread's, however: an `await` inside
+    the context lets other tasks call what is compiled for this mode, so enter it after the last.
+
     Source: `match_eltype` and the preference `eltype_mismatch_handling` of Lux 1.31.
 
     Raises:
@@ -84,13 +104,23 @@ def match_eltype(mode: str) -> Iterator[None]:
         ...     match_eltype_mode()
         'error'
     """
-    _checked_mode(mode, "`match_eltype`")
-    token = _warned.set(set())
+    tokens = _mode.set(_checked_mode(mode, "`match_eltype`")), _warned.set(set())
+    _tell_jax()
     try:
-        with _mode(mode):
-            yield
+        yield
     finally:
-        _warned.reset(token)
+        _mode.reset(tokens[0])
+        _warned.reset(tokens[1])
+        _tell_jax()
+
+
+def _tell_jax() -> None:
+    """Make the mode of this context that of the thread, whatever other tasks made of it."""
+    _thread(_mode.get()).__enter__()
+
+
+def _is_compiling() -> bool:
+    return isinstance(jnp.zeros((), bool), Tracer)
 
 
 def match_input(
@@ -141,15 +171,16 @@ def _match_leaf(
     if real == wanted:
         return leaf  # Complex against its own real part loses nothing.
     halves = {real.name, wanted.name} == {"float16", "bfloat16"}
-    if halves or _mode.value == "error":
+    mode = match_eltype_mode()
+    if halves or mode == "error":
         raise EltypeMismatchError(
             f"{subject()} has parameters of {dtype.name} and got `x` of {leaf.dtype.name}. Convert "
             f"one of them, for example x.astype({dtype.name})"
             + (": their common dtype would be float32." if halves else ", or leave mode 'error'.")
         )
-    if _mode.value == "warn":
+    if mode == "warn":
         _warn_once(model(), subject(), dtype.name, leaf.dtype.name)
-    narrows = _mode.value == "convert" and real.name in _CONVERTED.get(wanted.name, ())
+    narrows = mode == "convert" and real.name in _CONVERTED.get(wanted.name, ())
     if is_integer or narrows:
         return as_dtype(leaf, _in_kind(leaf.dtype, wanted))
     return leaf

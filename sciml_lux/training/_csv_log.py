@@ -40,7 +40,8 @@ class CSVLog(Callback):
         """Write what lies behind; of several processes the first one does."""
         if not is_first_process():
             return
-        if self.path.exists() and _first_line(self.path) != _HEADER:
+        is_log = self.path.is_file() and _first_line(self.path) == _HEADER
+        if self.path.exists() and not is_log:
             raise FileExistsError(
                 f"{self.path} is no log of losses and would be overwritten. Give another path."
             )

@@ -17,9 +17,10 @@ from ..devices.internal import (
     placed_as,
     wait_for_processes,
 )
-from ..io import CheckpointError, load_checkpoint, save_checkpoint
-from ..io.internal import checkpoint_file, is_checkpoint
-from ._run import Run, Validation
+from ..io import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from ..io.internal import checkpoint_file, quoted, require_checkpoint_file
+from ._run import Run
+from ._stored_history import stored_dict, stored_history
 from ._train_state import TrainState
 
 _SECONDS = 10.0
@@ -37,7 +38,7 @@ class Saver:
 
     Raises:
         TypeError: JSON cannot hold the hyperparameters.
-        CheckpointError: the file is there and is no checkpoint; it would be lost.
+        CheckpointError: the file is there and is not a checkpoint; it would be lost.
         OSError: the folder cannot be made or written to. Better now than after the training.
 
     Attributes:
@@ -65,12 +66,7 @@ class Saver:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(self.file.parent, os.W_OK):
             raise PermissionError(f"`fit` cannot write to the folder of {self.file}.")
-        if self.file.is_dir():
-            raise CheckpointError(f"{self.file} is a folder. Give a path to a file.")
-        if self.file.exists() and not is_checkpoint(self.file):
-            raise CheckpointError(
-                f"{self.file} is no checkpoint and would be overwritten. Give another path."
-            )
+        require_checkpoint_file(self.file)
 
     def load(self) -> Run:
         """The run to go on with: that of the file, or a new one if there is no file.
@@ -97,25 +93,31 @@ class Saver:
         tstate = checkpoint.restore(self._start, "train_state")
         for name, value in self._identity().items():
             if checkpoint.metadata.get(name) != value:
+                stored = quoted(str(checkpoint.metadata.get(name)), 200)
                 raise CheckpointError(
-                    f"checkpoint {self.file} is of another fit: {name} was "
-                    f"{checkpoint.metadata.get(name)}, is now {value}. Resume with the model, "
-                    "optimiser, state and data that the fit began with, and give each fit of "
-                    "several its own path."
+                    f"checkpoint {self.file} is of another fit: {name} was {stored}, is now "
+                    f"{value}. Resume with the model, optimiser, state and data that the fit began "
+                    "with, and give each fit of several its own path."
                 )
-        stored = checkpoint.metadata
+        first, step = int(self._start.step), int(tstate.step)
+        losses, validation = stored_history(checkpoint, first, step)
+        hyperparameters = stored_dict(checkpoint, "hyperparameters")
         if self._hyperparameters is None:
-            self._hyperparameters = stored["hyperparameters"]
-        self._is_written = self._hyperparameters == stored["hyperparameters"]
-        validation = Validation(
-            np.asarray(stored["validation steps"], np.int64),
-            np.asarray(stored["validation losses"], np.float64),
-        )
-        has_best = any(path.startswith("best.") for path in checkpoint.leaves)
-        best = checkpoint.restore(self._start, "best") if has_best else None
-        best = None if best is None else placed_as(best, self._start)
-        losses = np.asarray(stored["losses"], np.float64)
+            self._hyperparameters = hyperparameters
+        self._is_written = self._hyperparameters == hyperparameters
+        best = self._best(checkpoint, first, step)
         return Run(placed_as(tstate, self._start), losses, validation, best)
+
+    def _best(self, checkpoint: Checkpoint, first: int, step: int) -> TrainState | None:
+        if not any(path.startswith("best.") for path in checkpoint.leaves):
+            return None
+        best = checkpoint.restore(self._start, "best")
+        if not first <= int(best.step) <= step:
+            raise CheckpointError(
+                f"checkpoint {self.file} cannot be resumed from: its best state is of step "
+                f"{int(best.step)}, not between {first} and {step}. Use an earlier one."
+            )
+        return placed_as(best, self._start)
 
     def save_if_due(self, run: Run) -> None:
         """Write if `every` steps, or ten seconds, have gone by."""

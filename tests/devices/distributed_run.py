@@ -25,7 +25,7 @@ import numpy as np
 import optax
 
 import sciml_lux as lux
-from sciml_lux import devices, io, losses, nn
+from sciml_lux import io, losses, nn
 
 AD = training.AutoReverse()
 MSE = losses.MSELoss()

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jax
@@ -12,7 +11,6 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import devices, io, training
-from sciml_lux.devices._launch import launch
 from tests.conftest import needs_x32, needs_x64
 from tests.devices import distributed_run
 from tests.training.models import AD, line_data, tiny_state
@@ -98,37 +96,6 @@ def test_a_killed_process_leaves_a_checkpoint_from_which_both_go_on_to_the_same_
     assert all(np.isfinite(checkpoint.metadata["losses"]))
     assert list(tmp_path.glob("*.tmp*")) == []
     run([*LAUNCH, 2, SCRIPT, tmp_path, "go_on"])
-
-
-def test_launch_returns_the_first_failure_and_ends_the_others(tmp_path, monkeypatch):
-    monkeypatch.setattr("sciml_lux.devices._launch._GRACE_SECONDS", 0.2)
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import os, sys, time\n"
-        "if os.environ['SCIML_LUX_PROCESS'] == sys.argv[1]:\n"
-        "    sys.exit(7)\n"
-        "time.sleep(int(sys.argv[2]))\n"
-    )
-    begin = time.monotonic()
-    assert launch(["--processes", "2", str(script), "1", "300"]) == 7
-    assert time.monotonic() - begin < 100
-    assert launch(["--processes", "2", str(script), "5", "0"]) == 0
-
-
-def test_launch_refuses_no_processes(capsys):
-    with pytest.raises(SystemExit):
-        launch(["--processes", "0", "script.py"])
-    assert "argument --processes: expected 1 or more, got 0" in capsys.readouterr().err
-
-
-def test_initialize_does_nothing_alone_and_says_when_it_is_too_late(monkeypatch):
-    devices.initialize_distributed()
-    assert jax.process_count() == 1
-    monkeypatch.setenv("SCIML_LUX_COORDINATOR", "127.0.0.1:1")
-    monkeypatch.setenv("SCIML_LUX_PROCESSES", "2")
-    monkeypatch.setenv("SCIML_LUX_PROCESS", "0")
-    with pytest.raises(RuntimeError, match="must come before anything that makes an array"):
-        devices.initialize_distributed()
 
 
 def test_synchronize_keeps_bits_keys_and_what_is_no_array(dtype):

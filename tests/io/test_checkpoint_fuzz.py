@@ -58,7 +58,9 @@ def joined(head, body, size=None):
     return MAGIC + size + b"\n" + hashlib.sha256(head).hexdigest().encode() + b"\n" + head + body
 
 
-def refused(file, data, match="is damaged: .* Use an earlier one|is no checkpoint of this format"):
+def refused(
+    file, data, match="is damaged: .* Use an earlier one|is not a checkpoint of this format"
+):
     file.write_bytes(data)
     with pytest.raises(io.CheckpointError, match=match) as caught:
         io.load_checkpoint(file)
@@ -153,14 +155,14 @@ def test_forged_header_is_refused_or_gives_the_right_numbers(file, good, data):
 @pytest.mark.parametrize(
     ("head", "text"),
     [
-        (b"{", "its header is no JSON"),
-        (b"\xff\xfe", "its header is no JSON"),
-        (b"[" * 200_000 + b"]" * 200_000, "its header is no JSON"),
-        (b"9" * 10_000, "its header is no JSON"),
-        (b"[]", "its header is none of this format"),
-        (b"null", "its header is none of this format"),
-        (b"{}", "its header is none of this format"),
-        (b'{"leaves": [], "metadata": [], "sha256": ""}', "its header is none of this format"),
+        (b"{", "its header is not JSON"),
+        (b"\xff\xfe", "its header is not JSON"),
+        (b"[" * 200_000 + b"]" * 200_000, "its header is not JSON"),
+        (b"9" * 10_000, "its header is not JSON"),
+        (b"[]", "its header is not of this format"),
+        (b"null", "its header is not of this format"),
+        (b"{}", "its header is not of this format"),
+        (b'{"leaves": [], "metadata": [], "sha256": ""}', "its header is not of this format"),
         (b'{"leaves": [], "metadata": {}, "sha256": ""}', r"expected 0 bytes of leaves, got \d+"),
     ],
     ids=lambda value: str(value)[:20],
@@ -178,13 +180,13 @@ def test_header_length_that_is_none_is_refused(file, good, size):
     ("change", "text"),
     [
         ({"offset": 8}, r"`tree.weight` should be at 0, is said to be at 8"),
-        ({"shape": [2, 3]}, "describes no leaf with {'path': 'tree.weight'"),
-        ({"shape": [-1, -3]}, "describes no leaf"),
-        ({"size": True}, "describes no leaf"),
-        ({"dtype": "object"}, "describes no leaf"),
+        ({"shape": [2, 3]}, "is not a leaf: {'path': 'tree.weight'"),
+        ({"shape": [-1, -3]}, "is not a leaf: "),
+        ({"size": True}, "is not a leaf: "),
+        ({"dtype": "object"}, "is not a leaf: "),
         ({"path": "tree.empty"}, "has `tree.empty` twice"),
-        ({"kind": "key:none"}, "`tree.weight` is no random key of the kind 'key:none'"),
-        ({"flag": "None"}, "describes no leaf"),
+        ({"kind": "key:none"}, "`tree.weight` is not a random key of the kind 'key:none'"),
+        ({"flag": "None"}, "is not a leaf: "),
     ],
 )
 def test_leaf_that_is_none_is_named(file, good, change, text):

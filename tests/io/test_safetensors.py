@@ -158,10 +158,11 @@ def test_failed_write_leaves_the_old_file(file, monkeypatch):
 @given(st.data())
 def test_file_that_is_cut_or_no_safetensors_is_refused(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "cut.safetensors"
+    path.unlink(missing_ok=True)
     io.save_safetensors(path, like())
     whole = path.read_bytes()
     cut = st.integers(0, len(whole) - 1).map(lambda end: whole[:end])
     more = st.binary(min_size=1, max_size=9).map(lambda end: whole + end)
     path.write_bytes(data.draw(st.one_of(cut, more, st.binary(max_size=200))))
-    with pytest.raises(io.CheckpointError, match="cut.safetensors is no whole safetensors f"):
+    with pytest.raises(io.CheckpointError, match="cut.safetensors is not a whole safetensors f"):
         io.load_safetensors(path, like())
