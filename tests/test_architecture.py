@@ -12,14 +12,14 @@ PACKAGE = ROOT / "sciml_lux"
 LEVELS = {
     "precision": 0,
     "core": 1,
-    "initializers": 1,
-    "ops": 1,
-    "nn": 2,
-    "losses": 2,
-    "autodiff": 2,
-    "training": 3,
-    "ode": 3,
-    "testing": 4,
+    "initializers": 2,
+    "ops": 2,
+    "nn": 3,
+    "losses": 3,
+    "autodiff": 3,
+    "training": 4,
+    "ode": 4,
+    "testing": 5,
 }
 OWNERS = {"diffrax": {"ode"}, "optax": {"training"}}
 FILES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
