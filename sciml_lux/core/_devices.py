@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from ..precision import require_x64
+from ..precision import own_array, require_x64
 from ._frozen import Frozen
 from ._tree import path_name
 
@@ -78,7 +78,7 @@ class Device(Frozen):
             if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
                 return leaf
             require_kept_dtype(leaf.dtype, name)
-            return jax.device_put(leaf, device)
+            return jax.device_put(own_array(leaf), device)
 
         return jax.tree_util.tree_map_with_path(moved, tree)
 

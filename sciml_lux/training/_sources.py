@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Frozen
-from ..precision import require_kept
+from ..precision import own_array, require_kept
 from ._objective import objective_key, objective_of
 
 # Which pass over the data, and how far in it; int32 scalars.
@@ -235,4 +235,4 @@ def place_at(epoch: int, offset: int) -> Place:
 
 
 def _on_device(leaf: Any) -> Any:
-    return jnp.asarray(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf
+    return own_array(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf
