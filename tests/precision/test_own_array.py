@@ -40,7 +40,7 @@ KEEPS = {
     ),
     "ComponentArray": lambda array: lux.ComponentArray({"weight": array}),
     "ComponentArray.replace": lambda array: _flat().replace(array),
-    "Device": lambda array: lux.cpu_device()(array),
+    "Device": lux.cpu_device(),
     "shard_batch": training.shard_batch,
     "DistributedData.arrays": lambda array: training.DistributedData(array).arrays,
     "DistributedData of rows": lambda array: training.DistributedData(array)[np.arange(ROWS)],
