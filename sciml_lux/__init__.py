@@ -20,6 +20,7 @@ from .core import StatefulLuxLayer as StatefulLuxLayer
 from .core import StateStructureError as StateStructureError
 from .core import Static as Static
 from .core import WrapperLayer as WrapperLayer
+from .core import __version__ as __version__
 from .core import apply as apply
 from .core import as_dict as as_dict
 from .core import as_record as as_record

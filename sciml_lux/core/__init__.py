@@ -47,3 +47,4 @@ from ._tree import describe as describe
 from ._tree import first_difference as first_difference
 from ._tree import named_leaves as named_leaves
 from ._tree import path_name as path_name
+from ._version import __version__ as __version__

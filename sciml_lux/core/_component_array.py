@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..precision import require_x64_for
+from ..precision import own_array, require_x64_for
 from ._frozen import Frozen
 from ._record import MissingEntryError, Record, as_record
 from ._tree import describe, named_leaves
@@ -66,7 +66,7 @@ class ComponentArray:
         leaves = named_leaves(tree)
         _check_leaves(leaves)
         require_x64_for(tree, "`ComponentArray`: the tree")
-        parts = [jnp.ravel(leaf) for leaf in leaves.values()]
+        parts = [jnp.ravel(own_array(leaf)) for leaf in leaves.values()]
         _set_vector(self, jnp.concatenate(parts) if parts else jnp.zeros(0, jnp.float32))
         _set_axis(self, _axis_of(tree, 0))
 
@@ -96,7 +96,7 @@ class ComponentArray:
                 f"`ComponentArray` holds {self._axis.size} numbers, got a vector of shape "
                 f"{vector.shape}."
             )
-        return _make(self._axis, vector)
+        return _make(self._axis, own_array(vector) if isinstance(vector, np.ndarray) else vector)
 
     def as_record(self) -> Record:
         """The tree of arrays that this is a flat view of."""
@@ -152,7 +152,7 @@ def expanded(tree: Any) -> Any:
     """The tree with the Record in place of every `ComponentArray`, of NumPy arrays: for files."""
 
     def expand(node: Any) -> Any:
-        return node.replace(_host_vector(node.vector)).as_record() if _is_flat(node) else node
+        return _make(node._axis, _host_vector(node.vector)).as_record() if _is_flat(node) else node
 
     return jax.tree.map(expand, tree, is_leaf=_is_flat)
 
@@ -164,7 +164,7 @@ def contracted(like: Any, tree: Any) -> Any:
         if not _is_flat(node):
             return found
         parts = [np.ravel(leaf) for leaf in jax.tree.leaves(found)]
-        return node.replace(jnp.asarray(np.concatenate(parts)) if parts else node.vector)
+        return node.replace(np.concatenate(parts)) if parts else node
 
     return jax.tree.map(contract, like, tree, is_leaf=_is_flat)
 

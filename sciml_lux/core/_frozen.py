@@ -8,30 +8,51 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 import jax
+import numpy as np
 
 from ..precision import python_numbers
 
 # Types that need no look when an object is built, which loops do at every training step.
 _ATOMS = frozenset({bool, int, float, str, type(None), FunctionType})
 
+# What an instance remembers of itself.
+_CACHED = ("_hash", "_fields_key")
 
-def _static_key(value: Any) -> Any:
-    """What equality of a field means: the value *and* its type.
 
-    `1 == 1.0 == True` and `0.0 == -0.0` in Python, yet each traces to another program.
+def static_key(value: Any) -> Any:
+    """What equality of a field means: the value *and* the types in it, at every depth.
+
+    `1 == 1.0 == True` and `0.0 == -0.0` in Python, yet each traces to another program. Numbers are
+    compared by type and bits (NaN is itself), tuples, frozensets and the fields of dataclasses one
+    by one. Anything else, as under `jax.jit`, by its class and its own `==`: functions and partials
+    by identity, an object as its `__eq__` says.
+
+    Example:
+        >>> static_key(1) == static_key(1.0), static_key((0.0,)) == static_key((-0.0,))
+        (False, False)
     """
+    kind = type(value)
+    if isinstance(value, Frozen):
+        return kind, value
+    if isinstance(value, np.generic):
+        return kind, value.tobytes()
     if isinstance(value, float):
-        return (float, value.hex())
+        return kind, float.hex(value)
     if isinstance(value, complex):
-        return (complex, value.real.hex(), value.imag.hex())
+        return kind, value.real.hex(), value.imag.hex()
     if isinstance(value, tuple):
-        return (type(value), *map(_static_key, value))
-    return (type(value), value)
+        return kind, *map(static_key, value)
+    if isinstance(value, frozenset):
+        return kind, frozenset(map(static_key, value))
+    if dataclasses.is_dataclass(kind) and kind.__eq__ is not object.__eq__:
+        names = [field.name for field in dataclasses.fields(kind) if field.compare]
+        return kind, value, *(static_key(getattr(value, name)) for name in names)
+    return kind, value
 
 
 def same(value: Any, other: Any) -> bool:
     """Whether two fields are equal as static values: in value and in type."""
-    return _static_key(value) == _static_key(other)
+    return static_key(value) == static_key(other)
 
 
 def _is_named(value: Any) -> bool:
@@ -60,8 +81,16 @@ class Frozen:
     ordinary arguments and two equal ones share one compiled program. Fields must be hashable;
     NumPy scalars are stored as Python scalars.
 
+    Two instances are equal if their fields are, in value and in type, at every depth: 1, 1.0 and
+    True differ, 0.0 and -0.0 too, also inside tuples, frozensets and dataclasses. Functions and
+    `functools.partial` are compared by identity, and objects of any other class by their own `==`.
+
+    All that an instance holds is a field. What follows from the fields is a property or a
+    `functools.cached_property`.
+
     Raises:
-        TypeError: a field is not hashable when an instance is built.
+        TypeError: a field is not hashable or not set when an instance is built, or it has an
+            attribute that is not a field; the class has `__slots__`.
 
     Example:
         >>> class Interval(Frozen):
@@ -76,6 +105,11 @@ class Frozen:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if cls.__dict__.get("__slots__"):
+            raise TypeError(
+                f"`{cls.__name__}` cannot have `__slots__`: all that an instance holds is a field. "
+                "Annotate the names in the class."
+            )
         # A custom `__init__` is inherited until a subclass adds fields of its own.
         annotations = inspect.get_annotations(cls).values()
         added = any("ClassVar" not in str(annotation) for annotation in annotations)
@@ -105,12 +139,14 @@ class Frozen:
     def _key(self) -> tuple:
         known = self.__dict__.get("_fields_key")
         if known is None:
-            keys = [_static_key(self.__dict__[name]) for name in self._field_names]
+            _require_only_fields(self)
+            keys = [static_key(self.__dict__[name]) for name in self._field_names]
             known = self.__dict__["_fields_key"] = tuple(keys)
         return known
 
     def __getstate__(self) -> dict[str, Any]:
         # String hashes differ between processes: the cached one must not travel.
+        _require_only_fields(self)
         return {name: self.__dict__[name] for name in self._field_names}
 
     def __repr__(self) -> str:
@@ -154,8 +190,7 @@ def _sealed(cls: type[Frozen], init: Callable[..., None]) -> Callable[..., None]
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
         if type(self) is cls:
-            for name in cls._field_names:
-                _seal(self, name)
+            _seal_fields(self)
 
     return __init__
 
@@ -164,22 +199,57 @@ def sealed_copy(instance: Any, fields: dict[str, Any]) -> Any:
     """An object of the same class with these fields; `__init__` does not run again."""
     copy = object.__new__(type(instance))
     copy.__dict__.update(fields)
-    for name in fields:
-        _seal(copy, name)
+    _seal_fields(copy)
     return copy
 
 
+def _seal_fields(instance: Any) -> None:
+    for name in instance._field_names:
+        _seal(instance, name)
+    if len(instance.__dict__) > len(instance._field_names):
+        _require_only_fields(instance)
+        # What was computed while the fields were being set may be of other values.
+        for name in instance.__dict__.keys() - set(instance._field_names):
+            del instance.__dict__[name]
+
+
+def _require_only_fields(instance: Any) -> None:
+    for name in instance.__dict__.keys() - {*instance._field_names, *_CACHED}:
+        kind = type(instance)
+        if not isinstance(inspect.getattr_static(kind, name, None), functools.cached_property):
+            raise TypeError(
+                f"`{kind.__name__}` expects every attribute to be a field, got `{name}`, which is "
+                "not: equality, pickle and copies would not see it, and two objects that differ in "
+                f"it would share one compiled program. Annotate it in the class, as `{name}: "
+                "float = dataclasses.field(init=False)`, or compute it from the fields in a "
+                "`functools.cached_property`."
+            )
+
+
 def _seal(instance: Any, name: str) -> None:
+    if name not in instance.__dict__:
+        _set_default(instance, name)
     value = instance.__dict__[name]
     if type(value) in _ATOMS:
         return
     value = python_numbers(value)
     object.__setattr__(instance, name, value)
     try:
-        hash(value)
+        hash(static_key(value))
     except TypeError:
         raise TypeError(
             f"`{type(instance).__name__}.{name}` must be hashable, because the object is a static "
             f"value without arrays; got {type(value).__name__}. Use a tuple of Python numbers for "
             "options, and `initial_parameters` or `initial_states` for arrays."
         ) from None
+
+
+def _set_default(instance: Any, name: str) -> None:
+    """Where an `__init__` of one's own leaves a field out."""
+    kind = type(instance)
+    if not hasattr(kind, name):
+        raise TypeError(
+            f"`{kind.__name__}` expects every field to be set when it is built, got no "
+            f"`{name}`. Set it: object.__setattr__(self, {name!r}, value)."
+        )
+    object.__setattr__(instance, name, getattr(kind, name))

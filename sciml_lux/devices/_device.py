@@ -8,6 +8,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..core import Frozen, path_name, require_kept_dtype
+from ..precision import own_array
 
 Tree = TypeVar("Tree")
 
@@ -76,7 +77,7 @@ class Device(Frozen):
             if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
                 return leaf
             require_kept_dtype(leaf.dtype, name)
-            return jax.device_put(leaf, device)
+            return jax.device_put(own_array(leaf), device)
 
         return jax.tree_util.tree_map_with_path(moved, tree)
 

@@ -122,7 +122,7 @@ def shard_batch(tree: Tree, mesh: Mesh | None = None, *, axis: int = 0) -> Tree:
     _check_division("`shard_batch`", rows, len(mesh.local_devices), "devices of this process")
     sharding = NamedSharding(mesh, PartitionSpec(*[None] * axis, _only_axis(mesh)))
     return jax.tree.map(
-        lambda leaf: jax.make_array_from_process_local_data(sharding, np.asarray(leaf)), tree
+        lambda leaf: jax.make_array_from_process_local_data(sharding, np.array(leaf)), tree
     )
 
 
@@ -209,7 +209,7 @@ class DistributedData:
             array = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
 
             def part(share: Any) -> np.ndarray:
-                return read(array, share[: len(shape)])
+                return np.array(read(array, share[: len(shape)]))
 
             return jax.make_array_from_callback((*shape, *array.shape[1:]), sharding, part)
 

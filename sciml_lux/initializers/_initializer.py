@@ -1,6 +1,5 @@
 """Initializer: a function `(key, shape, dtype)` with options that can be set beforehand."""
 
-import dataclasses
 import importlib
 import inspect
 from collections.abc import Callable
@@ -8,11 +7,11 @@ from typing import Any
 
 import jax
 
+from ..core import Frozen
 from ..precision import python_numbers, require_x64
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class Initializer:
+class Initializer(Frozen):
     """An initialiser as a value: compares equal by name and options, pickles, prints as typed.
 
     Called with `(key, shape, dtype)` it draws; called with options only it returns itself with

@@ -3,10 +3,9 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ..precision import require_x64, x64_enabled
+from ..precision import own_array, require_x64, x64_enabled
 
 _WIDE_INTEGERS = ("int64", "uint64")
 
@@ -32,4 +31,4 @@ def exact_array(array: np.ndarray, subject: str) -> jax.Array:
         TypeError: it is of 64 bits while x64 is off.
     """
     require_exact(array.dtype, subject)
-    return jnp.array(array)
+    return own_array(array)

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..core import Frozen, Record, Static, assigned_attributes, describe, is_layer, typed
-from ..precision import require_x64, require_x64_for
+from ..precision import own_array, require_x64, require_x64_for
 
 # Pairs of name and value stand for a dict, here and in the fields of every layer.
 Entries = tuple[tuple[str, Any], ...]
@@ -26,8 +26,7 @@ class HeldArray(Frozen):
     def array(self) -> jax.Array:
         """The array, in its own dtype."""
         require_x64(self.dtype, "an array that a compact layer starts from")
-        # A copy: on an aligned host buffer JAX may build in place, and donation would write there.
-        return jnp.array(np.frombuffer(self.data, jnp.dtype(self.dtype)).reshape(self.shape))
+        return own_array(np.frombuffer(self.data, jnp.dtype(self.dtype)).reshape(self.shape))
 
     def __repr__(self) -> str:
         return f"{self.dtype}[{','.join(map(str, self.shape))}]"
@@ -339,7 +338,7 @@ def _initialized(held: InitFn, key: jax.Array, dtype: np.dtype) -> jax.Array:
             f"`init_fn` expects a parameter to be floating or complex, got {describe(value)}. "
             'Write init_fn(..., "state") to keep it in the state.'
         )
-    return jnp.asarray(value)
+    return own_array(value)
 
 
 def _number_dtype(number: Any, dtype: np.dtype) -> Any:

@@ -18,6 +18,7 @@ from ._match_eltype import match_eltype as match_eltype
 from ._match_eltype import match_eltype_mode as match_eltype_mode
 from ._match_eltype import match_input as match_input
 from ._match_eltype import set_match_eltype as set_match_eltype
+from ._own_array import own_array as own_array
 from ._promotion import EltypeMismatchError as EltypeMismatchError
 from ._promotion import accumulated as accumulated
 from ._promotion import as_dtype as as_dtype

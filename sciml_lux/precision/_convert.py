@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._own_array import own_array
 from ._promotion import result_dtype
 from ._x64 import require_x64
 
@@ -23,9 +24,9 @@ def _convert(tree: Tree, dtype: Any) -> Tree:
         if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
             return leaf
         if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
-            return jnp.asarray(leaf, complex_)
+            return own_array(leaf, complex_)
         if jnp.issubdtype(leaf.dtype, jnp.floating):
-            return jnp.asarray(leaf, real)
+            return own_array(leaf, real)
         return leaf
 
     return jax.tree.map(convert, tree)

@@ -1,5 +1,16 @@
-"""Training: states, steps, `fit`."""
+"""Training: states, steps, `fit`; with the files and devices that a fit needs, from below."""
 
+from ..devices import DistributedData as DistributedData
+from ..devices import data_mesh as data_mesh
+from ..devices import initialize_distributed as initialize_distributed
+from ..devices import shard_batch as shard_batch
+from ..devices import synchronize as synchronize
+from ..io import Checkpoint as Checkpoint
+from ..io import CheckpointError as CheckpointError
+from ..io import load_checkpoint as load_checkpoint
+from ..io import load_safetensors as load_safetensors
+from ..io import save_checkpoint as save_checkpoint
+from ..io import save_safetensors as save_safetensors
 from . import schedules as schedules
 from ._ad import AutoEnzyme as AutoEnzyme
 from ._ad import AutoFiniteDiff as AutoFiniteDiff

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ..precision import own_array
 from ._train_state import TrainState
 
 
@@ -68,7 +69,7 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
             return node
         inner = jax.tree.map(adjusted, node.inner_state, is_leaf=_is_injected)
         new = {
-            name: jnp.asarray(hyperparameters.get(name, old), old.dtype)
+            name: own_array(hyperparameters.get(name, old), old.dtype)
             for name, old in node.hyperparams.items()
         }
         return node._replace(hyperparams=new, inner_state=inner)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..precision import require_kept
+from ..precision import own_array, require_kept
 from ._sources import Feed, Place, Reader, Source, key_words, typed_key
 
 
@@ -102,7 +102,7 @@ class Batches(Source):
             raise ValueError(
                 f'`Batches` expects `last_batch` to be "drop" or "wrap", got {last_batch!r}.'
             )
-        self._arrays = jax.tree.map(_as_array, data), typed_key(key, "`Batches`")
+        self._arrays = jax.tree.map(own_array, data), typed_key(key, "`Batches`")
         self._reader = _BatchReader(samples, int(batch_size), bool(shuffle), last_batch == "wrap")
 
     def __len__(self) -> int:
@@ -174,7 +174,3 @@ def _check_batch_size(batch_size: Any, samples: int) -> None:
             f"`Batches` expects `batch_size` to be an integer from 1 to {samples}, the number of "
             f"samples, got {batch_size!r}."
         )
-
-
-def _as_array(leaf: Any) -> jax.Array:
-    return jnp.asarray(leaf)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from ._ad import AD
 from ._objective import objective_of
@@ -119,6 +120,14 @@ def advance(
         carry, moved, _ = after(low)
     feed.place, feed.plan = carry.place, moved
     return carry, finite
+
+
+def chunk_program(
+    take: Callable[..., tuple[Carry, Any, jax.Array]], tstate: TrainState, feed: Feed
+) -> ClosedJaxpr:
+    """The traced loop, which `advance` then need not trace again."""
+    arguments = tstate, feed.arrays, feed.place, feed.plan, np.int32(1)
+    return take.trace(*arguments).jaxpr  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _start(ad: AD, objective: Objective, reader: Reader, tstate: TrainState, *drawn: Any) -> Carry:

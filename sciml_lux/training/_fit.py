@@ -1,12 +1,13 @@
 """fit: many training steps, with progress, checkpoints and exact resume."""
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from ._progress import ProgressLine
 from ._refusal import refusal
 from ._run import FitResult, FitRun, Run, Validation, history_of
 from ._saver import Saver
+from ._settings import settings_of
 from ._sources import Source, source_of
 from ._steps import Objective
 from ._stream import Stream
@@ -45,7 +47,7 @@ def fit(
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
-    resume: bool = False,
+    resume: bool | Literal["changed"] = False,
     progress: bool = True,
 ) -> FitResult:
     """Take `steps` training steps from `tstate`.
@@ -75,7 +77,12 @@ def fit(
         hyperparameters: what else you want to find in the checkpoint, as JSON can hold it; it is
             `load_checkpoint(path).metadata["hyperparameters"]`. None keeps those resumed from.
         resume: go on from `checkpoint` if the file is there. The result then equals that of an
-            uninterrupted run bit for bit.
+            uninterrupted run bit for bit. A fit that began otherwise is refused: with other arrays
+            or data, or where the program of a step is another, which is that of the model, the
+            objective and its gradient, the optimiser and the shape of the data. "changed" goes on
+            all the same, for example with another learning rate, if the trees have the same
+            structure. Where the versions of JAX, of its libraries or of this one are others, or
+            the platform, a warning tells of the first difference.
         progress: print a progress line to standard error.
 
     Returns:
@@ -87,8 +94,8 @@ def fit(
             of the data that is not finite, if there is one. The update is refused; the last good
             state is in the checkpoint and in the error's `result`.
         CheckpointError: the checkpoint to resume from is damaged, or of a fit that began with
-            another model, optimiser, state or order of the data; or the path is a file of another
-            kind.
+            another model, objective, optimiser, state or order of the data, and the first
+            difference is told; or the path is a file of another kind.
         ValueError: `steps`, `epochs` or an `every` is no integer or out of range, or not just one
             of the first two is given; `epochs` of data without a length; batches that differ.
         TypeError: `data` is none of these forms; a bare iterator with `resume=True`; float64 NumPy
@@ -110,12 +117,17 @@ def fit(
     source = source_of(data)
     held_out = None if validation is None else source_of(validation)
     _check_options(steps, epochs, validation_every, checkpoint_every)
+    _check_resume(resume)
     callbacks = _checked_callbacks(callbacks)
-    _check_bare(source, held_out, resume)
+    _check_bare(source, held_out, bool(resume))
     total = _total(source, steps, epochs)
     begin = history.train_state
-    saver = Saver(checkpoint, checkpoint_every, begin, source.identity, hyperparameters)
-    start = saver.load() if resume else saver.saved
+    ad = ad or AutoReverse()
+    made_with = functools.partial(
+        settings_of, model=begin.model, objective=objective, optimizer=begin.optimizer, ad=ad
+    )
+    saver = Saver(checkpoint, checkpoint_every, begin, source.identity, hyperparameters, made_with)
+    start = saver.load(accept_changes=resume == "changed") if resume else saver.saved
     if start.done > total:
         raise CheckpointError(
             f"checkpoint {saver.file} holds {start.done} steps, more than steps={total}. Ask for "
@@ -134,7 +146,7 @@ def fit(
             stack.callback(callback.on_end, run)
         # Left first, so that the checkpoint is written whatever the callbacks do at the end.
         stack.callback(lambda: saver.save(run.now))
-        _take_steps(run, ad or AutoReverse(), key, source, check, callbacks, saver, line)
+        _take_steps(run, ad, key, source, check, callbacks, saver, line)
         saver.finish(run.now)
     now = run.now
     kept = now.best if _keepers(callbacks) else history.best
@@ -175,10 +187,11 @@ def _take_steps(
     saver: Saver,
     line: ProgressLine,
 ) -> None:
-    # An interrupt may have come between the steps and the validation behind them.
-    check.run_if_due(run, callbacks)
     feed = source.feed(run.step, run.done)
     take = chunk_function(ad, key, feed.reader)
+    saver.check(take, run.tstate, feed)
+    # An interrupt may have come between the steps and the validation behind them.
+    check.run_if_due(run, callbacks)
     stops = [saver.every, check.every, *(callback.every for callback in callbacks)]
     chunk = 1
     while run.done < run.steps and not run.stopped:
@@ -187,6 +200,7 @@ def _take_steps(
         count = feed.draw(min([chunk, run.steps - run.done, MAX_CHUNK, *left]))
         if not count:
             return run.stop(f"the data ended after {run.done} steps")
+        saver.check(take, run.tstate, feed)
         carry, finite = advance(take, run.tstate, feed, count)
         run.now = _moved(run.now, carry)
         if not np.all(finite):
@@ -238,6 +252,14 @@ def _check_options(steps: Any, epochs: Any, validation_every: Any, checkpoint_ev
             raise ValueError(
                 f"`fit` expects `{name}` to be an integer of {low} or more, got {value!r}."
             )
+
+
+def _check_resume(resume: Any) -> None:
+    if not isinstance(resume, bool) and resume != "changed":
+        raise ValueError(
+            f'`fit` expects `resume` to be True, False or "changed", got {resume!r}. '
+            '"changed" accepts another optimiser, model, objective or data.'
+        )
 
 
 def _checked_callbacks(callbacks: Any) -> list[Callback]:

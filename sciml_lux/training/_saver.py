@@ -5,12 +5,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
+from ..core import describe
 from ..devices.internal import (
     counts_of_processes,
     is_first_process,
@@ -19,8 +21,12 @@ from ..devices.internal import (
 )
 from ..io import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from ..io.internal import checkpoint_file, quoted, require_checkpoint_file
+from ._chunk import chunk_program
 from ._run import Run
-from ._stored_history import stored_dict, stored_history
+from ._settings import first_changed
+from ._sources import Feed
+from ._step_program import StepProgram, difference, step_program, versions
+from ._stored_history import stored_dict, stored_history, stored_integer
 from ._train_state import TrainState
 
 _SECONDS = 10.0
@@ -35,6 +41,7 @@ class Saver:
         start: the state that the fit was called with.
         data: what decides the order of the data, in words.
         hyperparameters: the user's, written beside the rest.
+        settings: what model, objective and optimiser were made with, in words.
 
     Raises:
         TypeError: JSON cannot hold the hyperparameters.
@@ -54,6 +61,7 @@ class Saver:
         start: TrainState,
         data: str,
         hyperparameters: Mapping[str, Any] | None,
+        settings: Callable[[], dict[str, str]] = dict,
     ) -> None:
         self.file = None if path is None else checkpoint_file(path)
         self.every = every
@@ -61,20 +69,30 @@ class Saver:
         self._hyperparameters = None if hyperparameters is None else _checked(hyperparameters)
         self.saved, self._is_written = Run(start), False
         self._saved_at = time.monotonic()
+        # The program of a step: as stored in the file that is resumed from, and as it is now.
+        self._stored: StepProgram | None = None
+        self._program: StepProgram | None = None
+        self._versions: dict[str, str] = {}
+        self._must_agree, self._doubt = False, ""
         if self.file is None:
             return
+        self._settings = settings()
         self.file.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(self.file.parent, os.W_OK):
             raise PermissionError(f"`fit` cannot write to the folder of {self.file}.")
         require_checkpoint_file(self.file)
 
-    def load(self) -> Run:
+    def load(self, accept_changes: bool = False) -> Run:
         """The run to go on with: that of the file, or a new one if there is no file.
+
+        Args:
+            accept_changes: take the file of a fit that began otherwise, if its trees fit.
 
         Raises:
             CheckpointError: the file is damaged, or of a fit that began otherwise; processes see
                 different files.
         """
+        self._must_agree = not accept_changes
         # The first process may still be writing the end of the fit before this one.
         wait_for_processes("resume")
         self.saved = self._read()
@@ -91,15 +109,14 @@ class Saver:
             return self.saved
         checkpoint = load_checkpoint(self.file)
         tstate = checkpoint.restore(self._start, "train_state")
+        self._stored = _stored_program(checkpoint)
+        self._versions = stored_dict(checkpoint, "versions")
         for name, value in self._identity().items():
             if checkpoint.metadata.get(name) != value:
                 stored = quoted(str(checkpoint.metadata.get(name)), 200)
-                raise CheckpointError(
-                    f"checkpoint {self.file} is of another fit: {name} was {stored}, is now "
-                    f"{value}. Resume with the model, optimiser, state and data that the fit began "
-                    "with, and give each fit of several its own path."
-                )
-        first, step = int(self._start.step), int(tstate.step)
+                self._disagree(f"{name} was {stored}, is now {value}")
+                break
+        first, step = stored_integer(checkpoint, "first step"), int(tstate.step)
         losses, validation = stored_history(checkpoint, first, step)
         hyperparameters = stored_dict(checkpoint, "hyperparameters")
         if self._hyperparameters is None:
@@ -118,6 +135,43 @@ class Saver:
                 f"{int(best.step)}, not between {first} and {step}. Use an earlier one."
             )
         return placed_as(best, self._start)
+
+    def check(self, take: Callable[..., Any], tstate: TrainState, feed: Feed) -> None:
+        """Compare the program of a step with that of the file, once, when it can be traced.
+
+        Raises:
+            CheckpointError: it is another program, though all versions are the same.
+        """
+        if self.file is None or self._program is not None or not feed.is_drawn:
+            return
+        data = ", ".join(map(describe, jax.tree.leaves(feed.arrays)))
+        settings = self._settings | {"data": data}
+        self._program = step_program(chunk_program(take, tstate, feed), settings)
+        if self._stored is not None and self._stored.digest != self._program.digest:
+            self._disagree(difference(self._stored, self._program))
+        if self._doubt:
+            warnings.warn(self._doubt, stacklevel=4)
+
+    def _disagree(self, what: str) -> None:
+        """Refuse the file, or keep the first doubt where the versions are others."""
+        if not self._must_agree or self._doubt:
+            return
+        changed = first_changed(self._versions, versions())
+        if changed:
+            self._doubt = (
+                f"checkpoint {self.file} is of other versions, {changed}, so it cannot be told "
+                f"whether it is of another fit: {what}. The result may differ from that of an "
+                "uninterrupted run."
+            )
+            return
+        if self._stored is not None:
+            what = first_changed(self._stored.settings, self._settings) or what
+        file, self.file = self.file, None  # Nothing is written there any more.
+        raise CheckpointError(
+            f"checkpoint {file} is of another fit: {what}. Resume with the model, objective, "
+            "optimiser, state and data that the fit began with, or accept the change: "
+            'resume="changed"; give each fit of several its own path.'
+        )
 
     def save_if_due(self, run: Run) -> None:
         """Write if `every` steps, or ten seconds, have gone by."""
@@ -149,6 +203,12 @@ class Saver:
             "validation losses": run.validation.losses.tolist(),
         }
         trees = {"train_state": run.tstate} | ({} if run.best is None else {"best": run.best})
+        program = self._program or self._stored
+        if program is None:
+            metadata |= {"versions": versions()}
+        else:
+            metadata |= {"versions": program.versions, "program": program.digest}
+            trees |= {"program": program.packed}
         save_checkpoint(self.file, metadata, **trees)
         self.saved, self._is_written, self._saved_at = run, True, time.monotonic()
 
@@ -157,7 +217,6 @@ class Saver:
         start = self._start
         optimizer = str(jax.tree.structure(start.optimizer_state))
         return {
-            "model": repr(start.model),
             "optimiser": re.sub(" at 0x[0-9a-f]+", "", optimizer),
             "first step": int(start.step),
             "first parameters": _digest(start.parameters),
@@ -165,6 +224,14 @@ class Saver:
             "first state of the optimiser": _digest(start.optimizer_state),
             "data": self._data,
         }
+
+
+def _stored_program(checkpoint: Checkpoint) -> StepProgram | None:
+    digest, versions = (checkpoint.metadata.get(name) for name in ("program", "versions"))
+    packed = checkpoint.leaves.get("program")
+    if not (isinstance(digest, str) and isinstance(versions, dict) and hasattr(packed, "dtype")):
+        return None
+    return StepProgram(digest, versions, np.asarray(packed))
 
 
 def _digest(tree: Any) -> str:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Frozen
-from ..precision import require_kept
+from ..precision import own_array, require_kept
 from ._objective import objective_key, objective_of
 
 # Which pass over the data, and how far in it; int32 scalars.
@@ -54,6 +54,11 @@ class Feed:
     ) -> None:
         self.reader, self.arrays, self.plan = reader, arrays, plan
         self.place: Place = place_at(*place)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether `arrays` are there, so that the loop can be traced."""
+        return True
 
     def draw(self, count: int) -> int:
         """Make ready the next `count` batches, or fewer; returns how many, 0 at the end."""
@@ -235,4 +240,4 @@ def place_at(epoch: int, offset: int) -> Place:
 
 
 def _on_device(leaf: Any) -> Any:
-    return jnp.asarray(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf
+    return own_array(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf

@@ -48,6 +48,15 @@ def stored_dict(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
     return _of_type(checkpoint, name, dict)
 
 
+def stored_integer(checkpoint: Checkpoint, name: str) -> int:
+    """An integer of the metadata.
+
+    Raises:
+        CheckpointError: it is missing, or something else.
+    """
+    return _of_type(checkpoint, name, int)
+
+
 def _numbers(checkpoint: Checkpoint, name: str, kind: type) -> list[Any]:
     values = _of_type(checkpoint, name, list)
     for value in values:

@@ -40,6 +40,11 @@ class _StreamFeed(Feed):
         for _ in range(done):  # Drawn, since a loader that shuffles at each pass must move on.
             self._next()
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a batch was drawn, whose shape is that of all."""
+        return self._expected is not None
+
     def draw(self, count: int) -> int:
         """Stack the next batches; the stack has one size, so that one program serves all."""
         batches: list[list[np.ndarray]] = []

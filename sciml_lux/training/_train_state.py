@@ -1,11 +1,13 @@
 """TrainState: everything that changes in training, and the static values it is made with."""
 
+import copy
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from ..core import (
     Record,
@@ -15,7 +17,7 @@ from ..core import (
     layer_name,
     parameter_structure,
 )
-from ..precision import require_x64_for
+from ..precision import own_array, require_x64_for
 from ._optimizer_audit import check_optimizer
 
 _FIELDS = ("parameters", "states", "optimizer_state", "step")
@@ -193,7 +195,16 @@ class TrainState:
         return self
 
     def __deepcopy__(self, memo: Any) -> "TrainState":
-        return self  # Nothing in it can change.
+        structure, leaves = self.flat
+        arrays = [a for a in leaves if isinstance(a, jax.Array) and not isinstance(a, Tracer)]
+        gone = sum(array.is_deleted() for array in arrays)
+        if gone:
+            raise ValueError(
+                f"`TrainState` expects its arrays to be there when it is copied, got {gone} of "
+                f"{len(leaves)} that a step with donate=True took. Copy it before that step."
+            )
+        # New arrays, which a step that takes those of the original leaves alone.
+        return TrainState.from_flat(structure, copy.deepcopy(leaves, memo))
 
     def __repr__(self) -> str:
         count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(self.parameters))
@@ -203,7 +214,7 @@ class TrainState:
 def _as_array(leaf: Any) -> Any:
     """A JAX array of the leaf's own dtype; not weakly typed, or a loop could not carry it."""
     is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return leaf if is_key else jnp.asarray(leaf, jnp.result_type(leaf))
+    return leaf if is_key else own_array(leaf, jnp.result_type(leaf))
 
 
 def _check_parameters(model: Any, parameters: Any) -> None:

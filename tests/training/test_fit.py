@@ -145,9 +145,7 @@ def test_fit_does_not_resume_another_fit(tmp_path, dtype, change):
         "step": tiny_state(dtype).replace(step=first.step),
         "model": tiny_state(dtype, model=nn.Chain(nn.Dense(1, 4, nn.relu), nn.Dense(4, 1))),
     }[change]
-    text = (
-        rf"is of another fit: (first )?{change} was .*, is now .*give each fit of several its own"
-    )
+    text = rf"is of another fit: .*{change}.* was .*, is now .*give each fit of several its own"
     with pytest.raises(io.CheckpointError, match=text):
         fit(other, data, 9, checkpoint=tmp_path, resume=True)
 

@@ -1,3 +1,5 @@
+import copy
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,9 +7,9 @@ import optax
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import nn, training
+from sciml_lux import losses, nn, training
 from tests.conftest import needs_x32
-from tests.training.models import assert_same_bits, tiny_state
+from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
 
 def test_train_state_holds_what_it_was_given(dtype):
@@ -117,3 +119,20 @@ def test_flat_parameters_of_another_model_are_refused(dtype):
     assert training.TrainState(nn.Dense(2, 1), small, lux.Record(), optax.sgd(0.1))
     with pytest.raises(lux.core.StateStructureError, match="the parameters are not those of `De"):
         training.TrainState(nn.Dense(3, 1), small, lux.Record(), optax.sgd(0.1))
+
+
+def test_deep_copy_outlives_a_step_that_takes_the_memory(dtype):
+    tstate = tiny_state(dtype)
+    before = jax.tree.map(np.array, tstate)
+    kept = copy.deepcopy({"start": tstate})["start"]
+    training.single_train_step(AD, losses.MSELoss(), line_data(dtype), tstate, donate=True)
+    assert_same_bits(kept, before)
+    assert kept.model is tstate.model and kept.optimizer is tstate.optimizer
+
+
+def test_deep_copy_of_a_state_whose_memory_is_gone_says_so():
+    tstate = tiny_state(jnp.float32)
+    training.single_train_step(AD, losses.MSELoss(), line_data(jnp.float32), tstate, donate=True)
+    with pytest.raises(ValueError, match=r"`TrainState` expects its arrays .* got \d+ of \d+ that"):
+        copy.deepcopy(tstate)
+    assert copy.copy(tstate) is tstate
