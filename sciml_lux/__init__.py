@@ -8,6 +8,7 @@ from . import nn as nn
 from . import ode as ode
 from . import ops as ops
 from . import precision as precision
+from . import programs as programs
 from . import testing as testing
 from . import training as training
 from .core import ComponentArray as ComponentArray

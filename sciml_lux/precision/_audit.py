@@ -9,12 +9,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Literal
 
+from ..programs import ClosedJaxpr, Literal, Visit, has_programs, walk
 from ._leaves import NO_DERIVATIVE, floating_leaves
 from ._lossy import lossy_requests
 from ._opaque import opaque_call
-from ._walk import Visit, has_programs, visits
 from ._x64 import require_x64_for, resolve_dtype, x64_enabled
 
 # What fails `assert_no_narrowing`; the others are told and let pass.
@@ -139,7 +138,7 @@ def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -
         if isinstance(program, str):
             skipped.append(f"{name}: {program}")
             continue
-        for visit in visits(program):
+        for visit in walk(program):
             found.update(_judge(name, visit, wanted))
     findings = [dataclasses.replace(finding, count=count) for finding, count in found.items()]
     order = {kind: i for i, kind in enumerate(FAILING)}
@@ -215,7 +214,7 @@ def _pushed_forward(f: Callable[..., list[Any]]) -> Callable[..., Any]:
 
 def _can_run(program: ClosedJaxpr) -> bool:
     """Whether it has none of the placeholders by which JAX puts off an error until it runs."""
-    equations = (visit.equation for visit in visits(program))
+    equations = (visit.equation for visit in walk(program))
     return not any(e is not None and e.primitive.name == "custom_lin" for e in equations)
 
 

@@ -2,9 +2,7 @@
 
 import sys
 
-from jax.extend.core import JaxprEqn, Primitive
-
-from ._walk import has_programs
+from ..programs import JaxprEqn, Primitive, has_programs
 
 # JAX's and equinox's own ways to call what is no program.
 _CALLS = frozenset(

@@ -6,7 +6,7 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import nn, precision
-from sciml_lux.precision._walk import visits
+from sciml_lux.programs import walk
 from tests.catalogue import LAYERS, SOLVES, example_input
 
 PRODUCTS = {"dot_general", "conv_general_dilated", "ragged_dot", "ragged_dot_general"}
@@ -59,7 +59,7 @@ def arguments(entry):
 
 def products(layer, x, ps, st):
     program = jax.make_jaxpr(lambda x, ps, st: layer(x, ps, st)[0])(x, ps, st)
-    names = [visit.equation.primitive.name for visit in visits(program) if visit.equation]
+    names = [visit.equation.primitive.name for visit in walk(program) if visit.equation]
     return sum(name in PRODUCTS for name in names)
 
 

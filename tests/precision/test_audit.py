@@ -14,7 +14,7 @@ from jax.extend.source_info_util import new_source_info
 import sciml_lux as lux
 from sciml_lux import nn
 from sciml_lux.precision import Audit, Finding, assert_no_narrowing, audit
-from sciml_lux.precision._walk import visits
+from sciml_lux.programs import walk
 from tests.catalogue import SOLVES, example_input
 from tests.conftest import needs_x32, needs_x64
 
@@ -226,14 +226,14 @@ def test_line_of_an_equation_without_traceback_is_unknown():
     program = jax.make_jaxpr(cut)(jnp.ones(2, F32))
     bare = [equation.replace(source_info=new_source_info()) for equation in program.eqns]
     program = program.replace(jaxpr=program.jaxpr.replace(eqns=bare))
-    assert [visit.site for visit in visits(program)] == [("", "?", "")] * 2
+    assert [visit.site for visit in walk(program)] == [("", "?", "")] * 2
 
 
 def test_line_of_an_inner_equation_without_traceback_is_that_of_the_call():
     def f(x):
         return jnp.linalg.norm(x)
 
-    lines = {v.site.line for v in visits(jax.make_jaxpr(f)(jnp.ones(2, F32)))}
+    lines = {v.site.line for v in walk(jax.make_jaxpr(f)(jnp.ones(2, F32)))}
     assert lines == {line_of(f)}
 
 

@@ -1,0 +1,16 @@
+"""Traced programs: reading them equation by equation, and evaluating them by other rules."""
+
+from ._control_flow import INLINED as INLINED
+from ._control_flow import inlined as inlined
+from ._interpret import interpret as interpret
+from ._jax import ClosedJaxpr as ClosedJaxpr
+from ._jax import Jaxpr as Jaxpr
+from ._jax import JaxprEqn as JaxprEqn
+from ._jax import Literal as Literal
+from ._jax import Primitive as Primitive
+from ._rule import Call as Call
+from ._rule import bind as bind
+from ._site import Site as Site
+from ._walk import Visit as Visit
+from ._walk import has_programs as has_programs
+from ._walk import walk as walk

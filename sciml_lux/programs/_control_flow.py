@@ -1,0 +1,222 @@
+"""The rules of control flow, for whatever values a table of rules computes with."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+from jax import lax
+
+from ._jax import (
+    ClosedJaxpr,
+    Jaxpr,
+    bind_again,
+    closes_over_tracers,
+    expansion,
+    open_jaxpr,
+    retraced,
+)
+from ._rule import Call, Rule
+
+
+def inlined(call: Call, *values: Any) -> list[Any]:
+    """The rule by which a call is evaluated in place, for values of any kind.
+
+    The call leaves no trace: neither a compiled function nor, of `custom_jvp_call` and
+    `custom_vjp_call`, the derivative rule.
+    """
+    return call.evaluate(_called(call), values)
+
+
+def _jit(call: Call, *values: Any) -> list[Any]:
+    kept = _kept(call, values)
+    return jax.jit(_function(call, _called(call)))(*_leafy(call, values)) if kept is None else kept
+
+
+def _remat(call: Call, *values: Any) -> list[Any]:
+    if (kept := _kept(call, values)) is not None:
+        return kept
+    options = {name: call.params[name] for name in ("prevent_cse", "policy")}
+    return jax.checkpoint(_function(call, _called(call)), **options)(*_leafy(call, values))
+
+
+def _closed_call(call: Call, *values: Any) -> list[Any]:
+    kept = _kept(call, values)
+    return inlined(call, *values) if kept is None else kept
+
+
+def _custom(call: Call, *values: Any) -> list[Any]:
+    """A call with a derivative rule."""
+    if (kept := _kept(call, values)) is not None:
+        return kept
+    raise TypeError(
+        f"`interpret` cannot keep the derivative rule of the `{call.name}` at {call.line}: its "
+        "values are of another type than the rule takes. Put a rule for it into the table; "
+        "`programs.inlined` evaluates the function and drops the derivative rule."
+    )
+
+
+def _expanded(call: Call, *values: Any) -> list[Any]:
+    program = expansion(call.equation)
+    if program is None:
+        raise TypeError(f"`interpret` cannot expand the `{call.name}` at {call.line}.")
+    return call.evaluate(program, values)
+
+
+def _scan(call: Call, *values: Any) -> list[Any]:
+    if (kept := _kept(call, values)) is not None:
+        return kept
+    step, (num_constants, num_carried) = call.params["jaxpr"], _scan_sizes(call.params)
+    constants, rest = values[:num_constants], _leafy(call, values[num_constants:])
+
+    def body(carried: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+        results = call.evaluate(step, [*constants, *carried, *row])
+        return results[:num_carried], results[num_carried:]
+
+    options = {name: call.params[name] for name in ("length", "reverse", "unroll")}
+    carried, rows = list(rest[:num_carried]), list(rest[num_carried:])
+    with _explained(call):
+        carried, rows = lax.scan(body, carried, rows, **options)
+    return [*carried, *rows]
+
+
+def _while(call: Call, *values: Any) -> list[Any]:
+    if (kept := _kept(call, values)) is not None:
+        return kept
+    params = call.params
+    first, second = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
+    of_condition, of_body = values[:first], values[first:second]
+
+    def condition(carried: list[Any]) -> Any:
+        return _one_leaf(call, call.evaluate(params["cond_jaxpr"], [*of_condition, *carried])[0])
+
+    def body(carried: list[Any]) -> list[Any]:
+        return call.evaluate(params["body_jaxpr"], [*of_body, *carried])
+
+    with _explained(call):
+        return lax.while_loop(condition, body, list(_leafy(call, values[second:])))
+
+
+def _cond(call: Call, *values: Any) -> list[Any]:
+    if (kept := _kept(call, values)) is not None:
+        return kept
+    branches = [_function(call, branch) for branch in call.params["branches"]]
+    with _explained(call):
+        return lax.switch(_one_leaf(call, values[0]), branches, *_leafy(call, values[1:]))
+
+
+CONTROL_FLOW: Mapping[str, Rule] = {
+    "jit": _jit,
+    "remat": _remat,
+    "call": _closed_call,
+    "closed_call": _closed_call,
+    "eval_jaxpr": _closed_call,
+    "custom_jvp_call": _custom,
+    "custom_vjp_call": _custom,
+    "call_hi_primitive": _expanded,
+    "scan": _scan,
+    "while": _while,
+    "cond": _cond,
+}
+INLINED: Mapping[str, Rule] = dict.fromkeys(
+    ["jit", "remat", "call", "closed_call", "eval_jaxpr", "custom_jvp_call", "custom_vjp_call"],
+    inlined,
+)
+
+
+def _kept(call: Call, values: tuple) -> list[Any] | None:
+    """The equation bound again with its programs interpreted; None where a type has changed."""
+    if not all(map(_has_type_of, values, call.equation.invars)):
+        return None
+    params = {}
+    for name, part in call.params.items():
+        programs = part if isinstance(part, tuple) else (part,)
+        if not programs or not isinstance(programs[0], ClosedJaxpr | Jaxpr):
+            continue
+        new = [_same_type(call, program) for program in programs]
+        if None in new:
+            return None
+        params[name] = tuple(new) if isinstance(part, tuple) else new[0]
+    return bind_again(call.equation, values, call.params | params)
+
+
+def _same_type(call: Call, program: ClosedJaxpr | Jaxpr) -> ClosedJaxpr | Jaxpr | None:
+    """`program` interpreted, if that is a program of the same type."""
+    results = open_jaxpr(program).outvars
+    kept = []
+
+    def interpreted(*values: Any) -> list[Any]:
+        found = call.evaluate(program, values)
+        kept.extend(map(_has_type_of, found, results))
+        return found if all(kept) else []
+
+    new = retraced(program, interpreted)
+    if not all(kept) or closes_over_tracers(new):
+        return None
+    return new if isinstance(program, ClosedJaxpr) else None if new.consts else new.jaxpr
+
+
+def _has_type_of(value: Any, variable: Any) -> bool:
+    """Whether `value` is a JAX value of the type that `variable` has, but for weakness."""
+    try:
+        found = jax.typeof(value)
+    except TypeError:
+        return False
+    wanted = variable.aval
+    if not (hasattr(found, "dtype") and hasattr(wanted, "dtype")):
+        return found == wanted
+    return found.shape == wanted.shape and found.dtype == wanted.dtype
+
+
+def _called(call: Call) -> ClosedJaxpr | Jaxpr:
+    return call.params["call_jaxpr" if "call_jaxpr" in call.params else "jaxpr"]
+
+
+def _function(call: Call, program: ClosedJaxpr | Jaxpr) -> Callable[..., list[Any]]:
+    return lambda *values: call.evaluate(program, values)
+
+
+def _scan_sizes(params: dict[str, Any]) -> tuple[int, int]:
+    """How many constants and how many carried values a scan has."""
+    if "num_carry" in params:
+        return params["num_consts"], params["num_carry"]
+    constants, carried, _ = params["ft_in"].unpack()  # From jax 0.12 on.
+    return len(constants), len(carried)
+
+
+def _leafy(call: Call, values: tuple) -> tuple:
+    """`values`, which must be pytrees of arrays to cross control flow."""
+    for leaf in jax.tree.leaves(values):
+        try:
+            jax.typeof(leaf)
+        except TypeError as error:
+            raise TypeError(
+                f"`interpret` expects pytrees of arrays through the `{call.name}` at {call.line}, "
+                f"got {leaf!r} of type {type(leaf).__name__}. Put a rule for `{call.name}` into "
+                "the table; `programs.INLINED` has those that evaluate calls in place."
+            ) from error
+    return values
+
+
+def _one_leaf(call: Call, value: Any) -> Any:
+    """The array by which control flow decides."""
+    leaves = jax.tree.leaves(value)
+    if len(leaves) != 1:
+        raise TypeError(
+            f"`interpret` expects one array for the `{call.name}` at {call.line} to decide by, got "
+            f"a value with {len(leaves)} leaves. Let the rules of comparisons return an array."
+        )
+    return leaves[0]
+
+
+@contextlib.contextmanager
+def _explained(call: Call) -> Iterator[None]:
+    """Errors of JAX about carried values and branches, with what `interpret` asks of them."""
+    try:
+        yield
+    except TypeError as error:
+        error.add_note(
+            f"`interpret` was evaluating the `{call.name}` at {call.line}, through which each "
+            "value must keep its structure and types."
+        )
+        raise

@@ -1,0 +1,88 @@
+"""walk: every equation of a traced program and of the programs inside it."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, expansion, primitive_name
+from ._site import Site, site_of
+
+
+class Visit(NamedTuple):
+    """An equation, or a constant of a program, and where it stands."""
+
+    equation: JaxprEqn | None
+    constant: Any
+    site: Site
+
+
+def walk(program: ClosedJaxpr) -> Iterator[Visit]:
+    """Every equation and constant of `program` and of all programs inside it.
+
+    A `call_hi_primitive` of newer JAX counts as a program inside: its expansion is walked.
+
+    Args:
+        program: what `jax.make_jaxpr` returns.
+
+    Returns:
+        A `Visit` for each, an equation before the programs inside it. Equations of which JAX
+        keeps no traceback have the line of the call around them, "?" at the top.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> program = jax.make_jaxpr(jax.jit(lambda x: jnp.sin(x) + 1))(0.5)
+        >>> [(v.equation.primitive.name, v.site.path) for v in walk(program)]
+        [('jit', ''), ('sin', 'jit'), ('add', 'jit')]
+    """
+    yield from _closed(program, Site("", "?", ""))
+
+
+def has_programs(equation: JaxprEqn) -> bool:
+    """Whether an equation has programs inside."""
+    return next(_written(equation.params), None) is not None
+
+
+def _closed(program: ClosedJaxpr, site: Site) -> Iterator[Visit]:
+    for variable, constant in zip(program.jaxpr.constvars, program.consts, strict=True):
+        users = (e for e in program.jaxpr.eqns if any(v is variable for v in e.invars))
+        user = next(users, None)
+        yield Visit(None, constant, site if user is None else site_of(user, site))
+    yield from _open(program.jaxpr, site)
+
+
+def _open(jaxpr: Jaxpr, site: Site) -> Iterator[Visit]:
+    for equation in jaxpr.eqns:
+        here = site_of(equation, site)
+        yield Visit(equation, None, here)
+        inner = here._replace(path="/".join(filter(None, [site.path, _name(equation)])))
+        for part in programs_in(equation):
+            inside = _closed if isinstance(part, ClosedJaxpr) else _open
+            yield from inside(part, inner)  # pyright: ignore[reportArgumentType]
+    for result in jaxpr.outvars:
+        if isinstance(result, Literal):
+            yield Visit(None, result.val, site)
+
+
+def programs_in(equation: JaxprEqn) -> Iterator[ClosedJaxpr | Jaxpr]:
+    """The programs in an equation's parameters, or the one that it expands to."""
+    expanded = expansion(equation)
+    return _written(equation.params) if expanded is None else iter([expanded])
+
+
+def _written(value: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
+    """Programs in a parameter of an equation, at any depth of tuples, lists and dicts."""
+    if isinstance(value, ClosedJaxpr | Jaxpr):
+        yield value
+    elif isinstance(value, tuple | list):
+        yield from itertools.chain.from_iterable(map(_written, value))
+    elif isinstance(value, dict):
+        yield from itertools.chain.from_iterable(map(_written, value.values()))
+
+
+def _name(equation: JaxprEqn) -> str:
+    """The primitive, with the function's name where it has one of its own."""
+    primitive = primitive_name(equation)
+    name = equation.params.get("name")
+    if primitive == "jit" and name and name != "<lambda>":
+        return f"jit({name})"
+    return primitive
