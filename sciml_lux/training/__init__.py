@@ -23,6 +23,7 @@ from ._distributed import DistributedData as DistributedData
 from ._distributed import data_mesh as data_mesh
 from ._distributed import shard_batch as shard_batch
 from ._distributed import synchronize as synchronize
+from ._donation import DonatedStateError as DonatedStateError
 from ._early_stopping import EarlyStopping as EarlyStopping
 from ._fit import fit as fit
 from ._launch import initialize_distributed as initialize_distributed

@@ -39,8 +39,9 @@ def test_train_state_replaces_fields_and_nothing_else(dtype):
     moved = tstate.replace(parameters=jax.tree.map(jnp.zeros_like, tstate.parameters))
     assert not np.any(moved.parameters.layer_1.weight)
     assert moved.optimizer_state is tstate.optimizer_state
-    with pytest.raises(TypeError, match=r"`TrainState.replace` knows parameters, .*got model"):
-        tstate.replace(model=nn.NoOpLayer())
+    text = r"`TrainState.replace` knows model, parameters, .*, got optimizer. For another optimiser"
+    with pytest.raises(TypeError, match=text):
+        tstate.replace(optimizer=optax.sgd(0.1))
 
 
 def test_train_state_is_immutable(dtype):
