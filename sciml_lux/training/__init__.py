@@ -12,6 +12,7 @@ from ._ad import AutoReverseDiff as AutoReverseDiff
 from ._ad import AutoTracker as AutoTracker
 from ._ad import AutoZygote as AutoZygote
 from ._adjust import adjust as adjust
+from ._average import with_average as with_average
 from ._batches import Batches as Batches
 from ._callback import Callback as Callback
 from ._checkpoint import Checkpoint as Checkpoint

@@ -9,6 +9,7 @@ import optax
 
 from ..core import Record
 from ..precision import require_x64_for
+from ._average import average_of
 from ._donation import any_deleted, require_alive
 from ._model_trees import check_optimizer_state, check_parameters, check_trees
 from ._optimizer_audit import check_optimizer
@@ -119,6 +120,27 @@ class TrainState:
     def parameters(self) -> Any:
         """The parameters."""
         return self.trees[0]
+
+    @property
+    def averaged_parameters(self) -> Any:
+        """The moving average of the parameters that `with_average` keeps, in their dtypes.
+
+        Raises:
+            ValueError: the optimiser keeps none.
+        """
+        average = average_of(self.parameters, self.optimizer_state)
+        if average is None:
+            raise ValueError(
+                "`TrainState` has no average of its parameters. Make the optimiser with "
+                "training.with_average(optimizer, 0.999)."
+            )
+        return average
+
+    @property
+    def evaluated_parameters(self) -> Any:
+        """The parameters to be judged: their average where there is one, else as they are."""
+        average = average_of(self.parameters, self.optimizer_state)
+        return self.parameters if average is None else average
 
     @property
     def states(self) -> Any:
