@@ -1,5 +1,6 @@
 """Losses for two classes, labelled 0 and 1."""
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,26 +11,55 @@ from ..ops import logsigmoid, xlogy
 from ..precision import require_x64_for
 from ._loss_function import LossFunction
 from ._options import complement_power, epsilon_of, smoothing_error, weighted
+from ._weights import class_weights_of
 
 
-class BinaryCrossEntropyLoss(LossFunction):
-    """agg(-ỹ log(y_pred + ε) - (1 - ỹ) log(1 - y_pred + ε)), with ỹ = (1 - α) y + α/2.
+class WeightedBinaryLoss(LossFunction):
+    """Base of losses for two classes that may have a weight each."""
 
-    With `logits` it is agg(-ỹ log σ(y_pred) - (1 - ỹ) log σ(-y_pred)), which is exact at huge ones.
+    _: dataclasses.KW_ONLY
+    class_weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """The weights as a tuple of two numbers."""
+        weights = class_weights_of(type(self).__name__, self.class_weights)
+        if weights is not None and len(weights) != 2:
+            raise ValueError(
+                f"`{type(self).__name__}` expects `class_weights` with two numbers, those of the "
+                f"labels 0 and 1, got {len(weights)}."
+            )
+        object.__setattr__(self, "class_weights", weights)
+
+    def class_weights_at(self, y: Array) -> Array | None:
+        """The weight of the label, or of a fraction the mean of both."""
+        if self.class_weights is None:
+            return None
+        of_zero, of_one = self.class_weights
+        return (1 - y) * of_zero + y * of_one
+
+
+class BinaryCrossEntropyLoss(WeightedBinaryLoss):
+    """agg(-w₁ ỹ log(y_pred + ε) - w₀ (1 - ỹ) log(1 - y_pred + ε)), with ỹ = (1 - α) y + α/2.
+
+    With `logits` it is agg(-w₁ ỹ log σ(y_pred) - w₀ (1 - ỹ) log σ(-y_pred)), which is exact at huge
+    ones.
 
     Args:
         agg: how the elements become one number.
         epsilon: ε; by default the distance from 1 to the next number of the dtype.
         label_smoothing: α in [0, 1], or None for y as it is.
         logits: whether y_pred is before the sigmoid.
+        class_weights: (w₀, w₁), those of the labels 0 and 1, or None for 1. The mean divides by the
+            sum of w₁ y + w₀ (1 - y).
 
     Inputs: y of the shape of y_pred, or one number for all, which of an array keeps its dtype.
 
     Raises:
-        ValueError: `label_smoothing` outside [0, 1].
+        ValueError: `label_smoothing` outside [0, 1]; not two `class_weights`, or one below 0.
 
     Source: `BinaryCrossEntropyLoss` of Lux 1.31. With logits it has (1 - ỹ) y_pred - log σ(y_pred),
-        the same number, of which no digit is right for label 0 and a logit of -40.
+        the same number, of which no digit is right for label 0 and a logit of -40. torch's
+        `pos_weight` is w₁ with w₀ = 1, and its mean divides by the number of elements.
 
     Example:
         >>> import jax.numpy as jnp
@@ -43,7 +73,8 @@ class BinaryCrossEntropyLoss(LossFunction):
     logits: bool = False
 
     def __post_init__(self) -> None:
-        """Check the smoothing."""
+        """Check the smoothing and the weights."""
+        super().__post_init__()
         if message := smoothing_error(type(self).__name__, self.label_smoothing):
             raise ValueError(message)
 
@@ -61,19 +92,27 @@ class BinaryCrossEntropyLoss(LossFunction):
         if self.label_smoothing is not None:
             alpha = float(self.label_smoothing)
             y = (1.0 - alpha) * y + 0.5 * alpha
+        ones, zeros = y, 1 - y
+        if self.class_weights is not None:
+            ones, zeros = ones * self.class_weights[1], zeros * self.class_weights[0]
         if self.logits:
-            return -weighted(y, logsigmoid(y_pred)) - weighted(1 - y, logsigmoid(-y_pred))
+            return -weighted(ones, logsigmoid(y_pred)) - weighted(zeros, logsigmoid(-y_pred))
         epsilon = epsilon_of(self.epsilon, y_pred)
-        return -xlogy(y, y_pred + epsilon) - xlogy(1 - y, 1 - y_pred + epsilon)
+        return -xlogy(ones, y_pred + epsilon) - xlogy(zeros, 1 - y_pred + epsilon)
 
 
-class BinaryFocalLoss(LossFunction):
-    """agg(-(1 - p)^γ log p), with p = y y_pred + (1 - y) (1 - y_pred) + ε.
+class BinaryFocalLoss(WeightedBinaryLoss):
+    """agg(-w (1 - p)^γ log p), with p = y y_pred + (1 - y) (1 - y_pred) + ε.
 
     Args:
         agg: how the elements become one number.
         gamma: γ, how little the easy examples count.
         epsilon: ε; by default the distance from 1 to the next number of the dtype.
+        class_weights: (w₀, w₁), of which w is that of the label, as for `BinaryCrossEntropyLoss`;
+            (1 - α, α) are the balanced form of the paper.
+
+    Raises:
+        ValueError: not two `class_weights`, or one below 0.
 
     Source: `BinaryFocalLoss` of Lux 1.31, which has 1 - y_pred - ε for label 0, and so NaN where
         y_pred is 1; arXiv 1708.02002.
@@ -92,4 +131,6 @@ class BinaryFocalLoss(LossFunction):
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The cross entropy, weighted."""
         p = y * y_pred + (1 - y) * (1 - y_pred) + epsilon_of(self.epsilon, y_pred)
-        return -complement_power(p, self.gamma) * jnp.log(p)
+        losses = -complement_power(p, self.gamma) * jnp.log(p)
+        weights = self.class_weights_at(y)
+        return losses if weights is None else weights * losses

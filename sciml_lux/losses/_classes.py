@@ -1,5 +1,6 @@
 """Losses for several classes: probabilities, or labels, along one axis."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from ..ops import logsoftmax, xlogx, xlogy
 from ..precision import index_in_int32
 from ._loss_function import LossFunction
 from ._options import complement_power, epsilon_of, smoothing_error, weighted
+from ._weights import class_weights_of
 
 
 class ClassLoss(LossFunction):
@@ -39,9 +41,45 @@ class ClassLoss(LossFunction):
         known = jnp.expand_dims((y >= 0) & (y < classes), self.axis)
         return jnp.where(known, one_hot, jnp.full_like(one_hot, jnp.nan))
 
+    def over_entries(self, mask: Array, y_pred: Array) -> Array:
+        """A mask of the samples as one of the entries of `y_pred`."""
+        axes = [axis for axis in range(y_pred.ndim) if axis != self.axis % y_pred.ndim]
+        return jax.lax.broadcast_in_dim(mask, y_pred.shape, axes)
 
-class CrossEntropyLoss(ClassLoss):
-    """agg(-Σ ỹ log(y_pred + ε)), summed along `axis`, with ỹ = (1 - α) y + α/K for K classes.
+
+class WeightedClassLoss(ClassLoss):
+    """Base of losses over classes that may have a weight each."""
+
+    _: dataclasses.KW_ONLY
+    class_weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """The weights as a tuple of numbers."""
+        weights = class_weights_of(type(self).__name__, self.class_weights)
+        object.__setattr__(self, "class_weights", weights)
+
+    def class_weights_at(self, y: Array) -> Array | None:
+        """Σ w y along the axis of the classes: of a label the weight of its class."""
+        if self.class_weights is None:
+            return None
+        return jnp.sum(self.class_weighted(y), axis=self.axis)
+
+    def class_weighted(self, y: Array) -> Array:
+        """w y, with the weight of each class."""
+        if self.class_weights is None:
+            return y
+        axis, classes = self.axis % y.ndim, y.shape[self.axis]
+        if len(self.class_weights) != classes:
+            raise ValueError(
+                f"`{type(self).__name__}` expects `class_weights` with a number for each of "
+                f"{classes} classes, got {len(self.class_weights)}."
+            )
+        weights = jnp.asarray(self.class_weights, y.dtype)
+        return y * jax.lax.broadcast_in_dim(weights, y.shape, (axis,))
+
+
+class CrossEntropyLoss(WeightedClassLoss):
+    """agg(-Σ w ỹ log(y_pred + ε)), summed along `axis`, with ỹ = (1 - α) y + α/K for K classes.
 
     With `logits` log(y_pred + ε) is the logarithm of the softmax of y_pred.
 
@@ -51,15 +89,19 @@ class CrossEntropyLoss(ClassLoss):
         epsilon: ε; by default the distance from 1 to the next number of the dtype.
         label_smoothing: α in [0, 1], or None for y as it is.
         logits: whether y_pred is before the softmax.
+        class_weights: w, a number for each class, or None for 1. The mean divides by the sum of
+            Σ w y over the samples, which is of labels the weight of each one's class.
 
     Inputs: y of the shape of y_pred, a distribution along `axis`; or integer labels from 0, of
         that shape without `axis`. A label that is no class gives NaN.
 
     Raises:
-        ValueError: `label_smoothing` outside [0, 1]; no such axis.
+        ValueError: `label_smoothing` outside [0, 1]; no such axis; not as many `class_weights` as
+            classes, or one below 0.
 
     Source: `CrossEntropyLoss` of Lux 1.31. Its documentation writes α K where it divides, and its
-        K is that of the classes for matrices alone.
+        K is that of the classes for matrices alone. Class weights as in torch, which divides by
+        the number of samples where y is a distribution.
 
     Example:
         >>> import jax.numpy as jnp
@@ -73,7 +115,8 @@ class CrossEntropyLoss(ClassLoss):
     logits: bool = False
 
     def __post_init__(self) -> None:
-        """Check the smoothing."""
+        """Check the smoothing and the weights."""
+        super().__post_init__()
         if message := smoothing_error(type(self).__name__, self.label_smoothing):
             raise ValueError(message)
 
@@ -83,20 +126,21 @@ class CrossEntropyLoss(ClassLoss):
             alpha = float(self.label_smoothing)
             y = (1.0 - alpha) * y + alpha / y_pred.shape[self.axis]
         if self.logits:
-            terms = weighted(y, logsoftmax(y_pred, axis=self.axis))
+            terms = weighted(self.class_weighted(y), logsoftmax(y_pred, axis=self.axis))
         else:
-            terms = xlogy(y, y_pred + epsilon_of(self.epsilon, y_pred))
+            terms = xlogy(self.class_weighted(y), y_pred + epsilon_of(self.epsilon, y_pred))
         return -jnp.sum(terms, axis=self.axis)
 
 
-class FocalLoss(ClassLoss):
-    """agg(-Σ y (1 - p)^γ log p), summed along `axis`, with p = y_pred + ε.
+class FocalLoss(WeightedClassLoss):
+    """agg(-Σ w y (1 - p)^γ log p), summed along `axis`, with p = y_pred + ε.
 
     Args:
         agg: how the samples become one number.
         axis: that of the classes.
         gamma: γ, how little the easy examples count.
         epsilon: ε; by default the distance from 1 to the next number of the dtype.
+        class_weights: w, as for `CrossEntropyLoss`.
 
     Inputs: as for `CrossEntropyLoss`.
 
@@ -115,7 +159,8 @@ class FocalLoss(ClassLoss):
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The cross entropy, weighted."""
         p = y_pred + epsilon_of(self.epsilon, y_pred)
-        return -jnp.sum(xlogy(y * complement_power(p, self.gamma), p), axis=self.axis)
+        weights = self.class_weighted(y) * complement_power(p, self.gamma)
+        return -jnp.sum(xlogy(weights, p), axis=self.axis)
 
 
 class KLDivergenceLoss(ClassLoss):

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from ..core import Frozen, Record, SharedDefault, apply, describe
 from ..precision import promote, require_x64_of
+from ._weights import Count, checked_count, dtype_of, hidden, keyword_of, total_weight, weighed
 
 
 @require_x64_of("values")
@@ -39,29 +41,51 @@ class LossFunction(Frozen, metaclass=SharedDefault):
             None for the array itself.
 
     Inputs: `loss(y_pred, y)` with two arrays of one shape, or `loss(model, ps, st, (x, y))`.
+        `loss(y_pred, y, weights=w)` counts each loss w times: the mean is Σ w l / Σ w, the total
+        Σ w l. `loss(y_pred, y, where=mask)` sees nothing where the mask is False, be it NaN: there
+        the loss counts 0 times and has derivative 0. Both have the shape of the losses, or of its
+        leading axes: (batch,) is one for each sample. The mean is NaN where no weight is left. In
+        the second form they are a third entry of the data: `(x, y, w)`, or `(x, y, mask)` with a
+        mask of bool, which hides y and the model's output; a NaN in x still goes through the model.
 
     Returns: the loss, or `loss, st, stats` in the second form. Targets have gradients too; take
         them out with `jax.lax.stop_gradient(y)` where they come from a model.
 
     Raises:
         ValueError: the shapes differ. Nothing is broadcast: (n,) against (n, 1) would be (n, n).
+            Weights or a mask with an `agg` that is not `mean`, `total` or None.
         TypeError: called with neither two nor four arguments; `y_pred` is no array of floating or
-            complex numbers, or `y` no array.
+            complex numbers, or `y` no array; weights that are not real numbers, a mask that is not
+            of bool.
 
-    Source: `AbstractLossFunction` of Lux 1.31.
+    Source: `AbstractLossFunction` of Lux 1.31. Weights as in torch, whose mean with class weights
+        is this one, and Keras; masks as `where` of optax.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import losses
+        >>> y_pred, y = jnp.array([1.0, 2.0], jnp.float32), jnp.array([0.0, jnp.nan], jnp.float32)
+        >>> losses.MSELoss()(y_pred, y, where=~jnp.isnan(y)).item()
+        1.0
+        >>> weights = jnp.array([1.0, 3.0], jnp.float32)
+        >>> losses.MSELoss()(y_pred, jnp.zeros_like(y), weights=weights).item()
+        3.25
     """
 
     agg: Callable[[Array], Array] | None = mean
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, weights: Any = None, where: Any = None) -> Any:
         """The loss of a prediction, or of a model on data."""
         if len(arguments) == 2:
-            return self._of_prediction(*arguments)
-        if len(arguments) == 4:
+            return self._of_prediction(*arguments, weights=weights, where=where)
+        if len(arguments) == 4 and weights is None and where is None:
             return self._of_model(*arguments)
+        keywords = [n for n, given in (("weights", weights), ("where", where)) if given is not None]
+        got = " and ".join([f"{len(arguments)} arguments", *(f"`{name}`" for name in keywords)])
         raise TypeError(
             f"`{type(self).__name__}` is called as loss(y_pred, y) or "
-            f"loss(model, ps, st, (x, y)), got {len(arguments)} arguments."
+            f"loss(model, ps, st, (x, y)), got {got}. The first takes weights=w and where=mask, "
+            "the second one of the two as a third entry of the data."
         )
 
     def targets(self, y_pred: Array, y: Any) -> Any:
@@ -72,7 +96,49 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         """The loss of each element, or of each sample."""
         raise TypeError(f"`{type(self).__name__}` defines no `elementwise(y_pred, y)`.")
 
-    def _of_prediction(self, y_pred: Any, y: Any) -> Inexact[Array, "..."]:
+    def class_weights_at(self, y: Array) -> Array | None:
+        """The weight that each loss has by its class, for losses with weights of the classes."""
+        return None
+
+    def over_entries(self, mask: Array, y_pred: Array) -> Array:
+        """A mask of the losses as one of the entries of `y_pred`."""
+        return jax.lax.broadcast_in_dim(mask, y_pred.shape, tuple(range(mask.ndim)))
+
+    def _of_prediction(
+        self, y_pred: Any, y: Any, *, weights: Any = None, where: Any = None
+    ) -> Inexact[Array, "..."]:
+        y_pred, y = self._checked(y_pred, y)
+        count = Count()
+        if weights is not None or where is not None:
+            shape = jax.eval_shape(self.elementwise, y_pred, y).shape
+            count = checked_count(type(self).__name__, shape, weights, where)
+        if count.where is not None:
+            seen = self.over_entries(count.where, y_pred)
+            y_pred, y = hidden(y_pred, seen), hidden(y, seen)
+        count = count._replace(inside=self.class_weights_at(y))
+        losses = self.elementwise(y_pred, y)
+        if all(part is None for part in count):
+            return losses if self.agg is None else self.agg(losses)
+        return self._aggregated(losses, count)
+
+    def _aggregated(self, losses: Array, count: Count) -> Array:
+        dtype, terms = dtype_of(losses, count), weighed(losses, count)
+        if self.agg is None:
+            return terms.astype(dtype)
+        if self.agg is total:
+            return total(terms).astype(dtype)
+        if self.agg is mean:
+            return (total(terms) / total_weight(count, terms.dtype)).astype(dtype)
+        if count.weights is None and count.where is None:
+            return self.agg(losses)
+        raise ValueError(
+            f"`{type(self).__name__}` expects `agg` to be mean, total or None where there are "
+            f"weights or a mask, got {self.agg!r}. With None the weighted losses come back: "
+            "aggregate these."
+        )
+
+    def _checked(self, y_pred: Any, y: Any) -> tuple[Array, Array]:
+        """Prediction and targets as `elementwise` takes them."""
         if not (hasattr(y_pred, "dtype") and jnp.issubdtype(y_pred.dtype, jnp.inexact)):
             raise TypeError(
                 f"`{type(self).__name__}` expects `y_pred` to be a floating or complex array, got "
@@ -90,18 +156,19 @@ class LossFunction(Frozen, metaclass=SharedDefault):
                 f"`{type(self).__name__}` expects `y_pred` and `y` of one shape, got "
                 f"{describe(y_pred)} and {describe(y)}. Reshape one of them; nothing is broadcast."
             )
-        losses = self.elementwise(*promote(y_pred, y))
-        return losses if self.agg is None else self.agg(losses)
+        prediction, targets = promote(y_pred, y)
+        return prediction, targets
 
     def _of_model(self, model: Any, ps: Any, st: Any, data: Any) -> tuple[Array, Any, Record]:
-        if not (isinstance(data, tuple | list) and len(data) == 2):
+        if not (isinstance(data, tuple | list) and len(data) in {2, 3}):
             # An array without axes has `__len__` and no length.
             has_length = hasattr(data, "__len__") and getattr(data, "shape", None) != ()
             length = f" of {len(data)}" if has_length else ""
             raise TypeError(
-                f"`{type(self).__name__}` expects `data` to be the pair (x, y), got "
-                f"{type(data).__name__}{length}."
+                f"`{type(self).__name__}` expects `data` to be the pair (x, y), or (x, y, weights) "
+                f"with weights or a mask, got {type(data).__name__}{length}."
             )
-        x, y = data
+        x, y, *extra = data
         y_pred, st = apply(model, x, ps, st)
-        return self._of_prediction(y_pred, y), st, Record()
+        counted = keyword_of(extra[0]) if extra else {}
+        return self._of_prediction(y_pred, y, **counted), st, Record()

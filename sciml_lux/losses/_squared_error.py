@@ -9,6 +9,7 @@ from jaxtyping import Array
 from ..core import apply
 from ..precision import promote
 from ._loss_function import LossFunction, mean, total
+from ._weights import checked_count, hidden, keyword_of, total_weight, weighed
 
 
 class MSELoss(LossFunction):
@@ -33,12 +34,26 @@ class MSELoss(LossFunction):
             raise ValueError(
                 f"`MSELoss` is a sum of squares with `agg` mean or total, got {self.agg!r}."
             )
-        x, y = data
+        x, y, *extra = data
         y_pred = apply(model, x, ps, st)[0]
         self._of_prediction(y_pred, y)  # Checks the two.
         y_pred, y = promote(y_pred, y)
+        if extra:
+            return self._weighted_residuals(y_pred, y, **keyword_of(extra[0]))
         scale = y.size if self.agg is mean else 1
         return (y_pred - y) / math.sqrt(scale)
+
+    def _weighted_residuals(self, y_pred: Array, y: Array, **counted: Any) -> Array:
+        count = checked_count(
+            type(self).__name__, y.shape, **{"weights": None, "where": None} | counted
+        )
+        if count.where is not None:
+            y_pred, y = hidden(y_pred, count.where), hidden(y, count.where)
+        squares = weighed(jnp.ones(y.shape, y.real.dtype), count)
+        if self.agg is mean:
+            squares = squares / jnp.broadcast_to(total_weight(count, squares.dtype), y.shape)
+        roots, errors = promote(jnp.sqrt(squares), y_pred - y)
+        return roots * errors
 
 
 class MAELoss(LossFunction):

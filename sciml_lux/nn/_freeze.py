@@ -1,5 +1,6 @@
 """FrozenLayer, freeze and unfreeze: parameters that training leaves alone."""
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -12,8 +13,10 @@ from ..core import (
     apply,
     flat_children,
     layer_name,
+    named_leaves,
     parameter_structure,
     state_structure,
+    testmode,
 )
 from ._alternate_precision import AlternatePrecision
 from ._cell_contract import initial_carry
@@ -42,6 +45,8 @@ class FrozenLayer(Layer):
         layer: a layer.
         which: the names of the parameters to freeze, such as "weight" or "normalized.weight_g";
             None for all.
+        freeze_states: whether its states stay as they are too, and the layer runs in test mode
+            whatever the mode of the model.
 
     Parameters: those of the layer that are not frozen.
 
@@ -63,6 +68,8 @@ class FrozenLayer(Layer):
 
     layer: Any
     which: tuple[str, ...] | None = None
+    _: dataclasses.KW_ONLY
+    freeze_states: bool = False
 
     leaves_floats_inside: ClassVar[bool] = True
 
@@ -98,14 +105,20 @@ class FrozenLayer(Layer):
 
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The output of the layer with all its parameters."""
-        y, states = apply(self.layer, x, self.join(ps, st.frozen_params), st.states)
-        return y, st | {"states": states}
+        y, states = apply(self.layer, x, self.join(ps, st.frozen_params), self._read(st))
+        return y, self._written(st, states)
 
     def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The carry from which the layer starts, where it is a cell that can tell."""
         whole = self.join(ps, st.frozen_params)
-        carry, states = initial_carry(self.layer, x, whole, st.states)
-        return carry, st | {"states": states}
+        carry, states = initial_carry(self.layer, x, whole, self._read(st))
+        return carry, self._written(st, states)
+
+    def _read(self, st: Any) -> Any:
+        return testmode(st.states) if self.freeze_states else st.states
+
+    def _written(self, st: Any, states: Any) -> Any:
+        return st if self.freeze_states else st | {"states": states}
 
     def split(self, ps: Any) -> tuple[Any, Any]:
         """The layer's parameters as those that are not frozen and those that are."""
@@ -120,7 +133,12 @@ class FrozenLayer(Layer):
 
 
 def freeze(
-    layer: Any, ps: Any = None, st: Any = None, which: str | Iterable[str] | None = None
+    layer: Any,
+    ps: Any = None,
+    st: Any = None,
+    which: str | Iterable[str] | None = None,
+    *,
+    freeze_states: bool = False,
 ) -> Any:
     """The layer with some of its parameters frozen: moved to the states, as they are.
 
@@ -131,6 +149,11 @@ def freeze(
         which: dotted paths of what to freeze, such as "layer_2", "layer_1.weight" or several; None
             for all. A container is built anew with a `FrozenLayer` for each child concerned; an
             `AlternatePrecision`, which casts parameters and not states, is frozen as a whole.
+        freeze_states: whether the states of what is frozen stay as they are too, and it runs in
+            test mode whatever the mode of the model: a `BatchNorm` normalises by its running
+            statistics and does not update them, as `trainable=False` has it in Keras and `.eval()`
+            in torch. Otherwise statistics go on in training mode. A layer without parameters that
+            is named, or lies in one that is frozen, is included.
 
     Returns:
         The new layer, parameters and states; the layer alone where no trees are given.
@@ -139,7 +162,8 @@ def freeze(
         KeyError: there is no such parameter; says which there are.
         TypeError: `ps` without `st`.
 
-    Source: `Experimental.freeze` of Lux 1.31; ours takes paths into a model.
+    Source: `Experimental.freeze` of Lux 1.31; ours takes paths into a model. It has no
+        `freeze_states`.
 
     Example:
         >>> import jax
@@ -160,24 +184,27 @@ def freeze(
     paths = None if which is None else as_paths(which)
     for path in paths or ():
         check_path("`freeze`", ps, path)
-    frozen = _frozen(layer, ps, st, paths)
+    frozen = _frozen(layer, ps, st, paths, freeze_states)
     return frozen if given else frozen[0]
 
 
-def _frozen(layer: Any, ps: Any, st: Any, paths: tuple[Path, ...] | None) -> tuple[Any, Any, Any]:
+def _frozen(
+    layer: Any, ps: Any, st: Any, paths: tuple[Path, ...] | None, freeze_states: bool
+) -> tuple[Any, Any, Any]:
     """The layer with all its parameters, or those at `paths`, frozen."""
     if isinstance(layer, FrozenLayer):
         before = None if layer.which is None else as_paths(layer.which)
         paths = None if before is None or paths is None else (*before, *paths)
-        return _frozen(*_thawed(layer, ps, st), paths)
+        return _frozen(*_thawed(layer, ps, st), paths, freeze_states or layer.freeze_states)
     own = None if paths is None else list(paths)
     if paths is not None and (inner := _unchanged_children(layer, ps, st)):
-        new = [_frozen_child(child, paths) for child in inner]
+        new = [_frozen_child(child, paths, freeze_states) for child in inner]
         layer, ps, st = rebuilt(layer, ps, st, new)
         own = [path for path in paths if not any(_concerns(path, child) for child in inner)]
     if own == []:
         return layer, ps, st
-    frozen = FrozenLayer(layer, None if own is None else tuple(map(dotted, own)))
+    names = None if own is None else tuple(map(dotted, own))
+    frozen = FrozenLayer(layer, names, freeze_states=freeze_states)
     kept, fixed = frozen.split(ps)
     return frozen, kept, Record(frozen_params=fixed, states=st)
 
@@ -188,12 +215,13 @@ def _unchanged_children(layer: Any, ps: Any, st: Any) -> list[Child]:
     return [] if casts else children(layer, ps, st)
 
 
-def _frozen_child(child: Child, paths: tuple[Path, ...]) -> Child:
+def _frozen_child(child: Child, paths: tuple[Path, ...], freeze_states: bool) -> Child:
     whole = any(starts_with(child.path, path) for path in paths)
     inside = tuple(path[len(child.path) :] for path in paths if starts_with(path, child.path))
-    if not jax.tree.leaves(child.ps) or not (whole or inside):
+    concerned = jax.tree.leaves(child.ps) and (whole or inside)
+    if not concerned and not (freeze_states and whole and named_leaves(child.st)):
         return child
-    return Child(child.path, *_frozen(*child[1:], None if whole else inside))
+    return Child(child.path, *_frozen(*child[1:], None if whole else inside, freeze_states))
 
 
 def _concerns(path: Path, child: Child) -> bool:

@@ -1,12 +1,13 @@
 """TiedLayer, tie and share_parameters: one parameter at several places."""
 
+import functools
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from ..core import WrapperLayer, apply, first_difference, parameter_structure
+from ..core import WrapperLayer, apply, describe, first_difference, parameter_structure
 from ._cell_contract import initial_carry
 from ._entries import (
     Path,
@@ -14,6 +15,7 @@ from ._entries import (
     check_path,
     dotted,
     entry,
+    has_entry,
     ordered,
     records,
     starts_with,
@@ -32,7 +34,8 @@ class TiedLayer(WrapperLayer):
 
     Args:
         layer: a layer.
-        groups: tuples of dotted paths, such as ("encoder.weight", "decoder.weight").
+        groups: tuples of dotted paths, such as ("encoder.weight", "decoder.weight"); with ".T"
+            behind it, as in "decoder.weight.T", a matrix is the transpose of the others.
 
     Parameters: those of the layer without all but the first place of each group.
 
@@ -40,8 +43,8 @@ class TiedLayer(WrapperLayer):
 
     Raises:
         KeyError: there is no such parameter; says which there are.
-        ValueError: a group of fewer than two, groups that overlap, or parameters of different
-            structure, shape or dtype.
+        ValueError: a group of fewer than two, groups that overlap, parameters of different
+            structure, shape or dtype, or ".T" of what is not a matrix.
 
     Source: asked for in Lux's issues 182 and 420; `Experimental.share_parameters` there does not
         tie gradients.
@@ -62,7 +65,7 @@ class TiedLayer(WrapperLayer):
     def __post_init__(self) -> None:
         """Groups as tuples, each of known parameters that can be the same."""
         groups = _checked("`TiedLayer`", parameter_structure(self.layer), self.groups)
-        object.__setattr__(self, "groups", tuple(tuple(map(dotted, g)) for g in groups))
+        object.__setattr__(self, "groups", tuple(tuple(map(str, group)) for group in groups))
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Any:
         """The layer's parameters, those of each group once."""
@@ -78,7 +81,8 @@ class TiedLayer(WrapperLayer):
 
     def contract(self, ps: Any) -> Any:
         """The layer's parameters with the first place of each group alone."""
-        return without(records(ps), [path for _, *rest in self._paths() for path in rest])
+        places = _places(self.layer, self.groups)
+        return without(records(ps), [place.path for _, *rest in places for place in rest])
 
     def expand(self, ps: Any) -> Any:
         """The parameters that the layer takes, in its own order; the opposite of `contract`."""
@@ -86,13 +90,11 @@ class TiedLayer(WrapperLayer):
 
     def _spread(self, ps: Any) -> Any:
         ps = records(ps)
-        for first, *rest in self._paths():
-            for path in rest:
-                ps = with_entry(ps, path, entry(ps, first))
+        for first, *rest in _places(self.layer, self.groups):
+            value = entry(ps, first.path)
+            for place in rest:
+                ps = with_entry(ps, place.path, place.seen_from(first, value))
         return ps
-
-    def _paths(self) -> list[tuple[Path, ...]]:
-        return [as_paths(group) for group in self.groups]
 
 
 def tie(layer: Any, groups: Groups) -> TiedLayer:
@@ -100,18 +102,24 @@ def tie(layer: Any, groups: Groups) -> TiedLayer:
 
     Args:
         layer: a layer or a whole model.
-        groups: tuples of dotted paths, such as ("encoder.weight", "decoder.weight").
+        groups: tuples of dotted paths, such as ("encoder.weight", "decoder.weight"); with ".T"
+            behind it, as in "decoder.weight.T", a matrix is the transpose of the others. (The
+            weights of `Embedding(v, d)` and `Dense(d, v)` are both (v, d): they need none.)
 
     Raises:
         KeyError: there is no such parameter; says which there are.
-        ValueError: a group of fewer than two, groups that overlap, or parameters of different
-            structure, shape or dtype.
+        ValueError: a group of fewer than two, groups that overlap, parameters of different
+            structure, shape or dtype, or ".T" of what is not a matrix.
 
     Example:
         >>> from sciml_lux import nn, parameter_length
         >>> model = nn.Chain(nn.Dense(2, 2), nn.Dense(2, 2))
         >>> parameter_length(model), parameter_length(tie(model, [("layer_1", "layer_2")]))
         (12, 6)
+        >>> autoencoder = nn.Chain(nn.Dense(8, 3, nn.tanh), nn.Dense(3, 8))
+        >>> tied = tie(autoencoder, [("layer_1.weight", "layer_2.weight.T")])
+        >>> parameter_length(autoencoder), parameter_length(tied)
+        (59, 35)
     """
     return TiedLayer(layer, tuple(tuple(group) for group in groups))
 
@@ -124,14 +132,15 @@ def share_parameters(ps: Any, groups: Groups, new_parameters: Sequence[Any] | No
 
     Args:
         ps: parameters.
-        groups: tuples of dotted paths, such as ("layer_1", "layer_3").
+        groups: tuples of dotted paths, such as ("layer_1", "layer_3"), or with ".T" as in `tie`.
         new_parameters: what to put there, an entry for each group; by default what lies at the
             first place of each.
 
     Raises:
         KeyError: there is no such parameter; says which there are.
         ValueError: a group of fewer than two, groups that overlap, parameters of different
-            structure, shape or dtype, or another number of new parameters than of groups.
+            structure, shape or dtype, ".T" of what is not a matrix, or another number of new
+            parameters than of groups.
 
     Source: `Experimental.share_parameters` of Lux 1.31.
 
@@ -144,38 +153,85 @@ def share_parameters(ps: Any, groups: Groups, new_parameters: Sequence[Any] | No
         True
     """
     ps = records(ps)
-    paths = _checked("`share_parameters`", ps, groups)
+    places = _checked("`share_parameters`", ps, groups)
     shared = new_parameters
     if shared is None:
-        shared = [entry(ps, group[0]) for group in paths]
-    if len(shared) != len(paths):
+        shared = [entry(ps, first.path) for first, *_ in places]
+    if len(shared) != len(places):
         raise ValueError(
-            f"`share_parameters` expects new parameters for each of {len(paths)} groups, got "
+            f"`share_parameters` expects new parameters for each of {len(places)} groups, got "
             f"{len(shared)}."
         )
-    for group, value in zip(paths, shared, strict=True):
-        _check_same("`share_parameters`", entry(ps, group[0]), value, group[0], "what is new there")
-        for path in group:
-            ps = with_entry(ps, path, value)
+    for group, value in zip(places, shared, strict=True):
+        first = group[0]
+        old = entry(ps, first.path)
+        _check_same("`share_parameters`", old, value, first, "what is new there")
+        for place in group:
+            ps = with_entry(ps, place.path, place.seen_from(first, value))
     return ps
 
 
-def _checked(subject: str, ps: Any, groups: Groups) -> list[tuple[Path, ...]]:
-    """The groups as paths, which exist, are disjoint and hold the same structures."""
-    paths = [as_paths(group) for group in groups]
-    for group in paths:
+class Place(NamedTuple):
+    """Where a parameter of a group lies, and whether it is the transpose of what is shared."""
+
+    path: Path
+    transposed: bool
+
+    def __str__(self) -> str:
+        return dotted(self.path) + (".T" if self.transposed else "")
+
+    def seen_from(self, other: "Place", value: Any) -> Any:
+        """What lies here where `value` lies at `other`."""
+        return value if self.transposed == other.transposed else _transpose(value)
+
+
+def _transpose(matrix: Any) -> Any:
+    if isinstance(matrix, jax.ShapeDtypeStruct):
+        return jax.ShapeDtypeStruct(matrix.shape[::-1], matrix.dtype)
+    return matrix.T
+
+
+@functools.lru_cache(maxsize=256)
+def _places(layer: Any, groups: Groups) -> list[list[Place]]:
+    """The places of a `TiedLayer`, which were checked when it was made."""
+    ps = parameter_structure(layer)
+    return [[_place(ps, path) for path in as_paths(group)] for group in groups]
+
+
+def _place(ps: Any, path: Path) -> Place:
+    """A parameter that is called T itself is no transpose."""
+    if len(path) > 1 and path[-1] == "T" and not has_entry(ps, path):
+        return Place(path[:-1], True)
+    return Place(path, False)
+
+
+def _checked(subject: str, ps: Any, groups: Groups) -> list[list[Place]]:
+    """The groups as places, which exist, are disjoint and hold the same structures."""
+    places = [[_place(ps, path) for path in as_paths(group)] for group in groups]
+    for group in places:
         if len(group) < 2:
             raise ValueError(
                 f"{subject} expects groups of at least two places, got "
-                f"{tuple(map(dotted, group))}. A group is a tuple of dotted paths."
+                f"{tuple(map(str, group))}. A group is a tuple of dotted paths."
             )
-        for path in group:
-            check_path(subject, ps, path)
-    _check_disjoint(subject, [path for group in paths for path in group])
-    for first, *rest in paths:
-        for path in rest:
-            _check_same(subject, entry(ps, first), entry(ps, path), first, f"`{dotted(path)}`")
-    return paths
+        for place in group:
+            check_path(subject, ps, place.path)
+            _check_matrix(subject, place, entry(ps, place.path))
+    _check_disjoint(subject, [place.path for group in places for place in group])
+    for first, *rest in places:
+        for place in rest:
+            expected = place.seen_from(first, entry(ps, first.path))
+            _check_same(subject, expected, entry(ps, place.path), first, f"`{place}`")
+    return places
+
+
+def _check_matrix(subject: str, place: Place, value: Any) -> None:
+    if place.transposed and len(getattr(value, "shape", ())) != 2:
+        got = describe(value) if hasattr(value, "shape") else "a tree of parameters"
+        raise ValueError(
+            f"{subject} expects a matrix at `{dotted(place.path)}`, since `{place}` is its "
+            f"transpose, got {got}."
+        )
 
 
 def _check_disjoint(subject: str, paths: list[Path]) -> None:
@@ -188,10 +244,10 @@ def _check_disjoint(subject: str, paths: list[Path]) -> None:
                 )
 
 
-def _check_same(subject: str, first: Any, other: Any, path: Path, other_name: str) -> None:
+def _check_same(subject: str, first: Any, other: Any, place: Place, other_name: str) -> None:
     difference = first_difference(first, other)
     if difference:
         raise ValueError(
-            f"{subject} expects `{dotted(path)}` and {other_name} to have one structure, shape and "
+            f"{subject} expects `{place}` and {other_name} to have one structure, shape and "
             f"dtype, {difference}."
         )

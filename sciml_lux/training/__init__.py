@@ -23,9 +23,11 @@ from ._ad import AutoReverseDiff as AutoReverseDiff
 from ._ad import AutoTracker as AutoTracker
 from ._ad import AutoZygote as AutoZygote
 from ._adjust import adjust as adjust
+from ._average import with_average as with_average
 from ._batches import Batches as Batches
 from ._callback import Callback as Callback
 from ._csv_log import CSVLog as CSVLog
+from ._donation import DonatedStateError as DonatedStateError
 from ._early_stopping import EarlyStopping as EarlyStopping
 from ._fit import fit as fit
 from ._logger import Logger as Logger

@@ -67,7 +67,8 @@ def fit(
         epochs: number of passes over the data, in place of `steps`.
         ad: how to differentiate; `AutoReverse()` by default.
         validation: held-out data, in any of the forms of `data`. The objective is evaluated in
-            test mode, as the mean over one pass.
+            test mode, with the averaged parameters where the optimiser is one of
+            `with_average`, as the mean over one pass.
         validation_every: steps between two validations.
         callbacks: each is a `Callback`, such as `EarlyStopping`, `LogTo` or `CSVLog`.
         checkpoint: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt` and

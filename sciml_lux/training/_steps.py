@@ -13,6 +13,7 @@ from ..core import StateStructureError, describe, first_difference
 from ..precision import require_kept
 from ._ad import AD
 from ._call_update import call_update, extra_arguments
+from ._donation import tells_of_deletion
 from ._objective import note_compilation, objective_key, objective_of
 from ._train_state import Structure, TrainState
 
@@ -50,7 +51,11 @@ def compute_gradients(
     structure, leaves = tstate.flat
     _check_ad(ad)
     compiled = _gradients_function(ad, objective_key(objective), structure)
-    grads, loss, stats, leaves = compiled(leaves, data)
+    try:
+        grads, loss, stats, leaves = compiled(leaves, data)
+    except (RuntimeError, ValueError) as error:
+        _explain_deletion(error, tstate)
+        raise
     return grads, loss, stats, TrainState.from_flat(structure, leaves)
 
 
@@ -97,7 +102,8 @@ def single_train_step(
         return_gradients: False returns None for them and spares their memory and the time it
             takes to hand them out.
         donate: hand the memory of `tstate` to the result, which halves what large models need.
-            The arrays of `tstate`, the parameters it was made of among them, are gone afterwards.
+            The arrays of `tstate`, the parameters it was made of among them, are gone afterwards;
+            using it again is a `DonatedStateError`.
 
     Returns:
         `grads, loss, stats, tstate`. The loss and the gradient belong to the parameters before
@@ -124,7 +130,11 @@ def single_train_step(
     structure, leaves = tstate.flat
     _check_ad(ad)
     compiled = _step_function(ad, objective_key(objective), return_gradients, donate, structure)
-    grads, loss, stats, leaves = compiled(given_away(leaves, donate), data)
+    try:
+        grads, loss, stats, leaves = compiled(given_away(leaves, donate), data)
+    except (RuntimeError, ValueError) as error:
+        _explain_deletion(error, tstate)
+        raise
     return grads, loss, stats, TrainState.from_flat(structure, leaves)
 
 
@@ -168,7 +178,11 @@ def train_steps(
     structure, leaves = tstate.flat
     _check_ad(ad)
     compiled = _steps_function(ad, objective_key(objective), steps, structure)
-    values, stats, leaves = compiled(leaves, data)
+    try:
+        values, stats, leaves = compiled(leaves, data)
+    except (RuntimeError, ValueError) as error:
+        _explain_deletion(error, tstate)
+        raise
     return values, stats, TrainState.from_flat(structure, leaves)
 
 
@@ -191,6 +205,16 @@ def given_away(leaves: list[Any], donate: bool) -> list[Any]:
         return leaves
     seen: set[int] = set()
     return [jnp.copy(leaf) if id(leaf) in seen or seen.add(id(leaf)) else leaf for leaf in leaves]
+
+
+def _explain_deletion(error: Exception, tstate: TrainState) -> None:
+    """Raise an error of ours in place of JAX's; looked for afterwards, since steps are to be fast.
+
+    Raises:
+        DonatedStateError: `error` came from the arrays of `tstate`, which were donated before.
+    """
+    if tells_of_deletion(error):
+        tstate.require_alive()
 
 
 def _check_ad(ad: Any) -> None:

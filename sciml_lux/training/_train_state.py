@@ -7,17 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.core import Tracer
 
-from ..core import (
-    Record,
-    StateStructureError,
-    expanded,
-    first_difference,
-    layer_name,
-    parameter_structure,
-)
+from ..core import Record, admitted_parameters, admitted_states
 from ..precision import own_array, require_x64_for
+from ._average import average_of
+from ._donation import any_deleted, require_alive
+from ._model_trees import check_optimizer_state, check_parameters, check_trees
 from ._optimizer_audit import check_optimizer
 
 _FIELDS = ("parameters", "states", "optimizer_state", "step")
@@ -55,7 +50,7 @@ class TrainState:
 
     Args:
         model: the layer.
-        parameters: its parameters, a tree of floating or complex arrays.
+        parameters: its parameters, a tree of floating or complex arrays; dicts become `Record`s.
         states: its states.
         optimizer: an optax gradient transformation.
 
@@ -104,7 +99,9 @@ class TrainState:
             )
         require_x64_for(parameters, "`TrainState`: `parameters`")
         require_x64_for(states, "`TrainState`: `states`")
-        _check_parameters(model, parameters)
+        parameters, states = admitted_parameters(model, parameters), admitted_states(model, states)
+        require_alive("`TrainState`", Record(parameters=parameters, states=states))
+        check_parameters("`TrainState`", model, parameters)
         parameters, states = jax.tree.map(_as_array, (parameters, states))
         optimizer_state = jax.tree.map(_as_array, optimizer.init(parameters))
         check_optimizer(optimizer, parameters)
@@ -127,6 +124,27 @@ class TrainState:
         return self.trees[0]
 
     @property
+    def averaged_parameters(self) -> Any:
+        """The moving average of the parameters that `with_average` keeps, in their dtypes.
+
+        Raises:
+            ValueError: the optimiser keeps none.
+        """
+        average = average_of(self.parameters, self.optimizer_state)
+        if average is None:
+            raise ValueError(
+                "`TrainState` has no average of its parameters. Make the optimiser with "
+                "training.with_average(optimizer, 0.999)."
+            )
+        return average
+
+    @property
+    def evaluated_parameters(self) -> Any:
+        """The parameters to be judged: their average where there is one, else as they are."""
+        average = average_of(self.parameters, self.optimizer_state)
+        return self.parameters if average is None else average
+
+    @property
     def states(self) -> Any:
         """The states."""
         return self.trees[1]
@@ -143,7 +161,20 @@ class TrainState:
 
     @property
     def trees(self) -> tuple[Any, Any, Any, jax.Array]:
-        """Parameters, states, optimiser state and step."""
+        """Parameters, states, optimiser state and step.
+
+        Raises:
+            DonatedStateError: a step with `donate=True` was given them.
+        """
+        self.require_alive()
+        return self._built()
+
+    def require_alive(self) -> None:
+        """Raise if a step with `donate=True` was given the arrays; see `DonatedStateError`."""
+        if any_deleted(self._leaves):
+            require_alive("`TrainState`", Record(dict(zip(_FIELDS, self._built(), strict=True))))
+
+    def _built(self) -> tuple[Any, Any, Any, jax.Array]:
         if self._trees is None:
             _set_trees(self, jax.tree.unflatten(self._structure.treedef, self._leaves))
         return self._trees  # pyright: ignore[reportReturnType]
@@ -159,23 +190,47 @@ class TrainState:
         return _fill(object.__new__(TrainState), structure, leaves, None)
 
     def replace(self, **fields: Any) -> "TrainState":
-        """The same state with some of `parameters`, `states`, `optimizer_state`, `step` new.
+        """The same state with some of `model`, its trees and `step` new.
+
+        Another model, such as a neural ODE over a longer time, takes the trees that are there; the
+        optimiser and its state stay.
+
+        Args:
+            **fields: `model`, `parameters`, `states`, `optimizer_state`, `step`.
 
         Raises:
             TypeError: another name; float64 NumPy arrays while x64 is off.
+            StateStructureError: parameters or states are not those of the new model, or the
+                optimiser's state is not that of new parameters; names the first path.
+
+        Example:
+            >>> import jax, optax
+            >>> from sciml_lux import nn, setup
+            >>> model = nn.Dense(2, 1)
+            >>> tstate = TrainState(model, *setup(jax.random.key(0), model), optax.adam(1e-3))
+            >>> tstate.replace(model=nn.Dense(2, 1, nn.tanh), step=7)
+            TrainState(Dense(2, 1, tanh), 3 parameters, step 7)
         """
-        unknown = set(fields) - set(_FIELDS)
+        unknown = set(fields) - {"model", *_FIELDS}
         if unknown:
             raise TypeError(
-                f"`TrainState.replace` knows {', '.join(_FIELDS)}, got {', '.join(unknown)}."
+                f"`TrainState.replace` knows model, {', '.join(_FIELDS)}, got "
+                f"{', '.join(sorted(unknown))}. For another optimiser there is with_optimizer."
             )
+        model = fields.pop("model", self.model)
         for name, tree in fields.items():
             require_x64_for(tree, f"`TrainState.replace`: `{name}`")
+        for name, admitted in (("parameters", admitted_parameters), ("states", admitted_states)):
+            if name in fields:
+                fields[name] = admitted(model, fields[name])
         fields = {name: jax.tree.map(_as_array, tree) for name, tree in fields.items()}
         if "step" in fields:
             fields["step"] = fields["step"].astype(jnp.int32)
         trees = tuple(fields.get(name, old) for name, old in zip(_FIELDS, self.trees, strict=True))
-        return _from_trees((self.model, self.optimizer), trees)
+        if model is not self.model:
+            check_trees("`TrainState.replace`", model, *trees[:2])
+            check_optimizer_state("`TrainState.replace`", self.optimizer, trees[0], trees[2])
+        return _from_trees((model, self.optimizer), trees)
 
     def with_states(self, states: Any) -> "TrainState":
         """The same with other states; `testmode` and `update_state` ask for it."""
@@ -195,38 +250,26 @@ class TrainState:
         return self
 
     def __deepcopy__(self, memo: Any) -> "TrainState":
+        self.require_alive()
         structure, leaves = self.flat
-        arrays = [a for a in leaves if isinstance(a, jax.Array) and not isinstance(a, Tracer)]
-        gone = sum(array.is_deleted() for array in arrays)
-        if gone:
-            raise ValueError(
-                f"`TrainState` expects its arrays to be there when it is copied, got {gone} of "
-                f"{len(leaves)} that a step with donate=True took. Copy it before that step."
-            )
         # New arrays, which a step that takes those of the original leaves alone.
         return TrainState.from_flat(structure, copy.deepcopy(leaves, memo))
 
+    def __reduce__(self) -> tuple:
+        return _from_trees, ((self.model, self.optimizer), self.trees)
+
     def __repr__(self) -> str:
-        count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(self.parameters))
-        return f"TrainState({self.model!r}, {count:_} parameters, step {self.step})"
+        parameters, *_, step = self._built()
+        count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(parameters))
+        # A debugger prints this too, so it does not raise.
+        place = "given to a step with donate=True" if any_deleted(self._leaves) else f"step {step}"
+        return f"TrainState({self.model!r}, {count:_} parameters, {place})"
 
 
 def _as_array(leaf: Any) -> Any:
     """A JAX array of the leaf's own dtype; not weakly typed, or a loop could not carry it."""
     is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return leaf if is_key else own_array(leaf, jnp.result_type(leaf))
-
-
-def _check_parameters(model: Any, parameters: Any) -> None:
-    expected, parameters = parameter_structure(model), expanded(parameters)
-    if not (isinstance(expected, Record) and isinstance(parameters, Record)):
-        return  # A user's own parameter type is judged by the layers that read it.
-    difference = first_difference(expected, parameters, lambda leaf: f"shape {leaf.shape}")
-    if difference:
-        raise StateStructureError(
-            f"`TrainState`: the parameters are not those of `{layer_name(model)}`, {difference}. "
-            "Pass the trees that setup(key, model) made for this model."
-        )
 
 
 def _flat(model: Any, optimizer: Any, trees: Any) -> tuple[Structure, list[Any]]:

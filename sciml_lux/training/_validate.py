@@ -43,7 +43,7 @@ def _losses_function(key: Any, reader: Reader) -> Callable[..., tuple[jax.Array,
 
         def loss_at(place: Place) -> jax.Array:
             batch = reader.read(arrays, plan, place, jnp.zeros((), jnp.int32))
-            return objective(tstate.model, tstate.parameters, states, batch)[0]
+            return objective(tstate.model, tstate.evaluated_parameters, states, batch)[0]
 
         def body(index: jax.Array, carry: tuple[jax.Array, Place]) -> tuple[jax.Array, Place]:
             losses, place = carry

@@ -59,12 +59,14 @@ LAYERS: list[LayerEntry] = [*COMPACT]
 
 OPS: list[OpEntry] = []
 
+_CODER = nn.Chain(nn.Dense(3, 2, nn.tanh), nn.Dense(2, 3))
 _TWO = nn.Chain(nn.Dense(2, 2, nn.tanh), nn.Dense(2, 2))
 
 LAYERS += [
     LayerEntry(nn.FrozenLayer(nn.Dense(3, 2), ("weight",)), (4, 3), (4, 2), 2, 6),
     LayerEntry(nn.freeze(_TWO, which="layer_1"), (4, 2), (4, 2), 6, 6),
     LayerEntry(nn.tie(_TWO, [("layer_1", "layer_2")]), (4, 2), (4, 2), 6),
+    LayerEntry(nn.tie(_CODER, [("layer_1.weight", "layer_2.weight.T")]), (4, 3), (4, 3), 11),
     LayerEntry(nn.DebugLayer(nn.Dense(3, 2, nn.tanh)), (4, 3), (4, 2), 8),
 ]
 

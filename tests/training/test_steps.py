@@ -381,4 +381,4 @@ def test_arguments_in_another_order_name_the_order(dtype):
 
 def test_train_state_copies_as_itself(dtype):
     tstate = tiny_state(dtype)
-    assert copy.copy(tstate) is copy.deepcopy(tstate) is tstate
+    assert copy.copy(tstate) is tstate
