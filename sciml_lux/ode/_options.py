@@ -1,6 +1,6 @@
 """The options of a differential-equation layer: checks, and a place for those without a hash."""
 
-import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -55,12 +55,29 @@ def check_options(layer: Any, name: str) -> None:
         if not isinstance(value, kind) and not (option == "stepsize_controller" and value is None):
             raise TypeError(f"`{name}` expects `{option}` to be {words}, got {value!r}.")
     for option in ("rtol", "atol"):
-        if not getattr(layer, option) > 0:
-            raise ValueError(f"`{name}` expects `{option}` above 0, got {getattr(layer, option)}.")
+        value = _number(layer, option, name)
+        if not value > 0:
+            raise ValueError(f"`{name}` expects `{option}` above 0, got {value!r}.")
+        if value > sys.float_info.max:
+            raise ValueError(f"`{name}` expects `{option}` to be finite, got {value!r}.")
+    if not isinstance(layer.throw, bool):
+        raise TypeError(f"`{name}` expects `throw` to be True or False, got {layer.throw!r}.")
     steps = layer.max_steps
     if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
         raise ValueError(f"`{name}` expects `max_steps` to be an integer above 0, got {steps!r}.")
     _check_first_step(layer, name)
+
+
+def _number(layer: Any, option: str, name: str) -> int | float:
+    """A real number as one of Python; the fields of a layer hold no arrays."""
+    value = getattr(layer, option)
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    if not is_number or isinstance(value, bool):
+        raise TypeError(
+            f"`{name}` expects `{option}` to be a number, such as 1e-6, got {value!r}."
+            + (" Write float(array)." if hasattr(value, "shape") else "")
+        )
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check_first_step(layer: Any, name: str) -> None:
@@ -73,7 +90,7 @@ def _check_first_step(layer: Any, name: str) -> None:
                 "as `dt0`."
             )
         return
-    if not math.isfinite(layer.dt0) or not layer.dt0 * (t1 - t0) >= 0 or layer.dt0 == 0:
-        raise ValueError(
-            f"`{name}` expects `dt0` to lead from t0={t0} towards t1={t1}, got {layer.dt0}."
-        )
+    dt0 = _number(layer, "dt0", name)
+    is_finite = abs(dt0) <= sys.float_info.max
+    if not is_finite or not dt0 * (t1 - t0) >= 0 or dt0 == 0:
+        raise ValueError(f"`{name}` expects `dt0` to lead from t0={t0} towards t1={t1}, got {dt0}.")

@@ -11,6 +11,8 @@ from jax.core import Tracer
 
 from ..core import describe, named_leaves
 
+_NOT_REAL = "bcmMSU"  # NumPy would make numbers of booleans, complex numbers, dates and text.
+
 
 def as_times(values: Any, layer: str, name: str) -> tuple[float, ...]:
     """`values` as a tuple of finite Python floats.
@@ -25,6 +27,8 @@ def as_times(values: Any, layer: str, name: str) -> tuple[float, ...]:
             "Build the layer outside of jit."
         )
     try:
+        if np.asarray(values).dtype.kind in _NOT_REAL:
+            raise TypeError
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError):
         raise TypeError(f"`{layer}` expects `{name}` to be numbers, got {values!r}.") from None

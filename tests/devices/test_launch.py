@@ -27,9 +27,8 @@ def test_launch_returns_the_first_failure_and_ends_the_others(tmp_path, monkeypa
     begin = time.monotonic()
     assert launch(["--processes", "2", str(script), "1", "300"]) == 7
     assert time.monotonic() - begin < 100
-    assert (
-        capfd.readouterr().err == "process 1 of 2 ended with exit code 7; the others are ended.\n"
-    )
+    text = "process 1 of 2 ended with exit code 7; the others are ended.\n"
+    assert capfd.readouterr().err == text
     assert launch(["--processes", "2", str(script), "5", "0"]) == 0
     assert capfd.readouterr().err == ""
 
@@ -111,12 +110,9 @@ def test_port_that_is_taken_is_named(tmp_path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         address = f"127.0.0.1:{other.getsockname()[1]}"
+        script = "from sciml_lux import devices; devices.initialize_distributed()"
         done = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "from sciml_lux import devices as d; d.initialize_distributed()",
-            ],
+            [sys.executable, "-c", script],
             env=environment(
                 SCIML_LUX_COORDINATOR=address, SCIML_LUX_PROCESSES="1", SCIML_LUX_PROCESS="0"
             ),

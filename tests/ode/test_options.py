@@ -1,0 +1,86 @@
+"""Options that are not numbers, or not such numbers: errors when the layer is built."""
+
+import decimal
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sciml_lux import nn, ode
+
+LAYERS = {
+    "NeuralODE": lambda **options: ode.NeuralODE(nn.Dense(2, 2), (0.0, 1.0), **options),
+    "UDE": lambda **options: ode.UDE(
+        lambda t, u, physics, terms: terms.rest(u), {"rest": nn.Dense(2, 2)}, (0.0, 1.0), **options
+    ),
+}
+NOT_NUMBERS = ["1e-3", True, 1e-3j, [1e-3], (1e-3, 1e-3), decimal.Decimal("1e-3"), nn.tanh]
+ARRAYS = [np.array(1e-3), np.array([1e-3, 1e-4]), jnp.ones((), jnp.float32), np.bool_(True)]
+
+
+@pytest.mark.parametrize("layer", list(LAYERS))
+@pytest.mark.parametrize("option", ["rtol", "atol", "dt0"])
+def test_what_is_not_a_number_is_refused_by_name(layer, option):
+    for value in [*NOT_NUMBERS, *ARRAYS, *([] if option == "dt0" else [None])]:
+        text = f"`{layer}` expects `{option}` to be a number, such as 1e-6, got {value!r}."
+        with pytest.raises(TypeError, match=f"^{re.escape(text)}") as error:
+            LAYERS[layer](**{option: value})
+        assert str(error.value).endswith("Write float(array).") == hasattr(value, "shape")
+
+
+@pytest.mark.parametrize("option", ["rtol", "atol", "dt0"])
+def test_traced_number_is_refused_by_name(option):
+    text = f"`NeuralODE` expects `{option}` to be a number, such as 1e-6, got .*Tracer"
+    with pytest.raises(TypeError, match=text):
+        jax.jit(lambda x: LAYERS["NeuralODE"](**{option: x}) and 0)(1e-3)
+
+
+@pytest.mark.parametrize("option", ["rtol", "atol"])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "above 0, got 0"),
+        (-1e-3, "above 0, got -0.001"),
+        (float("nan"), "above 0, got nan"),
+        (float("inf"), "to be finite, got inf"),
+        (10**400, "to be finite, got 1000"),
+    ],
+)
+def test_tolerance_out_of_range_is_refused(option, value, text):
+    with pytest.raises(ValueError, match=f"`NeuralODE` expects `{option}` {text}"):
+        LAYERS["NeuralODE"](**{option: value})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400, -(10**400)])
+def test_first_step_that_is_not_finite_is_refused(value):
+    with pytest.raises(ValueError, match=r"`dt0` to lead from t0=0.0 towards t1=1.0, got "):
+        LAYERS["NeuralODE"](dt0=value)
+
+
+def test_max_steps_and_throw_of_another_kind_are_refused():
+    for value in (None, "3", 3.0, True):
+        text = f"`NeuralODE` expects `max_steps` to be an integer above 0, got {value!r}"
+        with pytest.raises(ValueError, match=re.escape(text)):
+            LAYERS["NeuralODE"](max_steps=value)
+    for value in (None, "no", 1):
+        text = f"`NeuralODE` expects `throw` to be True or False, got {value!r}"
+        with pytest.raises(TypeError, match=re.escape(text)):
+            LAYERS["NeuralODE"](throw=value)
+
+
+@pytest.mark.parametrize("value", [1, 1e-3, np.float32(0.5), np.float64(1e-3), np.int64(1)])
+def test_numbers_of_python_and_numpy_are_taken(value):
+    layer = LAYERS["NeuralODE"](rtol=value, atol=value, dt0=value)
+    assert layer.rtol == layer.atol == layer.dt0 == float(value)
+
+
+@pytest.mark.parametrize(
+    "times", [("0", "1"), "01", (False, True), (0j, 1j), np.asarray([0, 1], "M8[Y]")]
+)
+def test_times_that_numpy_would_make_numbers_of_are_refused(times):
+    for option in ("tspan", "saveat"):
+        options = {"tspan": (0.0, 1.0)} | {option: times}
+        with pytest.raises(TypeError, match=f"`NeuralODE` expects `{option}` to be numbers, got"):
+            ode.NeuralODE(nn.Dense(2, 2), **options)
