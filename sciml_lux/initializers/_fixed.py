@@ -18,7 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..precision import require_x64
+from ..precision._draws import draw_dtype, rounded
 from ._initializer import Initializer
+from ._normal import normal
 
 Draw = Callable[[jax.Array, tuple[int, ...], np.dtype], jax.Array]
 
@@ -53,7 +55,8 @@ def _fixed(name: str, what: str, draw: Draw, own: np.dtype) -> Initializer:
 
 def _rand(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
     if not jnp.issubdtype(dtype, jnp.complexfloating):
-        return jax.random.uniform(key, shape, dtype)
+        below_one = float(np.nextafter(1.0, 0.0))
+        return rounded(jax.random.uniform(key, shape, draw_dtype(dtype)), dtype, 0.0, below_one)
     part = jnp.finfo(dtype).dtype
     real, imaginary = jax.random.split(key)
     return jax.lax.complex(
@@ -68,4 +71,4 @@ ones16, ones32, ones64, onesC32, onesC64 = _family(
     "ones", "All one", lambda key, shape, dtype: jnp.ones(shape, dtype)
 )
 rand16, rand32, rand64, randC32, randC64 = _family("rand", "U(0, 1)", _rand)
-randn16, randn32, randn64, randnC32, randnC64 = _family("randn", "N(0, 1)", jax.random.normal)
+randn16, randn32, randn64, randnC32, randnC64 = _family("randn", "N(0, 1)", normal.function)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..precision._draws import draw_dtype, rounded
 from ._fans import fans
 from ._initializer import initializer
 
@@ -21,7 +22,8 @@ def normal(
     std: float = 1.0,
 ) -> jax.Array:
     """N(mean, std²); of complex numbers, real and imaginary part have half the variance each."""
-    return mean + std * jax.random.normal(key, shape, dtype)
+    draw = mean + std * jax.random.normal(key, shape, draw_dtype(dtype))
+    return rounded(draw, dtype)
 
 
 @initializer
@@ -128,6 +130,6 @@ def truncated_normal(
             stacklevel=3,
         )
     limits = ((lower - mean) / std, (upper - mean) / std)
-    draw = mean + std * jax.random.truncated_normal(key, *limits, shape, dtype)
+    draw = mean + std * jax.random.truncated_normal(key, *limits, shape, draw_dtype(dtype))
     # Scaling rounds, so a draw at a limit may step over it.
-    return jnp.clip(draw, lower, upper)
+    return rounded(draw, dtype, lower, upper)

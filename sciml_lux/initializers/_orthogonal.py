@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..precision._draws import draw_dtype, rounded
 from ._initializer import initializer
 
 
@@ -39,8 +40,7 @@ def orthogonal(
     if 0 in shape:
         return jnp.zeros(shape, dtype)
     rows, columns = shape[0], math.prod(shape[1:])
-    wide = jnp.float32 if jnp.finfo(dtype).bits == 16 else dtype
-    tall = jax.random.normal(key, (max(rows, columns), min(rows, columns)), wide)
+    tall = jax.random.normal(key, (max(rows, columns), min(rows, columns)), draw_dtype(dtype))
     q, r = jnp.linalg.qr(tall)
     q = q * jnp.sign(jnp.diagonal(r))[None]
-    return gain * (q if rows >= columns else q.T).reshape(shape).astype(dtype)
+    return rounded(gain * (q if rows >= columns else q.T).reshape(shape), dtype)

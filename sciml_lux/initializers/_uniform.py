@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..precision._draws import draw_dtype, rounded
 from ._fans import fans
 from ._initializer import initializer
 
@@ -20,7 +21,8 @@ def _symmetric(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, bound: f
             jax.random.uniform(real, shape, part, -bound, bound),
             jax.random.uniform(imaginary, shape, part, -bound, bound),
         )
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
+    draw = jax.random.uniform(key, shape, draw_dtype(dtype), -bound, bound)
+    return rounded(draw, dtype, -bound, bound)
 
 
 @initializer

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..core import Layer, Record, subject
+from ..initializers import normal
 from ..ops import fused_dense_bias_activation
 from ._last_axis import check_last_axis
 from ._precision import Precision, precision_fault
@@ -92,8 +93,8 @@ class FourierFeatures(Layer):
 
     def _frequencies(self, key: jax.Array, dtype: np.dtype) -> Record:
         shape = (self.num_features, self.in_dims)
-        drawn = jax.random.normal(jax.random.fold_in(key, 0), shape, dtype)
-        return Record(frequencies=self.scale * drawn)
+        draw = normal(std=self.scale)
+        return Record(frequencies=draw(jax.random.fold_in(key, 0), shape, dtype))
 
 
 def _times_two_pi(x: Array) -> Array:

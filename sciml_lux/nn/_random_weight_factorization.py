@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Inexact
 
 from ..core import Layer, Record
-from ..initializers import Initializer, glorot_uniform, zeros
+from ..initializers import Initializer, glorot_uniform, normal, zeros
 from ..ops import fused_dense_bias_activation, identity
 from ..precision import promote
 from ._last_axis import check_last_axis
@@ -82,8 +82,8 @@ class RandomWeightFactorization(Layer):
         """The logarithms of the scales, the directions, and the bias where it is used."""
         shape = (self.out_dims, self.in_dims)
         weight = self.init_weight(jax.random.fold_in(key, 0), shape, dtype)
-        drawn = jax.random.normal(jax.random.fold_in(key, 1), shape[:1], dtype)
-        log_scale = self.mean + self.stddev * drawn
+        draw = normal(mean=self.mean, std=self.stddev)
+        log_scale = draw(jax.random.fold_in(key, 1), shape[:1], dtype)
         direction = weight * jnp.expand_dims(jnp.exp(-log_scale), -1)
         ps = Record(log_scale=log_scale, direction=direction)
         if not self.use_bias:

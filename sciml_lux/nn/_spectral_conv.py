@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from ..core import Layer, Record, subject
 from ..initializers import Initializer
 from ..ops import spectral_convolution
+from ..precision._draws import draw_dtype, rounded
 from ._array_check import check_array
 from ._precision import Precision, precision_fault
 from ._sizes import size_fault
@@ -75,8 +76,8 @@ class SpectralConv(Layer):
         key = jax.random.fold_in(key, 0)
         if self.init_weight is not None:
             return Record(weight=self.init_weight(key, shape, dtype))
-        drawn = jax.random.uniform(key, shape, dtype)
-        return Record(weight=drawn / (self.in_dims * self.out_dims))
+        drawn = jax.random.uniform(key, shape, draw_dtype(dtype))
+        return Record(weight=rounded(drawn / (self.in_dims * self.out_dims), dtype))
 
     def __call__(
         self, x: Float[Array, "... in_dims"], ps: Any, st: Any

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..core import Layer, Record, subject
-from ..initializers import Initializer
+from ..initializers import Initializer, normal
 from ..ops import LEAST_KNOTS, SplineBasis, interpolate
 from ._array_check import check_array
 
@@ -88,7 +88,7 @@ class SplineLayer(Layer):
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The values, and the knots if they are trained."""
-        init = self.init_saved_points or jax.random.normal
+        init = self.init_saved_points or normal
         shape = (len(self._knots()), *self.in_dims)
         saved_points = init(jax.random.fold_in(key, 0), shape, dtype)
         if not self.train_grid:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..core import Layer, Record, subject
-from ..initializers import Initializer
+from ..initializers import Initializer, normal
 from ..ops import fused_dense_bias_activation, identity, kronecker_product
 from ..precision import promote
 from ._array_check import check_array
@@ -75,7 +75,7 @@ class TensorProductLayer(Layer):
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The weight."""
-        init_weight = self.init_weight or jax.random.normal
+        init_weight = self.init_weight or normal
         columns = math.prod(basis.n for basis in self.basis_functions)
         return Record(
             weight=init_weight(jax.random.fold_in(key, 0), (self.out_dims, columns), dtype)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..precision import python_numbers, require_x64_of
+from ..precision._draws import draw_dtype, rounded
 
 
 @require_x64_of("x")
@@ -70,7 +71,8 @@ def rrelu(
         )
     if key is None:
         return leakyrelu(x, (lower + upper) / 2)
-    return jnp.where(x > 0, x, jax.random.uniform(key, x.shape, x.dtype, lower, upper) * x)
+    slopes = jax.random.uniform(key, x.shape, draw_dtype(x.dtype), lower, upper)
+    return jnp.where(x > 0, x, rounded(slopes, x.dtype, lower, upper) * x)
 
 
 @require_x64_of("x")

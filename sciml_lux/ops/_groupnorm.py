@@ -1,11 +1,12 @@
 """Group normalisation."""
 
-import jax
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._activations import identity
-from ._moments import Activation, epsilon_for, scaled_and_shifted, working
+from ._moments import Activation, Over, epsilon_for, scaled_and_shifted, standardized, working
 
 
 def groupnorm(
@@ -59,15 +60,18 @@ def groupnorm(
         )
     wide, dtype = working("groupnorm", x, scale, bias)
     epsilon = epsilon_for(x.dtype, epsilon)
-    centered = wide - _mean(wide, groups)
-    z = centered * jax.lax.rsqrt(_mean(centered * centered, groups) + epsilon)
+    z, _, _ = standardized(wide, _over_groups(groups), epsilon)
     return activation(scaled_and_shifted("groupnorm", z, scale, bias, x.shape[-1:], dtype))
 
 
-def _mean(x: Array, groups: int) -> Array:
-    """Of each sample and group, repeated for the channels of the group."""
-    # Channel by channel first: a reduction of the axes on both sides of the groups is far slower.
-    by_channel = jnp.mean(x, tuple(range(1, x.ndim - 1)), keepdims=True)
-    grouped = by_channel.reshape(*by_channel.shape[:-1], groups, x.shape[-1] // groups)
-    by_group = jnp.mean(grouped, -1, keepdims=True)
-    return jnp.broadcast_to(by_group, grouped.shape).reshape(by_channel.shape)
+def _over_groups(groups: int) -> Over:
+    """Reductions of each sample and group, repeated for the channels of the group."""
+
+    def over(reduce: Callable[..., Array], x: Array) -> Array:
+        # Channel by channel first: a reduction of axes on both sides of the groups is far slower.
+        by_channel = reduce(x, tuple(range(1, x.ndim - 1)), keepdims=True)
+        grouped = by_channel.reshape(*by_channel.shape[:-1], groups, x.shape[-1] // groups)
+        by_group = reduce(grouped, -1, keepdims=True)
+        return jnp.broadcast_to(by_group, grouped.shape).reshape(by_channel.shape)
+
+    return over

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from jaxtyping import Array, Float
 
 from ._activations import identity
-from ._moments import Activation, epsilon_for, scaled_and_shifted, standardized, working
+from ._moments import Activation, epsilon_for, over_axes, scaled_and_shifted, standardized, working
 
 
 def layernorm(
@@ -55,7 +55,7 @@ def layernorm(
     epsilon = epsilon_for(x.dtype, epsilon)
     ranks = [p.ndim for p in (scale, bias) if p is not None]
     features = x.shape[x.ndim - max(ranks, default=0) :]
-    z, _, _ = standardized(wide, axes, epsilon)
+    z, _, _ = standardized(wide, over_axes(axes), epsilon)
     return activation(scaled_and_shifted("layernorm", z, scale, bias, features, dtype))
 
 

@@ -1,10 +1,16 @@
 """Normalisation by the root mean square."""
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._moments import epsilon_for, scaled_and_shifted, working
+from ._moments import (
+    epsilon_for,
+    inverse_root,
+    over_axes,
+    scaled_and_shifted,
+    shift,
+    unit_for,
+    working,
+)
 
 
 def rmsnorm(
@@ -44,6 +50,10 @@ def rmsnorm(
         )
     wide, dtype = working("rmsnorm", x, scale)
     epsilon = epsilon_for(x.dtype, epsilon)
-    z = wide * jax.lax.rsqrt(jnp.mean(wide * wide, axes, keepdims=True) + epsilon)
+    over = over_axes(axes)
+    unit = unit_for(wide, 0.0, over, epsilon)
+    scaled = wide * unit
+    inverse, _ = inverse_root(over, scaled, shift(epsilon, unit, wide.dtype))
+    z = scaled * inverse
     features = x.shape[x.ndim - (0 if scale is None else scale.ndim) :]
     return scaled_and_shifted("rmsnorm", z, scale, None, features, dtype)

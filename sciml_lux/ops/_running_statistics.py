@@ -7,7 +7,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..precision import promote, python_numbers
-from ._moments import Activation, Axes, epsilon_for, scaled_and_shifted, standardized, working
+from ._moments import (
+    Activation,
+    Axes,
+    epsilon_for,
+    over_axes,
+    scaled_and_shifted,
+    standardized,
+    working,
+)
 
 Statistics = dict[str, Float[Array, " channels"] | None]
 
@@ -43,7 +51,7 @@ def tracked(
     if not training and running_mean is not None and running_var is not None:
         z = _standardized_by(wide, running_mean, running_var, epsilon)
     else:
-        z, mean, variance = standardized(wide, axes, epsilon)
+        z, mean, variance = standardized(wide, over_axes(axes), epsilon)
         if running_mean is not None and running_var is not None:
             count = math.prod(x.shape[axis] for axis in axes)
             if count < 2 or x.shape[0] == 0:

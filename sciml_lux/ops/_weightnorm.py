@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._moments import working
+from ._power_of_two import inverse_power_of_two
 
 
 def norm_except(v: Float[Array, "..."], axis: int | None = None) -> Float[Array, "..."]:
@@ -29,13 +30,10 @@ def norm_except(v: Float[Array, "..."], axis: int | None = None) -> Float[Array,
         >>> norm_except(v, 0).tolist()
         [[5.0], [10.0]]
     """
-    if axis is not None and not -v.ndim <= axis < v.ndim:
-        raise ValueError(
-            f"`norm_except` expects `axis` to be an axis of `v` or None, got {axis!r} for `v` of "
-            f"shape {v.shape}."
-        )
+    _check_axis("norm_except", v, axis)
     wide, dtype = working("norm_except", v)
-    return _norm(wide, axis).astype(dtype)
+    _, norm, unit = _norm(wide, axis)
+    return (norm / unit).astype(dtype)
 
 
 def weightnorm(
@@ -66,20 +64,32 @@ def weightnorm(
         [[6.0, 8.0]]
     """
     wide, dtype = working("weightnorm", v, g)
-    norm = norm_except(wide, axis)
+    _check_axis("weightnorm", v, axis)
+    scaled, norm, _ = _norm(wide, axis)
     if g.shape != norm.shape:
         raise ValueError(
             f"`weightnorm` expects `g` of shape {norm.shape}, a length for each norm of `v`, got "
             f"{g.shape}."
         )
     factor = g.astype(wide.dtype) / jnp.where(norm == 0, jnp.ones_like(norm), norm)
-    return (wide * factor).astype(dtype)
+    return (scaled * factor).astype(dtype)
 
 
-def _norm(v: Array, axis: int | None) -> Array:
+def _check_axis(op: str, v: Array, axis: int | None) -> None:
+    if axis is not None and not -v.ndim <= axis < v.ndim:
+        raise ValueError(
+            f"`{op}` expects `axis` to be an axis of `v` or None, got {axis!r} for `v` of shape "
+            f"{v.shape}."
+        )
+
+
+def _norm(v: Array, axis: int | None) -> tuple[Array, Array, Array]:
+    """v times a power of two, its norm, and the power, with which no square is out of range."""
     axes = tuple(i for i in range(v.ndim) if axis is None or i != axis % v.ndim)
-    squares = jnp.sum(v * v, axes, keepdims=True)
+    unit = inverse_power_of_two(jnp.max(jnp.abs(v), axes, keepdims=True, initial=0.0))
+    scaled = v * unit
+    squares = jnp.sum(scaled * scaled, axes, keepdims=True)
     is_zero = squares == 0
     # The root has no derivative at zero, where it is not taken.
     root = jnp.sqrt(jnp.where(is_zero, jnp.ones_like(squares), squares))
-    return jnp.where(is_zero, jnp.zeros_like(root), root)
+    return scaled, jnp.where(is_zero, jnp.zeros_like(root), root), unit
