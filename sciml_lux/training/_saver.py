@@ -16,6 +16,7 @@ from ._checkpoint_format import CheckpointError, is_checkpoint
 from ._distributed import placed_as
 from ._processes import counts_of_processes, is_first_process, wait_for_processes
 from ._run import Run, Validation
+from ._stats import Stats
 from ._train_state import TrainState
 
 _SECONDS = 10.0
@@ -111,7 +112,10 @@ class Saver:
         best = checkpoint.restore(self._start, "best") if has_best else None
         best = None if best is None else placed_as(best, self._start)
         losses = np.asarray(stored["losses"], np.float64)
-        return Run(placed_as(tstate, self._start), losses, validation, best)
+        stats, method = Stats.loaded(checkpoint.leaves), _method(checkpoint.leaves)
+        if any(array.shape[:1] > losses.shape for array in stats.arrays):
+            raise CheckpointError(f"checkpoint {self.file} holds more stats than losses.")
+        return Run(placed_as(tstate, self._start), losses, validation, best, stats, method)
 
     def save_if_due(self, run: Run) -> None:
         """Write if `every` steps, or ten seconds, have gone by."""
@@ -142,7 +146,9 @@ class Saver:
             "validation steps": run.validation.steps.tolist(),
             "validation losses": run.validation.losses.tolist(),
         }
-        trees = {"train_state": run.tstate} | ({} if run.best is None else {"best": run.best})
+        more = {"best": run.best, "stats": run.stats.stored, "method": run.method}
+        trees = {"train_state": run.tstate}
+        trees |= {name: tree for name, tree in more.items() if jax.tree.leaves(tree)}
         save_checkpoint(self.file, metadata, **trees)
         self.saved, self._is_written, self._saved_at = run, True, time.monotonic()
 
@@ -167,6 +173,12 @@ def _digest(tree: Any) -> str:
         is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         digest.update(np.asarray(jax.random.key_data(leaf) if is_key else leaf).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _method(leaves: dict[str, Any]) -> tuple[Any, ...]:
+    """The arrays that a method of `minimise` goes on from, in order."""
+    found = [path for path in leaves if path.startswith("method.")]
+    return tuple(leaves.get(f"method.{index}") for index in range(len(found)))
 
 
 def _checked(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
