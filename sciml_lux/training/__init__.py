@@ -39,6 +39,7 @@ from ._objective import RecompilationWarning as RecompilationWarning
 from ._optimizer_audit import OptimizerPrecisionWarning as OptimizerPrecisionWarning
 from ._plot_losses import plot_losses as plot_losses
 from ._refusal import NonFiniteError as NonFiniteError
+from ._refusal import NonFiniteWarning as NonFiniteWarning
 from ._run import FitResult as FitResult
 from ._run import FitRun as FitRun
 from ._run import Validation as Validation

@@ -1,6 +1,7 @@
 """Batches: mini-batches of arrays in a seeded order, cut inside the compiled loop."""
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..precision import own_array, require_kept
-from ._sources import Feed, Place, Reader, Source, key_words, typed_key
+from ._sources import Feed, Part, Place, Reader, Source, key_words, named_validation, typed_key
 
 
 class _BatchReader(Reader):
@@ -67,7 +68,8 @@ class Batches(Source):
         shuffle: False keeps the order of the data, at every pass.
         last_batch: what becomes of the n mod `batch_size` samples at the end of a pass: "drop"
             leaves them out of this pass; "wrap" fills their batch up with the first samples of the
-            next pass, which goes on from there, so that each pass sees each sample just once.
+            next pass, which goes on from there, so that each pass sees each sample just once. As
+            held-out data of `fit` every sample counts once in any case, by a shorter last batch.
 
     Raises:
         ValueError: `data` has no samples or leading axes of several lengths; `batch_size` is no
@@ -131,10 +133,19 @@ class Batches(Source):
             return -(-epochs * self._reader.samples // self._reader.batch_size)
         return epochs * len(self)
 
-    @property
-    def one_pass(self) -> int:
-        """The number of batches in a pass."""
-        return len(self)
+    def parts(self) -> Iterator[Part]:
+        """The whole batches of the first pass, then one of the samples that are left."""
+        reader = self._reader
+        whole, rest = divmod(reader.samples, reader.batch_size)
+        for count, size, offset in (
+            (whole, reader.batch_size, 0),
+            (1, rest, reader.samples - rest),
+        ):
+            if size:
+                part = _BatchReader(reader.samples, size, reader.shuffle, wrap=False)
+                plan = _plan_function(part)(self._arrays, jnp.zeros((), jnp.int32))
+                feed = Feed(part, self._arrays, (0, offset), plan)
+                yield Part(named_validation(feed), count, size)
 
     @property
     def identity(self) -> str:

@@ -10,8 +10,10 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from ._ad import AD
+from ._finite import all_finite, checked_leaves, finite_together
 from ._objective import objective_of
 from ._sources import Feed, Place, Reader
+from ._stats import Stats, check_stats, room_for
 from ._steps import Objective, gradients, line_search_arguments, update
 from ._train_state import TrainState
 
@@ -22,49 +24,73 @@ class Carry(NamedTuple):
     """What goes from step to step.
 
     Attributes:
-        tstate: after the last good step.
+        tstate: after the last step that was taken, or one that is not finite.
         place: of the next batch.
-        losses: (MAX_CHUNK,), filled up to `taken`.
+        losses: (room,), filled up to `taken`.
+        stats: of the objective, each leaf (room, ...).
         taken: the number of good steps.
-        finite: of the last step: the loss, each leaf of the gradient.
+        finite: of the last step: the loss, each leaf of the gradient, all watched leaves together.
     """
 
     tstate: TrainState
     place: Place
     losses: jax.Array
+    stats: Any
     taken: jax.Array
     finite: jax.Array
 
 
+class Steps(NamedTuple):
+    """Steps that were taken.
+
+    Attributes:
+        tstate: after the last good one.
+        losses: float64 (steps,).
+        stats: of each step.
+        finite: of the step that ended them: the loss, each leaf of the gradient, each watched leaf.
+    """
+
+    tstate: TrainState
+    losses: np.ndarray
+    stats: Stats
+    finite: np.ndarray
+
+
 @functools.lru_cache(maxsize=256)
-def chunk_function(ad: AD, key: Any, reader: Reader) -> Callable[..., tuple[Carry, Any, jax.Array]]:
-    """A compiled loop of `count` steps; it stops before an update that is not finite.
+def chunk_function(
+    ad: AD, key: Any, reader: Reader, watched: tuple[int, ...]
+) -> Callable[..., tuple[Carry, Any]]:
+    """A compiled loop of `count` steps; it stops at one that makes a number infinite or NaN.
 
     The number of steps is dynamic, so that one program serves all and gives the same bits. An
     inner loop goes through one pass of the data, whose plan it reads and never copies. Returned
-    are the carry, the plan of its place, and which parameters are as finite as they were: an
-    update that overflows is looked for after the loop, since a look at each would cost time.
+    are the carry and the plan of its place. Fewer steps are taken where there is no room for the
+    stats of all.
     """
     objective = objective_of(key)
 
     def run(
         tstate: TrainState, arrays: Any, place: Place, plan: Any, count: jax.Array
-    ) -> tuple[Carry, Any, jax.Array]:
+    ) -> tuple[Carry, Any]:
+        def step(tstate: TrainState, place: Place, plan: Any) -> Any:
+            batch = reader.read(arrays, plan, place, tstate.step)
+            return _guarded_step(ad, objective, batch, tstate, watched)
+
         def body(carry: Carry, plan: Any) -> Carry:
-            batch = reader.read(arrays, plan, carry.place, carry.tstate.step)
-            tstate, loss, finite = _guarded_step(ad, objective, batch, carry.tstate)
+            tstate, loss, stats, finite = step(carry.tstate, carry.place, plan)
             good = jnp.all(finite)
             moved = reader.move(carry.place)
             return Carry(
                 tstate,
                 jax.tree.map(lambda new, old: jnp.where(good, new, old), moved, carry.place),
                 carry.losses.at[carry.taken].set(loss),
+                jax.tree.map(lambda kept, new: kept.at[carry.taken].set(new), carry.stats, stats),
                 carry.taken + good.astype(jnp.int32),
                 finite,
             )
 
         def keep_going(carry: Carry) -> jax.Array:
-            return (carry.taken < count) & jnp.all(carry.finite)
+            return (carry.taken < limit) & jnp.all(carry.finite)
 
         def one_pass(state: tuple[Carry, Any]) -> tuple[Carry, Any]:
             first, plan = state
@@ -81,83 +107,77 @@ def chunk_function(ad: AD, key: Any, reader: Reader) -> Callable[..., tuple[Carr
             )
             return carry, plan
 
-        start = _start(ad, objective, reader, tstate, arrays, place, plan)
-        carry, plan = jax.lax.while_loop(
-            lambda state: keep_going(state[0]), one_pass, (start, plan)
-        )
-        before, after = (
-            _all_finite(jax.tree.leaves(state.parameters)) for state in (tstate, carry.tstate)
-        )
-        return carry, plan, after | ~before
+        start = _start(tstate, place, jax.eval_shape(step, tstate, place, plan))
+        limit = jnp.minimum(count, len(start.losses))
+        return jax.lax.while_loop(lambda state: keep_going(state[0]), one_pass, (start, plan))
 
     return jax.jit(run)
 
 
 def advance(
-    take: Callable[..., tuple[Carry, Any, jax.Array]], tstate: TrainState, feed: Feed, count: int
-) -> tuple[Carry, np.ndarray]:
-    """Take up to `count` steps, and move `feed` on.
-
-    Returns:
-        The carry of the last good step, and what is finite in the step that ended it: the loss,
-        each leaf of the gradient and, where an update overflowed, each parameter.
-    """
-    arrays, place, plan = feed.arrays, feed.place, feed.plan
-
-    def after(count: int) -> tuple[Carry, Any, np.ndarray]:
-        carry, moved, kept = take(tstate, arrays, place, plan, np.int32(count))
-        return carry, moved, np.asarray(kept)
-
-    carry, moved, kept = after(count)
-    finite = np.asarray(carry.finite)
-    low, high = 0, int(carry.taken)
-    if high and not np.all(kept):
-        # The same program with fewer steps gives the same bits: the update can be searched for.
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if np.all(after(middle)[2]) else (low, middle)
-        finite = np.concatenate([np.ones(len(finite), bool), after(high)[2]])
-        carry, moved, _ = after(low)
-    feed.place, feed.plan = carry.place, moved
-    return carry, finite
+    take: Callable[..., tuple[Carry, Any]],
+    tstate: TrainState,
+    feed: Feed,
+    count: int,
+    watched: tuple[int, ...],
+) -> Steps:
+    """Take up to `count` steps with a `chunk_function`, and move `feed` on."""
+    losses, stats = np.zeros(0), Stats()
+    while True:
+        given = (tstate, feed.arrays, feed.place, feed.plan)
+        carry, plan = take(*given, np.int32(count - len(losses)))
+        finite, taken = np.asarray(carry.finite), int(carry.taken)
+        if not np.all(finite):
+            leaves = checked_leaves(carry.tstate)
+            kept = [np.isfinite(np.asarray(leaves[index])).all() for index in watched]
+            finite = np.append(finite[:-1], kept)
+            # The same program with fewer steps gives the same bits, without the step that failed.
+            carry, plan = take(*given, np.int32(taken))
+        feed.place, feed.plan, tstate = carry.place, plan, carry.tstate
+        losses = np.concatenate([losses, np.asarray(carry.losses, np.float64)[:taken]])
+        stats = stats.then(Stats.of(carry.stats, taken))
+        if len(losses) >= count or not np.all(finite):
+            return Steps(tstate, losses, stats, finite)
 
 
 def chunk_program(
-    take: Callable[..., tuple[Carry, Any, jax.Array]], tstate: TrainState, feed: Feed
+    take: Callable[..., tuple[Carry, Any]], tstate: TrainState, feed: Feed
 ) -> ClosedJaxpr:
     """The traced loop, which `advance` then need not trace again."""
     arguments = tstate, feed.arrays, feed.place, feed.plan, np.int32(1)
     return take.trace(*arguments).jaxpr  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def _start(ad: AD, objective: Objective, reader: Reader, tstate: TrainState, *drawn: Any) -> Carry:
-    def first(tstate: TrainState, arrays: Any, place: Place, plan: Any) -> Any:
-        batch = reader.read(arrays, plan, place, tstate.step)
-        return _guarded_step(ad, objective, batch, tstate)
+def stats_of_step(ad: AD, key: Any, feed: Feed, tstate: TrainState) -> Any:
+    """The shapes of the stats of the next step, which is not taken."""
+    objective = objective_of(key)
+    return jax.eval_shape(lambda: gradients(ad, objective, feed.batch(int(tstate.step)), tstate)[2])
 
-    _, loss, finite = jax.eval_shape(first, tstate, *drawn)
+
+def _start(tstate: TrainState, place: Place, step: Any) -> Carry:
+    """The carry before the first step, whose results have the shapes of `step`."""
+    _, loss, stats, finite = step
+    room = room_for(stats, MAX_CHUNK)
     return Carry(
         tstate,
-        drawn[1],
-        jnp.zeros(MAX_CHUNK, loss.dtype),
+        place,
+        jnp.zeros(room, loss.dtype),
+        jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), stats),
         jnp.zeros((), jnp.int32),
         jnp.ones(finite.shape, bool),
     )
 
 
 def _guarded_step(
-    ad: AD, objective: Objective, batch: Any, tstate: TrainState
-) -> tuple[TrainState, jax.Array, jax.Array]:
+    ad: AD, objective: Objective, batch: Any, tstate: TrainState, watched: tuple[int, ...]
+) -> tuple[TrainState, jax.Array, Any, jax.Array]:
     """A step that leaves `tstate` as it was where the loss or the gradient is not finite."""
-    grads, loss, _, moved = gradients(ad, objective, batch, tstate)
+    grads, loss, stats, moved = gradients(ad, objective, batch, tstate)
+    check_stats(stats)
     extra = line_search_arguments(objective, batch, tstate, grads, loss)
-    finite = _all_finite([loss, *jax.tree.leaves(grads)])
+    finite = all_finite([loss, *jax.tree.leaves(grads)])
     # Not taken otherwise: a line search along NaN would go on for long.
     new = jax.lax.cond(jnp.all(finite), lambda: update(moved, grads, extra), lambda: tstate)
-    return new, loss, finite
-
-
-def _all_finite(leaves: list[jax.Array]) -> jax.Array:
-    if not leaves:
-        return jnp.ones(0, bool)
-    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves])
+    leaves = checked_leaves(new)
+    kept = finite_together([leaves[index] for index in watched])
+    return new, loss, jax.tree.map(jnp.asarray, stats), jnp.append(finite, kept)

@@ -11,8 +11,8 @@ from ._run import FitRun
 class EarlyStopping(Callback):
     """End the fit after `patience` checks in a row without a loss that is better.
 
-    Better is smaller than the best so far by more than `min_delta`. It is decided by the losses
-    alone, so that a resumed fit ends where an uninterrupted one does.
+    Better is finite, and smaller than the best so far by more than `min_delta`. It is decided by
+    the losses alone, so that a resumed fit ends where an uninterrupted one does.
 
     Args:
         patience: the number of checks.
@@ -95,7 +95,7 @@ class EarlyStopping(Callback):
         return [(run.first_step + end, mean) for end, mean in zip(ends, means, strict=True)]
 
     def _note(self, run: FitRun, step: int, value: float) -> None:
-        if value < self._best - self.min_delta:
+        if math.isfinite(value) and value < self._best - self.min_delta:
             self._best, self._best_step, self._bad = value, step, 0
             if self.keep_best and step == run.step:
                 run.keep_best()

@@ -4,31 +4,25 @@ import dataclasses
 import functools
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 
-from ..devices.internal import is_first_process, of_first_process
-from ..io import CheckpointError
+from ..devices.internal import of_first_process
 from ._ad import AD, AutoReverse
 from ._callback import Callback
-from ._chunk import MAX_CHUNK, advance, chunk_function
-from ._csv_log import CSVLog
-from ._early_stopping import EarlyStopping
+from ._chunk import MAX_CHUNK, advance, chunk_function, stats_of_step
+from ._data_dtype import check_data_dtype
+from ._finite import watched_leaves
 from ._objective import note_compilation, objective_key
-from ._progress import ProgressLine
 from ._refusal import refusal
-from ._run import FitResult, FitRun, Run, Validation, history_of
-from ._saver import Saver
+from ._run import FitResult, history_of
+from ._session import Options, Session, check_integer, conduct, refuse_bare
 from ._settings import settings_of
 from ._sources import Source, source_of
 from ._steps import Objective
-from ._stream import Stream
 from ._train_state import TrainState
-from ._validate import validation_loss
 
 _CHUNK_SECONDS = 0.25
 
@@ -67,8 +61,7 @@ def fit(
         epochs: number of passes over the data, in place of `steps`.
         ad: how to differentiate; `AutoReverse()` by default.
         validation: held-out data, in any of the forms of `data`. The objective is evaluated in
-            test mode, with the averaged parameters where the optimiser is one of
-            `with_average`, as the mean over one pass.
+            test mode, as the mean over one pass.
         validation_every: steps between two validations.
         callbacks: each is a `Callback`, such as `EarlyStopping`, `LogTo` or `CSVLog`.
         checkpoint: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt` and
@@ -116,117 +109,63 @@ def fit(
     """
     history = history_of("fit", tstate)
     source = source_of(data)
-    held_out = None if validation is None else source_of(validation)
-    _check_options(steps, epochs, validation_every, checkpoint_every)
-    _check_resume(resume)
-    callbacks = _checked_callbacks(callbacks)
-    _check_bare(source, held_out, bool(resume))
-    total = _total(source, steps, epochs)
-    begin = history.train_state
+    options = Options(
+        "fit",
+        validation,
+        validation_every,
+        callbacks,
+        checkpoint,
+        checkpoint_every,
+        hyperparameters,
+        resume,
+        progress,
+    )
+    total = _total(options, source, steps, epochs)
+    if resume:
+        refuse_bare("fit", "data", source)
+    key = objective_key(objective)
+    note_compilation(key)
+
     ad = ad or AutoReverse()
+    begin = history.train_state
     made_with = functools.partial(
         settings_of, model=begin.model, objective=objective, optimizer=begin.optimizer, ad=ad
     )
-    saver = Saver(checkpoint, checkpoint_every, begin, source.identity, hyperparameters, made_with)
-    start = saver.load(accept_changes=resume == "changed") if resume else saver.saved
-    if start.done > total:
-        raise CheckpointError(
-            f"checkpoint {saver.file} holds {start.done} steps, more than steps={total}. Ask for "
-            "that many or more, or give another path."
-        )
-    run = FitRun(start, total, held_out is not None)
-    callbacks = [*_own_log(checkpoint, saver.file, callbacks), *callbacks]
-    key = objective_key(objective)
-    note_compilation(key)
-    check = _Validator(key, held_out, validation_every)
-    line = ProgressLine(total, run.done, epochs, progress and is_first_process())
-    with ExitStack() as stack:
-        stack.callback(line.close)
-        for callback in callbacks:
-            callback.on_start(run)
-            stack.callback(callback.on_end, run)
-        # Left first, so that the checkpoint is written whatever the callbacks do at the end.
-        stack.callback(lambda: saver.save(run.now))
-        _take_steps(run, ad, key, source, check, callbacks, saver, line)
-        saver.finish(run.now)
-    now = run.now
-    kept = now.best if _keepers(callbacks) else history.best
-    return FitResult(
-        now.tstate,
-        np.concatenate([history.losses, now.losses]),
-        message=run.message,
-        validation=history.validation.then(now.validation),
-        best=kept,
-    )
+
+    def take_steps(session: Session) -> None:
+        _take_steps(session, ad, key, source)
+
+    return conduct(options, history, key, total, epochs, source.identity, take_steps, made_with)
 
 
-class _Validator:
-    """Evaluates the objective on held-out data when it is due."""
-
-    def __init__(self, key: Any, source: Source | None, every: int) -> None:
-        self._key, self._source, self.every = key, source, every if source else None
-
-    def run_if_due(self, run: FitRun, callbacks: Sequence[Callback]) -> None:
-        now = run.now
-        known = now.validation.steps
-        if self._source is None or not _due(run.done, self.every) or run.step in known[-1:]:
-            return
-        loss = validation_loss(self._key, self._source, now.tstate)
-        new = Validation(np.asarray([run.step], np.int64), np.asarray([loss], np.float64))
-        run.now = dataclasses.replace(now, validation=now.validation.then(new))
-        for callback in callbacks:
-            callback.on_validation(run)
-
-
-def _take_steps(
-    run: FitRun,
-    ad: AD,
-    key: Any,
-    source: Source,
-    check: _Validator,
-    callbacks: Sequence[Callback],
-    saver: Saver,
-    line: ProgressLine,
-) -> None:
+def _take_steps(session: Session, ad: AD, key: Any, source: Source) -> None:
+    run = session.run
     feed = source.feed(run.step, run.done)
-    take = chunk_function(ad, key, feed.reader)
-    saver.check(take, run.tstate, feed)
-    # An interrupt may have come between the steps and the validation behind them.
-    check.run_if_due(run, callbacks)
-    stops = [saver.every, check.every, *(callback.every for callback in callbacks)]
-    chunk = 1
-    while run.done < run.steps and not run.stopped:
+    watched = watched_leaves(session.start)
+    take = chunk_function(ad, key, feed.reader, watched)
+    session.check_program(take, feed)
+    chunk, checked = 1, False
+    while session.goes_on:
         begin = time.monotonic()
-        left = [every - run.done % every for every in stops if every is not None]
-        count = feed.draw(min([chunk, run.steps - run.done, MAX_CHUNK, *left]))
+        count = feed.draw(min(session.until_stop(chunk), MAX_CHUNK))
         if not count:
             return run.stop(f"the data ended after {run.done} steps")
-        saver.check(take, run.tstate, feed)
-        carry, finite = advance(take, run.tstate, feed, count)
-        run.now = _moved(run.now, carry)
-        if not np.all(finite):
-            raise refusal(run.now, feed, finite, saver.file)
-        line.update(run.done, run.losses[-1])
-        check.run_if_due(run, callbacks)
-        for callback in callbacks:
-            if callback.every is None or _due(run.done, callback.every):
-                callback.on_steps(run)
-        saver.save_if_due(run.now)
+        session.check_program(take, feed)
+        if not checked:
+            check_data_dtype("`fit`", feed, run.tstate)
+            checked = True
+        steps = advance(take, run.tstate, feed, count, watched)
+        run.now = run.now.moved(steps.tstate, steps.losses, steps.stats)
+        if not np.all(steps.finite):
+            raise refusal(run.now, feed, steps.finite, watched, session.file)
+        session.between_steps()
         # Clocks differ, and processes that step apart would wait for each other.
         chunk = of_first_process(_next_chunk(count, time.monotonic() - begin))
+    if run.now.stats.arrays and run.now.stats.treedef is None and feed.draw(1):
+        # Resumed at its end: no step has told the structure.
+        stats = stats_of_step(ad, key, feed, run.tstate)
+        run.now = dataclasses.replace(run.now, stats=run.now.stats.shaped_as(stats))
     return None
-
-
-def _moved(run: Run, carry: Any) -> Run:
-    taken = int(carry.taken)
-    if not taken:
-        return run
-    new = np.asarray(carry.losses[:taken], np.float64)
-    return dataclasses.replace(run, tstate=carry.tstate, losses=np.concatenate([run.losses, new]))
-
-
-def _due(done: int, every: int | None) -> bool:
-    return every is not None and done > 0 and done % every == 0
 
 
 def _next_chunk(count: int, elapsed: float) -> int:
@@ -235,77 +174,13 @@ def _next_chunk(count: int, elapsed: float) -> int:
     return max(1, min(wanted, 8 * count, MAX_CHUNK))
 
 
-def _check_options(steps: Any, epochs: Any, validation_every: Any, checkpoint_every: Any) -> None:
+def _total(options: Options, source: Source, steps: int | None, epochs: int | None) -> int:
     if (steps is None) == (epochs is None):
         raise ValueError(
             f"`fit` expects either `steps` or `epochs`, got steps={steps!r} and epochs={epochs!r}."
         )
-    options = (
-        ("steps", steps, 0),
-        ("epochs", epochs, 0),
-        ("validation_every", validation_every, 1),
-        ("checkpoint_every", checkpoint_every, 1),
-    )
-    for name, value, low in options:
-        if value is None and name != "validation_every":
-            continue
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
-            raise ValueError(
-                f"`fit` expects `{name}` to be an integer of {low} or more, got {value!r}."
-            )
-
-
-def _check_resume(resume: Any) -> None:
-    if not isinstance(resume, bool) and resume != "changed":
-        raise ValueError(
-            f'`fit` expects `resume` to be True, False or "changed", got {resume!r}. '
-            '"changed" accepts another optimiser, model, objective or data.'
-        )
-
-
-def _checked_callbacks(callbacks: Any) -> list[Callback]:
-    if not isinstance(callbacks, Iterable):
-        raise TypeError(
-            f"`fit` expects `callbacks` to be a list of callbacks, got {callbacks!r}. Write "
-            "callbacks=[callback]."
-        )
-    callbacks = list(callbacks)
-    for callback in callbacks:
-        if not isinstance(callback, Callback):
-            raise TypeError(
-                f"`fit` expects `callbacks` to hold instances of Callback, got {callback!r}. "
-                "Subclass training.Callback."
-            )
-        every = callback.every
-        if every is not None and (not isinstance(every, int) or every < 1):
-            raise ValueError(
-                f"`fit` expects `every` of {type(callback).__name__} to be None or an integer of 1 "
-                f"or more, got {every!r}."
-            )
-    if (count := len(_keepers(callbacks))) > 1:
-        raise ValueError(
-            f"`fit` expects one EarlyStopping that keeps the best state, got {count}. Set "
-            "keep_best=False in the others."
-        )
-    return callbacks
-
-
-def _keepers(callbacks: list[Callback]) -> list[Callback]:
-    return [c for c in callbacks if isinstance(c, EarlyStopping) and c.keep_best]
-
-
-def _check_bare(source: Source, held_out: Source | None, resume: bool) -> None:
-    for name, given, forbidden in (("data", source, resume), ("validation", held_out, True)):
-        if forbidden and isinstance(given, Stream) and given.bare:
-            what = "resume from a checkpoint" if name == "data" else "validate more than once"
-            raise TypeError(
-                f"`fit` cannot {what} with `{name}` that is a bare iterator, a "
-                f"{type(given.batches).__name__}: it can be gone through only once. Pass an "
-                "object that can be iterated again."
-            )
-
-
-def _total(source: Source, steps: int | None, epochs: int | None) -> int:
+    name, value = ("steps", steps) if epochs is None else ("epochs", epochs)
+    check_integer(options, name, value, 0)
     if epochs is None:
         return int(steps or 0)
     total = source.steps(int(epochs))
@@ -315,12 +190,3 @@ def _total(source: Source, steps: int | None, epochs: int | None) -> int:
             f"{source.identity}."
         )
     return total
-
-
-def _own_log(checkpoint: Any, file: Path | None, callbacks: Sequence[Callback]) -> list[Callback]:
-    """The log that goes with a checkpoint folder, unless the user keeps it."""
-    if file is None or file == Path(checkpoint).expanduser():
-        return []
-    log = CSVLog(file.parent / "losses.csv")
-    kept = [callback.path for callback in callbacks if isinstance(callback, CSVLog)]
-    return [] if log.path in kept else [log]

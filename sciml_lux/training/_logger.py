@@ -41,7 +41,9 @@ class Logger(Protocol):
 
 
 class LogTo(Callback):
-    """Pass losses on to a logger.
+    """Pass losses, and the real scalars among the stats of the objective, on to a logger.
+
+    They are called `loss`, `validation` and `stats.name`.
 
     Args:
         logger: has `log_scalars(step, values)`, `log_params(values)` and `close()`.
@@ -73,8 +75,12 @@ class LogTo(Callback):
         self.logger.log_params(about | self.params)
 
     def on_steps(self, run: FitRun) -> None:
-        """Log the loss before the last step."""
-        self.logger.log_scalars(run.step - 1, {"loss": float(run.losses[-1])})
+        """Log the loss and the stats before the last step."""
+        stats = {
+            f"stats.{name}" if name else "stats": float(column[-1])
+            for name, column in run.now.stats.columns.items()
+        }
+        self.logger.log_scalars(run.step - 1, {"loss": float(run.losses[-1])} | stats)
 
     def on_validation(self, run: FitRun) -> None:
         """Log the loss on held-out data."""

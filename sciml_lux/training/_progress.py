@@ -3,11 +3,21 @@
 import importlib.util
 import sys
 import time
+from collections import deque
 from typing import Any, TextIO
+
+from ._run import Run
+
+_WINDOW = 20
+_MOST_STATS = 4
 
 
 class ProgressLine:
-    """Steps done, rate, loss and time left: one line on a terminal, plain text lines elsewhere.
+    """Steps done, rate, losses and time left: one line on a terminal, plain text lines elsewhere.
+
+    In a notebook they are lines of text, too. The rate is that of the last updates, so that
+    neither the compilation nor what lies behind a resumed fit counts. A stream that is closed or
+    breaks ends the line and not the fit.
 
     Args:
         total: number of steps.
@@ -27,48 +37,64 @@ class ProgressLine:
         stream: TextIO | None = None,
         seconds: float = 5.0,
     ) -> None:
-        self._stream = stream if stream is not None else sys.stderr
-        self._total, self._first, self._seconds = total, done, seconds
-        self._epochs = epochs
-        self._start = time.monotonic()
-        self._next = self._start
-        self._enabled = enabled
-        self._bar = self._terminal_bar(done) if enabled and self._stream.isatty() else None
+        self._stream: Any = stream if stream is not None else sys.stderr
+        self._total, self._epochs, self._seconds = total, epochs, seconds
+        self._marks: deque[tuple[float, int]] = deque(maxlen=_WINDOW + 1)
+        self._next = time.monotonic()
+        self._bar: Any = None
+        if enabled and self._stream is not None:
+            self._try(self._open, done)
+        else:
+            self._stream = None
 
-    def _terminal_bar(self, done: int) -> Any:
-        if importlib.util.find_spec("tqdm") is None:
-            return None
-        from tqdm import tqdm
-
-        return tqdm(total=self._total, initial=done, unit=" steps", file=self._stream)
-
-    def update(self, done: int, loss: float) -> None:
-        """`done` steps are behind; `loss` is the latest."""
-        if not self._enabled:
-            return
-        if self._bar is not None:
-            self._bar.set_description_str(self._epoch(done).strip(), refresh=False)
-            self._bar.set_postfix_str(f"loss {loss:.4e}", refresh=False)
-            self._bar.update(done - self._bar.n)
-            return
-        now = time.monotonic()
-        if now >= self._next or done >= self._total:
-            self._next = now + self._seconds
-            self._stream.write(self._line(done, loss, now - self._start) + "\n")
-            self._stream.flush()
+    def update(self, run: Run) -> None:
+        """`run` is where the fit stands; it has taken a step at least."""
+        if self._stream is not None:
+            self._try(self._show, run)
 
     def close(self) -> None:
         """Leave the terminal's line as it is and go on below it."""
         if self._bar is not None:
-            self._bar.close()
+            self._try(self._bar.close)
 
-    def _line(self, done: int, loss: float, elapsed: float) -> str:
-        rate = (done - self._first) / max(elapsed, 1e-9)
-        left = (self._total - done) / rate if rate > 0 else float("inf")
-        return (
-            f"{self._epoch(done)}step {done}/{self._total}  loss {loss:.4e}  {rate:.1f} steps/s  "
-            f"{_clock(left)} left"
-        )
+    def _try(self, act: Any, *arguments: Any) -> None:
+        try:
+            act(*arguments)
+        except (OSError, ValueError):  # A broken pipe, a full disk; a stream that was closed.
+            self._stream = self._bar = None
+
+    def _open(self, done: int) -> None:
+        if self._stream.isatty() and importlib.util.find_spec("tqdm") is not None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=self._total, initial=done, unit=" steps", file=self._stream)
+
+    def _show(self, run: Run) -> None:
+        now, done = time.monotonic(), run.done
+        self._marks.append((now, done))
+        if self._bar is not None:
+            self._bar.set_description_str(self._epoch(done).strip(), refresh=False)
+            self._bar.set_postfix_str(_values(run), refresh=False)
+            if len(self._marks) == 1:  # The clock of the bar starts behind the compilation.
+                self._bar.initial = self._bar.n = self._bar.last_print_n = done
+                self._bar.start_t = self._bar.last_print_t = self._bar._time()
+                self._bar.refresh()
+            else:
+                self._bar.update(done - self._bar.n)
+        elif now >= self._next or done >= self._total:
+            self._next = now + self._seconds
+            self._stream.write(self._line(run) + "\n")
+            self._stream.flush()
+
+    def _line(self, run: Run) -> str:
+        done = run.done
+        (begin, first), (end, _) = self._marks[0], self._marks[-1]
+        rate = (done - first) / max(end - begin, 1e-9)
+        speed = f"  {rate:.1f} steps/s" if rate > 0 else ""
+        left = f"{_clock((self._total - done) / rate)} left" if rate > 0 else "compiled"
+        if done >= self._total:
+            left = "0:00 left"
+        return f"{self._epoch(done)}step {done}/{self._total}  {_values(run)}{speed}  {left}"
 
     def _epoch(self, done: int) -> str:
         """The pass that the last step belongs to."""
@@ -77,8 +103,17 @@ class ProgressLine:
         return f"epoch {-(-done * self._epochs // self._total)}/{self._epochs}  "
 
 
+def _values(run: Run) -> str:
+    """The latest loss, loss on held-out data and scalar stats, of which the first four."""
+    values = [("loss", run.losses[-1])]
+    if len(run.validation.losses):
+        values.append(("validation", run.validation.losses[-1]))
+    columns = list(run.stats.columns.items())[:_MOST_STATS]
+    values += [(name or "stats", float(column[-1])) for name, column in columns]
+    return "  ".join(f"{name} {value:.4e}" for name, value in values)
+
+
 def _clock(seconds: float) -> str:
-    if seconds == float("inf"):
-        return "?"
     minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes}:{seconds:02d}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

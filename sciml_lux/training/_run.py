@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core import Record
+from ._stats import Stats
 from ._train_state import TrainState
 
 
@@ -29,12 +31,36 @@ class Validation:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Where a fit stands; replaced as a whole, so that an interrupt never splits it."""
+    """Where a fit stands; replaced as a whole, so that an interrupt never splits it.
+
+    Attributes:
+        method: the arrays that a method of `minimise` goes on from; an optimiser of optax has its
+            own in `tstate`.
+    """
 
     tstate: TrainState
     losses: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     validation: Validation = dataclasses.field(default_factory=Validation)
     best: TrainState | None = None
+    stats: Stats = dataclasses.field(default_factory=Stats)
+    method: tuple[Any, ...] = ()
+
+    def moved(self, tstate: TrainState, losses: np.ndarray, stats: Stats) -> "Run":
+        """After more steps, which ended in `tstate`."""
+        if not len(losses):
+            return self
+        losses = np.concatenate([self.losses, losses])
+        return dataclasses.replace(self, tstate=tstate, losses=losses, stats=self.stats.then(stats))
+
+    def result(self) -> "FitResult":
+        """What a fit that ends here returns."""
+        return FitResult(
+            self.tstate,
+            self.losses,
+            validation=self.validation,
+            best=self.best,
+            stats=self.stats.tree,
+        )
 
     @property
     def done(self) -> int:
@@ -58,6 +84,10 @@ class FitResult:
         message: what the method or a callback says of its end.
         validation: the losses on held-out data.
         best: the state that an `EarlyStopping` found best, or None.
+        stats: what the objective returned beside the loss, as it returned it, each leaf a NumPy
+            array with a leading axis of steps. The last entry is that of the last step; steps
+            whose stats had another structure, shape or dtype, as of another objective, are left
+            out.
     """
 
     train_state: TrainState
@@ -66,6 +96,13 @@ class FitResult:
     message: str = ""
     validation: Validation = dataclasses.field(default_factory=Validation)
     best: TrainState | None = None
+    stats: Any = dataclasses.field(default_factory=Record)
+
+    def __repr__(self) -> str:
+        return (
+            f"FitResult({self.train_state!r}, {len(self.losses)} losses, "
+            f"{len(self.validation.losses)} validations)"
+        )
 
 
 def history_of(subject: str, tstate: Any) -> FitResult:
@@ -78,10 +115,10 @@ def history_of(subject: str, tstate: Any) -> FitResult:
         return tstate
     if isinstance(tstate, TrainState):
         return FitResult(tstate, np.zeros(0))
-    order = "(tstate, objective, data)" if subject == "fit" else "(objective, data, tstate)"
+    order = "tstate, objective, data" + (", method" if subject == "minimise" else "")
     raise TypeError(
-        f"`{subject}` expects a TrainState or a FitResult, got {type(tstate).__name__}. The order "
-        f"is {order}."
+        f"`{subject}` expects a TrainState or a FitResult first, got {type(tstate).__name__}. The "
+        f"order is ({order})."
     )
 
 
@@ -114,6 +151,11 @@ class FitRun:
     def validation(self) -> Validation:
         """The losses on held-out data."""
         return self.now.validation
+
+    @property
+    def stats(self) -> Any:
+        """What the objective returned beside the loss, each leaf with a leading axis of steps."""
+        return self.now.stats.tree
 
     @property
     def done(self) -> int:

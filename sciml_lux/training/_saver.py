@@ -25,6 +25,7 @@ from ._chunk import chunk_program
 from ._run import Run
 from ._settings import first_changed
 from ._sources import Feed
+from ._stats import Stats
 from ._step_program import StepProgram, difference, step_program, versions
 from ._stored_history import stored_dict, stored_history, stored_integer
 from ._train_state import TrainState
@@ -123,7 +124,10 @@ class Saver:
             self._hyperparameters = hyperparameters
         self._is_written = self._hyperparameters == hyperparameters
         best = self._best(checkpoint, first, step)
-        return Run(placed_as(tstate, self._start), losses, validation, best)
+        stats, method = Stats.loaded(checkpoint.leaves), _method(checkpoint.leaves)
+        if any(array.shape[:1] > losses.shape for array in stats.arrays):
+            raise CheckpointError(f"checkpoint {self.file} holds more stats than losses.")
+        return Run(placed_as(tstate, self._start), losses, validation, best, stats, method)
 
     def _best(self, checkpoint: Checkpoint, first: int, step: int) -> TrainState | None:
         if not any(path.startswith("best.") for path in checkpoint.leaves):
@@ -202,7 +206,9 @@ class Saver:
             "validation steps": run.validation.steps.tolist(),
             "validation losses": run.validation.losses.tolist(),
         }
-        trees = {"train_state": run.tstate} | ({} if run.best is None else {"best": run.best})
+        more = {"best": run.best, "stats": run.stats.stored, "method": run.method}
+        trees = {"train_state": run.tstate}
+        trees |= {name: tree for name, tree in more.items() if jax.tree.leaves(tree)}
         program = self._program or self._stored
         if program is None:
             metadata |= {"versions": versions()}
@@ -240,6 +246,12 @@ def _digest(tree: Any) -> str:
         is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         digest.update(np.asarray(jax.random.key_data(leaf) if is_key else leaf).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _method(leaves: dict[str, Any]) -> tuple[Any, ...]:
+    """The arrays that a method of `minimise` goes on from, in order."""
+    found = [path for path in leaves if path.startswith("method.")]
+    return tuple(leaves.get(f"method.{index}") for index in range(len(found)))
 
 
 def _checked(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:

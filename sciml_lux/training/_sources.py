@@ -1,8 +1,8 @@
 """Where `fit` draws its batches from: one small protocol, and the data that need no class."""
 
 import abc
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,10 @@ class Feed:
         arrays: from what, arguments of the compiled loop.
         place: of the next batch.
         plan: of the pass that `place` is in.
+        name: what messages call the data.
     """
+
+    name = "data"
 
     def __init__(
         self, reader: Reader, arrays: Any, place: tuple[int, int] = (0, 0), plan: Any = ()
@@ -73,6 +76,20 @@ class Feed:
         return self.reader.read(self.arrays, self.plan, self.place, jnp.asarray(step, jnp.int32))
 
 
+class Part(NamedTuple):
+    """A part of one pass over held-out data.
+
+    Attributes:
+        feed: to draw from.
+        batches: how many there are.
+        samples: in each of them, by which their losses are weighted.
+    """
+
+    feed: Feed
+    batches: int
+    samples: int = 1
+
+
 class Source(abc.ABC):
     """Base of what `fit` takes as data beyond trees of arrays: `Batches`, `Sampled`, `Stream`."""
 
@@ -90,10 +107,9 @@ class Source(abc.ABC):
         """The number of steps in `epochs` passes; None where the data has no length."""
         return None
 
-    @property
-    def one_pass(self) -> int:
-        """The most batches of one pass, as a validation takes them."""
-        return 1
+    def parts(self) -> Iterator[Part]:
+        """One pass over held-out data, in which each sample comes once."""
+        yield Part(named_validation(self.feed(0, repeat=False)), 1)
 
     @property
     @abc.abstractmethod
@@ -204,8 +220,14 @@ def key_words(key: jax.Array) -> list[int]:
     return np.asarray(jax.random.key_data(key)).tolist()
 
 
-def source_of(data: Any) -> Source:
-    """`data` as a source.
+def named_validation(feed: Feed) -> Feed:
+    """`feed`, whose messages speak of `validation`."""
+    feed.name = "validation"
+    return feed
+
+
+def source_of(data: Any, name: str = "data") -> Source:
+    """`data` as a source; `name` is what messages call it.
 
     Raises:
         TypeError: it is nothing that batches can come from; float64 NumPy data, x64 off.
@@ -218,14 +240,14 @@ def source_of(data: Any) -> Source:
         return _Function(data)
     if data is None or isinstance(data, str | bytes):
         raise TypeError(
-            "`fit` expects `data` to be a tree of arrays, a function `step -> tree`, Batches, "
+            f"`fit` expects `{name}` to be a tree of arrays, a function `step -> tree`, Batches, "
             f"Sampled or an iterable of batches, got {data!r}."
         )
     # `jax.tree.leaves` would warn of an iterator.
     is_tree = jax.tree_util.default_registry.flatten_one_level(data) is not None
     if not is_tree and not hasattr(data, "dtype") and can_iterate(data):
         return Stream(data)
-    require_kept(data, "`data`")
+    require_kept(data, f"`{name}`")
     return _Whole(data)
 
 

@@ -1,7 +1,6 @@
 """Stream: batches from a Python iterable, such as the loaders of other libraries."""
 
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -10,7 +9,7 @@ import numpy as np
 
 from ..core import describe, first_difference, path_name
 from ..precision import require_kept
-from ._sources import Feed, Place, Reader, Source, can_iterate, place_at
+from ._sources import Feed, Part, Place, Reader, Source, can_iterate, named_validation, place_at
 
 _MAX_BATCHES = 1024
 _MAX_BYTES = 2**22
@@ -31,11 +30,15 @@ class _StackReader(Reader):
 class _StreamFeed(Feed):
     """Stacks what the iterable gives, so that many batches go into one call of the loop."""
 
-    def __init__(self, batches: Iterable[Any], done: int, repeat: bool) -> None:
+    def __init__(
+        self, batches: Iterable[Any], done: int, repeat: bool, uneven: bool = False
+    ) -> None:
         super().__init__(_StackReader(), ())
         self._batches, self._iterator = batches, iter(batches)
         self._repeat = repeat and self._iterator is not batches
+        self._uneven = uneven
         self._expected: Any = None
+        self._waiting: Any = None  # A batch of another size, for the next stack.
         self._number = 0
         for _ in range(done):  # Drawn, since a loader that shuffles at each pass must move on.
             self._next()
@@ -49,14 +52,25 @@ class _StreamFeed(Feed):
         """Stack the next batches; the stack has one size, so that one program serves all."""
         batches: list[list[np.ndarray]] = []
         while len(batches) < min(count, _stack_size(batches)):
-            batch = self._next()
+            batch, self._waiting = self._waiting, None
             if batch is None:
+                batch = self._next()
+                batch = None if batch is None else self._on_host(batch)
+            if batch is None:
+                break
+            if self._uneven and batches and _samples(batch) != _samples(self._expected):
+                self._waiting = batch
                 break
             batches.append(self._checked(batch))
         if batches:
             self.arrays = jax.tree.structure(self._expected).unflatten(_stacked(batches))
             self.place = place_at(0, 0)
         return len(batches)
+
+    @property
+    def samples(self) -> int:
+        """The number of samples in each batch of the stack; 1 where leaves have several lengths."""
+        return _samples(self._expected) or 1
 
     def label(self, done: int) -> str:
         """The number of the batch."""
@@ -69,30 +83,41 @@ class _StreamFeed(Feed):
             self._iterator = iter(self._batches)
             batch = next(self._iterator, None)
         if batch is None and not self._number:
-            raise ValueError("`fit` expects `data` to give batches, but it gave none.")
+            raise ValueError(f"`fit` expects `{self.name}` to give batches, but it gave none.")
         self._number += batch is not None
         return batch
 
-    def _checked(self, batch: Any) -> list[np.ndarray]:
-        where = f"batch {self._number - 1} of `data`"
+    def _on_host(self, batch: Any) -> Any:
         for path, leaf in jax.tree_util.tree_leaves_with_path(batch):
             if not hasattr(leaf, "dtype") or not hasattr(leaf, "__array__"):
                 raise TypeError(
-                    f"{where}: expected arrays, got {describe(leaf)} at `{path_name(path)}`. Wrap "
-                    "numbers with np.asarray(value, dtype)."
+                    f"{self._where()}: expected arrays, got {describe(leaf)} at "
+                    f"`{path_name(path)}`. Wrap numbers with np.asarray(value, dtype)."
                 )
         # Copied: a loader may fill the same memory with the next batch.
         batch = jax.tree.map(np.array, batch)
-        require_kept(batch, where)
-        if self._expected is None:
-            self._expected = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
-        difference = first_difference(self._expected, batch)
+        require_kept(batch, self._where())
+        return batch
+
+    def _checked(self, batch: Any) -> list[np.ndarray]:
+        """The leaves of a batch, which must be like the first, or of as many samples as it has."""
+        shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
+        expected = shapes if self._expected is None else self._expected
+        if self._uneven and _samples(expected) is not None:
+            expected = jax.tree.map(
+                lambda a: jax.ShapeDtypeStruct((_samples(batch), *a.shape[1:]), a.dtype), expected
+            )
+        difference = first_difference(expected, batch)
         if difference:
             raise ValueError(
-                f"{where} differs from the first, {difference}. All batches must have one "
+                f"{self._where()} differs from the first, {difference}. All batches must have one "
                 "structure, shape and dtype: drop or fill up the last one of a pass."
             )
+        self._expected = expected
         return jax.tree.leaves(batch)
+
+    def _where(self) -> str:
+        return f"batch {self._number - 1} of `{self.name}`"
 
 
 class Stream(Source):
@@ -102,6 +127,9 @@ class Stream(Source):
     iterator, which can be gone through only once, ends the fit. A resumed fit draws the batches
     that it has behind it again and passes them over, so an iterable that shuffles must do so in
     the same way each time.
+
+    As held-out data of `fit` the batches may differ in their number of samples, as the last of a
+    pass does, and the loss is the mean over samples.
 
     Args:
         batches: gives trees of arrays of one structure, shape and dtype. A list of batches is a
@@ -136,15 +164,23 @@ class Stream(Source):
         except TypeError:
             return None
 
-    @property
-    def one_pass(self) -> int:
-        """As many batches as there are."""
-        return sys.maxsize
+    def parts(self) -> Iterator[Part]:
+        """The batches of one pass, those of one shape together."""
+        feed = _StreamFeed(self.batches, 0, repeat=False, uneven=True)
+        named_validation(feed)
+        while count := feed.draw(_MAX_BATCHES):
+            yield Part(feed, count, feed.samples)
 
     @property
     def identity(self) -> str:
         """What a resumed fit must agree on: the type of the iterable."""
         return f"batches from a {type(self.batches).__name__}"
+
+
+def _samples(batch: Any) -> int | None:
+    """The length of the leading axis, or None where the leaves do not have the same."""
+    lengths = {leaf.shape[:1] for leaf in jax.tree.leaves(batch)}
+    return None if len(lengths) != 1 or () in lengths else next(iter(lengths))[0]
 
 
 def _stack_size(batches: list[list[np.ndarray]]) -> int:

@@ -10,26 +10,66 @@ import numpy as np
 
 from ..core import testmode
 from ._chunk import MAX_CHUNK
+from ._data_dtype import check_data_dtype
 from ._objective import objective_of
-from ._sources import Place, Reader, Source
+from ._refusal import validation_warning
+from ._sources import Feed, Part, Place, Reader, Source
 from ._train_state import TrainState
 
 
-def validation_loss(key: Any, source: Source, tstate: TrainState) -> float:
-    """The mean of the objective over one pass of `source`; states are not changed."""
-    feed = source.feed(0, repeat=False)
+def validation_loss(
+    subject: str, key: Any, source: Source, tstate: TrainState, first: bool
+) -> tuple[float, str]:
+    """The mean of the objective over the samples of one pass of `source`; states do not change.
+
+    Args:
+        subject: what messages open with.
+        key: of the objective.
+        source: of the held-out data.
+        tstate: the state to judge.
+        first: whether to look at the dtypes of the data.
+
+    Returns:
+        The loss, and what is to be said of it where it is not finite.
+    """
+    total, samples, complaint, number = 0.0, 0, "", 0
+    for part in source.parts():
+        if first:
+            check_data_dtype(subject, part.feed, tstate)
+            first = False
+        start = part.feed.place
+        losses = _losses(key, part, tstate)
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad) and not complaint:
+            part.feed.place = _moved(part.feed.reader, start, int(bad[0]))
+            complaint = _complaint(float(losses[bad[0]]), part.feed, tstate, number + int(bad[0]))
+        total += part.samples * float(np.sum(losses))
+        samples += part.samples * len(losses)
+        number += len(losses)
+    return total / samples, complaint
+
+
+def _losses(key: Any, part: Part, tstate: TrainState) -> np.ndarray:
+    feed, found = part.feed, []
     compiled = _losses_function(key, feed.reader)
-    left, found = source.one_pass, []
-    while left > 0:
-        count = feed.draw(min(left, MAX_CHUNK))
-        if not count:
-            break
+    for begin in range(0, part.batches, MAX_CHUNK):
+        count = min(part.batches - begin, MAX_CHUNK)
         values, feed.place = compiled(
             tstate, feed.arrays, feed.place, feed.plan, jnp.asarray(count, jnp.int32)
         )
-        found.append(np.asarray(values[:count], np.float64))
-        left -= count
-    return float(np.mean(np.concatenate(found)))
+        found.append(np.asarray(values, np.float64)[:count])
+    return np.concatenate(found)
+
+
+def _moved(reader: Reader, place: Place, batches: int) -> Place:
+    for _ in range(batches):
+        place = reader.move(place)
+    return place
+
+
+def _complaint(loss: float, feed: Feed, tstate: TrainState, number: int) -> str:
+    batch = feed.batch(0)  # As `_losses_function` reads it.
+    return validation_warning(loss, int(tstate.step), feed, batch, number)
 
 
 @functools.lru_cache(maxsize=256)

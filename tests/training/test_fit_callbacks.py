@@ -166,13 +166,17 @@ def test_early_stopping_of_the_validation_keeps_the_best_state(dtype):
     assert fit(tstate, (x, y), 400, callbacks=[kept], **options).best is None
 
 
-def test_early_stopping_takes_nan_for_no_better(dtype):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_early_stopping_takes_what_is_not_finite_for_no_better(dtype, value):
     values = np.concatenate([[3.0, 2.0], np.full(198, 4.0)])
-    result = Curve(values, dtype).fit(
-        training.EarlyStopping(3),
-        validation=lambda step: np.full((1, 1), np.nan, dtype),
-        validation_every=1,
-    )
+    text = rf"loss on `validation` is {value} at step 1. `validation\[0, 0\]` is {value}: mend the"
+    with pytest.warns(training.NonFiniteWarning, match=text) as warned:
+        result = Curve(values, dtype).fit(
+            training.EarlyStopping(3),
+            validation=lambda step: np.full((1, 1), value, dtype),
+            validation_every=1,
+        )
+    assert len(warned) == 1
     assert len(result.losses) == 3 and result.best is None
 
 

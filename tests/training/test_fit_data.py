@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux import Record, io, losses, training
-from tests.conftest import needs_x32
+from sciml_lux import Record, io, losses, precision, training
+from tests.conftest import needs_x32, needs_x64
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
 MSE = losses.MSELoss()
@@ -293,6 +293,81 @@ def test_validation_is_the_mean_over_one_pass(dtype):
     for validation in found:
         assert validation.steps.tolist() == [2]
         np.testing.assert_allclose(validation.losses, [expected], rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["wrap", "drop", "stream", "stream of uneven stacks"])
+def test_validation_counts_each_sample_once(dtype, form):
+    tstate, (x, y) = start(dtype), line_data(dtype)
+    y = y.at[-1].add(3.0)  # The sample of the last, shorter batch.
+    cuts = [(x[i : i + 3], y[i : i + 3]) for i in range(0, 8, 3)]
+    held_out = {
+        "stream": training.Stream(cuts),
+        "stream of uneven stacks": training.Stream([cuts[0], cuts[2], cuts[1]]),
+    }.get(form) or training.Batches((x, y), 3, key=5, last_batch=form)
+    found = fit(tstate, (x, y), 1, validation=held_out, validation_every=1)
+    moved = found.train_state
+    expected = MSE(moved.model, moved.parameters, moved.states, (x, y))[0]
+    np.testing.assert_allclose(found.validation.losses, [expected], rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["batches", "stream"])
+def test_validation_that_is_not_finite_names_the_entry(dtype, form):
+    x, y = line_data(dtype)
+    x = x.at[7, 0].set(jnp.nan)
+    held_out, name = {
+        "batches": (training.Batches((x, y), 3, key=5), r"`validation\[0\]\[7, 0\]`"),
+        "stream": (
+            training.Stream([(x[i : i + 3], y[i : i + 3]) for i in range(0, 8, 3)]),
+            r"batch 2: `validation\[0\]\[1, 0\]`",
+        ),
+    }[form]
+    text = rf"the loss on `validation` is nan at step 2\. {name} is nan: mend the data"
+    with pytest.warns(training.NonFiniteWarning, match=text):
+        result = fit(start(dtype), line_data(dtype), 6, validation=held_out, validation_every=2)
+    assert len(result.losses) == 6 and np.isnan(result.validation.losses).all()
+
+
+def test_errors_of_held_out_data_speak_of_validation(dtype):
+    data = line_data(dtype)
+    for bad, text in (
+        ("text", "expects `validation` to be a tree of arrays"),
+        (training.Stream([]), "expects `validation` to give batches, but it gave none"),
+        (training.Stream([data, {"x": data[0]}]), "batch 1 of `validation` differs from the first"),
+        (training.Stream([data, (data[0], 2.0)]), "batch 1 of `validation`: expected arrays"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=text):
+            fit(start(dtype), data, 1, validation=bad, validation_every=1)
+
+
+@needs_x32
+def test_held_out_float64_numpy_data_with_x64_off_speak_of_validation():
+    data = line_data(jnp.float32)
+    with pytest.raises(TypeError, match=r"`validation`\[0\], a NumPy array, is float64, but jax_e"):
+        fit(start("float32"), data, 1, validation=(np.ones((8, 1)), data[1]))
+
+
+@needs_x64
+def test_float64_data_for_float32_parameters_are_told_once_by_name():
+    tstate, (x, y) = start("float32"), line_data("float32")
+    wide = {"x": x, "y": np.asarray(y, np.float64)}
+    objective = lambda model, ps, st, data: MSE(model, ps, st, (data["x"], data["y"]))
+    run = lambda data, **options: training.fit(
+        tstate, objective, data, steps=3, progress=False, **options
+    )
+    text = (
+        r"`fit` got float64 at `data\['y'\]` and parameters of no more digits than float32, at "
+        r"`layer_1.weight`: .* Convert the data, as with precision.f32\(data\), or train"
+    )
+    for data in (wide, training.Batches(wide, 4), training.Stream([wide]), lambda step: wide):
+        with pytest.warns(precision.EltypeMismatchWarning, match=text) as warned:
+            run(data)
+        assert len(warned) == 1
+    with pytest.warns(precision.EltypeMismatchWarning, match=r"float64 at `validation\['y'\]`"):
+        run({"x": x, "y": y}, validation=wide, validation_every=1)
+    with precision.match_eltype("error"), pytest.raises(precision.EltypeMismatchError, match=text):
+        run(wide)
+    with precision.match_eltype("convert"):
+        run(wide)
 
 
 class Reusing:

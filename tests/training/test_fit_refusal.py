@@ -8,7 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from sciml_lux import io, losses, training
+import sciml_lux as lux
+from sciml_lux import io, losses, nn, training
+from sciml_lux.training import _finite
 from tests.training.models import assert_same_bits, line_data, tiny_state
 
 MSE = losses.MSELoss()
@@ -132,3 +134,91 @@ def test_data_that_is_masked_may_hold_nan(dtype):
         return MSE(model, ps, st, (x, data["y"]))
 
     assert len(fit(start(dtype), with_nan(dtype, 5, 0), 3, objective).losses) == 3
+
+
+def tall(dtype):
+    """A number that `dtype` holds and whose square it does not."""
+    return float(jnp.finfo(dtype).max) ** 0.5 * 1.7
+
+
+def test_a_state_that_overflows_is_refused_with_the_entry(tmp_path, dtype):
+    model = nn.Chain(nn.BatchNorm(1), nn.Dense(1, 1, nn.tanh))
+    x = jnp.linspace(-1, 1, 8, dtype=dtype)[:, None]
+    batches = training.Batches((x.at[5, 0].set(10 * tall(dtype)), x), 4, shuffle=False)
+    text = (
+        r"the new state `layer_1.running_var` is not finite at step 1, .*; the last good state is "
+        r".*ckpt\. `data\[0\]\[5, 0\]` is \d.*e\+\d+, whose square float\d\d cannot hold: mend or"
+    )
+    tstate = tiny_state(dtype, model=model)
+    with pytest.raises(training.NonFiniteError, match=text) as caught:
+        fit(tstate, batches, 9, checkpoint=tmp_path / "a.ckpt")
+    good = caught.value.result
+    assert len(good.losses) == 1 and bool(jnp.isfinite(good.train_state.states.layer_1.running_var))
+    assert_same_bits(good.train_state, fit(tstate, batches, 1).train_state)
+    kept = training.load_checkpoint(tmp_path / "a.ckpt").restore(tstate, "train_state")
+    assert_same_bits(kept, good.train_state)
+
+
+@pytest.mark.parametrize("step", [0, 7])
+def test_a_state_of_the_optimiser_that_overflows_is_refused(dtype, step):
+    """Adam goes on with steps of 0 where a second moment is infinite."""
+
+    def objective(model, ps, st, data):
+        loss, st, stats = MSE(model, ps, st, data[:2])
+        return loss + data[2] * ps.layer_2.bias[0], st, stats
+
+    x, y = line_data(dtype)
+    slope = lambda now: jnp.where(now == step, tall(dtype), 0).astype(dtype)
+    text = rf"`0.nu.layer_2.bias` in the new state of the optimiser is not finite at step {step}, "
+    with pytest.raises(training.NonFiniteError, match=text) as caught:
+        fit(
+            tiny_state(dtype, optax.adam(0.1, b2=0.0)),
+            lambda now: (x, y, slope(now)),
+            50,
+            objective,
+        )
+    assert len(caught.value.result.losses) == step
+
+
+def test_a_state_that_is_infinite_for_one_step_is_refused_at_that_step(dtype):
+    """However the steps are cut: it is finite again at the end of the compiled loop."""
+
+    class Latest(lux.Layer):
+        def initial_states(self, key, dtype):
+            return lux.Record(largest=jnp.zeros((), dtype))
+
+        def __call__(self, x, ps, st):
+            return x, st | {"largest": jnp.max(x)}
+
+    def objective(model, ps, st, data):
+        (
+            _,
+            first,
+        ) = model[0](data[0], ps.layer_1, st.layer_1)
+        loss, st, stats = MSE(model, ps, st, (data[1], data[1]))
+        return loss, st | {"layer_1": first}, stats
+
+    x, _ = line_data(dtype)
+    spike = lambda step: (jnp.where(step == 9, jnp.inf, x).astype(dtype), x)
+    tstate = tiny_state(dtype, model=nn.Chain(Latest(), nn.Dense(1, 1)))
+    text = (
+        r"new state `layer_1.largest` is not finite at step 9, .*`data\[0\]\[0, 0\]` is inf: mend"
+    )
+    with pytest.raises(training.NonFiniteError, match=text) as caught:
+        fit(tstate, spike, 60, objective)
+    assert len(caught.value.result.losses) == 9
+
+
+def test_what_an_optimiser_begins_as_infinite_may_be_so_again(dtype):
+    """The best value of a plateau, and the errors of a line search."""
+    plateau = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=2))
+    began = plateau.init({"w": jnp.zeros(1, dtype)})
+    assert any(np.isinf(leaf).any() for leaf in jax.tree.leaves(began))
+    for optimizer in (plateau, optax.lbfgs()):
+        tstate = tiny_state(dtype, optimizer)
+        first = fit(tstate, line_data(dtype), 5)
+        watched = _finite.watched_leaves(first.train_state)
+        names = [_finite.checked_names(tstate)[index] for index in watched]
+        assert not any("best_value" in name or "error" in name for name in names)
+        assert any("layer_1.weight" in name for name in names)
+        assert len(fit(first, line_data(dtype), 5).losses) == 10
