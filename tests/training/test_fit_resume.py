@@ -116,7 +116,7 @@ def test_interrupt_before_a_validation_is_made_up_for(tmp_path, dtype, monkeypat
     start = noisy_state("adam", dtype)
     whole = fit(start, 8, callbacks=[training.EarlyStopping(50)])
 
-    def interrupt(*arguments):
+    def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
