@@ -10,6 +10,7 @@ from . import ops as ops
 from . import precision as precision
 from . import testing as testing
 from . import training as training
+from ._version import __version__ as __version__
 from .core import ComponentArray as ComponentArray
 from .core import Frozen as Frozen
 from .core import Layer as Layer
