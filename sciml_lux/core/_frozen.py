@@ -68,6 +68,9 @@ def typed(value: Any) -> str:
             return "{" + ", ".join(f"{name!r}: {typed(entry)}" for name, entry in value) + "}"
         inner = ", ".join(map(typed, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if isinstance(value, functools.partial):
+        options = [f"{name}={typed(entry)}" for name, entry in value.keywords.items()]
+        return f"partial({', '.join([*map(typed, (value.func, *value.args)), *options])})"
     if isinstance(value, type | Callable) and hasattr(value, "__name__"):
         return value.__name__
     return repr(value)

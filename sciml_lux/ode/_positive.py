@@ -16,7 +16,8 @@ class Positive(Frozen):
         initial: its value at the start.
 
     Raises:
-        ValueError: not above 0.
+        TypeError: not a number.
+        ValueError: not above 0, or not finite.
 
     Example:
         >>> Positive(2.0)
@@ -27,6 +28,9 @@ class Positive(Frozen):
 
     def __post_init__(self) -> None:
         """Check the value."""
+        is_number = isinstance(self.initial, int | float | np.integer | np.floating)
+        if not is_number or isinstance(self.initial, bool):
+            raise TypeError(f"`Positive` expects a number, such as 2.0, got {self.initial!r}.")
         if not 0 < self.initial < math.inf:
             raise ValueError(f"`Positive` expects a value above 0, got {self.initial}.")
 
@@ -40,9 +44,12 @@ class Positive(Frozen):
 
 
 class Free(Frozen):
-    """A physical parameter without bounds."""
+    """A physical parameter without bounds; it is given, and prints, as its number."""
 
     initial: float
+
+    def __repr__(self) -> str:
+        return repr(self.initial)
 
     def raw(self, dtype: np.dtype) -> jax.Array:
         """What is trained: the parameter itself, a scalar."""

@@ -84,3 +84,10 @@ def test_times_that_numpy_would_make_numbers_of_are_refused(times):
         options = {"tspan": (0.0, 1.0)} | {option: times}
         with pytest.raises(TypeError, match=f"`NeuralODE` expects `{option}` to be numbers, got"):
             ode.NeuralODE(nn.Dense(2, 2), **options)
+
+
+@pytest.mark.parametrize("value", ["2", None, True, jnp.ones(()), [2.0]])
+def test_positive_of_what_is_not_a_number_is_refused(value):
+    text = f"`Positive` expects a number, such as 2.0, got {value!r}"
+    with pytest.raises(TypeError, match=re.escape(text)):
+        ode.Positive(value)
