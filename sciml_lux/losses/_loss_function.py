@@ -90,8 +90,12 @@ class LossFunction(Frozen, metaclass=SharedDefault):
                 f"`{type(self).__name__}` expects `y_pred` and `y` of one shape, got "
                 f"{describe(y_pred)} and {describe(y)}. Reshape one of them; nothing is broadcast."
             )
-        losses = self.elementwise(*promote(y_pred, y))
-        return losses if self.agg is None else self.agg(losses)
+        y_pred, y = promote(y_pred, y)
+        losses = self.elementwise(y_pred, y)
+        loss = losses if self.agg is None else self.agg(losses)
+        # What `elementwise` widened comes back only here: a mean fits where its terms do not.
+        is_wide = jnp.finfo(y_pred.dtype).bits < 32 and losses.dtype == jnp.float32
+        return loss.astype(y_pred.dtype) if is_wide else loss
 
     def _of_model(self, model: Any, ps: Any, st: Any, data: Any) -> tuple[Array, Any, Record]:
         if not (isinstance(data, tuple | list) and len(data) == 2):
