@@ -11,7 +11,6 @@ from . import precision as precision
 from . import programs as programs
 from . import testing as testing
 from . import training as training
-from ._version import __version__ as __version__
 from .core import ComponentArray as ComponentArray
 from .core import Frozen as Frozen
 from .core import Layer as Layer

@@ -29,6 +29,7 @@ from ._record import MissingEntryError as MissingEntryError
 from ._record import Record as Record
 from ._record import as_dict as as_dict
 from ._record import as_record as as_record
+from ._seeded_key import seeded_key as seeded_key
 from ._setup import output_size as output_size
 from ._setup import parameter_length as parameter_length
 from ._setup import setup as setup

@@ -1,7 +1,8 @@
 """ComponentArray: one flat vector with named access, itself a valid `ps`."""
 
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -12,6 +13,10 @@ from ..precision import own_array, require_x64_for
 from ._frozen import Frozen
 from ._record import MissingEntryError, Record, as_record
 from ._tree import describe, named_leaves
+from ._vector_arithmetic import VectorArithmetic
+
+# What operators take beside a `ComponentArray`.
+_OPERANDS = (jax.Array, np.ndarray, np.generic, int, float, complex)
 
 
 class Axis(Frozen):
@@ -27,29 +32,38 @@ class Axis(Frozen):
         return tuple(name for name, _ in self.entries)
 
 
-class ComponentArray:
+class ComponentArray(VectorArithmetic):
     """A flat vector whose parts are reached by name: `ps.layer_1.weight` is a view of `ps.vector`.
 
     It is a pytree with the vector as its only leaf, so that optimisers, flat-vector algorithms and
     `jax.grad` see one array, while layers see the tree. Entries lie in the tree's own order, in
-    row-major order each.
+    row-major order each. Operators and indices act on the vector: `ps - 0.1 * grads` keeps the
+    names, `ps[:3]` and `matrix @ ps` are plain arrays.
+
+    Where `jax.vmap` or `jax.jacobian` put axes in front, names address the last axis: an entry of
+    shape (2, 3) is (*batch, 2, 3). The Jacobian of one ComponentArray by another has the names of
+    both, first those of what is differentiated: `hessian.weight.bias`.
 
     Args:
         tree: a `Record`, or nested dicts or NamedTuples, of arrays of one dtype.
 
     Raises:
-        TypeError: the leaves have more than one dtype, or are no arrays. Nothing is promoted.
+        TypeError: the leaves have more than one dtype, or are not arrays. Nothing is promoted.
+        ValueError: operators on two with different names or sizes; the last axis of the vector has
+            another length than the names.
 
     Source: the role ComponentArrays.jl has for Lux.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import jax, jax.numpy as jnp
         >>> ps = ComponentArray({"weight": jnp.ones((2, 2), jnp.float32),
         ...                      "bias": jnp.zeros(2, jnp.float32)})
         >>> ps.vector.shape, ps.weight.shape, len(ps)
         ((6,), (2, 2), 6)
-        >>> ps.replace(2 * ps.vector).weight[0, 0].item()
+        >>> (2 * ps).weight[0, 0].item()
         2.0
+        >>> jax.jacobian(lambda ps: ps.weight @ ps.bias)(ps).weight.shape
+        (2, 2, 2)
     """
 
     __slots__ = ("_axis", "_vector")
@@ -57,7 +71,11 @@ class ComponentArray:
     _vector: Any
 
     def __init__(self, tree: Any) -> None:
-        tree = tree.as_record() if isinstance(tree, ComponentArray) else as_record(tree)
+        if isinstance(tree, ComponentArray):
+            _set_vector(self, tree._vector)
+            _set_axis(self, tree._axis)
+            return
+        tree = as_record(tree)
         if not isinstance(tree, Record):
             raise TypeError(
                 f"`ComponentArray` expects a tree with names (a Record, dict or NamedTuple), got "
@@ -72,7 +90,7 @@ class ComponentArray:
 
     @property
     def vector(self) -> jax.Array:
-        """The flat vector, (length,)."""
+        """The flat vector, (..., length); a `ComponentArray` if its entries are differentiated."""
         return self._vector
 
     @property
@@ -84,19 +102,19 @@ class ComponentArray:
         return np.array(self._vector, dtype=dtype, copy=copy)
 
     def replace(self, vector: Any) -> "ComponentArray":
-        """The same names over another vector.
+        """The same names over another vector, (..., length).
 
         Raises:
             ValueError: the vector has another length.
-            TypeError: it is a float64 array of NumPy while x64 is off.
+            TypeError: it is not an array, or a float64 array while x64 is off.
         """
-        require_x64_for(vector, "`ComponentArray.replace`: the vector")
-        if vector.shape != (self._axis.size,):
-            raise ValueError(
-                f"`ComponentArray` holds {self._axis.size} numbers, got a vector of shape "
-                f"{vector.shape}."
+        if not hasattr(vector, "shape"):
+            raise TypeError(
+                f"`ComponentArray.replace` expects the vector to be an array, got "
+                f"{type(vector).__name__}. Convert it: jnp.asarray(vector, dtype)."
             )
-        return _make(self._axis, own_array(vector) if isinstance(vector, np.ndarray) else vector)
+        require_x64_for(vector, "`ComponentArray.replace`: the vector")
+        return self._over(own_array(vector) if isinstance(vector, np.ndarray) else vector)
 
     def as_record(self) -> Record:
         """The tree of arrays that this is a flat view of."""
@@ -107,13 +125,33 @@ class ComponentArray:
             raise AttributeError(name)
         for entry, axis in self._axis.entries:
             if entry == name:
+                _check_length(self._vector, self._axis.size)
                 return _view(self._vector, axis)
         raise MissingEntryError(self, name)
 
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._names:
-            raise KeyError(str(MissingEntryError(self, name)))
-        return getattr(self, name)
+    def __getitem__(self, index: Any) -> Any:
+        if not isinstance(index, str):
+            return self._vector[index]
+        if index not in self._names:
+            raise KeyError(str(MissingEntryError(self, index)))
+        return getattr(self, index)
+
+    def _over(self, vector: Any) -> "ComponentArray":
+        _check_length(vector, self._axis.size)
+        return _make(self._axis, vector)
+
+    def _combined(self, operate: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
+        pair = [part for part in (left, right) if _is_flat(part)]
+        if len(pair) == 2 and pair[0]._axis != pair[1]._axis:
+            raise ValueError(
+                f"`ComponentArray` expects the same names on both sides of an operator, got "
+                f"{left!r} and {right!r}. Use their `vector`s."
+            )
+        vectors = [part._vector if _is_flat(part) else part for part in (left, right)]
+        if not all(isinstance(part, _OPERANDS) or _is_flat(part) for part in vectors):
+            return NotImplemented
+        result = operate(*vectors)
+        return result if operate is operator.matmul else self._over(result)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(
@@ -163,8 +201,12 @@ def contracted(like: Any, tree: Any) -> Any:
     def contract(node: Any, found: Any) -> Any:
         if not _is_flat(node):
             return found
-        parts = [np.ravel(leaf) for leaf in jax.tree.leaves(found)]
-        return node.replace(np.concatenate(parts)) if parts else node
+        batch = node.vector.shape[:-1]
+        parts = [
+            np.reshape(leaf, (*batch, math.prod(np.shape(leaf)[len(batch) :])))
+            for leaf in jax.tree.leaves(found)
+        ]
+        return node.replace(np.concatenate(parts, -1)) if parts else node
 
     return jax.tree.map(contract, like, tree, is_leaf=_is_flat)
 
@@ -200,9 +242,25 @@ def _check_leaves(leaves: dict[str, Any]) -> None:
     by_dtype = {leaf.dtype.name: name for name, leaf in reversed(leaves.items())}
     if len(by_dtype) > 1:
         found = ", ".join(f"{dtype} at `{name}`" for dtype, name in reversed(by_dtype.items()))
+        with jax.numpy_dtype_promotion("standard"):
+            common = jnp.result_type(*map(jnp.dtype, by_dtype)).name
         raise TypeError(
             f"`ComponentArray` expects one dtype, got {found}. Nothing is promoted in silence: "
-            "convert the tree first, for example with precision.f64."
+            f'convert the tree first, jax.tree.map(lambda leaf: leaf.astype("{common}"), tree).'
+        )
+
+
+def _check_length(vector: Any, length: int, behind: int = 0) -> None:
+    """Raise unless the axis of the names has their length; `behind` axes come after it."""
+    if _is_flat(vector):
+        _check_length(vector._vector, length, behind + 1)
+        return
+    place = len(vector.shape) - 1 - behind
+    if place < 0 or vector.shape[place] != length:
+        where = "along the last axis" if behind == 0 else f"{behind} before the last axis"
+        raise ValueError(
+            f"`ComponentArray` has names for {length} numbers {where}, got a vector of shape "
+            f"{vector.shape}. Put other axes in front."
         )
 
 
@@ -227,10 +285,20 @@ def _axis_of(tree: Any, offset: int) -> Axis:
 
 
 def _view(vector: Any, axis: Axis) -> Any:
-    part = vector[axis.offset : axis.offset + axis.size]
-    if axis.shape is not None:
-        return part.reshape(axis.shape)
-    return _make(_shifted(axis, axis.offset), part)
+    part = _part(vector, axis, 0)
+    return part if axis.shape is not None else _make(_shifted(axis, axis.offset), part)
+
+
+def _part(vector: Any, axis: Axis, behind: int) -> Any:
+    """The entries of `axis`, in their shape if it is a leaf; `behind` axes come after them."""
+    if _is_flat(vector):  # Its own names have the axis behind.
+        return _make(vector._axis, _part(vector._vector, axis, behind + 1))
+    after = (slice(None),) * behind
+    part = vector[(..., slice(axis.offset, axis.offset + axis.size), *after)]
+    if axis.shape is None:
+        return part
+    place = part.ndim - 1 - behind
+    return part.reshape(*part.shape[:place], *axis.shape, *part.shape[place + 1 :])
 
 
 def _shifted(axis: Axis, by: int) -> Axis:

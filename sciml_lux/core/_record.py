@@ -163,12 +163,14 @@ jax.tree_util.register_pytree_with_keys(
 
 
 def as_record(tree: Any) -> Any:
-    """`tree` with every mapping and NamedTuple in it made a `Record`; leaves are kept.
+    """`tree` with every mapping, NamedTuple and `ComponentArray` in it made a `Record`.
 
     Example:
         >>> as_record({"layer_1": {"weight": 1.0}})
         Record(layer_1=Record(weight=1.0))
     """
+    if hasattr(type(tree), "as_record"):  # A `ComponentArray`.
+        return tree.as_record()
     if isinstance(tree, Mapping | Record):
         return Record({name: as_record(entry) for name, entry in tree.items()})
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
@@ -179,12 +181,14 @@ def as_record(tree: Any) -> Any:
 
 
 def as_dict(tree: Any) -> Any:
-    """`tree` with every `Record` in it made a plain dict; the opposite of `as_record`.
+    """`tree` with every `Record` and `ComponentArray` in it made a plain dict.
 
     Example:
         >>> as_dict(Record(layer_1=Record(weight=1.0)))
         {'layer_1': {'weight': 1.0}}
     """
+    if hasattr(type(tree), "as_record"):  # A `ComponentArray`.
+        tree = tree.as_record()
     if isinstance(tree, Mapping | Record):
         return {name: as_dict(entry) for name, entry in tree.items()}
     if isinstance(tree, list | tuple) and not hasattr(tree, "_fields"):

@@ -10,6 +10,7 @@ import numpy as np
 from ..precision import require_x64_for, resolve_dtype
 from ._contract import is_layer, layer_name
 from ._guard import apply
+from ._seeded_key import seeded_key
 from ._static import Static
 from ._structure import parameter_structure, state_structure
 
@@ -26,6 +27,7 @@ def setup(key: jax.Array | int, model: Any, dtype: Any = jnp.float32) -> tuple[A
         `ps, st`, two trees.
 
     Raises:
+        ValueError: JAX would cut the seed.
         TypeError: `model` is no layer, `key` is no typed key, or `dtype` is float64 while
             `jax_enable_x64` is off.
 
@@ -53,7 +55,7 @@ def setup(key: jax.Array | int, model: Any, dtype: Any = jnp.float32) -> tuple[A
 
 def _typed_key(key: Any) -> jax.Array:
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
-        return jax.random.key(int(key))
+        return seeded_key(int(key), "`setup`")
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         return key
     raise TypeError(

@@ -5,7 +5,7 @@ from jaxtyping import Array
 
 from ..ops import xlogy
 from ._loss_function import LossFunction
-from ._options import epsilon_of
+from ._options import epsilon_of, widened
 
 
 class MSLELoss(LossFunction):
@@ -31,6 +31,7 @@ class MSLELoss(LossFunction):
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The squared logarithm of the ratio."""
         epsilon = epsilon_of(self.epsilon, y_pred)
+        y_pred, y = widened(y_pred, y)
         error = jnp.log((y_pred + epsilon) / (y + epsilon))
         return error * error
 
@@ -57,4 +58,6 @@ class PoissonLoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The negative logarithm of the Poisson likelihood, up to what depends on y alone."""
-        return y_pred - xlogy(y, y_pred + epsilon_of(self.epsilon, y_pred))
+        epsilon = epsilon_of(self.epsilon, y_pred)
+        y_pred, y = widened(y_pred, y)
+        return y_pred - xlogy(y, y_pred + epsilon)

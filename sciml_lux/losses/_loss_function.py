@@ -117,12 +117,16 @@ class LossFunction(Frozen, metaclass=SharedDefault):
             y_pred, y = hidden(y_pred, seen), hidden(y, seen)
         count = count._replace(inside=self.class_weights_at(y))
         losses = self.elementwise(y_pred, y)
-        if all(part is None for part in count):
-            return losses if self.agg is None else self.agg(losses)
-        return self._aggregated(losses, count)
+        # What `elementwise` widened comes back only here: a mean fits where its terms do not.
+        is_half = jnp.finfo(y_pred.dtype).bits < 32
+        dtype = dtype_of(y_pred if is_half else losses, count)
+        if any(part is not None for part in count):
+            return self._aggregated(losses, count, dtype)
+        loss = losses if self.agg is None else self.agg(losses)
+        return loss.astype(dtype) if is_half else loss
 
-    def _aggregated(self, losses: Array, count: Count) -> Array:
-        dtype, terms = dtype_of(losses, count), weighed(losses, count)
+    def _aggregated(self, losses: Array, count: Count, dtype: Any) -> Array:
+        terms = weighed(losses, count)
         if self.agg is None:
             return terms.astype(dtype)
         if self.agg is total:

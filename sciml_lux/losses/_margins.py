@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..ops import relu
-from ..precision import accumulated
 from ._loss_function import LossFunction
+from ._options import widened
 
 
 class HingeLoss(LossFunction):
@@ -22,6 +22,7 @@ class HingeLoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """What is missing from the margin."""
+        y_pred, y = widened(y_pred, y)
         return relu(1 - y * y_pred)
 
 
@@ -39,6 +40,7 @@ class SquaredHingeLoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The square of what is missing from the margin."""
+        y_pred, y = widened(y_pred, y)
         missing = relu(1 - y * y_pred)
         return missing * missing
 
@@ -73,6 +75,7 @@ class SiameseContrastiveLoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """Like pairs are drawn together, unlike ones pushed apart up to the margin."""
+        y_pred, y = widened(y_pred, y)
         missing = relu(float(self.margin) - y_pred)
         return (1 - y) * y_pred * y_pred + y * missing * missing
 
@@ -100,10 +103,9 @@ class DiceCoeffLoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """One less the overlap of the two."""
-        dtype = y_pred.dtype
-        y_pred, y = accumulated(y_pred), accumulated(y)
+        y_pred, y = widened(y_pred, y)
         axes = tuple(range(1, y_pred.ndim)) if y_pred.ndim > 1 else None
         smooth = float(self.smooth)
         overlap = 2 * jnp.sum(y * y_pred, axis=axes) + smooth
         sizes = jnp.sum(y_pred * y_pred, axis=axes) + jnp.sum(y * y, axis=axes) + smooth
-        return (1 - overlap / sizes).astype(dtype)
+        return 1 - overlap / sizes

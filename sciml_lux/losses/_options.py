@@ -3,6 +3,13 @@
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ..precision import accumulated
+
+
+def widened(*arrays: Array) -> tuple[Array, ...]:
+    """float16 and bfloat16 as float32, in which a square does not overflow."""
+    return tuple(map(accumulated, arrays))
+
 
 def epsilon_of(epsilon: float | None, y_pred: Array) -> float:
     """`epsilon`, or the distance from 1 to the next number of the data's dtype."""

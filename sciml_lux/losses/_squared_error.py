@@ -9,6 +9,7 @@ from jaxtyping import Array
 from ..core import apply
 from ..precision import promote
 from ._loss_function import LossFunction, mean, total
+from ._options import widened
 from ._weights import checked_count, hidden, keyword_of, total_weight, weighed
 
 
@@ -26,6 +27,7 @@ class MSELoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """(y_pred - y)²; |·|² where complex."""
+        y_pred, y = widened(y_pred, y)
         return _squared(y_pred - y)
 
     def residuals(self, model: Any, ps: Any, st: Any, data: Any) -> Array:
@@ -69,6 +71,7 @@ class MAELoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """|y_pred - y|."""
+        y_pred, y = widened(y_pred, y)
         return _absolute(y_pred - y)
 
 
@@ -99,7 +102,7 @@ class HuberLoss(LossFunction):
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The square near zero, the straight line beyond."""
-        delta = float(self.delta)
+        delta, (y_pred, y) = float(self.delta), widened(y_pred, y)
         error = y_pred - y
         size = _absolute(error)
         near = size <= delta

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Frozen
+from ..core import Frozen, seeded_key
 from ..precision import own_array, require_kept
 from ._objective import objective_key, objective_of
 
@@ -206,7 +206,7 @@ class Sampled(Source):
 def typed_key(key: Any, subject: str) -> jax.Array:
     """`key`, or the key of an integer seed."""
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
-        return jax.random.key(int(key))
+        return seeded_key(int(key), subject)
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         return key
     raise TypeError(

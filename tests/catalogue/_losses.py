@@ -37,7 +37,7 @@ _UNIT = (0.1, 0.9)
 LOSSES = [
     LossEntry(losses.MSELoss()),
     LossEntry(losses.MSELoss(agg=losses.total)),
-    LossEntry(losses.MSELoss(agg=None), widens=False),
+    LossEntry(losses.MSELoss(agg=None)),
     LossEntry(losses.MAELoss()),
     LossEntry(losses.HuberLoss()),
     LossEntry(losses.HuberLoss(delta=0.3)),

@@ -117,7 +117,7 @@ def test_replace_keeps_the_names():
 @pytest.mark.parametrize("shape", [(5,), (7,), (6, 1), ()])
 def test_replace_with_another_length_raises(shape):
     with pytest.raises(
-        ValueError, match=r"`ComponentArray` holds 6 numbers, got a vector of shape"
+        ValueError, match=r"`ComponentArray` has names for 6 numbers along the last axis, got a v"
     ):
         ComponentArray(tree()).replace(jnp.zeros(shape, jnp.float32))
 

@@ -210,3 +210,14 @@ def test_output_size_of_another_input_raises_with_path():
         output_size(nn.Chain(nn.Dense(2, 3)), struct(8, 5))
     with pytest.raises(TypeError, match="expects a typed random key or an integer seed"):
         output_size(nn.Dense(2, 3), struct(8, 2), jax.random.PRNGKey(0))
+
+
+def test_seed_that_jax_would_cut_is_an_error():
+    high = 2**63 if X64 else 2**32
+    text = f"`setup` expects an integer seed from .* to {high - 1}, got {high}: JAX would cut it"
+    with pytest.raises(ValueError, match=text):
+        setup(high, MODEL)
+    with jax.enable_x64(False):
+        with pytest.raises(ValueError, match="from 0 to 4294967295, got -1.*jax_enable_x64"):
+            setup(-1, MODEL)
+        assert setup(2**32 - 1, MODEL)[0].layer_1.weight.dtype == jnp.float32
