@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._ad import AD
+from ._loss_scale import will_skip
 from ._objective import objective_of
 from ._sources import Feed, Place, Reader
 from ._steps import Objective, gradients, line_search_arguments, update
@@ -143,6 +144,7 @@ def _guarded_step(
     grads, loss, _, moved = gradients(ad, objective, batch, tstate)
     extra = line_search_arguments(objective, batch, tstate, grads, loss)
     finite = _all_finite([loss, *jax.tree.leaves(grads)])
+    finite = finite | will_skip(tstate.optimizer_state, grads)
     # Not taken otherwise: a line search along NaN would go on for long.
     new = jax.lax.cond(jnp.all(finite), lambda: update(moved, grads, extra), lambda: tstate)
     return new, loss, finite
