@@ -43,7 +43,8 @@ def with_loss_scale(
     is skipped: parameters, states and the optimiser inside stay, and the scale shrinks by
     `backoff_factor`, down to 1. After `growth_interval` good steps in a row it grows by
     `growth_factor`. `fit` refuses no skipped step, until the scale is 1; their number is
-    `tstate.optimizer_state.num_skipped`, their loss is in the history as it was.
+    `tstate.optimizer_state.num_skipped`, their loss is in the history as it was, and `step` counts
+    them.
 
     Parameters are float32 or wider, as master weights: nothing of an update is lost. The model is
     computed in half precision by `nn.AlternatePrecision("float16", model)`.

@@ -109,6 +109,22 @@ def test_float16_trains_to_the_result_of_float32():
     }
 
 
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_master_weights_take_updates_that_half_precision_loses(half):
+    layer = nn.Scale(1, use_bias=False)
+    data = jnp.ones((4, 1), jnp.float32), jnp.zeros((4, 1), jnp.float32)
+    ps, st = lux.setup(0, layer, dtype=half)
+    alone = training.TrainState(layer, ps, st, optax.sgd(1e-4))
+    master = state_of(nn.AlternatePrecision(half, layer), optax.sgd(1e-4))
+    found = []
+    for tstate in (alone, master):
+        narrow = data if tstate is master else jax.tree.map(lambda a: a.astype(half), data)
+        moved = training.train_steps(AD, LOSS, narrow, tstate, steps=50)[2]
+        found.append(float(moved.parameters.weight[0]))
+    assert found[0] == 1.0
+    np.testing.assert_allclose(found[1], (1 - 2e-4) ** 50, rtol=1e-4)
+
+
 def test_skipped_step_leaves_statistics_and_moments_as_they_were():
     model = nn.Chain(nn.BatchNorm(1), nn.Dense(1, 1))
     tstate = state_of(model, training.with_loss_scale(optax.adam(1e-2)))
