@@ -32,6 +32,7 @@ from ._early_stopping import EarlyStopping as EarlyStopping
 from ._fit import fit as fit
 from ._logger import Logger as Logger
 from ._logger import LogTo as LogTo
+from ._loss_scale import with_loss_scale as with_loss_scale
 from ._minimise import LeastSquares as LeastSquares
 from ._minimise import SciPy as SciPy
 from ._minimise import minimise as minimise

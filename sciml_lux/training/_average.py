@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from ..core import StateStructureError, first_difference
-from ..precision import accumulated, python_numbers
+from ..precision import accumulated, python_numbers, tree_dtype
 from ._call_update import call_update
 
 # The exponential of less is lost beside 1 in every dtype.
@@ -84,7 +84,7 @@ def with_average(
     def init(params: Any) -> AverageState:
         # Copies, since a donated step gives each array away once.
         average = jax.tree.map(lambda p: jnp.array(accumulated(p), copy=True), params)
-        zero = jnp.zeros((), _scalar_dtype(average))
+        zero = jnp.zeros((), jnp.finfo(tree_dtype(average) or jnp.float32).dtype)
         return AverageState(optimizer.init(params), average, zero, jnp.zeros((), jnp.int32))
 
     def update(
@@ -135,11 +135,6 @@ def _rate(decay: Any, state: AverageState, debias: bool) -> tuple[jax.Array, jax
     log_rest = jnp.maximum(state.log_rest + log_decay, _LOG_NOTHING).astype(dtype)
     new = jnp.asarray(1 - decay, dtype)
     return log_rest, new / -jnp.expm1(log_rest) if debias else new
-
-
-def _scalar_dtype(tree: Any) -> Any:
-    reals = [jnp.finfo(leaf.dtype).dtype for leaf in jax.tree.leaves(tree)]
-    return max(reals, key=lambda dtype: jnp.finfo(dtype).bits, default=jnp.dtype(jnp.float32))
 
 
 def _is_average(node: Any) -> bool:

@@ -11,6 +11,7 @@ from jax.extend.core import ClosedJaxpr
 
 from ._ad import AD
 from ._finite import all_finite, checked_leaves, finite_together
+from ._loss_scale import will_skip
 from ._objective import objective_of
 from ._sources import Feed, Place, Reader
 from ._stats import Stats, check_stats, room_for
@@ -176,6 +177,7 @@ def _guarded_step(
     check_stats(stats)
     extra = line_search_arguments(objective, batch, tstate, grads, loss)
     finite = all_finite([loss, *jax.tree.leaves(grads)])
+    finite = finite | will_skip(tstate.optimizer_state, grads)
     # Not taken otherwise: a line search along NaN would go on for long.
     new = jax.lax.cond(jnp.all(finite), lambda: update(moved, grads, extra), lambda: tstate)
     leaves = checked_leaves(new)

@@ -1,6 +1,6 @@
 """Donated states: a clear error where one is used again."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,9 +16,11 @@ class DonatedStateError(RuntimeError):
     """
 
 
-def any_deleted(leaves: Iterable[Any]) -> bool:
+def any_deleted(leaves: Sequence[Any]) -> bool:
     """Whether one of `leaves` is an array whose memory is gone."""
-    return any(map(_is_deleted, leaves))
+    # By type, of which there are few: a look at each leaf costs more than the question itself.
+    arrays = {kind for kind in set(map(type, leaves)) if _can_be_deleted(kind)}
+    return any([leaf.is_deleted() for leaf in leaves if type(leaf) in arrays])
 
 
 def require_alive(subject: str, tree: Any) -> None:
@@ -28,7 +30,7 @@ def require_alive(subject: str, tree: Any) -> None:
         DonatedStateError: names the path of the first one, and the remedy.
     """
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if _is_deleted(leaf):
+        if any_deleted([leaf]):
             raise DonatedStateError(
                 f"{subject}: the array at `{path_name(path)}` was deleted, as a step with "
                 "donate=True deletes those of its state, to hand their memory to the state that it "
@@ -41,10 +43,5 @@ def tells_of_deletion(error: Exception) -> bool:
     return "been deleted" in str(error)
 
 
-def _is_deleted(leaf: Any) -> bool:
-    if isinstance(leaf, Tracer):
-        return False
-    try:
-        return leaf.is_deleted()
-    except AttributeError:  # Not an array.
-        return False
+def _can_be_deleted(kind: type) -> bool:
+    return hasattr(kind, "is_deleted") and not issubclass(kind, Tracer)

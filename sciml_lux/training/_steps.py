@@ -14,6 +14,7 @@ from ..precision import require_kept
 from ._ad import AD
 from ._call_update import call_update, extra_arguments
 from ._donation import tells_of_deletion
+from ._loss_scale import loss_scale_of, scaled, states_after, unscaled
 from ._objective import note_compilation, objective_key, objective_of
 from ._train_state import Structure, TrainState
 
@@ -231,8 +232,9 @@ def gradients(
     """`compute_gradients` without compilation, for use inside a compiled function."""
 
     _check_ad(ad)
+    scale = loss_scale_of(tstate.optimizer_state)
 
-    def loss_of_parameters(ps: Any) -> tuple[jax.Array, tuple[Any, Any]]:
+    def loss_of_parameters(ps: Any) -> tuple[jax.Array, tuple[Any, Any, Any]]:
         output = objective(tstate.model, ps, tstate.states, data)
         if not (isinstance(output, tuple) and len(output) == 3):
             raise TypeError(
@@ -246,12 +248,14 @@ def gradients(
                 "or set `agg`."
             )
         check_loss_dtype(loss, tstate.parameters)
-        return loss, (states, stats)
+        return scaled(loss, scale), (loss, states, stats)
 
     differentiate = ad.value_and_gradient(loss_of_parameters)
-    (loss, (states, stats)), grads = differentiate(tstate.parameters)
+    (_, (loss, states, stats)), grads = differentiate(tstate.parameters)
     _check_kept("the gradient", tstate.parameters, grads)
     _check_kept("the state", tstate.states, states)
+    grads = unscaled(grads, scale)
+    states = states_after(states, tstate.states, grads, scale)
     return grads, loss, stats, tstate.replace(states=states)
 
 

@@ -100,6 +100,14 @@ def test_weights_and_mask_go_together_and_compile(dtype):
     assert rows(jnp.stack([where, where])).tolist() == [2.0, 2.0]
 
 
+def test_weights_and_masks_of_numpy_are_taken(dtype):
+    y_pred, y = jnp.asarray([1.0, 2.0, jnp.nan], dtype), jnp.zeros(3, dtype)
+    where = np.asarray([True, True, False])
+    assert losses.MSELoss()(y_pred, y, where=where).item() == 2.5
+    found = losses.MSELoss()(y_pred, y, weights=np.asarray([3, 1, 9]), where=where)
+    assert found.dtype == dtype and found.item() == 1.75
+
+
 def test_weights_have_gradients_at_zero_too(dtype):
     y_pred, y = jnp.asarray([1.0, 2.0], dtype), jnp.zeros(2, dtype)
     weights = jnp.asarray([1.0, 0.0], dtype)
