@@ -26,10 +26,9 @@ from ._distributed import synchronize as synchronize
 from ._early_stopping import EarlyStopping as EarlyStopping
 from ._fit import fit as fit
 from ._launch import initialize_distributed as initialize_distributed
+from ._least_squares import LeastSquares as LeastSquares
 from ._logger import Logger as Logger
 from ._logger import LogTo as LogTo
-from ._minimise import LeastSquares as LeastSquares
-from ._minimise import SciPy as SciPy
 from ._minimise import minimise as minimise
 from ._objective import RecompilationWarning as RecompilationWarning
 from ._optimizer_audit import OptimizerPrecisionWarning as OptimizerPrecisionWarning
@@ -43,6 +42,7 @@ from ._safetensors import load_safetensors as load_safetensors
 from ._safetensors import save_safetensors as save_safetensors
 from ._schedules import exact_schedule as exact_schedule
 from ._schedules import multi_steps as multi_steps
+from ._scipy_method import SciPy as SciPy
 from ._sources import Sampled as Sampled
 from ._sources import Source as Source
 from ._steps import apply_gradients as apply_gradients
