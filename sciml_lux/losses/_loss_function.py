@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from ..core import Frozen, Record, SharedDefault, apply, describe
-from ..precision import promote, require_x64_of
+from ..precision import promote, require_x64_for, require_x64_of
 
 
 @require_x64_of("values")
@@ -73,6 +73,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         raise TypeError(f"`{type(self).__name__}` defines no `elementwise(y_pred, y)`.")
 
     def _of_prediction(self, y_pred: Any, y: Any) -> Inexact[Array, "..."]:
+        for name, value in (("y_pred", y_pred), ("y", y)):
+            require_x64_for(value, f"`{type(self).__name__}`: `{name}`")
         if not (hasattr(y_pred, "dtype") and jnp.issubdtype(y_pred.dtype, jnp.inexact)):
             raise TypeError(
                 f"`{type(self).__name__}` expects `y_pred` to be a floating or complex array, got "

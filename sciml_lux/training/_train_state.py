@@ -18,6 +18,7 @@ from ..core import (
 from ..precision import require_x64_for
 from ._optimizer_audit import check_optimizer
 
+_LONGEST_REPR = 100
 _FIELDS = ("parameters", "states", "optimizer_state", "step")
 
 
@@ -197,7 +198,10 @@ class TrainState:
 
     def __repr__(self) -> str:
         count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(self.parameters))
-        return f"TrainState({self.model!r}, {count:_} parameters, step {self.step})"
+        model = repr(self.model)
+        if len(model) > _LONGEST_REPR:
+            model = f"{layer_name(self.model)}(...)"
+        return f"TrainState({model}, {count:_} parameters, step {self.step})"
 
 
 def _as_array(leaf: Any) -> Any:

@@ -268,7 +268,8 @@ training.fit(tiny_state(dtype), losses.MSELoss(), line_data(dtype), steps=10**9,
 """
 
 
-def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, None), (signal.SIGTERM, 143)])
+def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype, number, code):
     file = tmp_path / "run.ckpt"
     with subprocess.Popen(
         [sys.executable, "-c", LONG_RUN, str(file), dtype.name], stderr=subprocess.DEVNULL
@@ -276,9 +277,10 @@ def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype):
         deadline = time.monotonic() + 120
         while not file.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         try:
-            assert run.wait(timeout=60) != 0
+            ended = run.wait(timeout=60)
+            assert ended != 0 and code in (None, ended)
         finally:
             run.kill()
     start = tiny_state(dtype)
@@ -287,3 +289,27 @@ def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype):
     steps = len(checkpoint.metadata["losses"])
     assert int(stopped.step) == steps > 0
     assert_same_bits(stopped, fit(start, line_data(dtype), steps).train_state)
+
+
+def test_sigterm_is_left_as_it_was(tmp_path, dtype):
+    seen = []
+
+    class Note(training.Callback):
+        def on_end(self, run):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    def run(**options):
+        fit(tiny_state(dtype), line_data(dtype), 1, callbacks=[Note()], **options)
+        assert signal.getsignal(signal.SIGTERM) is before
+
+    before = signal.getsignal(signal.SIGTERM)
+    run()
+    run(checkpoint=tmp_path)
+    assert seen[0] is before is signal.SIG_DFL and callable(seen[1])
+    before = lambda number, frame: None
+    signal.signal(signal.SIGTERM, before)
+    try:
+        run(checkpoint=tmp_path)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    assert seen[2] is before
