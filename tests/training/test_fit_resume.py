@@ -116,11 +116,11 @@ def test_interrupt_before_a_validation_is_made_up_for(tmp_path, dtype, monkeypat
     start = noisy_state("adam", dtype)
     whole = fit(start, 8, callbacks=[training.EarlyStopping(50)])
 
-    def interrupt(*arguments):
+    def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("sciml_lux.training._fit.validation_loss", interrupt)
+        patch.setattr("sciml_lux.training._session.validation_loss", interrupt)
         fit(start, 8, checkpoint=tmp_path)
     assert len(training.load_checkpoint(tmp_path).metadata["losses"]) == 3
     stopping = training.EarlyStopping(50)

@@ -7,6 +7,7 @@ import optimistix
 import pytest
 
 from sciml_lux import losses, nn, training
+from tests.conftest import needs_x64
 from tests.training.models import assert_same_bits, line_data, tiny_state
 
 MSE = losses.MSELoss()
@@ -75,6 +76,7 @@ def test_a_callback_can_end_it(dtype, name):
     assert len(notes.seen) == 3
 
 
+@needs_x64
 @pytest.mark.parametrize("method", ["CG", "SLSQP", "TNC", "trust-constr", "Newton-CG"])
 def test_a_callback_ends_every_method_of_scipy(dtype, method):
     notes = Notes(1, stop=2)
