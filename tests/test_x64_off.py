@@ -55,7 +55,7 @@ FLOATS = {
         training.AutoReverse(), MSE, (WIDE, WIDE), state_of_training()
     ),
     "minimise": lambda: training.minimise(
-        MSE, (WIDE, WIDE), state_of_training(), training.SciPy("BFGS")
+        state_of_training(), MSE, (WIDE, WIDE), training.SciPy("BFGS")
     ),
     "stream": lambda: training.fit(
         state_of_training(), MSE, iter([(WIDE, WIDE)]), steps=1, progress=False
@@ -113,7 +113,9 @@ ENTRIES = {
     "compute_gradients": lambda data, ts: training.compute_gradients(
         training.AutoReverse(), MSE, data, ts
     ),
-    "minimise": lambda data, ts: training.minimise(MSE, data, ts, training.SciPy("BFGS")),
+    "minimise": lambda data, ts: training.minimise(
+        ts, MSE, data, training.SciPy("BFGS"), progress=False
+    ),
     "fit": lambda data, ts: training.fit(ts, MSE, data, steps=1, progress=False),
     "batches": lambda data, ts: training.fit(
         ts, MSE, training.Batches(data, 1), steps=1, progress=False

@@ -41,6 +41,14 @@ class Checkpoint:
     metadata: dict[str, Any]
     path: Path
 
+    def __repr__(self) -> str:
+        trees = ", ".join(f"`{name}`" for name in self._trees())
+        return f"Checkpoint({self.path}: {trees or 'no trees'}; metadata {list(self.metadata)})"
+
+    def _trees(self) -> list[str]:
+        """The names under which trees are stored."""
+        return list(dict.fromkeys(path.partition(".")[0] for path in self.leaves))
+
     def restore(self, like: Any, name: str) -> Any:
         """The tree stored under `name`, with the structure of `like`.
 
@@ -50,6 +58,11 @@ class Checkpoint:
         """
         # Whole paths, so that `ps` and `ps.` are told apart.
         stored = {p: f for p, f in self.leaves.items() if p == name or p.startswith(f"{name}.")}
+        if not stored and jax.tree.leaves(like):
+            trees = ", ".join(f"`{known}`" for known in self._trees())
+            raise CheckpointError(
+                f"checkpoint {self.path} holds no tree `{name}`. It holds {trees or 'none'}."
+            )
         whole = expanded(like)
         wanted = named_leaves({name: whole})
         # Flags are stored in words, so it is words that are compared.

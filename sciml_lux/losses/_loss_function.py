@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from ..core import Frozen, Record, SharedDefault, apply, describe
-from ..precision import promote, require_x64_of
+from ..precision import promote, require_x64_for, require_x64_of
 from ._weights import Count, checked_count, dtype_of, hidden, keyword_of, total_weight, weighed
 
 
@@ -143,6 +143,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
 
     def _checked(self, y_pred: Any, y: Any) -> tuple[Array, Array]:
         """Prediction and targets as `elementwise` takes them."""
+        for name, value in (("y_pred", y_pred), ("y", y)):
+            require_x64_for(value, f"`{type(self).__name__}`: `{name}`")
         if not (hasattr(y_pred, "dtype") and jnp.issubdtype(y_pred.dtype, jnp.inexact)):
             raise TypeError(
                 f"`{type(self).__name__}` expects `y_pred` to be a floating or complex array, got "

@@ -30,11 +30,10 @@ from ._csv_log import CSVLog as CSVLog
 from ._donation import DonatedStateError as DonatedStateError
 from ._early_stopping import EarlyStopping as EarlyStopping
 from ._fit import fit as fit
+from ._least_squares import LeastSquares as LeastSquares
 from ._logger import Logger as Logger
 from ._logger import LogTo as LogTo
 from ._loss_scale import with_loss_scale as with_loss_scale
-from ._minimise import LeastSquares as LeastSquares
-from ._minimise import SciPy as SciPy
 from ._minimise import minimise as minimise
 from ._objective import RecompilationWarning as RecompilationWarning
 from ._optimizer_audit import OptimizerPrecisionWarning as OptimizerPrecisionWarning
@@ -46,6 +45,7 @@ from ._run import FitRun as FitRun
 from ._run import Validation as Validation
 from ._schedules import exact_schedule as exact_schedule
 from ._schedules import multi_steps as multi_steps
+from ._scipy_method import SciPy as SciPy
 from ._sources import Sampled as Sampled
 from ._sources import Source as Source
 from ._steps import apply_gradients as apply_gradients

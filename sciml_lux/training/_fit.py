@@ -52,7 +52,9 @@ def fit(
     Args:
         tstate: the state of training to start from, or the result of an earlier `fit` or
             `minimise`, whose losses go before the new ones.
-        objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one.
+        objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one. The
+            stats of all steps are kept in memory and in checkpoints: give numbers rather than
+            large arrays.
         data: a tree of arrays, used whole at every step; a function `step -> tree` of JAX
             operations, where `step` is the int32 scalar `tstate.step`, traced; `Batches` of
             arrays; `Sampled` for fresh data at each step; or an iterable that gives batches, as
@@ -61,12 +63,15 @@ def fit(
         epochs: number of passes over the data, in place of `steps`.
         ad: how to differentiate; `AutoReverse()` by default.
         validation: held-out data, in any of the forms of `data`. The objective is evaluated in
-            test mode, as the mean over one pass.
+            test mode, as the mean over the samples of one pass, each of which counts once (over
+            the batches of a `Stream` whose number of samples cannot be told). One that is not
+            finite gives a `NonFiniteWarning`, once, and the fit goes on.
         validation_every: steps between two validations.
         callbacks: each is a `Callback`, such as `EarlyStopping`, `LogTo` or `CSVLog`.
         checkpoint: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt` and
             `losses.csv`; written every `checkpoint_every` steps (by default every 10 seconds), at
-            the end, and on Ctrl-C. Give each fit its own.
+            the end, on Ctrl-C and, in one process without a handler of its own, on SIGTERM. Give
+            each fit its own.
         checkpoint_every: steps between two checkpoints.
         hyperparameters: what else you want to find in the checkpoint, as JSON can hold it; it is
             `load_checkpoint(path).metadata["hyperparameters"]`. None keeps those resumed from.
@@ -80,13 +85,16 @@ def fit(
         progress: print a progress line to standard error.
 
     Returns:
-        The last state, the loss before each step, the losses on held-out data and, with
-        `EarlyStopping`, the best state.
+        The last state, the loss and the stats before each step, the losses on held-out data and,
+        with `EarlyStopping`, the best state. float64 data for parameters of fewer digits give an
+        `EltypeMismatchWarning`, an error in mode "error" of `precision.match_eltype`.
 
     Raises:
-        NonFiniteError: the loss, a gradient or an update is not finite; it is named, and the entry
-            of the data that is not finite, if there is one. The update is refused; the last good
-            state is in the checkpoint and in the error's `result`.
+        NonFiniteError: the loss or a gradient is not finite, or a step makes a parameter, a model
+            state or a number of the optimiser's state infinite or NaN that was not so when the fit
+            began; it is named, and the entry of the data that is not finite or too large to be
+            squared, if there is one. The update is refused; the last good state is in the
+            checkpoint and in the error's `result`.
         CheckpointError: the checkpoint to resume from is damaged, or of a fit that began with
             another model, objective, optimiser, state or order of the data, and the first
             difference is told; or the path is a file of another kind.
@@ -94,7 +102,7 @@ def fit(
             of the first two is given; `epochs` of data without a length; batches that differ.
         TypeError: `data` is none of these forms; a bare iterator with `resume=True`; float64 NumPy
             data, x64 off; a loss in fewer digits than the parameters have; `callbacks` holds
-            something else; JSON cannot hold `hyperparameters`.
+            something else; JSON cannot hold `hyperparameters`; stats that are no numbers.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax

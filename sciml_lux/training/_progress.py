@@ -61,13 +61,20 @@ class ProgressLine:
         try:
             act(*arguments)
         except (OSError, ValueError):  # A broken pipe, a full disk; a stream that was closed.
+            if self._bar is not None:
+                self._bar.disable = True  # Or it would write once more when it is freed.
             self._stream = self._bar = None
 
     def _open(self, done: int) -> None:
         if self._stream.isatty() and importlib.util.find_spec("tqdm") is not None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=self._total, initial=done, unit=" steps", file=self._stream)
+            class Bar(tqdm):
+                # Without a thread that watches the bar: an interrupt that leaves its lock taken
+                # would have the end of the process wait for that thread.
+                monitor_interval = 0
+
+            self._bar = Bar(total=self._total, initial=done, unit=" steps", file=self._stream)
 
     def _show(self, run: Run) -> None:
         now, done = time.monotonic(), run.done

@@ -117,6 +117,9 @@ class Saver:
                 stored = quoted(str(checkpoint.metadata.get(name)), 200)
                 self._disagree(f"{name} was {stored}, is now {value}")
                 break
+        settings = checkpoint.metadata.get("settings")
+        if isinstance(settings, dict) and (changed := first_changed(settings, self._settings)):
+            self._disagree(changed)
         first, step = stored_integer(checkpoint, "first step"), int(tstate.step)
         losses, validation = stored_history(checkpoint, first, step)
         hyperparameters = stored_dict(checkpoint, "hyperparameters")
@@ -211,7 +214,7 @@ class Saver:
         trees |= {name: tree for name, tree in more.items() if jax.tree.leaves(tree)}
         program = self._program or self._stored
         if program is None:
-            metadata |= {"versions": versions()}
+            metadata |= {"versions": versions(), "settings": self._settings}
         else:
             metadata |= {"versions": program.versions, "program": program.digest}
             trees |= {"program": program.packed}

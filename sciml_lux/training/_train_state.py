@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..core import Record, admitted_parameters, admitted_states
+from ..core import Record, admitted_parameters, admitted_states, layer_name
 from ..precision import own_array, require_x64_for
 from ._average import average_of
 from ._donation import any_deleted, require_alive
 from ._model_trees import check_optimizer_state, check_parameters, check_trees
 from ._optimizer_audit import check_optimizer
 
+_LONGEST_REPR = 100
 _FIELDS = ("parameters", "states", "optimizer_state", "step")
 
 
@@ -261,9 +262,12 @@ class TrainState:
     def __repr__(self) -> str:
         parameters, *_, step = self._built()
         count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(parameters))
+        model = repr(self.model)
+        if len(model) > _LONGEST_REPR:
+            model = f"{layer_name(self.model)}(...)"
         # A debugger prints this too, so it does not raise.
         place = "given to a step with donate=True" if any_deleted(self._leaves) else f"step {step}"
-        return f"TrainState({self.model!r}, {count:_} parameters, {place})"
+        return f"TrainState({model}, {count:_} parameters, {place})"
 
 
 def _as_array(leaf: Any) -> Any:

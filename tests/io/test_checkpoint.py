@@ -3,10 +3,11 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import io
+from sciml_lux import io, nn, training
 from tests.conftest import X64, needs_x64
 
 FLOATS = ["float16", "bfloat16", "float32"] + ["float64"] * X64
@@ -148,3 +149,22 @@ def test_component_array_is_stored_by_its_names(tmp_path, dtype):
     other = lux.ComponentArray({"weight": jnp.zeros((2, 3), dtype), "bias": jnp.zeros(3, dtype)})
     with pytest.raises(io.CheckpointError, match="`ps` does not fit, at `ps.weight`: expected"):
         checkpoint.restore(other, "ps")
+
+
+def test_a_tree_that_is_not_there_lists_those_that_are(tmp_path):
+    array = jnp.zeros(2, jnp.float32)
+    training.save_checkpoint(tmp_path / "a.ckpt", {"rate": 1}, ps={"w": array}, st=array)
+    checkpoint = training.load_checkpoint(tmp_path / "a.ckpt")
+    with pytest.raises(
+        training.CheckpointError, match="holds no tree `params`. It holds `ps`, `st`"
+    ):
+        checkpoint.restore({"w": array}, "params")
+    assert repr(checkpoint) == f"Checkpoint({tmp_path / 'a.ckpt'}: `ps`, `st`; metadata ['rate'])"
+
+
+def test_what_is_long_prints_short():
+    model = nn.Chain(*(nn.Dense(1, 1) for _ in range(50)))
+    tstate = training.TrainState(model, *lux.setup(0, model), optax.sgd(0.1))
+    assert repr(tstate) == "TrainState(Chain(...), 100 parameters, step 0)"
+    result = training.FitResult(tstate, np.zeros(500))
+    assert repr(result) == f"FitResult({tstate!r}, 500 losses, 0 validations)"

@@ -224,10 +224,9 @@ def test_fit_goes_on_from_a_result_with_its_losses(dtype):
     np.testing.assert_array_equal(both.validation.losses, whole.validation.losses)
     assert both.validation.steps.tolist() == whole.validation.steps.tolist() == [4, 8, 12]
     method = training.SciPy("L-BFGS-B")
-    third = training.minimise(MSE, data, both, method, steps=2)
-    assert third.validation is both.validation and third.losses[:12].tolist() == (
-        whole.losses.tolist()
-    )
+    third = training.minimise(both, MSE, data, method, steps=2, progress=False)
+    assert third.validation.losses.tolist() == both.validation.losses.tolist()
+    assert third.losses[:12].tolist() == whole.losses.tolist()
 
 
 def test_fit_of_the_same_objective_written_anew_compiles_once(dtype):
@@ -265,7 +264,8 @@ training.fit(tiny_state(dtype), losses.MSELoss(), line_data(dtype), steps=10**9,
 """
 
 
-def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, None), (signal.SIGTERM, 143)])
+def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype, number, code):
     file = tmp_path / "run.ckpt"
     with subprocess.Popen(
         [sys.executable, "-c", LONG_RUN, str(file), dtype.name], stderr=subprocess.DEVNULL
@@ -273,9 +273,10 @@ def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype):
         deadline = time.monotonic() + 120
         while not file.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         try:
-            assert run.wait(timeout=60) != 0
+            ended = run.wait(timeout=60)
+            assert ended != 0 and code in (None, ended)
         finally:
             run.kill()
     start = tiny_state(dtype)
@@ -284,3 +285,27 @@ def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype):
     steps = len(checkpoint.metadata["losses"])
     assert int(stopped.step) == steps > 0
     assert_same_bits(stopped, fit(start, line_data(dtype), steps).train_state)
+
+
+def test_sigterm_is_left_as_it_was(tmp_path, dtype):
+    seen = []
+
+    class Note(training.Callback):
+        def on_end(self, run):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    def run(**options):
+        fit(tiny_state(dtype), line_data(dtype), 1, callbacks=[Note()], **options)
+        assert signal.getsignal(signal.SIGTERM) is before
+
+    before = signal.getsignal(signal.SIGTERM)
+    run()
+    run(checkpoint=tmp_path)
+    assert seen[0] is before is signal.SIG_DFL and callable(seen[1])
+    before = lambda number, frame: None
+    signal.signal(signal.SIGTERM, before)
+    try:
+        run(checkpoint=tmp_path)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    assert seen[2] is before

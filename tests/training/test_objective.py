@@ -226,10 +226,12 @@ def test_what_is_no_objective_is_refused(dtype):
 
 def test_state_in_another_place_names_the_order(dtype):
     data, tstate = start(dtype)
-    with pytest.raises(TypeError, match=r"`fit` expects a TrainState or a FitResult, got MSELoss"):
+    with pytest.raises(
+        TypeError, match=r"`fit` expects a TrainState or a FitResult first, got MSE"
+    ):
         training.fit(LOSS, tstate, data, steps=1)
-    with pytest.raises(TypeError, match=r"got MSELoss. The order is \(objective, data, tstate\)"):
-        training.minimise(tstate, data, LOSS)
+    with pytest.raises(TypeError, match=r"got MSELoss. The order is \(tstate, objective, data, m"):
+        training.minimise(LOSS, data, tstate)
 
 
 def test_keys_hold_what_they_compare():

@@ -1,0 +1,56 @@
+"""What the methods of `minimise` have in common."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..core import StateStructureError, first_difference
+from ._refusal import NonFiniteError
+from ._session import Session
+from ._train_state import TrainState
+
+
+class Outcome(NamedTuple):
+    """How a method ended.
+
+    Attributes:
+        converged: whether it says so; None where it was not asked.
+        message: what it says of its end.
+        loss: after the last step, or None where it is not known.
+    """
+
+    converged: bool | None
+    message: str
+    loss: float | None
+
+
+def moved_to(tstate: TrainState, parameters: Any, steps: Any) -> TrainState:
+    """`tstate` with other parameters, `steps` later.
+
+    Raises:
+        StateStructureError: they differ in structure, shape or dtype.
+    """
+    difference = first_difference(tstate.parameters, parameters)
+    if difference:
+        raise StateStructureError(
+            f"`minimise` must keep every shape and dtype, but the parameters differ {difference}."
+        )
+    return tstate.replace(parameters=parameters, step=tstate.step + jnp.asarray(steps, jnp.int32))
+
+
+def finite_or_refuse(session: Session, loss: float, where: str) -> None:
+    """Raise if `loss` is not finite.
+
+    Raises:
+        NonFiniteError: it is not.
+    """
+    if np.isfinite(loss):
+        return
+    run = session.run
+    kept = f"the last good state is that of step {run.step}" if run.done else "nothing was changed"
+    raise NonFiniteError(
+        f"the loss is {loss} {where}, so {kept}. Look at the data and the parameters, or take a "
+        "few steps of Adam first.",
+        run.now.result(),
+    )
