@@ -104,13 +104,16 @@ def match_eltype(mode: str) -> Iterator[None]:
         ...     match_eltype_mode()
         'error'
     """
-    tokens = _mode.set(_checked_mode(mode, "`match_eltype`")), _warned.set(set())
+    before, warned = _mode.get(), _warned.get()
+    _mode.set(_checked_mode(mode, "`match_eltype`"))
+    _warned.set(set())
     _tell_jax()
     try:
         yield
     finally:
-        _mode.reset(tokens[0])
-        _warned.reset(tokens[1])
+        # Not by tokens: a generator may be closed in another context than it was begun in.
+        _mode.set(before)
+        _warned.set(warned)
         _tell_jax()
 
 

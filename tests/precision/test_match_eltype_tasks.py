@@ -107,3 +107,16 @@ def test_context_that_a_thread_is_given_holds_there_and_nothing_is_compiled_for_
             thread.start()
             thread.join(60)
     assert found == [("convert", "float16"), "float16", "float32"]
+
+
+def test_generator_that_is_closed_elsewhere_leaves_no_mode():
+    async def numbers():
+        with precision.match_eltype("convert"):
+            yield precision.match_eltype_mode()
+
+    async def leave_early():
+        async for mode in numbers():
+            return mode  # The loop closes the generator in a task of its own.
+
+    assert asyncio.run(leave_early()) == "convert"
+    assert precision.match_eltype_mode() == "none" and compiled_dtype() == "float32"
