@@ -171,8 +171,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
             has_length = hasattr(data, "__len__") and getattr(data, "shape", None) != ()
             length = f" of {len(data)}" if has_length else ""
             raise TypeError(
-                f"`{type(self).__name__}` expects `data` to be the pair (x, y), or (x, y, weights) "
-                f"with weights or a mask, got {type(data).__name__}{length}."
+                f"`{type(self).__name__}` expects `data` to be the pair (x, y), got "
+                f"{type(data).__name__}{length}. A third entry is weights or a mask."
             )
         x, y, *extra = data
         y_pred, st = apply(model, x, ps, st)
