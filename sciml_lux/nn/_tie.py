@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from ..core import WrapperLayer, apply, first_difference, parameter_structure
+from ..precision import shared
 from ._cell_contract import initial_carry
 from ._entries import (
     Path,
@@ -87,8 +88,9 @@ class TiedLayer(WrapperLayer):
     def _spread(self, ps: Any) -> Any:
         ps = records(ps)
         for first, *rest in self._paths():
-            for path in rest:
-                ps = with_entry(ps, path, entry(ps, first))
+            wide, narrowed = shared(entry(ps, first))
+            for path in (first, *rest):
+                ps = with_entry(ps, path, narrowed(wide))
         return ps
 
     def _paths(self) -> list[tuple[Path, ...]]:

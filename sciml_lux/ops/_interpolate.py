@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..precision import promote
+from ..precision import accumulating, promote
 
 SplineBasis = Literal["constant", "linear", "quadratic", "cubic"]
 LEAST_KNOTS = {"constant": 1, "linear": 2, "quadratic": 3, "cubic": 2}
@@ -68,7 +68,7 @@ def interpolate(
             f"{least} knots for the basis {basis!r}, got {grid.shape} and {values.shape}."
         )
     x, grid, values = promote(x, grid, values)
-    return _PIECES[basis](x, grid, values)
+    return accumulating(_PIECES[basis], x, grid, values)
 
 
 def _constant(x: Array, grid: Array, values: Array) -> Array:
