@@ -1,5 +1,7 @@
 """Gradients in float16 and bfloat16 whose terms are equal: the nearest number to their sum."""
 
+import functools
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -111,9 +113,16 @@ def test_products_accumulate_in_float32(dtype, rows, run):
     assert_nearest(run(jax.grad(total), jnp.ones((1, 2, 4), dtype)), 1000, dtype)
 
 
+SUBTRACTING = [
+    nn.ShiftTo(nn.Scale(1), (1.0,), (0.0,)),
+    nn.PositiveDefinite(nn.Scale(1), (1.0,), psi=functools.partial(jnp.sum, axis=-1)),
+]
+
+
 @dtypes
-def test_what_is_subtracted_from_every_sample(dtype, run):
-    model, x = nn.ShiftTo(nn.Scale(1), (1.0,), (0.0,)), jnp.full((3000, 1), 2, dtype)
+@pytest.mark.parametrize("model", SUBTRACTING, ids=["ShiftTo", "PositiveDefinite"])
+def test_what_is_subtracted_from_every_sample(model, dtype, run):
+    x = jnp.full((3000, 1), 2, dtype)
     ps, st = lux.setup(0, model, dtype=dtype)
     found = run(jax.grad(lambda ps: jnp.sum(model(x, ps, st)[0])), ps)
     assert_nearest(found.weight, 3000, dtype)

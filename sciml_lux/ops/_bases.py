@@ -20,7 +20,7 @@ def chebyshev_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
@@ -39,7 +39,7 @@ def legendre_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
@@ -60,7 +60,7 @@ def polynomial_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
@@ -79,7 +79,7 @@ def sine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
@@ -98,7 +98,7 @@ def cosine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
@@ -120,7 +120,7 @@ def fourier_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp

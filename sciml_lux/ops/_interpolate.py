@@ -41,7 +41,8 @@ def interpolate(
         basis: the kind of pieces.
 
     Returns:
-        The shape of x followed by dims, in the widest of the dtypes.
+        The shape of x followed by dims, in the widest of the dtypes; float16 and bfloat16 are
+        computed in float32 and come back.
 
     Raises:
         ValueError: no such basis, too few knots, or shapes that do not fit.

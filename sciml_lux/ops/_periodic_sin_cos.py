@@ -23,7 +23,8 @@ def periodic_sin_cos(
         periods: (dims,), not zero.
 
     Returns:
-        Two arrays of the shape of x, in the widest of the dtypes.
+        Two arrays of the shape of x, in the widest of the dtypes; float16 and bfloat16 are computed
+        in float32 and come back.
 
     Raises:
         ValueError: the shapes do not fit.

@@ -94,7 +94,8 @@ def apply_rotary_embedding(
         seq_axis: the axis of `x` that is time.
 
     Returns:
-        The shape of `x`, in the widest of the dtypes. Positions outside the caches, negative ones
+        The shape of `x`, in the widest of the dtypes; float16 and bfloat16 are computed in float32
+        and come back. Positions outside the caches, negative ones
         among them, give NaN.
 
     Raises:
