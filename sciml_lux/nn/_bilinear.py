@@ -13,7 +13,7 @@ from jaxtyping import Array, Inexact
 from ..core import Layer, Record, subject
 from ..initializers import Initializer, uniform
 from ..ops import identity
-from ..precision import promote
+from ..precision import broadcasting, promote
 from ._precision import Precision, precision_fault
 
 
@@ -117,8 +117,7 @@ class Bilinear(Layer):
         x, y, weight = promote(x, y, ps.weight)
         z = jnp.einsum("...i,oij,...j->...o", x, weight, y, precision=self.precision)
         if self.use_bias:
-            z, bias = promote(z, ps.bias)
-            z = z + jax.lax.broadcast_in_dim(bias, z.shape, (z.ndim - 1,))
+            z = broadcasting(jax.lax.add, z, ps.bias)
         return self.activation(z), st
 
     @property

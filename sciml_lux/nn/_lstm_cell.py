@@ -3,8 +3,11 @@
 import dataclasses
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
+
 from ..initializers import Initializer, zeros
 from ..ops import lstm_gates
+from ..precision import accumulating
 from ._recurrent_cell import RecurrentCell
 
 
@@ -61,7 +64,7 @@ class LSTMCell(RecurrentCell):
     def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
         hidden, memory = carry
         from_input, from_hidden = self._affine(x, hidden, ps)
-        carry = lstm_gates(from_input + from_hidden, memory)
+        carry = lstm_gates(accumulating(jnp.add, from_input, from_hidden), memory)
         return carry[0], carry
 
     def _starts(self) -> dict[str, tuple[Initializer, bool]]:

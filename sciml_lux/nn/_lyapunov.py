@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..core import Layer, WrapperLayer, apply, subject
-from ..precision import promote
+from ..precision import accumulating, promote
 from ._array_check import check_array
 
 
@@ -87,7 +87,7 @@ class PositiveDefinite(WrapperLayer):
         y0, st = apply(self.model, x0, ps, st)
         y, st = apply(self.model, x, ps, st)
         x, x0, y, y0 = promote(x, x0, y, y0)
-        wide = self.psi(y - jnp.broadcast_to(y0, y.shape))
+        wide = self.psi(accumulating(jnp.subtract, y, y0))
         near = self.r(x, jnp.broadcast_to(x0, x.shape))
         if not wide.shape == near.shape == x.shape[:-1]:
             raise ValueError(
@@ -159,7 +159,7 @@ class ShiftTo(WrapperLayer):
                 f"`out_val` is, got shape {y.shape}."
             )
         y, there = promote(y, there)
-        return y + jnp.broadcast_to(_point(self.out_val, y) - there, y.shape), st
+        return accumulating(jnp.add, y, _point(self.out_val, y) - there), st
 
 
 def _point(numbers: tuple[float, ...], like: Array) -> Array:

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from ..core import Layer, subject
 from ..ops import periodic_sin_cos
+from ..precision import accumulating
 from ._array_check import check_array
 
 
@@ -93,4 +94,5 @@ class PeriodicEmbedding(Layer):
 
 
 def _columns(x: Array, indices: Any) -> Array:
-    return jnp.take(x, jnp.asarray(indices, jnp.int32), axis=-1, mode="clip")
+    indices = jnp.asarray(indices, jnp.int32)
+    return accumulating(lambda x: jnp.take(x, indices, axis=-1, mode="clip"), x)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Inexact
 
 from ..core import Layer, Record, apply, describe, subject
 from ..ops import tanh
-from ..precision import promote
+from ..precision import accumulating, promote
 from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._precision import Precision, precision_fault, with_precision
@@ -101,4 +101,8 @@ class PirateNetBlock(CompositeLayer):
                 y, u, v = promote(y, u, v)
                 y = y * u + (1 - y) * v
         y, same, alpha = promote(y, x[0], ps.alpha)
-        return alpha * y + (1 - alpha) * same, st | states
+        return accumulating(_mixed, y, same, alpha), st | states
+
+
+def _mixed(y: Array, same: Array, alpha: Array) -> Array:
+    return alpha * y + (1 - alpha) * same

@@ -12,7 +12,7 @@ from jaxtyping import Array, Inexact
 from ..core import Layer, Record
 from ..initializers import Initializer, glorot_uniform, normal, zeros
 from ..ops import fused_dense_bias_activation, identity
-from ..precision import promote
+from ..precision import accumulating, promote
 from ._last_axis import check_last_axis
 from ._precision import Precision, precision_fault
 from ._sizes import size_fault
@@ -96,7 +96,8 @@ class RandomWeightFactorization(Layer):
         """The output, and `st` as it was."""
         check_last_axis(self, x)
         x, log_scale, direction = promote(x, ps.log_scale, ps.direction)
-        weight = jnp.expand_dims(jnp.exp(log_scale), -1) * direction
+        scale = jnp.expand_dims(jnp.exp(log_scale), -1)
+        weight = accumulating(jnp.multiply, scale, direction)
         bias = ps.bias if self.use_bias else None
         y = fused_dense_bias_activation(self.activation, weight, x, bias, precision=self.precision)
         return y, st

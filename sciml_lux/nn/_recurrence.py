@@ -14,7 +14,7 @@ from ..core import (
     layer_name,
     subject,
 )
-from ..precision import count_in_int32, match_eltype_mode, promote, result_dtype
+from ..precision import count_in_int32, match_eltype_mode, promote, result_dtype, shared
 from ._cell_contract import apply_cell, initial_carry
 
 
@@ -169,13 +169,14 @@ class Recurrence(WrapperLayer):
         start = self._settled((y, carry), (like, like_carry))
         self._check_state(st, like_st)
         self._check_batch(start, lengths)
+        wide, narrowed = shared(ps)
 
         def step(loop: Any, now: Any) -> tuple[Any, Any]:
             (before, st), (x, time) = loop, now
             valid = None if lengths is None else time < lengths
             # Padding may be NaN, which a weight of 0 would not keep out of the gradient.
             x = _or_zero(valid, x)
-            after, st = apply_cell(self.cell, (x, before[1]), ps, st)
+            after, st = apply_cell(self.cell, (x, before[1]), narrowed(wide), st)
             y = jax.tree.map(lambda y: _or_zero(valid, y), after[0])
             if valid is not None:
                 after = jax.tree.map(lambda new, old: _choose(valid, new, old), after, before)

@@ -12,7 +12,7 @@ import numpy as np
 from ..core import Layer, Record, describe, subject
 from ..initializers import Initializer, ones, uniform, zeros
 from ..ops import fused_dense_bias_activation, identity
-from ..precision import promote_floats, result_dtype
+from ..precision import accumulating, promote_floats, result_dtype
 from ._cell_contract import described, split_carry
 from ._last_axis import check_last_axis
 from ._precision import Precision, precision_fault
@@ -90,7 +90,12 @@ class RecurrentCell(Layer):
         carry = []
         for index, (name, (init, trained)) in enumerate(self._starts().items()):
             if trained:
-                start = jax.lax.broadcast_in_dim(getattr(ps, name), shape, (len(shape) - 1,))
+                spread = functools.partial(
+                    jax.lax.broadcast_in_dim,
+                    shape=shape,
+                    broadcast_dimensions=(len(shape) - 1,),
+                )
+                start = accumulating(spread, getattr(ps, name))
             else:
                 start = init(None if key is None else jax.random.fold_in(key, index), shape, dtype)
             carry.append(start)

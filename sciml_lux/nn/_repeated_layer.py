@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import StateStructureError, WrapperLayer, apply, first_difference, subject
-from ..precision import as_dtype, match_eltype_mode, result_dtype
+from ..precision import as_dtype, match_eltype_mode, result_dtype, shared
 from ._named_layers import as_layer
 
 
@@ -65,17 +65,21 @@ class RepeatedLayer(WrapperLayer):
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The output of the last repeat."""
 
+        wide_ps, narrowed_ps = shared(ps)
+
         def once(y: Any, x: Any, st: Any) -> tuple[Any, Any]:
-            return apply(self.layer, (y, x) if self.input_injection else y, ps, st)
+            x = (y, x) if self.input_injection else y
+            return apply(self.layer, x, narrowed_ps(wide_ps), st)
 
         def step(x: Any) -> Any:
             return jax.eval_shape(lambda x: once(x, x, st), x)
 
         start = self._start(x, st, step)
+        wide_start, narrowed_start = shared(start)
 
         def repeat(carry: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
             y, st = carry
-            return once(y, start, st), None
+            return once(y, narrowed_start(wide_start), st), None
 
         body = jax.checkpoint(repeat, prevent_cse=False) if self.checkpoint else repeat
         return jax.lax.scan(body, (start, st), None, length=self.repeats)[0]

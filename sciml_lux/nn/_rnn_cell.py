@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..ops import tanh
+from ..precision import accumulating
 from ._recurrent_cell import RecurrentCell
 
 
@@ -65,5 +67,5 @@ class RNNCell(RecurrentCell):
     def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
         (hidden,) = carry
         from_input, from_hidden = self._affine(x, hidden, ps)
-        y = self.activation(from_input + from_hidden)
+        y = self.activation(accumulating(jnp.add, from_input, from_hidden))
         return y, (y,)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Inexact
 from ..core import Layer, Record, subject
 from ..initializers import Initializer, ones, zeros
 from ..ops import identity
-from ..precision import promote
+from ..precision import broadcasting
 from ._array_check import check_array
 
 
@@ -99,16 +99,10 @@ class Scale(Layer):
                 f"shape {ps.weight.shape}. Pass the parameters that setup(key, model) made for "
                 "this model."
             )
-        x, weight = promote(x, ps.weight)
-        y = x * self._spread(weight, x.shape)
+        y = broadcasting(jax.lax.mul, x, ps.weight)
         if self.use_bias:
-            y, bias = promote(y, ps.bias)
-            y = y + self._spread(bias, y.shape)
+            y = broadcasting(jax.lax.add, y, ps.bias)
         return self.activation(y), st
-
-    def _spread(self, parameter: Array, shape: tuple[int, ...]) -> Array:
-        last = range(len(shape) - len(self.dims), len(shape))
-        return jax.lax.broadcast_in_dim(parameter, shape, tuple(last))
 
     def _arguments(self) -> list[str]:
         return [*map(repr, self.dims), *super()._arguments()[1:]]

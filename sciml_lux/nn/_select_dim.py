@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ..core import Layer, subject
+from ..precision import accumulating
 
 
 class SelectDim(Layer):
@@ -66,7 +67,8 @@ class SelectDim(Layer):
         if not isinstance(self.index, range | tuple):
             return jax.lax.index_in_dim(x, self.index, self.axis, keepdims=False), st
         inside = np.asarray([index % size for index in self._indices], np.int32)
-        return jnp.take(x, inside, axis=self.axis, mode="clip"), st
+        # An index may be there many times.
+        return accumulating(lambda x: jnp.take(x, inside, self.axis, mode="clip"), x), st
 
     @property
     def _indices(self) -> range | tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..core import Layer, Record, subject
-from ..precision import promote
+from ..precision import accumulating, promote
 
 
 class SinusoidalPositionalEmbedding(Layer):
@@ -85,6 +85,9 @@ class SinusoidalPositionalEmbedding(Layer):
                 f"{type(x).__name__ if dtype is None else dtype.name}."
             )
         x, sigmas = promote(x, st.sigmas)
+        return accumulating(self._waves, x, sigmas), st
+
+    def _waves(self, x: Array, sigmas: Array) -> Array:
         angles = jnp.expand_dims(x, -1) * sigmas.reshape((1,) * x.ndim + sigmas.shape)
         scale = math.sqrt(2.0 / self.dims) if self.scale is None else self.scale
-        return scale * jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1), st
+        return scale * jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from ..core import WrapperLayer, apply, describe, first_difference, parameter_structure
+from ..precision import shared
 from ._cell_contract import initial_carry
 from ._entries import (
     Path,
@@ -91,9 +92,9 @@ class TiedLayer(WrapperLayer):
     def _spread(self, ps: Any) -> Any:
         ps = records(ps)
         for first, *rest in _places(self.layer, self.groups):
-            value = entry(ps, first.path)
-            for place in rest:
-                ps = with_entry(ps, place.path, place.seen_from(first, value))
+            wide, narrowed = shared(entry(ps, first.path))
+            for place in (first, *rest):
+                ps = with_entry(ps, place.path, place.seen_from(first, narrowed(wide)))
         return ps
 
 

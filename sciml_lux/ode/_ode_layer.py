@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..core import Layer, Record, describe, guarded, layer_name, named_leaves, subject
-from ..precision import as_dtype, match_eltype_mode, match_input, tree_dtype
+from ..precision import as_dtype, match_eltype_mode, match_input, shared, tree_dtype
 from ._failure import raise_if_failed
 from ._options import VectorField, check_options, hashable, held
 from ._solution import Solution
@@ -96,15 +96,20 @@ class ODELayer(Layer):
         t0, t1 = clock_times(layer_name(self), self.tspan, clock)
         ts = clock_times(layer_name(self), self.saveat or self.tspan[1:], clock)
         _check_field(self, field, t0, u0)
+        trees, narrowed = shared((ps, st))
+
+        def moving(t: Any, u: Any, trees: Any) -> Any:
+            return self.vector_field(*narrowed(trees))(t, u)
+
         found = diffrax.diffeqsolve(
             # Parameters go in as arguments: an adjoint with a rule of its own must see them.
-            diffrax.ODETerm(lambda t, u, args: self.vector_field(*args)(t, u)),
+            diffrax.ODETerm(moving),
             held(self.solver),
             t0,
             t1,
             None if self.dt0 is None else jnp.asarray(self.dt0, clock),
             u0,
-            args=(ps, st),
+            args=trees,
             saveat=diffrax.SaveAt(ts=ts),
             stepsize_controller=self._controller(clock),
             adjoint=held(self.adjoint),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ..precision import promote
+from ..precision import accumulated, accumulating, promote
 from ._dropout import dropout as drop
 
 
@@ -108,7 +108,7 @@ def scaled_dot_product_attention(
     )
     scores = scores * float(1.0 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale)
     for addend in biases:
-        scores = scores + _spread("bias", addend, scores.shape).astype(scores.dtype)
+        scores = scores + _spread("bias", accumulated(addend), scores.shape)
     if mask is not None:
         scores = jnp.where(_kept(mask, scores.shape), scores, -jnp.inf)
     weights = _dropped(_softmax(scores).astype(query.dtype), dropout)
@@ -139,7 +139,9 @@ def _at_least_float32(dtype: np.dtype) -> np.dtype:
 
 def _shared(array: Array, times: int) -> Array:
     """Keys or values, each group repeated for the neighbouring heads that share it."""
-    return array if times == 1 else jnp.repeat(array, times, axis=-2)
+    if times == 1:
+        return array
+    return accumulating(lambda array: jnp.repeat(array, times, axis=-2), array)
 
 
 def _kept(mask: Array, shape: tuple[int, ...]) -> Array:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..precision import require_x64_of
+from ..precision import accumulating, require_x64_of
 
 
 @require_x64_of("x")
@@ -20,14 +20,14 @@ def chebyshev_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
         >>> chebyshev_basis(jnp.asarray(2.0, jnp.float32), 4).tolist()
         [1.0, 2.0, 7.0, 26.0]
     """
-    return _by_recurrence(x, n, lambda j, last, before: 2 * x * last - before)
+    return _by_recurrence(x, n, lambda x, j, last, before: 2 * x * last - before)
 
 
 @require_x64_of("x")
@@ -39,7 +39,7 @@ def legendre_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
@@ -47,7 +47,7 @@ def legendre_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         [1.0, 2.0, 5.5, 17.0]
     """
     return _by_recurrence(
-        x, n, lambda j, last, before: ((2 * j - 1) * (x * last) - (j - 1) * before) / j
+        x, n, lambda x, j, last, before: ((2 * j - 1) * (x * last) - (j - 1) * before) / j
     )
 
 
@@ -60,14 +60,14 @@ def polynomial_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
         >>> polynomial_basis(jnp.asarray(2.0, jnp.float32), 4).tolist()
         [1.0, 2.0, 4.0, 8.0]
     """
-    return _by_recurrence(x, n, lambda j, last, before: x * last)
+    return _by_recurrence(x, n, lambda x, j, last, before: x * last)
 
 
 @require_x64_of("x")
@@ -79,14 +79,14 @@ def sine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
         >>> sine_basis(jnp.zeros(2, jnp.float32), 3).shape
         (2, 3)
     """
-    return jnp.sin(_multiples(x, n))
+    return accumulating(lambda x: jnp.sin(_multiples(x, n)), x)
 
 
 @require_x64_of("x")
@@ -98,14 +98,14 @@ def cosine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
         >>> cosine_basis(jnp.zeros((), jnp.float32), 3).tolist()
         [1.0, 1.0, 1.0]
     """
-    return jnp.cos(_multiples(x, n))
+    return accumulating(lambda x: jnp.cos(_multiples(x, n)), x)
 
 
 @require_x64_of("x")
@@ -120,13 +120,17 @@ def fourier_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
 
     Example:
         >>> import jax.numpy as jnp
         >>> fourier_basis(jnp.zeros((), jnp.float32), 4).tolist()
         [0.0, 1.0, 0.0, 1.0]
     """
+    return accumulating(lambda x: _fourier(x, n), x)
+
+
+def _fourier(x: Array, n: int) -> Float[Array, "... n"]:
     angles = _multiples(x, n) / 2
     # Sines and cosines apart, each of the angles it is needed for, then interleaved.
     sines, cosines = jnp.sin(angles[..., 0::2]), jnp.cos(angles[..., 1::2])
@@ -137,13 +141,17 @@ def fourier_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
 
 
 def _by_recurrence(
-    x: Array, n: int, following: Callable[[int, Array, Array], Array]
+    x: Array, n: int, following: Callable[[Array, int, Array, Array], Array]
 ) -> Float[Array, "... n"]:
     """1, x, and every next term from the two before."""
-    terms = [jnp.ones_like(x), x]
-    for j in range(2, n):
-        terms.append(following(j, terms[-1], terms[-2]))
-    return jnp.stack(terms[:n], axis=-1)
+
+    def functions(x: Array) -> Array:
+        terms = [jnp.ones_like(x), x]
+        for j in range(2, n):
+            terms.append(following(x, j, terms[-1], terms[-2]))
+        return jnp.stack(terms[:n], axis=-1)
+
+    return accumulating(functions, x)
 
 
 def _multiples(x: Array, n: int) -> Float[Array, "... n"]:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Inexact
 
-from ..precision import promote
+from ..precision import broadcasting, promote
 
 
 def fused_dense_bias_activation(
@@ -64,6 +64,5 @@ def _affine(weight: Array, x: Array, bias: Array | None, precision: Any) -> Arra
     contract_features = (((x.ndim - 1,), (1,)), ((), ()))
     y = jax.lax.dot_general(x, weight, contract_features, precision=precision)
     if bias is not None:
-        y, bias = promote(y, bias)
-        y = y + jax.lax.broadcast_in_dim(bias, y.shape, (y.ndim - 1,))
+        y = broadcasting(jax.lax.add, y, bias)
     return y

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Inexact, Key
 
-from ..precision import require_x64_of
+from ..precision import accumulating, require_x64_of
 
 
 @require_x64_of("x")
@@ -84,7 +84,7 @@ def dropout(
         key, use = jax.random.split(key)
         drawn = _scaled(kept(use, shape, p, dtype), p, dtype)
         mask = drawn if mask is None else jnp.where(update_mask, drawn, mask)
-    return x * mask.astype(x.dtype), mask, key
+    return accumulating(jnp.multiply, x, mask.astype(x.dtype)), mask, key
 
 
 def probability(op: str, p: Any) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Inexact
 
-from ..precision import promote, require_x64_of
+from ..precision import broadcasting, require_x64_of
 
 
 @require_x64_of("x")
@@ -77,5 +77,4 @@ def bias_activation(
             f"`bias_activation` expects `bias` to be as long as the last axis of `x`, got "
             f"{bias.shape} and {x.shape}."
         )
-    x, bias = promote(x, bias)
-    return fast_activation(activation, x + jax.lax.broadcast_in_dim(bias, x.shape, (x.ndim - 1,)))
+    return fast_activation(activation, broadcasting(jax.lax.add, x, bias))

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Integer
 
-from ..precision import index_in_int32, require_x64_for
+from ..precision import accumulating, index_in_int32, require_x64_for
 
 
 def gather(table: Inexact[Array, "..."], *indices: Integer[Array, "..."]) -> Inexact[Array, "..."]:
@@ -44,5 +44,9 @@ def gather(table: Inexact[Array, "..."], *indices: Integer[Array, "..."]) -> Ine
         )
     sized = zip(indices, table.shape, strict=False)
     inside = tuple(index_in_int32(index, size) for index, size in sized)
-    rows = jnp.asarray(table).at[inside]
-    return rows.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+
+    def rows(table: Array) -> Array:
+        at = table.at[inside]
+        return at.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+
+    return accumulating(rows, jnp.asarray(table))

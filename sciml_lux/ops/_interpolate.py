@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..precision import promote
+from ..precision import accumulating, promote
 
 SplineBasis = Literal["constant", "linear", "quadratic", "cubic"]
 LEAST_KNOTS = {"constant": 1, "linear": 2, "quadratic": 3, "cubic": 2}
@@ -41,7 +41,8 @@ def interpolate(
         basis: the kind of pieces.
 
     Returns:
-        The shape of x followed by dims, in the widest of the dtypes.
+        The shape of x followed by dims, in the widest of the dtypes; float16 and bfloat16 are
+        computed in float32 and come back.
 
     Raises:
         ValueError: no such basis, too few knots, or shapes that do not fit.
@@ -68,7 +69,7 @@ def interpolate(
             f"{least} knots for the basis {basis!r}, got {grid.shape} and {values.shape}."
         )
     x, grid, values = promote(x, grid, values)
-    return _PIECES[basis](x, grid, values)
+    return accumulating(_PIECES[basis], x, grid, values)
 
 
 def _constant(x: Array, grid: Array, values: Array) -> Array:

@@ -5,7 +5,7 @@ import functools
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from ..precision import promote
+from ..precision import accumulating, promote
 
 
 def kronecker_product(*factors: Inexact[Array, "... dims"]) -> Inexact[Array, "... product"]:
@@ -33,7 +33,7 @@ def kronecker_product(*factors: Inexact[Array, "... dims"]) -> Inexact[Array, ".
             "`kronecker_product` expects one or more arrays with the same leading axes, got "
             f"shapes {[factor.shape for factor in factors]}."
         )
-    return functools.reduce(_pair, promote(*factors))
+    return functools.reduce(functools.partial(accumulating, _pair), promote(*factors))
 
 
 def _pair(a: Array, b: Array) -> Array:

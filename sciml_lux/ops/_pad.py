@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
-from ..precision import promote, require_x64_of
+from ..precision import accumulating, promote, require_x64_of
 
 Padding = int | Sequence[int | tuple[int, int]]
 
@@ -53,7 +53,11 @@ def pad_constant(
         raise ValueError(
             f"`pad_constant` expects `value` of shape (), got {jnp.shape(value)}. Pass one number."
         )
-    return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
+
+    def padded(x: Array, value: Array) -> Array:
+        return jnp.pad(x, widths, constant_values=value)
+
+    return accumulating(padded, x, jnp.asarray(value, x.dtype))
 
 
 @require_x64_of("x")
@@ -101,7 +105,7 @@ def pad_reflect(
         >>> pad_reflect(x, 2)[0, :, 0].tolist()
         [2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0]
     """
-    return jnp.pad(x, _widths("pad_reflect", x, padding, spare=1), mode="reflect")
+    return _repeating(x, _widths("pad_reflect", x, padding, spare=1), "reflect")
 
 
 @require_x64_of("x")
@@ -122,7 +126,7 @@ def pad_symmetric(
 
     Source: `pad_symmetric` of NNlib, as Lux 1.31 exports it.
     """
-    return jnp.pad(x, _widths("pad_symmetric", x, padding, spare=0), mode="symmetric")
+    return _repeating(x, _widths("pad_symmetric", x, padding, spare=0), "symmetric")
 
 
 @require_x64_of("x")
@@ -150,7 +154,7 @@ def pad_repeat(
                 "`pad_repeat` expects an element to repeat along every axis it pads, got `x` of "
                 f"shape {x.shape}. Pass spatial axes of at least 1."
             )
-    return jnp.pad(x, widths, mode="edge")
+    return _repeating(x, widths, "edge")
 
 
 @require_x64_of("x")
@@ -171,7 +175,11 @@ def pad_circular(
 
     Source: `pad_circular` of NNlib, as Lux 1.31 exports it.
     """
-    return jnp.pad(x, _widths("pad_circular", x, padding, spare=0), mode="wrap")
+    return _repeating(x, _widths("pad_circular", x, padding, spare=0), "wrap")
+
+
+def _repeating(x: Array, widths: list[tuple[int, int]], mode: str) -> Array:
+    return accumulating(lambda x: jnp.pad(x, widths, mode=mode), x)
 
 
 def _widths(

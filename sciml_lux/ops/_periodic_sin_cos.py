@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..precision import promote
+from ..precision import accumulating, promote
 
 
 def periodic_sin_cos(
@@ -23,7 +23,8 @@ def periodic_sin_cos(
         periods: (dims,), not zero.
 
     Returns:
-        Two arrays of the shape of x, in the widest of the dtypes.
+        Two arrays of the shape of x, in the widest of the dtypes; float16 and bfloat16 are computed
+        in float32 and come back.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -39,7 +40,10 @@ def periodic_sin_cos(
             "`periodic_sin_cos` expects `x` (..., dims) and `periods` (dims,), got "
             f"{x.shape} and {periods.shape}."
         )
-    x, periods = promote(x, periods)
+    return accumulating(_sin_cos, *promote(x, periods))
+
+
+def _sin_cos(x: Array, periods: Array) -> tuple[Array, Array]:
     periods = jax.lax.broadcast_in_dim(periods, x.shape, (x.ndim - 1,))
     rest = jax.lax.rem(x, periods)
     rest = rest - periods * jnp.round(rest / periods)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
-from ..precision import accumulated, require_x64_of
+from ..precision import accumulated, accumulating, require_x64_of
 from ._windows import Padding, PerAxis, Windows, windows
 
 
@@ -59,12 +59,16 @@ def max_pool(
             f"window {where.size}, dilation {where.dilation} and padding {where.padding}, where "
             "one lies in the padding alone. Pad less."
         )
-    x = _padded(x, where, -math.inf)
-    # The last axis first, so that the first of equal numbers is first in the order of the array.
-    for axis in reversed(range(len(counts))):
-        x = _running_max(x, axis + 1, where.size[axis], where.dilation[axis])
-        x = jax.lax.slice_in_dim(x, 0, None, where.stride[axis], axis=axis + 1)
-    return x
+
+    def greatest(x: Array) -> Array:
+        x = _padded(x, where, -math.inf)
+        # The last axis first: the first of equal numbers is then first in the order of the array.
+        for axis in reversed(range(len(counts))):
+            x = _running_max(x, axis + 1, where.size[axis], where.dilation[axis])
+            x = jax.lax.slice_in_dim(x, 0, None, where.stride[axis], axis=axis + 1)
+        return x
+
+    return accumulating(greatest, x)
 
 
 @require_x64_of("x")

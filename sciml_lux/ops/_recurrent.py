@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from ..precision import promote
+from ..precision import accumulating, promote
 from ._activations import sigmoid, tanh
 
 
@@ -39,7 +39,8 @@ def lstm_gates(
         )
     gates, memory = promote(gates, memory)
     keep_in, keep_old, new, show = jnp.split(gates, 4, axis=-1)
-    memory = sigmoid(keep_old) * memory + sigmoid(keep_in) * tanh(new)
+    kept = _product(sigmoid(keep_old), memory)
+    memory = kept + sigmoid(keep_in) * tanh(new)
     return sigmoid(show) * tanh(memory), memory
 
 
@@ -79,6 +80,14 @@ def gru_gates(
     from_input, from_hidden, hidden = promote(from_input, from_hidden, hidden)
     reset_1, update_1, new_1 = jnp.split(from_input, 3, axis=-1)
     reset_2, update_2, new_2 = jnp.split(from_hidden, 3, axis=-1)
-    update = sigmoid(update_1 + update_2)
-    new = tanh(new_1 + sigmoid(reset_1 + reset_2) * new_2)
-    return (1 - update) * new + update * hidden
+    update = sigmoid(_sum(update_1, update_2))
+    new = tanh(_sum(new_1, _product(sigmoid(_sum(reset_1, reset_2)), new_2)))
+    return (1 - update) * new + _product(update, hidden)
+
+
+def _sum(a: Array, b: Array) -> Array:
+    return accumulating(jnp.add, a, b)
+
+
+def _product(a: Array, b: Array) -> Array:
+    return accumulating(jnp.multiply, a, b)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Integer, Shaped
 
-from ..precision import count_in_int32, require_x64_of
+from ..precision import accumulating, count_in_int32, require_x64_of
 
 
 @require_x64_of("x")
@@ -58,4 +58,5 @@ def reverse_sequence(
     ends = jax.lax.broadcast_in_dim(ends, times.shape, tuple(range(axis)))
     source = jnp.where(times < ends, ends - 1 - times, times)
     source = jnp.expand_dims(source, tuple(range(axis + 1, x.ndim)))
-    return jnp.take_along_axis(x, source, axis, mode="promise_in_bounds")
+    # Several sequences of a batch of `jax.vmap` may be of one `x`.
+    return accumulating(lambda x: jnp.take_along_axis(x, source, axis, mode="promise_in_bounds"), x)

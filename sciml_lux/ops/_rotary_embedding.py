@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer
 
-from ..precision import promote, resolve_dtype
+from ..precision import accumulating, promote, resolve_dtype
 from ._gather import gather
 
 
@@ -94,7 +94,8 @@ def apply_rotary_embedding(
         seq_axis: the axis of `x` that is time.
 
     Returns:
-        The shape of `x`, in the widest of the dtypes. Positions outside the caches, negative ones
+        The shape of `x`, in the widest of the dtypes; float16 and bfloat16 are computed in float32
+        and come back. Positions outside the caches, negative ones
         among them, give NaN.
 
     Raises:
@@ -134,9 +135,14 @@ def apply_rotary_embedding(
     cos, sin = (_at(cache, positions, x.shape[axis]) for cache in (cos, sin))
     if cos.shape[1] != dim:
         cos, sin = jnp.concatenate([cos, cos], axis=1), jnp.concatenate([sin, sin], axis=1)
-    cos, sin = (jax.lax.broadcast_in_dim(a, x.shape, (axis, x.ndim - 1)) for a in (cos, sin))
-    first, second = jnp.split(x, 2, axis=-1)
-    return x * cos + jnp.concatenate([-second, first], axis=-1) * sin
+
+    def turned(x: Array, cos: Array, sin: Array) -> Array:
+        along = (axis, x.ndim - 1)
+        cos, sin = (jax.lax.broadcast_in_dim(a, x.shape, along) for a in (cos, sin))
+        first, second = jnp.split(x, 2, axis=-1)
+        return x * cos + jnp.concatenate([-second, first], axis=-1) * sin
+
+    return accumulating(turned, x, cos, sin)
 
 
 def _at(cache: Array, positions: Array | None, time: int) -> Array:

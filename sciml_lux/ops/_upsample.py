@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact, Shaped
 
-from ..precision import require_x64_of
+from ..precision import accumulating, require_x64_of
 
 Scale = float | Sequence[float]
 Size = int | Sequence[int]
@@ -45,10 +45,15 @@ def upsample_nearest(
         >>> upsample_nearest(x, 2)[0, :, 0].tolist()
         [1.0, 1.0, 2.0, 2.0]
     """
-    for axis, m in enumerate(_sizes("upsample_nearest", x, scale, size), start=1):
-        n = x.shape[axis]
-        x = jnp.take(x, jnp.asarray([i * n // m for i in range(m)], jnp.int32), axis)
-    return x
+    sizes = _sizes("upsample_nearest", x, scale, size)
+
+    def repeated(x: Array) -> Array:
+        for axis, m in enumerate(sizes, start=1):
+            n = x.shape[axis]
+            x = jnp.take(x, jnp.asarray([i * n // m for i in range(m)], jnp.int32), axis)
+        return x
+
+    return accumulating(repeated, x)
 
 
 @require_x64_of("x")
@@ -161,7 +166,11 @@ def _interpolated(
         )
     sizes = _sizes(name, x, scale, size)
     along = functools.partial(_interpolated_along, align_corners=align_corners)
-    return functools.reduce(lambda x, to: along(x, *to), enumerate(sizes, start=1), x)
+
+    def resized(x: Array) -> Array:
+        return functools.reduce(lambda x, to: along(x, *to), enumerate(sizes, start=1), x)
+
+    return accumulating(resized, x)
 
 
 def _interpolated_along(x: Array, axis: int, m: int, align_corners: bool) -> Array:

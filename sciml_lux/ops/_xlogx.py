@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..precision import promote, require_x64_of
+from ..precision import accumulating, promote, require_x64_of
 
 
 @require_x64_of("x")
@@ -70,4 +70,5 @@ def xlogy(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, 
     x, y = promote(x, y)
     # Below the normal numbers a platform may take y for 0.
     has_log = (y >= jnp.finfo(y.dtype).tiny) & (y < jnp.inf)
-    return x * jnp.log(jnp.where((x == 0) & ~has_log, jnp.ones_like(y), y))
+    log = jnp.log(jnp.where((x == 0) & ~has_log, jnp.ones_like(y), y))
+    return accumulating(jnp.multiply, x, log)

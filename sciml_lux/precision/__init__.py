@@ -1,5 +1,9 @@
 """The dtype rules: nothing is cast in silence."""
 
+from ._accumulation import accumulated as accumulated
+from ._accumulation import accumulating as accumulating
+from ._accumulation import broadcasting as broadcasting
+from ._accumulation import shared as shared
 from ._audit import Audit as Audit
 from ._audit import Finding as Finding
 from ._audit import assert_no_narrowing as assert_no_narrowing
@@ -20,7 +24,6 @@ from ._match_eltype import match_input as match_input
 from ._match_eltype import set_match_eltype as set_match_eltype
 from ._own_array import own_array as own_array
 from ._promotion import EltypeMismatchError as EltypeMismatchError
-from ._promotion import accumulated as accumulated
 from ._promotion import as_dtype as as_dtype
 from ._promotion import promote as promote
 from ._promotion import promote_floats as promote_floats

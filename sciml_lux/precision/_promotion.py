@@ -79,11 +79,6 @@ def _agree(arrays: tuple[Any, ...]) -> bool:
     return all([isinstance(a, jax.Array) and a.dtype == dtype for a in arrays])
 
 
-def accumulated(x: Array) -> Array:
-    """`x` in the dtype of its sums: float32 for float16 and bfloat16, else its own."""
-    return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x
-
-
 def promote_floats(*trees: Any) -> tuple[Any, ...]:
     """`trees` with all their floating and complex arrays in one common dtype.
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.extend.core.primitives import convert_element_type_p
 
-from ..precision import tree_dtype, x64_enabled
+from ..precision import accumulated, tree_dtype, x64_enabled
 
 Schedule = Callable[[Any], Any]
 
@@ -99,24 +99,34 @@ warmup_exponential_decay_schedule = _exact(optax.schedules.warmup_exponential_de
 def multi_steps(
     optimizer: optax.GradientTransformation, every_k: int | Schedule, **options: Any
 ) -> optax.GradientTransformationExtraArgs:
-    """`optax.MultiSteps` that accumulates in the dtype of the parameters.
+    """`optax.MultiSteps` that accumulates in the dtype of the parameters, or of their sums.
 
-    optax's own accumulates in float32 unless told, also for float64 parameters.
+    That is float32 for float16 and bfloat16. optax's own accumulates in float32 unless told, also
+    for float64 parameters.
 
     Args:
-        optimizer: applied once for every `every_k` gradients.
+        optimizer: applied once for every `every_k` gradients, which it gets in their own dtype.
         every_k: a number, or a function of the step count.
         **options: the further ones of `optax.MultiSteps`.
     """
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def wide(tree: Any) -> Any:
+        return jax.tree.map(accumulated, tree)
 
     def accumulating(like: Any) -> optax.GradientTransformation:
-        dtype = tree_dtype(like) or jnp.float32
-        wrapped = optax.MultiSteps(optimizer, every_k, accumulator_dtype=dtype, **options)
+        def update(updates: Any, *rest: Any, **extra: Any) -> Any:
+            narrow = jax.tree.map(lambda update, own: update.astype(own.dtype), updates, like)
+            return optimizer.update(narrow, *rest, **extra)
+
+        inner = optax.GradientTransformationExtraArgs(optimizer.init, update)
+        dtype = tree_dtype(wide(like)) or jnp.float32
+        wrapped = optax.MultiSteps(inner, every_k, accumulator_dtype=dtype, **options)
         return wrapped.gradient_transformation()
 
     return optax.GradientTransformationExtraArgs(
         lambda params: accumulating(params).init(params),
         lambda updates, state, params=None, **extra: accumulating(updates).update(
-            updates, state, params, **extra
+            wide(updates), state, params, **extra
         ),
     )

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from sciml_lux import nn, ops
+from sciml_lux import nn, ops, precision
 
 from ._entry import LayerEntry, OpEntry
 
@@ -18,7 +18,9 @@ LAYERS: list[LayerEntry] = [
         33,
         widens=True,
     ),
-    LayerEntry(nn.PeriodicEmbedding((2, 0), (3.0, 1.5)), (4, 3), (4, 5), 0, bad=(4, 2)),
+    LayerEntry(
+        nn.PeriodicEmbedding((2, 0), (3.0, 1.5)), (4, 3), (4, 5), 0, bad=(4, 2), widens=True
+    ),
     LayerEntry(
         nn.HamiltonianNN(nn.Chain(nn.Dense(4, 3, nn.tanh), nn.Dense(3, 1))),
         (5, 4),
@@ -27,16 +29,28 @@ LAYERS: list[LayerEntry] = [
         bad=(5, 3),
     ),
     LayerEntry(
-        nn.TensorProductLayer((nn.Chebyshev(3), nn.Fourier(2)), 2), (4, 2), (4, 2), 12, bad=(4, 3)
+        nn.TensorProductLayer((nn.Chebyshev(3), nn.Fourier(2)), 2),
+        (4, 2),
+        (4, 2),
+        12,
+        bad=(4, 3),
+        widens=True,
     ),
     LayerEntry(
         nn.TensorProductLayer((nn.Sin(2), nn.Cos(2), nn.Legendre(2), nn.Polynomial(2)), 1),
         (3, 4),
         (3, 1),
         16,
+        widens=True,
     ),
-    LayerEntry(nn.SplineLayer((2,), -2.0, 2.0, 0.8, "cubic"), (4,), (4, 2), 12, 6),
-    LayerEntry(nn.SplineLayer((), -2.0, 2.0, 0.8, "linear", train_grid=True), (4, 1), (4, 1), 12),
+    LayerEntry(nn.SplineLayer((2,), -2.0, 2.0, 0.8, "cubic"), (4,), (4, 2), 12, 6, widens=True),
+    LayerEntry(
+        nn.SplineLayer((), -2.0, 2.0, 0.8, "linear", train_grid=True),
+        (4, 1),
+        (4, 1),
+        12,
+        widens=True,
+    ),
     LayerEntry(nn.FourierFeatures(2, 3, scale=0.1), (4, 2), (4, 6), 0, 6, bad=(4, 3)),
     LayerEntry(nn.FourierFeatures(2, 3, scale=0.5, trainable=True), (4, 2), (4, 6), 6),
     LayerEntry(nn.RandomWeightFactorization(3, 2, nn.tanh), (4, 3), (4, 2), 10, bad=(4, 2)),
@@ -107,19 +121,19 @@ def _fourier(x):
 
 
 def _cubic(x, steps, values):
-    grid = jnp.cumsum(0.5 + ops.sigmoid(steps)) - 3.0
+    grid = precision.accumulating(jnp.cumsum, 0.5 + ops.sigmoid(steps)) - 3.0
     return ops.interpolate(x, grid, values, "cubic")
 
 
 OPS: list[OpEntry] = [
-    OpEntry(ops.chebyshev_basis, ((3,),), _chebyshev),
-    OpEntry(ops.legendre_basis, ((3,),), _legendre),
-    OpEntry(ops.polynomial_basis, ((3,),), _polynomial),
-    OpEntry(ops.sine_basis, ((3,),), _sine),
-    OpEntry(ops.cosine_basis, ((3,),), _cosine),
-    OpEntry(ops.fourier_basis, ((3,),), _fourier),
-    OpEntry(ops.interpolate, ((3,), (4,), (4, 2)), _cubic),
+    OpEntry(ops.chebyshev_basis, ((3,),), _chebyshev, widens=True),
+    OpEntry(ops.legendre_basis, ((3,),), _legendre, widens=True),
+    OpEntry(ops.polynomial_basis, ((3,),), _polynomial, widens=True),
+    OpEntry(ops.sine_basis, ((3,),), _sine, widens=True),
+    OpEntry(ops.cosine_basis, ((3,),), _cosine, widens=True),
+    OpEntry(ops.fourier_basis, ((3,),), _fourier, widens=True),
+    OpEntry(ops.interpolate, ((3,), (4,), (4, 2)), _cubic, widens=True),
     OpEntry(ops.kronecker_product, ((3, 2), (3, 3))),
-    OpEntry(ops.periodic_sin_cos, ((3, 2), (2,))),
+    OpEntry(ops.periodic_sin_cos, ((3, 2), (2,)), widens=True),
     OpEntry(ops.spectral_convolution, ((2, 5, 4, 2), (2, 1, 2, 4, 2)), dtypes=_FFT_DTYPES),
 ]

@@ -28,14 +28,12 @@ def _compact(m, x):
     x = m.first(x)
     for block in m.blocks:
         x = block(x)
-    x, scale = precision.promote(x, m.scale)
-    return m.widen(x * jnp.broadcast_to(scale, x.shape))
+    return m.widen(precision.broadcasting(jnp.multiply, x, m.scale))
 
 
 def _mixed(m, x, ps):
     for scale in (*m.scales, ps.other):
-        x, scale = precision.promote(x, scale)  # noqa: PLW2901
-        x = x * jnp.broadcast_to(scale, x.shape)
+        x = precision.broadcasting(jnp.multiply, x, scale)
     return x
 
 
