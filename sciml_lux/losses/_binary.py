@@ -38,6 +38,7 @@ class BinaryCrossEntropyLoss(LossFunction):
         0.16083
     """
 
+    real_only = True
     epsilon: float | None = None
     label_smoothing: float | None = None
     logits: bool = False
@@ -86,6 +87,7 @@ class BinaryFocalLoss(LossFunction):
         0.07287
     """
 
+    real_only = True
     gamma: float = 2
     epsilon: float | None = None
 

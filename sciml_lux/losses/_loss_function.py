@@ -1,13 +1,13 @@
 """LossFunction: what all losses share, the two forms of call."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from ..core import Frozen, Record, SharedDefault, apply, describe
-from ..precision import promote, require_x64_of
+from ..precision import promote, require_x64_for, require_x64_of
 
 
 @require_x64_of("values")
@@ -52,6 +52,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
     """
 
     agg: Callable[[Array], Array] | None = mean
+    # Whether complex numbers mean nothing to it.
+    real_only: ClassVar[bool] = False
 
     def __call__(self, *arguments: Any) -> Any:
         """The loss of a prediction, or of a model on data."""
@@ -73,6 +75,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         raise TypeError(f"`{type(self).__name__}` defines no `elementwise(y_pred, y)`.")
 
     def _of_prediction(self, y_pred: Any, y: Any) -> Inexact[Array, "..."]:
+        for name, array in (("y_pred", y_pred), ("y", y)):
+            require_x64_for(array, f"`{type(self).__name__}`: `{name}`")
         if not (hasattr(y_pred, "dtype") and jnp.issubdtype(y_pred.dtype, jnp.inexact)):
             raise TypeError(
                 f"`{type(self).__name__}` expects `y_pred` to be a floating or complex array, got "
@@ -91,6 +95,11 @@ class LossFunction(Frozen, metaclass=SharedDefault):
                 f"{describe(y_pred)} and {describe(y)}. Reshape one of them; nothing is broadcast."
             )
         y_pred, y = promote(y_pred, y)
+        if self.real_only and jnp.iscomplexobj(y_pred):
+            raise TypeError(
+                f"`{type(self).__name__}` expects real numbers, got {y_pred.dtype}. Pass real and "
+                "imaginary part, or the absolute value."
+            )
         losses = self.elementwise(y_pred, y)
         loss = losses if self.agg is None else self.agg(losses)
         # What `elementwise` widened comes back only here: a mean fits where its terms do not.
