@@ -40,7 +40,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
 
     Inputs: `loss(y_pred, y)` with two arrays of one shape, or `loss(model, ps, st, (x, y))`.
 
-    Returns: the loss, or `loss, st, stats` in the second form. Targets have gradients too; take
+    Returns: the loss, or `loss, st, stats` in the second form. In float16 and bfloat16 our losses
+        square and average in float32, and come back. Targets have gradients too; take
         them out with `jax.lax.stop_gradient(y)` where they come from a model.
 
     Raises:
