@@ -1,4 +1,7 @@
-"""Weight initialisers, `(key, shape, dtype)`."""
+"""Weight initialisers, `(key, shape, dtype)`.
+
+float16 and bfloat16 get the draws of float32, rounded within the bounds.
+"""
 
 from ._fixed import ones16 as ones16
 from ._fixed import ones32 as ones32

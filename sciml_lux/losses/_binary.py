@@ -68,6 +68,7 @@ class BinaryCrossEntropyLoss(WeightedBinaryLoss):
         0.16083
     """
 
+    real_only = True
     epsilon: float | None = None
     label_smoothing: float | None = None
     logits: bool = False
@@ -125,6 +126,7 @@ class BinaryFocalLoss(WeightedBinaryLoss):
         0.07287
     """
 
+    real_only = True
     gamma: float = 2
     epsilon: float | None = None
 

@@ -21,6 +21,7 @@ class ClassLoss(LossFunction):
         that shape without `axis`. A label that is no class gives NaN.
     """
 
+    real_only = True
     axis: int = -1
 
     def targets(self, y_pred: Array, y: Any) -> Any:

@@ -26,6 +26,7 @@ class MSLELoss(LossFunction):
         0.00908
     """
 
+    real_only = True
     epsilon: float | None = None
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
@@ -54,6 +55,7 @@ class PoissonLoss(LossFunction):
         0.50231
     """
 
+    real_only = True
     epsilon: float | None = None
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:

@@ -1,7 +1,7 @@
 """LossFunction: what all losses share, the two forms of call."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +48,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         the second form they are a third entry of the data: `(x, y, w)`, or `(x, y, mask)` with a
         mask of bool, which hides y and the model's output; a NaN in x still goes through the model.
 
-    Returns: the loss, or `loss, st, stats` in the second form. Targets have gradients too; take
+    Returns: the loss, or `loss, st, stats` in the second form. In float16 and bfloat16 our losses
+        square and average in float32, and come back. Targets have gradients too; take
         them out with `jax.lax.stop_gradient(y)` where they come from a model.
 
     Raises:
@@ -73,6 +74,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
     """
 
     agg: Callable[[Array], Array] | None = mean
+    # Whether complex numbers mean nothing to it.
+    real_only: ClassVar[bool] = False
 
     def __call__(self, *arguments: Any, weights: Any = None, where: Any = None) -> Any:
         """The loss of a prediction, or of a model on data."""
@@ -163,6 +166,11 @@ class LossFunction(Frozen, metaclass=SharedDefault):
                 f"{describe(y_pred)} and {describe(y)}. Reshape one of them; nothing is broadcast."
             )
         prediction, targets = promote(y_pred, y)
+        if self.real_only and jnp.iscomplexobj(prediction):
+            raise TypeError(
+                f"`{type(self).__name__}` expects real numbers, got {prediction.dtype}. Pass real "
+                "and imaginary part, or the absolute value."
+            )
         return prediction, targets
 
     def _of_model(self, model: Any, ps: Any, st: Any, data: Any) -> tuple[Array, Any, Record]:

@@ -20,6 +20,8 @@ class HingeLoss(LossFunction):
         0.55
     """
 
+    real_only = True
+
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """What is missing from the margin."""
         y_pred, y = widened(y_pred, y)
@@ -37,6 +39,8 @@ class SquaredHingeLoss(LossFunction):
         >>> round(SquaredHingeLoss()(y_pred, y).item(), 5)
         0.625
     """
+
+    real_only = True
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The square of what is missing from the margin."""
@@ -64,6 +68,7 @@ class SiameseContrastiveLoss(LossFunction):
         -4.83333
     """
 
+    real_only = True
     margin: float = 1.0
 
     def __post_init__(self) -> None:
@@ -99,6 +104,7 @@ class DiceCoeffLoss(LossFunction):
         0.000992
     """
 
+    real_only = True
     smooth: float = 1.0
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:

@@ -1,5 +1,6 @@
 """BatchNorm: normalisation of each channel over the batch."""
 
+import math
 from typing import Any
 
 from jaxtyping import Array, Float
@@ -28,7 +29,8 @@ class BatchNorm(TrackedNormalization):
         init_scale: initialiser of the scale; by default 1.
         init_bias: initialiser of the bias; by default 0.
 
-    Inputs: x (batch, ..., dims), real floats; in training mode with two samples or more.
+    Inputs: x (batch, ..., dims), real floats; in training mode with two values of each channel
+        or more.
 
     Returns: y as x, in the widest of the dtypes of x and the parameters; float16 and bfloat16 are
         computed in float32 and come back.
@@ -38,7 +40,8 @@ class BatchNorm(TrackedNormalization):
     States: running_mean (dims,), running_var (dims,), which keep their dtype; training.
 
     Raises:
-        ValueError: x has another shape, or one sample in training mode; an option is out of range.
+        ValueError: x has another shape, or one value of each channel in training mode; an option is
+            out of range.
         TypeError: an option of the wrong kind; x is not of real floats.
 
     Source: `BatchNorm` of Lux 1.31, features last. Without `track_stats` the states have no
@@ -64,10 +67,10 @@ class BatchNorm(TrackedNormalization):
                 f"{subject(self)} expects `x` to be (batch, ..., {self.dims}) (`dims`), got shape "
                 f"{x.shape}."
             )
-        if st.training and x.shape[0] < 2:
+        if st.training and math.prod(x.shape[:-1]) < 2:
             raise ValueError(
-                f"{subject(self)} expects two samples or more in training mode, got shape "
-                f"{x.shape}. One value of a channel cannot be normalised: pass a larger batch, or "
+                f"{subject(self)} expects two values of each channel or more in training mode, got "
+                f"shape {x.shape}. One value cannot be normalised: pass a larger batch, or "
                 "testmode(st)."
             )
         y, statistics = batchnorm(

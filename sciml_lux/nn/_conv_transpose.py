@@ -15,7 +15,9 @@ class ConvTranspose(ConvLayer):
     """y = activation(Cᵀ x + b), with C the linear map of `Conv` from out_dims to in_dims.
 
     C has the same weight and options, so that this layer goes back to the sizes from which that
-    `Conv` comes.
+    `Conv` comes. `SamePad` alone means another padding here than there, (k - 1) dilation + 1 -
+    stride in all, with which the size is multiplied by the stride: C has that padding, and with a
+    stride above 1 is not the `Conv` with `SamePad`.
 
     Args:
         kernel_size: k, one number for each of 1 to 3 spatial axes.

@@ -11,7 +11,7 @@ class SamePad(Frozen):
 
     A window of k with dilation d is padded by (k - 1) d in all; of an odd amount the larger half
     comes first. In `ConvTranspose` the size is multiplied by s, and the padding is
-    (k - 1) d + 1 - s.
+    (k - 1) d + 1 - s: for s above 1 not that of `Conv`, of which it is then not the transpose.
 
     Source: `SamePad` of Lux 1.31, and arXiv 1603.07285. XLA and PyTorch put the larger half last,
         and XLA pads less for strides above 1. For `ConvTranspose` with stride and dilation above 1

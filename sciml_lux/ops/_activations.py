@@ -17,6 +17,7 @@ from jaxtyping import Array
 
 from ..precision import python_numbers, require_x64_of
 from ..precision._draws import draw_dtype, rounded
+from ._real_numbers import of_real_numbers
 
 
 @require_x64_of("x")
@@ -25,25 +26,25 @@ def identity(x: Array) -> Array:
     return x
 
 
-@require_x64_of("x")
+@of_real_numbers
 def relu(x: Array) -> Array:
     """max(x, 0), with derivative 0 at 0; NaN stays NaN."""
     return jnp.where(x <= 0, jnp.zeros_like(x), x)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def relu6(x: Array) -> Array:
     """min(max(x, 0), 6)."""
     return jnp.where(x >= 6, jnp.full_like(x, 6), relu(x))
 
 
-@require_x64_of("x")
+@of_real_numbers
 def leakyrelu(x: Array, a: float = 0.01) -> Array:
     """x for x > 0, a x otherwise."""
     return jnp.where(x > 0, x, python_numbers(a) * x)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def rrelu(
     x: Array, lower: float = 1 / 8, upper: float = 1 / 3, *, key: jax.Array | None = None
 ) -> Array:
@@ -75,32 +76,32 @@ def rrelu(
     return jnp.where(x > 0, x, rounded(slopes, x.dtype, lower, upper) * x)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def trelu(x: Array, theta: float = 1.0) -> Array:
     """x for x > theta, 0 otherwise; NaN stays NaN."""
     return jnp.where(x <= python_numbers(theta), jnp.zeros_like(x), x)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def thresholdrelu(x: Array, theta: float = 1.0) -> Array:
     """`trelu` by its other name."""
     return trelu(x, theta)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def elu(x: Array, a: float = 1.0) -> Array:
     """x for x > 0, a (eˣ - 1) otherwise."""
     return jnp.where(x > 0, x, python_numbers(a) * jnp.expm1(_nonpositive(x)))
 
 
-@require_x64_of("x")
+@of_real_numbers
 def celu(x: Array, a: float = 1.0) -> Array:
     """x for x > 0, a (e^(x/a) - 1) otherwise."""
     a = python_numbers(a)
     return jnp.where(x > 0, x, a * jnp.expm1(_nonpositive(x) / a))
 
 
-@require_x64_of("x")
+@of_real_numbers
 def selu(x: Array) -> Array:
     """λ elu(x, α), with λ and α that keep mean 0 and variance 1 (arXiv 1706.02515)."""
     return 1.0507009873554804934193349852946 * elu(x, 1.6732632423543772848170429916717)
@@ -118,19 +119,19 @@ def sigmoid_fast(x: Array) -> Array:
     return sigmoid(x)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def hardsigmoid(x: Array) -> Array:
     """min(max((x + 3) / 6, 0), 1)."""
     return relu6(x + 3) / 6
 
 
-@require_x64_of("x")
+@of_real_numbers
 def logsigmoid(x: Array) -> Array:
     """log(sigmoid(x)) = -softplus(-x)."""
     return -softplus(-x)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def softplus(x: Array) -> Array:
     """log(1 + eˣ)."""
     # At 0 both are those of the left side, so that all derivatives are right there.
@@ -149,7 +150,7 @@ def tanh_fast(x: Array) -> Array:
     return tanh(x)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def hardtanh(x: Array) -> Array:
     """min(max(x, -1), 1)."""
     return jnp.where(x <= -1, -jnp.ones_like(x), jnp.where(x >= 1, jnp.ones_like(x), x))
@@ -157,18 +158,24 @@ def hardtanh(x: Array) -> Array:
 
 @require_x64_of("x")
 def tanhshrink(x: Array) -> Array:
-    """x - tanh(x)."""
-    return x - jnp.tanh(x)
+    """x - tanh(x), with all digits near 0."""
+    is_near = jnp.abs(x) < 2
+    near = jnp.where(is_near, x, jnp.zeros_like(x))
+    # tanh(x) = x / (1 + rest) by Lambert's fraction, of positive terms only.
+    square, rest = near * near, jnp.zeros_like(x)
+    for odd in range(29, 1, -2):
+        rest = square / (odd + rest)
+    return jnp.where(is_near, near * (rest / (1 + rest)), x - jnp.tanh(x))
 
 
-@require_x64_of("x")
+@of_real_numbers
 def softshrink(x: Array, lam: float = 0.5) -> Array:
     """x moved towards 0 by lam; 0 within."""
     lam = python_numbers(lam)
     return trelu(x - lam, 0.0) - trelu(-x - lam, 0.0)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def softsign(x: Array) -> Array:
     """x / (1 + |x|)."""
     size = _magnitude(x)
@@ -178,25 +185,25 @@ def softsign(x: Array) -> Array:
     return jnp.where(size < 1, near, jnp.where(x > 0, 1 - inverse, inverse - 1))
 
 
-@require_x64_of("x")
+@of_real_numbers
 def swish(x: Array) -> Array:
     """x sigmoid(x)."""
     return _gated(x, sigmoid, _exhausted(x))
 
 
-@require_x64_of("x")
+@of_real_numbers
 def hardswish(x: Array) -> Array:
     """x hardsigmoid(x)."""
     return _gated(x, hardsigmoid, 3.0)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def mish(x: Array) -> Array:
     """x tanh(softplus(x))."""
     return _gated(x, lambda x: jnp.tanh(softplus(x)), _exhausted(x))
 
 
-@require_x64_of("x")
+@of_real_numbers
 def lisht(x: Array) -> Array:
     """x tanh(x)."""
     size, bound = _magnitude(x), _exhausted(x)
@@ -204,7 +211,7 @@ def lisht(x: Array) -> Array:
     return jnp.where(size > bound, size, inside * jnp.tanh(inside))
 
 
-@require_x64_of("x")
+@of_real_numbers
 def logcosh(x: Array) -> Array:
     """log(cosh(x)), without overflow and with all digits near 0."""
     size = _magnitude(x)
@@ -213,14 +220,14 @@ def logcosh(x: Array) -> Array:
     return jnp.where(size < 1, jnp.log1p(2 * half * half), far)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def gelu_erf(x: Array) -> Array:
     """x Φ(x), with the normal distribution function Φ; erfc keeps the digits of the left tail."""
     bound = math.sqrt(2 * _exhausted(x))
     return _gated(x, lambda x: jax.lax.erfc(-x * math.sqrt(0.5)) / 2, bound)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def gelu_tanh(x: Array) -> Array:
     """x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), written as a sigmoid to keep the left tail."""
     rate = 2 * math.sqrt(2.0 / math.pi)
@@ -228,13 +235,13 @@ def gelu_tanh(x: Array) -> Array:
     return _gated(x, lambda x: sigmoid(rate * (x + 0.044715 * (x * x * x))), bound)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def gelu_sigmoid(x: Array) -> Array:
     """x sigmoid(1.702 x)."""
     return _gated(x, lambda x: sigmoid(1.702 * x), _exhausted(x))
 
 
-@require_x64_of("x")
+@of_real_numbers
 def gelu(x: Array) -> Array:
     """The tanh form `gelu_tanh`, as in NNlib; `gelu_erf` is the exact one."""
     return gelu_tanh(x)

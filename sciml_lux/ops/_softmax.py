@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..precision import accumulated, require_x64_of
+from ..precision import accumulated
+from ._real_numbers import of_real_numbers
 
 Axes = int | tuple[int, ...]
 
 
-@require_x64_of("x")
+@of_real_numbers
 def softmax(x: Float[Array, "*shape"], *, axis: Axes = -1) -> Float[Array, "*shape"]:
     """eˣ / Σ eˣ over `axis`.
 
@@ -39,7 +40,7 @@ def softmax(x: Float[Array, "*shape"], *, axis: Axes = -1) -> Float[Array, "*sha
     return (parts / _nonzero(total)).astype(x.dtype)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def logsoftmax(x: Float[Array, "*shape"], *, axis: Axes = -1) -> Float[Array, "*shape"]:
     """log softmax(x) = x - log Σ eˣ over `axis`.
 
@@ -68,7 +69,7 @@ def logsoftmax(x: Float[Array, "*shape"], *, axis: Axes = -1) -> Float[Array, "*
     return jnp.where(total == 0, jnp.full_like(y, -jnp.inf), y).astype(x.dtype)
 
 
-@require_x64_of("x")
+@of_real_numbers
 def logsumexp(
     x: Float[Array, "*shape"], *, axis: Axes = -1, keepdims: bool = False
 ) -> Float[Array, "*reduced"]:
@@ -98,7 +99,7 @@ def logsumexp(
     _, total, shift = _parts("logsumexp", x, axis)
     y = shift + jnp.log(_nonzero(total))
     y = jnp.where(total == 0, jnp.full_like(y, -jnp.inf), y).astype(x.dtype)
-    return y if keepdims else jnp.squeeze(y, axis)
+    return y if keepdims else jnp.squeeze(y, _axes_of(x, axis))
 
 
 def _parts(name: str, x: Array, axis: Axes) -> tuple[Array, Array, Array]:
@@ -108,7 +109,7 @@ def _parts(name: str, x: Array, axis: Axes) -> tuple[Array, Array, Array]:
             f"`{name}` expects `x` to be floating, got {x.dtype}. Convert it to the float that you "
             "want back."
         )
-    x = accumulated(x)
+    x, axis = accumulated(x), _axes_of(x, axis)
     largest = jnp.max(x, axis, keepdims=True, initial=-jnp.inf)
     # Any shift gives the same values, so the derivatives need not follow it.
     shift = jax.lax.stop_gradient(
@@ -116,6 +117,11 @@ def _parts(name: str, x: Array, axis: Axes) -> tuple[Array, Array, Array]:
     )
     parts = jnp.exp(x - shift)
     return parts, jnp.sum(parts, axis, keepdims=True), shift
+
+
+def _axes_of(x: Array, axis: Axes) -> Axes:
+    """`axis`, of which a single number has none."""
+    return axis if x.ndim else ()
 
 
 def _nonzero(total: Array) -> Array:

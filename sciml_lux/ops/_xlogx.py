@@ -1,12 +1,15 @@
 """x log x and x log y, with 0 log 0 = 0."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..precision import accumulating, promote, require_x64_of
+from ..precision import accumulating, promote, require_x64_for
+from ._real_numbers import is_number, number_as_array, of_real_numbers
 
 
-@require_x64_of("x")
+@of_real_numbers
 def xlogx(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """x log x, and 0 at x = 0.
 
@@ -42,8 +45,8 @@ def xlogy(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, 
     derivatives there are taken to be 0. Elsewhere NaN, and y below 0, give NaN.
 
     Args:
-        x: of any shape.
-        y: of the same shape, or one of both is of shape ().
+        x: of any shape, or a number.
+        y: of the same shape, or one of both is of shape (); or a number.
 
     Returns:
         Of their shape, in the wider of their dtypes.
@@ -61,6 +64,9 @@ def xlogy(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, 
         [0.0, 0.0, 0.0]
     """
     for name, array in (("x", x), ("y", y)):
+        require_x64_for(array, f"`xlogy`: `{name}`")
+    x, y = _beside(x, y), _beside(y, x)
+    for name, array in (("x", x), ("y", y)):
         if not jnp.issubdtype(array.dtype, jnp.floating):
             raise TypeError(
                 f"`xlogy` expects `{name}` to be floating, got {array.dtype}. Convert it."
@@ -72,3 +78,10 @@ def xlogy(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, 
     has_log = (y >= jnp.finfo(y.dtype).tiny) & (y < jnp.inf)
     log = jnp.log(jnp.where((x == 0) & ~has_log, jnp.ones_like(y), y))
     return accumulating(jnp.multiply, x, log)
+
+
+def _beside(x: Any, other: Any) -> Any:
+    """`x`, of which a Python number takes the dtype of the other."""
+    if is_number(x) and hasattr(other, "dtype"):
+        return jnp.asarray(x, other.dtype)
+    return number_as_array(x)

@@ -1,4 +1,7 @@
-"""Float64 is asked for by name or not at all: with x64 off, JAX cuts it to float32 in silence."""
+"""What JAX would not take as it is, is refused by name.
+
+With x64 off it cuts float64 to float32 in silence; of NumPy's arrays, it forgets masks.
+"""
 
 import functools
 import inspect
@@ -10,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 _WIDE = frozenset({"float64", "complex128"})
+_WIDE_DTYPES = frozenset(map(np.dtype, _WIDE))
 _NUMPY = (np.ndarray, np.generic)
-_UNCHECKED = (*_NUMPY, jax.ShapeDtypeStruct)
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -45,14 +48,15 @@ def require_x64(dtype: Any, subject: str) -> None:
 def require_x64_for(tree: Any, subject: str) -> None:
     """Raise if a leaf of `tree` is float64 or complex128 while x64 is off.
 
-    Data of NumPy, and `jax.ShapeDtypeStruct`, are checked before JAX sees them, since afterwards
-    the lost digits leave no trace.
+    This is checked before JAX computes with it, since afterwards the lost digits leave no trace.
+    NumPy's arrays that JAX has no like of are refused as well: masked ones, and those of other
+    byte orders, of long doubles, objects, text or dates.
 
     Raises:
-        TypeError: names the switch and the path of the leaf.
+        TypeError: names the switch, or what to convert to, and the path of the leaf.
     """
-    for where, leaf in _unchecked(tree):
-        _require_x64_for_leaf(leaf, f"{subject}{where}")
+    for where, leaf in _refused(tree):
+        _refuse(leaf, f"{subject}{where}")
 
 
 def require_kept(tree: Any, subject: str) -> None:
@@ -66,15 +70,14 @@ def require_kept(tree: Any, subject: str) -> None:
         >>> with jax.enable_x64(False):
         ...     require_kept({"n": np.asarray([2**31 - 1])}, "`data`")
     """
-    for where, leaf in _unchecked(tree):
-        _require_x64_for_leaf(leaf, f"{subject}{where}")
+    require_x64_for(tree, subject)
+    for where, leaf in _located(tree, _is_cut_integer):
         held = jax.dtypes.canonicalize_dtype(leaf.dtype)
-        if isinstance(leaf, _NUMPY) and held != leaf.dtype and (leaf.astype(held) != leaf).any():
-            raise TypeError(
-                f"{subject}{where} has {leaf.dtype} numbers that {held} cannot hold, but "
-                "jax_enable_x64 is off. Call jax.config.update('jax_enable_x64', True) before any "
-                "array is made."
-            )
+        raise TypeError(
+            f"{subject}{where} has {leaf.dtype} numbers that {held} cannot hold, but "
+            "jax_enable_x64 is off. Call jax.config.update('jax_enable_x64', True) before any "
+            "array is made."
+        )
 
 
 def require_x64_of(
@@ -106,7 +109,8 @@ def require_x64_of(
 
         @functools.wraps(function)
         def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-            if not x64_enabled():
+            data = (*args, *kwargs.values())
+            if not x64_enabled() or any([isinstance(value, _NUMPY) for value in data]):
                 given = signature.bind(*args, **kwargs).arguments
                 for name in names:
                     require_x64_for(given.get(name), f"`{function.__name__}`: `{name}`")
@@ -117,19 +121,59 @@ def require_x64_of(
     return decorate
 
 
-def _require_x64_for_leaf(leaf: Any, subject: str) -> None:
-    if leaf.dtype.name in _WIDE:
-        kind = "a NumPy array" if isinstance(leaf, _NUMPY) else "a shape"
-        require_x64(leaf.dtype, f"{subject}, {kind},")
+def _refused(tree: Any) -> Iterator[tuple[str, Any]]:
+    """The leaves that are refused, with their paths."""
+    return _located(tree, _is_unknown if x64_enabled() else _is_unknown_or_wide)
 
 
-def _unchecked(tree: Any) -> Iterator[tuple[str, Any]]:
-    """The leaves that JAX has not cut yet, with their paths, if it would cut any."""
-    # Asked at every training step: without such leaves nothing else is looked at.
-    if any([isinstance(leaf, _UNCHECKED) for leaf in jax.tree.leaves(tree)]) and not x64_enabled():
+def _located(tree: Any, is_one: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+    # Asked at every training step: without such a leaf no path is looked up.
+    if any([is_one(leaf) for leaf in jax.tree.leaves(tree)]):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-            if isinstance(leaf, _UNCHECKED):
+            if is_one(leaf):
                 yield jax.tree_util.keystr(path), leaf
+
+
+def _is_unknown(leaf: Any) -> bool:
+    return isinstance(leaf, _NUMPY) and _unknown(leaf) is not None
+
+
+def _is_unknown_or_wide(leaf: Any) -> bool:
+    return getattr(leaf, "dtype", None) in _WIDE_DTYPES or _is_unknown(leaf)
+
+
+def _is_cut_integer(leaf: Any) -> bool:
+    if x64_enabled() or not isinstance(leaf, _NUMPY):
+        return False
+    held = jax.dtypes.canonicalize_dtype(leaf.dtype)
+    return held != leaf.dtype and bool((leaf.astype(held) != leaf).any())
+
+
+def _unknown(leaf: Any) -> tuple[str, str] | None:
+    """What JAX does not know of a NumPy array, and the remedy."""
+    dtype = leaf.dtype
+    if isinstance(leaf, np.ma.MaskedArray):
+        return "a masked array, whose mask JAX would ignore", "Fill it: x.filled(value)"
+    if not dtype.isnative:
+        return (
+            f"an array of {dtype.str}, another byte order",
+            f"Convert it: x.astype({dtype.name!r})",
+        )
+    if dtype.type in (np.longdouble, np.clongdouble) and dtype.name not in _WIDE:
+        narrow = "complex128" if dtype.kind == "c" else "float64"
+        return f"an array of {dtype.name}, a long double", f"Convert it: x.astype({narrow!r})"
+    if dtype.kind in "OSUMm" or (dtype.type is np.void and dtype != jax.dtypes.float0):
+        return f"an array of {dtype}, which are not numbers", "Convert it to numbers"
+    return None
+
+
+def _refuse(leaf: Any, subject: str) -> None:
+    unknown = _unknown(leaf) if isinstance(leaf, _NUMPY) else None
+    if unknown is not None:
+        raise TypeError(f"{subject} is {unknown[0]}. {unknown[1]}.")
+    kind = "a NumPy array" if isinstance(leaf, _NUMPY) else "a JAX array"
+    kind = "a shape" if isinstance(leaf, jax.ShapeDtypeStruct) else kind
+    require_x64(leaf.dtype, f"{subject}, {kind},")
 
 
 def resolve_dtype(dtype: Any, subject: str = "`dtype`") -> np.dtype:

@@ -29,6 +29,20 @@ def test_conv_transpose_is_the_transpose_of_conv_with_the_same_weight(flip, dtyp
     np.testing.assert_allclose(restored, pull(x)[0], rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (4, 1), (4, 2), (3, 3), (5, 3)])
+def test_conv_transpose_with_same_pad_is_the_transpose_of_conv_with_that_padding(kernel, stride):
+    # The padding that the docstrings name, of which the larger half comes first.
+    total = kernel - stride
+    explicit = ((total - total // 2, total // 2),)
+    same = nn.ConvTranspose((kernel,), 1, 1, stride=stride, padding=nn.SamePad(), use_bias=False)
+    there = nn.Conv((kernel,), 1, 1, stride=stride, padding=explicit, use_bias=False)
+    ps, st = made(there)
+    x = jax.random.normal(jax.random.key(1), (1, 5, 1), jnp.float32)
+    restored, _ = same(x, ps, st)
+    _, pull = jax.vjp(lambda y: there(y, ps, st)[0], jnp.zeros((1, 5 * stride, 1), jnp.float32))
+    np.testing.assert_allclose(restored, pull(x)[0], rtol=1e-5, atol=1e-6)
+
+
 def test_conv_transpose_sizes_as_in_lux_tests():
     # Lux 1.31, test/core_layers/conv_tests.jl, "ConvTranspose".
     same = nn.SamePad()

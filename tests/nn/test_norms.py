@@ -109,14 +109,22 @@ def test_running_statistics_keep_float32_beside_float64_data(layer):
     assert layer(draw(3, 4, 2, dtype=jnp.float64), ps, lux.testmode(new))[0].dtype == jnp.float64
 
 
-@pytest.mark.parametrize("shape", [(1, 4), (1, 5, 4), (0, 4)])
-def test_batch_norm_of_one_sample_in_training_is_an_error(shape):
+@pytest.mark.parametrize("shape", [(1, 4), (1, 1, 4), (0, 4), (0, 5, 4)])
+def test_batch_norm_of_one_value_in_training_is_an_error(shape):
     layer = nn.BatchNorm(4)
     ps, st = made(layer)
-    text = r"`BatchNorm` expects two samples or more in training mode, got shape \((1|0), .*testm"
+    text = r"`BatchNorm` expects two values of each channel .* got shape \((1|0), .*testm"
     with pytest.raises(ValueError, match=text):
         layer(jnp.ones(shape, jnp.float32), ps, st)
     assert layer(jnp.ones(shape, jnp.float32), ps, lux.testmode(st))[0].shape == shape
+
+
+def test_batch_norm_of_one_image_normalises_over_its_places():
+    layer, x = nn.BatchNorm(3), draw(1, 5, 5, 3)
+    ps, st = made(layer)
+    y, new = layer(x, ps, st)
+    np.testing.assert_allclose(np.mean(y, (0, 1, 2)), np.zeros(3), atol=1e-6)
+    np.testing.assert_allclose(new.running_var, 0.9 + 0.1 * np.var(x, (0, 1, 2), ddof=1), rtol=1e-5)
 
 
 def test_batch_norm_running_statistics_carry_no_gradient():

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux import Record, nn, setup
+from sciml_lux import Record, losses, nn, ops, setup
 from sciml_lux.precision import (
     require_x64,
     require_x64_for,
@@ -151,3 +151,62 @@ def test_context_decides_for_setup_and_calls():
             setup(0, model, jnp.float64)
         with pytest.raises(TypeError, match="`x`, a NumPy array, is float64"):
             model(np.ones((1, 2)), ps, st)
+
+
+def masked():
+    return np.ma.masked_array(np.ones(2, np.float32), [True, False])
+
+
+UNKNOWN = {
+    "masked": (masked(), r"a masked array, whose mask .* Fill it: x.filled\(value\)"),
+    "byte order": (np.ones(2, ">f4"), r"an array of >f4, another byte order. .*'float32'"),
+    "long double": (np.ones(2, np.longdouble), r"an array of float\d+, a long.*'float64'"),
+    "complex long double": (
+        np.ones(2, np.clongdouble),
+        r"an array of complex\d+, a long.*'complex128'",
+    ),
+    "objects": (np.asarray([1.0, None]), "an array of object, which are not numbers"),
+    "text": (np.asarray(["a"]), "an array of <U1, which are not numbers"),
+    "dates": (np.asarray(["2020-01-01"], "M8[D]"), r"an array of datetime64\[D\], which are not"),
+    "fields": (np.zeros(2, [("a", "f4")]), r"an array of .*, which are not numbers"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+@pytest.mark.parametrize("on", [True, False])
+def test_numpy_arrays_that_jax_has_not_are_refused_by_name(name, on):
+    array, text = UNKNOWN[name]
+    st = Record()
+    with jax.enable_x64(on):
+        with pytest.raises(TypeError, match=rf"^`data`\['a'\] is {text}"):
+            require_x64_for({"a": array, "b": np.ones(2, np.float32)}, "`data`")
+        with pytest.raises(TypeError, match=f"^`scaled`: `x` is {text}"):
+            scaled(array)
+        with pytest.raises(TypeError, match=f"^`x` is {text}"):
+            nn.Dense(2, 1)(array, setup(0, nn.Dense(2, 1))[0], st)
+        for call in (ops.relu, ops.softmax, lambda x: losses.MSELoss()(x, x)):
+            with pytest.raises(TypeError, match=text):
+                call(array)
+
+
+def test_gradients_of_integers_and_halves_of_numpy_pass():
+
+    require_x64_for([np.zeros(2, jax.dtypes.float0), np.ones(2, jnp.bfloat16)], "`x`")
+
+
+@needs_x64
+def test_float64_arrays_of_jax_with_x64_off_are_refused():
+    wide = {"a": jnp.ones(2, jnp.float64)}
+    model = nn.Dense(2, 1)
+    ps, st = setup(0, model, jnp.float64)
+    with jax.enable_x64(False):
+        with pytest.raises(TypeError, match=r"^`x`\['a'\], a JAX array, is float64, but jax_en"):
+            require_x64_for(wide, "`x`")
+        with pytest.raises(TypeError, match="^`relu`: `x`, a JAX array, is float64"):
+            ops.relu(wide["a"])
+        with pytest.raises(TypeError, match=r"^`ps`\['weight'\], a JAX array, is float64"):
+            model(jnp.ones((1, 2), jnp.float32), ps, st)
+        with pytest.raises(TypeError, match="a JAX array, is float64"):
+            losses.MSELoss()(wide["a"], wide["a"])
+        narrow = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), ps)
+        assert model(jnp.ones((1, 2), jnp.float32), narrow, st)[0].dtype == jnp.float32
