@@ -4,6 +4,12 @@ from ._call import layer_name as layer_name
 from ._call import layer_path as layer_path
 from ._call import outermost as outermost
 from ._call import subject as subject
+from ._checks import check_choice as check_choice
+from ._checks import check_function as check_function
+from ._checks import check_integer as check_integer
+from ._checks import check_number as check_number
+from ._checks import is_integer as is_integer
+from ._checks import is_number as is_number
 from ._children import flat_children as flat_children
 from ._component_array import ComponentArray as ComponentArray
 from ._component_array import contracted as contracted

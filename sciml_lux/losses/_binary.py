@@ -9,7 +9,7 @@ from jaxtyping import Array
 from ..ops import logsigmoid, xlogy
 from ..precision import require_x64_for
 from ._loss_function import LossFunction
-from ._options import complement_power, epsilon_of, smoothing_error, weighted
+from ._options import check_options, complement_power, epsilon_of, weighted
 
 
 class BinaryCrossEntropyLoss(LossFunction):
@@ -43,9 +43,8 @@ class BinaryCrossEntropyLoss(LossFunction):
     logits: bool = False
 
     def __post_init__(self) -> None:
-        """Check the smoothing."""
-        if message := smoothing_error(type(self).__name__, self.label_smoothing):
-            raise ValueError(message)
+        """Check the options."""
+        check_options(self, "epsilon", "label_smoothing")
 
     def targets(self, y_pred: Array, y: Any) -> Any:
         """One number serves for all."""
@@ -88,6 +87,10 @@ class BinaryFocalLoss(LossFunction):
 
     gamma: float = 2
     epsilon: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        check_options(self, "gamma", "epsilon")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The cross entropy, weighted."""

@@ -9,7 +9,7 @@ from jaxtyping import Array
 from ..ops import logsoftmax, xlogx, xlogy
 from ..precision import index_in_int32
 from ._loss_function import LossFunction
-from ._options import complement_power, epsilon_of, smoothing_error, weighted
+from ._options import check_options, complement_power, epsilon_of, weighted
 
 
 class ClassLoss(LossFunction):
@@ -73,9 +73,8 @@ class CrossEntropyLoss(ClassLoss):
     logits: bool = False
 
     def __post_init__(self) -> None:
-        """Check the smoothing."""
-        if message := smoothing_error(type(self).__name__, self.label_smoothing):
-            raise ValueError(message)
+        """Check the options."""
+        check_options(self, "axis", "epsilon", "label_smoothing")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The negative logarithm of the probability of the labels."""
@@ -112,6 +111,10 @@ class FocalLoss(ClassLoss):
     gamma: float = 2
     epsilon: float | None = None
 
+    def __post_init__(self) -> None:
+        """Check the options."""
+        check_options(self, "axis", "gamma", "epsilon")
+
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The cross entropy, weighted."""
         p = y_pred + epsilon_of(self.epsilon, y_pred)
@@ -146,9 +149,8 @@ class KLDivergenceLoss(ClassLoss):
     label_smoothing: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the smoothing."""
-        if message := smoothing_error(type(self).__name__, self.label_smoothing):
-            raise ValueError(message)
+        """Check the options."""
+        check_options(self, "axis", "epsilon", "label_smoothing")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The information that y_pred lacks."""

@@ -5,7 +5,7 @@ from jaxtyping import Array
 
 from ..ops import xlogy
 from ._loss_function import LossFunction
-from ._options import epsilon_of
+from ._options import check_options, epsilon_of
 
 
 class MSLELoss(LossFunction):
@@ -27,6 +27,10 @@ class MSLELoss(LossFunction):
     """
 
     epsilon: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        check_options(self, "epsilon")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The squared logarithm of the ratio."""
@@ -54,6 +58,10 @@ class PoissonLoss(LossFunction):
     """
 
     epsilon: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        check_options(self, "epsilon")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The negative logarithm of the Poisson likelihood, up to what depends on y alone."""

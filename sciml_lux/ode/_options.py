@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import diffrax
-import numpy as np
+
+from ..core import check_integer, check_number
 
 VectorField = Callable[[Any, Any], Any]
 
@@ -55,11 +56,10 @@ def check_options(layer: Any, name: str) -> None:
         if not isinstance(value, kind) and not (option == "stepsize_controller" and value is None):
             raise TypeError(f"`{name}` expects `{option}` to be {words}, got {value!r}.")
     for option in ("rtol", "atol"):
-        if not getattr(layer, option) > 0:
-            raise ValueError(f"`{name}` expects `{option}` above 0, got {getattr(layer, option)}.")
-    steps = layer.max_steps
-    if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
-        raise ValueError(f"`{name}` expects `max_steps` to be an integer above 0, got {steps!r}.")
+        check_number(name, option, getattr(layer, option), above=0)
+    check_integer(name, "max_steps", layer.max_steps, least=1)
+    if layer.dt0 is not None:
+        check_number(name, "dt0", layer.dt0)
     _check_first_step(layer, name)
 
 

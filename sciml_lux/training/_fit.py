@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..core import check_integer
 from ._ad import AD, AutoReverse
 from ._callback import Callback
 from ._checkpoint_format import CheckpointError
@@ -96,9 +97,9 @@ def fit(
         CheckpointError: the checkpoint to resume from is damaged, or of a fit that began with
             another model, objective, optimiser, state or order of the data, and the first
             difference is told; or the path is a file of another kind.
-        ValueError: `steps`, `epochs` or an `every` is no integer or out of range, or not just one
-            of the first two is given; `epochs` of data without a length; batches that differ.
-        TypeError: `data` is none of these forms; a bare iterator with `resume=True`; float64 NumPy
+        ValueError: `steps`, `epochs` or an `every` is out of range, or not just one of the first
+            two is given; `epochs` of data without a length; batches that differ.
+        TypeError: one of these is not an integer; `data` is none of these forms; a bare iterator with `resume=True`; float64 NumPy
             data, x64 off; a loss in fewer digits than the parameters have; `callbacks` holds
             something else; JSON cannot hold `hyperparameters`.
 
@@ -248,10 +249,7 @@ def _check_options(steps: Any, epochs: Any, validation_every: Any, checkpoint_ev
     for name, value, low in options:
         if value is None and name != "validation_every":
             continue
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
-            raise ValueError(
-                f"`fit` expects `{name}` to be an integer of {low} or more, got {value!r}."
-            )
+        check_integer("fit", name, value, least=low)
 
 
 def _check_resume(resume: Any) -> None:
@@ -276,11 +274,8 @@ def _checked_callbacks(callbacks: Any) -> list[Callback]:
                 "Subclass training.Callback."
             )
         every = callback.every
-        if every is not None and (not isinstance(every, int) or every < 1):
-            raise ValueError(
-                f"`fit` expects `every` of {type(callback).__name__} to be None or an integer of 1 "
-                f"or more, got {every!r}."
-            )
+        if every is not None:
+            check_integer(type(callback).__name__, "every", every, least=1)
     if (count := len(_keepers(callbacks))) > 1:
         raise ValueError(
             f"`fit` expects one EarlyStopping that keeps the best state, got {count}. Set "
