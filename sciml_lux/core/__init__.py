@@ -1,5 +1,11 @@
 """The contract: layers, records, and what is done with them."""
 
+from ._checks import check_choice as check_choice
+from ._checks import check_function as check_function
+from ._checks import check_integer as check_integer
+from ._checks import check_number as check_number
+from ._checks import is_integer as is_integer
+from ._checks import is_number as is_number
 from ._children import flat_children as flat_children
 from ._children import named as named
 from ._component_array import ComponentArray as ComponentArray

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from ..precision import require_x64_for, x64_enabled
+from ..precision import require_x64_for
 from ._contract import layer_name
 from ._record import Record
 from ._tree import StateStructureError
@@ -18,10 +18,9 @@ def admitted(model: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any, Any]:
         TypeError: float64 NumPy data while x64 is off, `x` of Python numbers.
         StateStructureError: `ps` or `st` has an entry that the model does not.
     """
-    if not x64_enabled():
-        require_x64_for(x, "`x`")
-        require_x64_for(ps, "`ps`")
-        require_x64_for(st, "`st`")
+    require_x64_for(x, "`x`")
+    require_x64_for(ps, "`ps`")
+    require_x64_for(st, "`st`")
     if not hasattr(x, "dtype"):
         _check_numbers(model, x)
     return x, admitted_parameters(model, ps), admitted_states(model, st)

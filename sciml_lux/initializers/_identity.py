@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core import is_integer
 from ._initializer import initializer
 
 
@@ -36,7 +37,7 @@ def identity_init(
     """
     if len(shape) < 2:
         return jnp.zeros(shape, dtype)
-    shifts = (shift, *(0,) * (len(shape) - 1)) if isinstance(shift, int) else tuple(shift)
+    shifts = (shift, *(0,) * (len(shape) - 1)) if is_integer(shift) else tuple(shift)
     if len(shifts) != len(shape):
         raise ValueError(
             f"`identity_init` expects `shift` to be a number or one for each axis of {shape}, got "

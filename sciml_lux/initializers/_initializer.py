@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from ..core import Frozen
+from ..core import Frozen, check_integer, check_number
 from ..precision import python_numbers, require_x64
 
 
@@ -44,6 +44,8 @@ class Initializer(Frozen):
                 f"`{self.function.__name__}` has no option {', '.join(sorted(unknown))}; it has "
                 f"{', '.join(_options(self.function)) or 'none'}."
             )
+        for name, value in options.items():
+            _check_option(self.function, name, value)
         if not arguments:
             return Initializer(self.function, tuple(sorted(merged.items())))
         if len(arguments) > 2:
@@ -61,6 +63,15 @@ class Initializer(Frozen):
 
 def _options(function: Callable[..., Any]) -> list[str]:
     return list(inspect.signature(function).parameters)[3:]
+
+
+def _check_option(function: Callable[..., Any], name: str, value: Any) -> None:
+    """Raise unless `value` is a number where the signature says so; arrays are for the draw."""
+    wanted = inspect.signature(function).parameters[name].annotation
+    if wanted is int:
+        check_integer(function.__name__, name, value)
+    elif wanted is float and not isinstance(value, jax.Array):
+        check_number(function.__name__, name, value)
 
 
 def _named(module: str, name: str, options: tuple) -> Initializer:

@@ -10,7 +10,7 @@ from jaxtyping import Array
 from ..ops import logsigmoid, xlogy
 from ..precision import accumulating, require_x64_for
 from ._loss_function import LossFunction
-from ._options import complement_power, epsilon_of, smoothing_error, weighted
+from ._options import check_options, complement_power, epsilon_of, weighted
 from ._weights import class_weights_of
 
 
@@ -74,10 +74,9 @@ class BinaryCrossEntropyLoss(WeightedBinaryLoss):
     logits: bool = False
 
     def __post_init__(self) -> None:
-        """Check the smoothing and the weights."""
+        """Check the options and the weights."""
         super().__post_init__()
-        if message := smoothing_error(type(self).__name__, self.label_smoothing):
-            raise ValueError(message)
+        check_options(self, "epsilon", "label_smoothing")
 
     def targets(self, y_pred: Array, y: Any) -> Any:
         """One number serves for all."""
@@ -129,6 +128,10 @@ class BinaryFocalLoss(WeightedBinaryLoss):
     real_only = True
     gamma: float = 2
     epsilon: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        check_options(self, "gamma", "epsilon")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The cross entropy, weighted."""

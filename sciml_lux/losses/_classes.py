@@ -10,7 +10,7 @@ from jaxtyping import Array
 from ..ops import logsoftmax, xlogx, xlogy
 from ..precision import index_in_int32
 from ._loss_function import LossFunction
-from ._options import complement_power, epsilon_of, smoothing_error, weighted
+from ._options import check_options, complement_power, epsilon_of, weighted
 from ._weights import class_weights_of
 
 
@@ -116,10 +116,9 @@ class CrossEntropyLoss(WeightedClassLoss):
     logits: bool = False
 
     def __post_init__(self) -> None:
-        """Check the smoothing and the weights."""
+        """Check the options and the weights."""
         super().__post_init__()
-        if message := smoothing_error(type(self).__name__, self.label_smoothing):
-            raise ValueError(message)
+        check_options(self, "axis", "epsilon", "label_smoothing")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The negative logarithm of the probability of the labels."""
@@ -157,6 +156,10 @@ class FocalLoss(WeightedClassLoss):
     gamma: float = 2
     epsilon: float | None = None
 
+    def __post_init__(self) -> None:
+        """Check the options."""
+        check_options(self, "axis", "gamma", "epsilon")
+
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The cross entropy, weighted."""
         p = y_pred + epsilon_of(self.epsilon, y_pred)
@@ -192,9 +195,8 @@ class KLDivergenceLoss(ClassLoss):
     label_smoothing: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the smoothing."""
-        if message := smoothing_error(type(self).__name__, self.label_smoothing):
-            raise ValueError(message)
+        """Check the options."""
+        check_options(self, "axis", "epsilon", "label_smoothing")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The information that y_pred lacks."""

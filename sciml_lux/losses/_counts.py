@@ -5,7 +5,7 @@ from jaxtyping import Array
 
 from ..ops import xlogy
 from ._loss_function import LossFunction
-from ._options import epsilon_of, widened
+from ._options import check_options, epsilon_of, widened
 
 
 class MSLELoss(LossFunction):
@@ -28,6 +28,10 @@ class MSLELoss(LossFunction):
 
     real_only = True
     epsilon: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        check_options(self, "epsilon")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The squared logarithm of the ratio."""
@@ -57,6 +61,10 @@ class PoissonLoss(LossFunction):
 
     real_only = True
     epsilon: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        check_options(self, "epsilon")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The negative logarithm of the Poisson likelihood, up to what depends on y alone."""

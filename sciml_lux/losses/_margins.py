@@ -5,7 +5,7 @@ from jaxtyping import Array
 
 from ..ops import relu
 from ._loss_function import LossFunction
-from ._options import widened
+from ._options import check_options, widened
 
 
 class HingeLoss(LossFunction):
@@ -73,10 +73,7 @@ class SiameseContrastiveLoss(LossFunction):
 
     def __post_init__(self) -> None:
         """Check the margin."""
-        if not self.margin >= 0:
-            raise ValueError(
-                f"`SiameseContrastiveLoss` expects `margin` of at least 0, got {self.margin!r}."
-            )
+        check_options(self, "margin")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """Like pairs are drawn together, unlike ones pushed apart up to the margin."""
@@ -106,6 +103,10 @@ class DiceCoeffLoss(LossFunction):
 
     real_only = True
     smooth: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the option."""
+        check_options(self, "smooth")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """One less the overlap of the two."""

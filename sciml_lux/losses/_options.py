@@ -1,9 +1,22 @@
 """Options that several losses share."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ..core import check_integer, check_number
 from ..precision import accumulated
+
+_LIMITS = {
+    "delta": {"above": 0},
+    "epsilon": {"least": 0},
+    "gamma": {"least": 0},
+    "label_smoothing": {"least": 0, "most": 1},
+    "margin": {"least": 0},
+    "smooth": {"least": 0},
+}
+_REMEDIES = {"label_smoothing": "None leaves the labels as they are."}
 
 
 def widened(*arrays: Array) -> tuple[Array, ...]:
@@ -16,11 +29,21 @@ def epsilon_of(epsilon: float | None, y_pred: Array) -> float:
     return float(jnp.finfo(y_pred.dtype).eps if epsilon is None else epsilon)
 
 
-def smoothing_error(name: str, label_smoothing: float | None) -> str | None:
-    """What is wrong with a fraction of label smoothing, or None."""
-    if label_smoothing is None or 0 <= label_smoothing <= 1:
-        return None
-    return f"`{name}` expects `label_smoothing` in [0, 1] or None, got {label_smoothing!r}."
+def check_options(loss: Any, *names: str) -> None:
+    """Raise unless these fields, where they are not None, are numbers in their range.
+
+    Raises:
+        TypeError: a field is not a number, `axis` not an integer.
+        ValueError: it is out of range.
+    """
+    owner = type(loss).__name__
+    for name in names:
+        value = getattr(loss, name)
+        if name == "axis":
+            check_integer(owner, name, value)
+        elif value is not None:
+            remedy = _REMEDIES.get(name, "")
+            check_number(owner, name, value, **_LIMITS[name], remedy=remedy)
 
 
 def complement_power(p: Array, gamma: float) -> Array:

@@ -9,7 +9,7 @@ from jaxtyping import Array
 from ..core import apply
 from ..precision import promote
 from ._loss_function import LossFunction, mean, total
-from ._options import widened
+from ._options import check_options, widened
 from ._weights import checked_count, hidden, keyword_of, total_weight, weighed
 
 
@@ -97,8 +97,7 @@ class HuberLoss(LossFunction):
 
     def __post_init__(self) -> None:
         """Check delta."""
-        if not self.delta > 0:
-            raise ValueError(f"`HuberLoss` expects `delta` above 0, got {self.delta!r}.")
+        check_options(self, "delta")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
         """The square near zero, the straight line beyond."""

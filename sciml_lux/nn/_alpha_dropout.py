@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Layer, Record, Static
+from ..core import Layer, Record, Static, check_number
 from ..ops import alpha_dropout
 from ._array_check import check_array
 
@@ -46,10 +46,7 @@ class AlphaDropout(Layer):
 
     def __post_init__(self) -> None:
         """Check the probability."""
-        if not isinstance(self.p, int | float | np.number) or not 0 <= self.p <= 1:
-            raise ValueError(
-                f"`AlphaDropout` expects `p` to be a number in [0, 1], got {self.p!r}."
-            )
+        check_number("AlphaDropout", "p", self.p, least=0, most=1)
 
     def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The random key and the mode."""

@@ -2,7 +2,7 @@
 
 from jaxtyping import Array, Float
 
-from ..core import Frozen, layer_name
+from ..core import Frozen, check_integer, layer_name
 from ..ops import (
     chebyshev_basis,
     cosine_basis,
@@ -37,10 +37,7 @@ class Basis(Frozen):
 
     def __post_init__(self) -> None:
         """Check the number of functions."""
-        if not isinstance(self.n, int) or self.n < 1:
-            raise ValueError(
-                f"`{layer_name(self)}` expects `n` to be an integer of at least 1, got {self.n!r}."
-            )
+        check_integer(layer_name(self), "n", self.n, least=1)
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "... n"]:
         """The functions at x; subclasses define it."""

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record, check_function, is_integer, subject
 from ..initializers import Initializer, uniform
 from ..ops import identity
 from ..precision import broadcasting, promote
-from ._precision import Precision, precision_fault
+from ._precision import Precision, check_precision
 
 
 class Bilinear(Layer):
@@ -65,7 +65,7 @@ class Bilinear(Layer):
     def __post_init__(self) -> None:
         """Check the sizes and the activation."""
         sizes = (*self._pair, self.out_dims)
-        if len(sizes) != 3 or not all(isinstance(size, int | np.integer) for size in sizes):
+        if len(sizes) != 3 or not all(is_integer(size) for size in sizes):
             raise TypeError(
                 "`Bilinear` expects `in_dims` to be an integer or a pair of integers and "
                 f"`out_dims` an integer, got {self.in_dims!r} and {self.out_dims!r}."
@@ -75,13 +75,8 @@ class Bilinear(Layer):
                 f"`Bilinear` expects sizes of at least 0, got {self.in_dims!r} (`in_dims`) and "
                 f"{self.out_dims} (`out_dims`)."
             )
-        if not callable(self.activation):
-            raise TypeError(
-                f"`Bilinear` expects `activation` to be a function such as nn.tanh, got "
-                f"{self.activation!r}."
-            )
-        if fault := precision_fault(self):
-            raise fault
+        check_function("Bilinear", "activation", self.activation, such_as="nn.tanh")
+        check_precision(self)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Weight, and bias where it is used."""

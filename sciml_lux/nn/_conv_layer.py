@@ -9,13 +9,13 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record, layer_name, subject
+from ..core import Layer, Record, check_function, check_integer, layer_name, subject
 from ..initializers import Initializer
 from ..ops import identity
 from ..ops._windows import Padding, PerAxis, windows
 from ._array_check import check_array
 from ._last_axis import check_last_axis
-from ._precision import Precision, precision_fault
+from ._precision import Precision, check_precision
 from ._same_pad import SamePad
 
 
@@ -40,26 +40,13 @@ class ConvLayer(Layer):
     def __post_init__(self) -> None:
         """Check the sizes and the activation."""
         name = layer_name(self)
-        for field in ("in_dims", "out_dims", "groups"):
-            if not isinstance(getattr(self, field), int | np.integer):
-                raise TypeError(
-                    f"`{name}` expects `{field}` to be an integer, got {getattr(self, field)!r}."
-                )
-        if not callable(self.activation):
-            raise TypeError(
-                f"`{name}` expects `activation` to be a function such as nn.tanh, got "
-                f"{self.activation!r}."
-            )
-        if fault := precision_fault(self):
-            raise fault
-        if self.in_dims < 0 or self.out_dims < 0:
+        for field, least in (("in_dims", 0), ("out_dims", 0), ("groups", 1)):
+            check_integer(name, field, getattr(self, field), least=least)
+        check_function(name, "activation", self.activation, such_as="nn.tanh")
+        check_precision(self)
+        if self.in_dims % self.groups or self.out_dims % self.groups:
             raise ValueError(
-                f"`{name}` expects `in_dims` and `out_dims` of at least 0, got {self.in_dims} and "
-                f"{self.out_dims}."
-            )
-        if self.groups < 1 or self.in_dims % self.groups or self.out_dims % self.groups:
-            raise ValueError(
-                f"`{name}` expects `groups` of at least 1 that divides `in_dims` and `out_dims`, "
+                f"`{name}` expects `groups` to divide `in_dims` and `out_dims`, "
                 f"got {self.groups} for {self.in_dims} and {self.out_dims}."
             )
         padding = 0 if isinstance(self.padding, SamePad) else self.padding

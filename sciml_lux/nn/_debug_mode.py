@@ -10,6 +10,7 @@ from ..core import (
     StateStructureError,
     WrapperLayer,
     apply,
+    check_choice,
     first_difference,
     named_leaves,
     parameter_structure,
@@ -66,11 +67,7 @@ class DebugLayer(WrapperLayer):
     def __post_init__(self) -> None:
         """Make a layer of a function, and check the option."""
         object.__setattr__(self, "layer", as_layer(self.layer, "DebugLayer"))
-        if self.nan_check not in _CHECKS:
-            known = ", ".join(f'"{check}"' for check in _CHECKS)
-            raise ValueError(
-                f"`DebugLayer` expects `nan_check` to be one of {known}, got {self.nan_check!r}."
-            )
+        check_choice("DebugLayer", "nan_check", self.nan_check, _CHECKS)
 
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The output of the layer, checked."""

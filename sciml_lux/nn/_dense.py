@@ -9,12 +9,12 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record, check_function, check_integer, subject
 from ..initializers import Initializer, kaiming_uniform, uniform
 from ..ops import fused_dense_bias_activation, identity
 from ._gain import gain
 from ._last_axis import check_last_axis
-from ._precision import Precision, precision_fault
+from ._precision import Precision, check_precision
 
 
 class Dense(Layer):
@@ -66,22 +66,9 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         """Check the sizes and the activation."""
         for name in ("in_dims", "out_dims"):
-            if not isinstance(getattr(self, name), int | np.integer):
-                raise TypeError(
-                    f"`Dense` expects `{name}` to be an integer, got {getattr(self, name)!r}."
-                )
-        if not callable(self.activation):
-            raise TypeError(
-                f"`Dense` expects `activation` to be a function such as nn.tanh, got "
-                f"{self.activation!r}."
-            )
-        if fault := precision_fault(self):
-            raise fault
-        if self.in_dims < 0 or self.out_dims < 0:
-            raise ValueError(
-                f"`Dense` expects `in_dims` and `out_dims` of at least 0, got {self.in_dims} and "
-                f"{self.out_dims}."
-            )
+            check_integer("Dense", name, getattr(self, name), least=0)
+        check_function("Dense", "activation", self.activation, such_as="nn.tanh")
+        check_precision(self)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Weight, and bias where it is used."""

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record, Static
+from ..core import Layer, Record, Static, check_number, is_integer
 from ..ops import dropout
 from ._array_check import check_array
 
@@ -51,10 +51,9 @@ class Dropout(Layer):
 
     def __post_init__(self) -> None:
         """Check the probability and the axes."""
-        if not isinstance(self.p, int | float | np.number) or not 0 <= self.p <= 1:
-            raise ValueError(f"`Dropout` expects `p` to be a number in [0, 1], got {self.p!r}.")
+        check_number("Dropout", "p", self.p, least=0, most=1)
         axes = self.axes if isinstance(self.axes, tuple) else (self.axes,)
-        if self.axes is not None and not all(isinstance(a, int | np.integer) for a in axes):
+        if self.axes is not None and not all(map(is_integer, axes)):
             raise TypeError(
                 f"`Dropout` expects `axes` to be None, an axis or a tuple of them, got "
                 f"{self.axes!r}."

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact, Integer
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record, is_integer, subject
 from ..initializers import Initializer, uniform
 from ..ops import gather
 
@@ -56,7 +56,7 @@ class Embedding(Layer):
     def __post_init__(self) -> None:
         """Check the sizes."""
         sizes = (*self._vocabulary, self.out_dims)
-        if not all(isinstance(size, int | np.integer) for size in sizes):
+        if not all(is_integer(size) for size in sizes):
             raise TypeError(
                 f"`Embedding` expects `in_dims` to be an integer or a tuple of integers and "
                 f"`out_dims` an integer, got {self.in_dims!r} and {self.out_dims!r}."

@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
-import numpy as np
 from jaxtyping import Array
 
-from ..core import Layer, subject
+from ..core import Layer, check_integer, subject
+
+_FORM = "Leave it out to flatten all axes but the first."
 
 
 class FlattenLayer(Layer):
@@ -38,13 +39,8 @@ class FlattenLayer(Layer):
 
     def __post_init__(self) -> None:
         """Check the number of axes."""
-        if self.num_axes is not None and (
-            not isinstance(self.num_axes, int | np.integer) or self.num_axes < 1
-        ):
-            raise ValueError(
-                f"`FlattenLayer` expects `num_axes` to be None or an integer of at least 1, got "
-                f"{self.num_axes!r}."
-            )
+        if self.num_axes is not None:
+            check_integer("FlattenLayer", "num_axes", self.num_axes, least=1, remedy=_FORM)
 
     def __call__(self, x: Array, ps: Any, st: Any) -> tuple[Array, Any]:
         """The flattened input, and `st` as it was."""

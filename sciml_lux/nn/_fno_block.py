@@ -12,8 +12,8 @@ from ..precision import promote
 from ._array_check import check_array
 from ._composite_layer import CompositeLayer
 from ._dense import Dense
-from ._precision import Precision, precision_fault
-from ._sizes import size_fault
+from ._precision import Precision, check_precision
+from ._sizes import check_sizes
 from ._spectral_conv import SpectralConv
 
 
@@ -59,8 +59,8 @@ class FNOBlock(CompositeLayer):
         if isinstance(self.modes, list | int):
             modes = tuple(self.modes) if isinstance(self.modes, list) else (self.modes,)
             object.__setattr__(self, "modes", modes)
-        if fault := size_fault(self, "in_dims", "out_dims", "modes") or precision_fault(self):
-            raise fault
+        check_sizes(self, "in_dims", "out_dims", "modes")
+        check_precision(self)
         super().__post_init__()
 
     def made_layers(self) -> dict[str, Any]:

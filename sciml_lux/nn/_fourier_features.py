@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record, check_number, subject
 from ..initializers import normal
 from ..ops import fused_dense_bias_activation
 from ._last_axis import check_last_axis
-from ._precision import Precision, precision_fault
-from ._sizes import size_fault
+from ._precision import Precision, check_precision
+from ._sizes import check_sizes
 
 
 class FourierFeatures(Layer):
@@ -60,12 +60,9 @@ class FourierFeatures(Layer):
 
     def __post_init__(self) -> None:
         """Check the sizes and the scale."""
-        if fault := size_fault(self, "in_dims", "num_features") or precision_fault(self):
-            raise fault
-        if not self.scale > 0:
-            raise ValueError(
-                f"`FourierFeatures` expects `scale` to be positive, got {self.scale!r}."
-            )
+        check_sizes(self, "in_dims", "num_features")
+        check_precision(self)
+        check_number("FourierFeatures", "scale", self.scale, above=0)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The frequencies if they are trained."""

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Record, subject
+from ..core import Record, check_integer, subject
 from ..ops import groupnorm, identity
 from ._array_check import check_array
 from ._normalization import Normalization
@@ -58,12 +58,7 @@ class GroupNorm(Normalization):
         """Check the options."""
         super().__post_init__()
         for name, least in (("dims", 0), ("groups", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < least:
-                raise ValueError(
-                    f"`GroupNorm` expects `{name}` to be an integer of at least {least}, got "
-                    f"{value!r}."
-                )
+            check_integer("GroupNorm", name, getattr(self, name), least=least)
         if self.dims % self.groups:
             raise ValueError(
                 f"`GroupNorm` expects `groups` to divide `dims`, got {self.groups} groups of "

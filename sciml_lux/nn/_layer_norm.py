@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Record, subject
+from ..core import Record, is_integer, subject
 from ..ops import identity, layernorm
 from ._array_check import check_array
 from ._normalization import Normalization
@@ -66,7 +66,7 @@ class LayerNorm(Normalization):
         """Check the options; an integer is a shape of one axis."""
         super().__post_init__()
         shape = self.shape if isinstance(self.shape, tuple) else (self.shape,)
-        if not shape or not all(isinstance(n, int | np.integer) and n >= 0 for n in shape):
+        if not shape or not all(is_integer(n) and n >= 0 for n in shape):
             raise ValueError(
                 "`LayerNorm` expects `shape` to be the sizes of the last axes, an integer or a "
                 f"tuple of them, got {self.shape!r}."
@@ -74,7 +74,7 @@ class LayerNorm(Normalization):
         object.__setattr__(self, "shape", shape)
         axis = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         named = self.axis is None or self.axis in ("features", "sample")
-        if not named and not (axis and all(isinstance(a, int | np.integer) for a in axis)):
+        if not named and not (axis and all(map(is_integer, axis))):
             raise ValueError(
                 '`LayerNorm` expects `axis` to be "features", "sample", None, an axis or a tuple '
                 f"of them, got {self.axis!r}."

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ..core import Layer
+from ..core import Layer, check_function, check_number
 from ..initializers import Initializer
 from ..ops import identity, relu
 from ._chain import Chain
@@ -16,8 +16,8 @@ from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._dropout import Dropout
 from ._last_axis import check_last_axis
-from ._precision import Precision, precision_fault
-from ._sizes import size_fault
+from ._precision import Precision, check_precision
+from ._sizes import check_sizes
 from ._skip_connection import SkipConnection
 
 
@@ -73,22 +73,15 @@ class MLP(CompositeLayer):
         """Check sizes and functions, and make the blocks."""
         if isinstance(self.hidden_dims, list):
             object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
-        if fault := size_fault(self, "in_dims", "hidden_dims") or precision_fault(self):
-            raise fault
-        if not callable(self.activation):
-            raise TypeError(
-                f"`MLP` expects `activation` to be a function such as nn.tanh, got "
-                f"{self.activation!r}."
-            )
+        check_sizes(self, "in_dims", "hidden_dims")
+        check_precision(self)
+        check_function("MLP", "activation", self.activation, such_as="nn.tanh")
         if not (self.norm_layer is None or callable(self.norm_layer)):
             raise TypeError(
                 "`MLP` expects `norm_layer` to be a function that makes a layer of a size, such as "
                 f"nn.LayerNorm, got {self.norm_layer!r}."
             )
-        if not 0 <= self.dropout_rate <= 1:
-            raise ValueError(
-                f"`MLP` expects `dropout_rate` to be in [0, 1], got {self.dropout_rate!r}."
-            )
+        check_number("MLP", "dropout_rate", self.dropout_rate, least=0, most=1)
         super().__post_init__()
 
     @functools.cached_property

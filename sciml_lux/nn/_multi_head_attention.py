@@ -3,16 +3,15 @@
 import dataclasses
 from typing import Any
 
-import numpy as np
 from jaxtyping import Array
 
-from ..core import Layer, apply, subject
+from ..core import Layer, apply, check_number, is_integer, subject
 from ..initializers import Initializer
 from ..ops import scaled_dot_product_attention
 from ._dense import Dense
 from ._dropout import Dropout
 from ._no_op import NoOpLayer
-from ._precision import Precision, precision_fault
+from ._precision import Precision, check_precision
 
 
 class MultiHeadAttention(Layer):
@@ -80,7 +79,7 @@ class MultiHeadAttention(Layer):
     def __post_init__(self) -> None:
         """Check the sizes and make the projections."""
         sizes = _sizes(self.dims)
-        if not all(isinstance(size, int | np.integer) for size in (*sizes, self.num_heads)):
+        if not all(is_integer(size) for size in (*sizes, self.num_heads)):
             raise TypeError(
                 "`MultiHeadAttention` expects `dims` to be an integer or a tuple such as (in, qkv, "
                 "out) or ((q_in, k_in, v_in), (qk, v), out), and `num_heads` an integer, got "
@@ -93,13 +92,9 @@ class MultiHeadAttention(Layer):
                 f"and of values, got {self.num_heads} for {qk} and {v}."
             )
         probability = self.attention_dropout_probability
-        if not 0 <= probability <= 1:
-            raise ValueError(
-                "`MultiHeadAttention` expects `attention_dropout_probability` within [0, 1], got "
-                f"{probability!r}."
-            )
-        if fault := precision_fault(self):
-            raise fault
+        name = "attention_dropout_probability"
+        check_number("MultiHeadAttention", name, probability, least=0, most=1)
+        check_precision(self)
         for name, of, to in (
             ("q_proj", q_in, qk),
             ("k_proj", k_in, qk),

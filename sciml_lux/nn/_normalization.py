@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..core import Layer, Record, Static, layer_name
+from ..core import Layer, Record, Static, check_function, check_integer, check_number, layer_name
 from ..initializers import Initializer, ones, zeros
 from ..ops import identity
 
@@ -25,17 +25,9 @@ class Normalization(Layer):
 
     def __post_init__(self) -> None:
         """Check the options that all have."""
-        if not isinstance(self.epsilon, int | float | np.number) or not self.epsilon >= 0:
-            raise ValueError(
-                f"`{layer_name(self)}` expects `epsilon` to be a number of at least 0, got "
-                f"{self.epsilon!r}."
-            )
+        check_number(layer_name(self), "epsilon", self.epsilon, least=0)
         for name in ("activation", "init_scale", "init_bias"):
-            if not callable(getattr(self, name, ones)):
-                raise TypeError(
-                    f"`{layer_name(self)}` expects `{name}` to be a function, got "
-                    f"{getattr(self, name)!r}."
-                )
+            check_function(layer_name(self), name, getattr(self, name, ones))
 
     def affine_parameters(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> Record:
         """Scale and bias of `shape` where the layer is affine."""
@@ -63,16 +55,8 @@ class TrackedNormalization(Normalization):
     def __post_init__(self) -> None:
         """Check the size and the momentum too."""
         super().__post_init__()
-        if not isinstance(self.dims, int | np.integer) or self.dims < 0:
-            raise ValueError(
-                f"`{layer_name(self)}` expects `dims` to be an integer of at least 0, got "
-                f"{self.dims!r}."
-            )
-        if not isinstance(self.momentum, int | float | np.number) or not 0 <= self.momentum <= 1:
-            raise ValueError(
-                f"`{layer_name(self)}` expects `momentum` to be a number in [0, 1], got "
-                f"{self.momentum!r}."
-            )
+        check_integer(layer_name(self), "dims", self.dims, least=0)
+        check_number(layer_name(self), "momentum", self.momentum, least=0, most=1)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Scale and bias where they are used."""

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..core import Layer, subject
+from ..core import Layer, is_integer, subject
 from ..ops import periodic_sin_cos
 from ..precision import accumulating
 from ._array_check import check_array
@@ -51,7 +51,7 @@ class PeriodicEmbedding(Layer):
         """Check indices and periods."""
         for name in ("indices", "periods"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not all(isinstance(i, int) for i in self.indices):
+        if not all(map(is_integer, self.indices)):
             raise TypeError(
                 f"`PeriodicEmbedding` expects `indices` to be integers, got {self.indices}."
             )

@@ -6,15 +6,15 @@ from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, apply
+from ..core import Layer, apply, check_number
 from ..ops import tanh
 from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._fourier_features import FourierFeatures
 from ._last_axis import check_last_axis
 from ._pirate_net_block import PirateNetBlock
-from ._precision import Precision, precision_fault, with_precision
-from ._sizes import size_fault
+from ._precision import Precision, check_precision, with_precision
+from ._sizes import check_sizes
 
 
 class PirateNet(CompositeLayer):
@@ -73,15 +73,14 @@ class PirateNet(CompositeLayer):
     def __post_init__(self) -> None:
         """Check the sizes, and make the layers."""
         sizes = ("in_dims", "hidden_dims", "out_dims", "num_blocks")
-        if fault := size_fault(self, *sizes) or precision_fault(self):
-            raise fault
+        check_sizes(self, *sizes)
+        check_precision(self)
         if self.hidden_dims % 2:
             raise ValueError(
                 "`PirateNet` expects `hidden_dims` to be even, for as many sines as cosines, got "
                 f"{self.hidden_dims}."
             )
-        if not self.scale > 0:
-            raise ValueError(f"`PirateNet` expects `scale` to be positive, got {self.scale!r}.")
+        check_number("PirateNet", "scale", self.scale, above=0)
         super().__post_init__()
 
     def made_layers(self) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from ..ops import tanh
 from ..precision import accumulating, promote
 from ._composite_layer import CompositeLayer
 from ._dense import Dense
-from ._precision import Precision, precision_fault, with_precision
-from ._sizes import size_fault
+from ._precision import Precision, check_precision, with_precision
+from ._sizes import check_sizes
 
 
 class PirateNetBlock(CompositeLayer):
@@ -65,8 +65,8 @@ class PirateNetBlock(CompositeLayer):
 
     def __post_init__(self) -> None:
         """Check the sizes, and make the dense layers."""
-        if fault := size_fault(self, "in_dims", "hidden_dims") or precision_fault(self):
-            raise fault
+        check_sizes(self, "in_dims", "hidden_dims")
+        check_precision(self)
         super().__post_init__()
 
     def made_layers(self) -> dict[str, Any]:

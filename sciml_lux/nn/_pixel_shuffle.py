@@ -1,11 +1,10 @@
 """PixelShuffle: channels to finer pixels."""
 
-from numbers import Integral
 from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, subject
+from ..core import Layer, check_integer, subject
 from ..ops import pixel_shuffle
 from ._array_check import check_array
 
@@ -38,15 +37,7 @@ class PixelShuffle(Layer):
 
     def __post_init__(self) -> None:
         """Check the factor."""
-        if not isinstance(self.upscale_factor, Integral):
-            raise TypeError(
-                "`PixelShuffle` expects `upscale_factor` to be an integer, got "
-                f"{self.upscale_factor!r}."
-            )
-        if self.upscale_factor < 1:
-            raise ValueError(
-                f"`PixelShuffle` expects `upscale_factor` of at least 1, got {self.upscale_factor}."
-            )
+        check_integer("PixelShuffle", "upscale_factor", self.upscale_factor, least=1)
 
     def __call__(
         self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any

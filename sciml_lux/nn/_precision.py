@@ -5,19 +5,18 @@ import typing
 from collections.abc import Callable
 from typing import Any, Literal
 
-from ..core import layer_name
+from ..core import check_choice, layer_name
 
 Precision = Literal["highest", "high", "default"]
 
 
-def precision_fault(layer: Any) -> Exception | None:
-    """The error to raise if the field `precision` is none of the three names; else None."""
-    if layer.precision in typing.get_args(Precision):
-        return None
-    return ValueError(
-        f'`{layer_name(layer)}` expects `precision` to be "highest", "high" or "default", got '
-        f"{layer.precision!r}."
-    )
+def check_precision(layer: Any) -> None:
+    """Raise unless the field `precision` is one of the three names.
+
+    Raises:
+        ValueError: it is not.
+    """
+    check_choice(layer_name(layer), "precision", layer.precision, typing.get_args(Precision))
 
 
 def with_precision(make: Callable[..., Any], precision: Precision) -> Callable[..., Any]:

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record
+from ..core import Layer, Record, check_number
 from ..initializers import Initializer, glorot_uniform, normal, zeros
 from ..ops import fused_dense_bias_activation, identity
 from ..precision import accumulating, promote
 from ._last_axis import check_last_axis
-from ._precision import Precision, precision_fault
-from ._sizes import size_fault
+from ._precision import Precision, check_precision
+from ._sizes import check_sizes
 
 
 class RandomWeightFactorization(Layer):
@@ -70,13 +70,10 @@ class RandomWeightFactorization(Layer):
 
     def __post_init__(self) -> None:
         """Check the sizes and the spread."""
-        if fault := size_fault(self, "in_dims", "out_dims") or precision_fault(self):
-            raise fault
-        if not self.stddev >= 0:
-            raise ValueError(
-                "`RandomWeightFactorization` expects `stddev` to be at least 0, got "
-                f"{self.stddev!r}."
-            )
+        check_sizes(self, "in_dims", "out_dims")
+        check_precision(self)
+        check_number("RandomWeightFactorization", "mean", self.mean)
+        check_number("RandomWeightFactorization", "stddev", self.stddev, least=0)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The logarithms of the scales, the directions, and the bias where it is used."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ..core import (
     StateStructureError,
     WrapperLayer,
+    check_integer,
     first_difference,
     is_layer,
     layer_name,
@@ -91,11 +92,7 @@ class Recurrence(WrapperLayer):
                 f"`Recurrence` expects `cell` to be a layer such as nn.LSTMCell(2, 3), got "
                 f"{self.cell!r}."
             )
-        if not isinstance(self.unroll, int) or self.unroll < 1:
-            raise ValueError(
-                f"`Recurrence` expects `unroll` to be an integer of at least 1, got "
-                f"{self.unroll!r}."
-            )
+        check_integer("Recurrence", "unroll", self.unroll, least=1)
 
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The last output or all of them, with the carry where asked for."""

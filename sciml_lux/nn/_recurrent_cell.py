@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Layer, Record, describe, subject
+from ..core import Layer, Record, check_integer, describe, subject
 from ..initializers import Initializer, ones, uniform, zeros
 from ..ops import fused_dense_bias_activation, identity
 from ..precision import accumulating, promote_floats, result_dtype
 from ._cell_contract import described, split_carry
 from ._last_axis import check_last_axis
-from ._precision import Precision, precision_fault
+from ._precision import Precision, check_precision
 
 PerGate = Initializer | tuple[Initializer | None, ...] | None
 
@@ -44,11 +44,7 @@ class RecurrentCell(Layer):
         """Check the sizes, the number of initialisers and the precision."""
         name = type(self).__name__
         for dims in ("in_dims", "out_dims"):
-            size = getattr(self, dims)
-            if not isinstance(size, int | np.integer):
-                raise TypeError(f"`{name}` expects `{dims}` to be an integer, got {size!r}.")
-            if size < 0:
-                raise ValueError(f"`{name}` expects `{dims}` of at least 0, got {size}.")
+            check_integer(name, dims, getattr(self, dims), least=0)
         for option in ("init_weight", "init_recurrent_weight", "init_bias"):
             init = getattr(self, option)
             if isinstance(init, tuple) and len(init) != self.num_gates:
@@ -56,8 +52,7 @@ class RecurrentCell(Layer):
                     f"`{name}` expects `{option}` to be one initialiser or a tuple of "
                     f"{self.num_gates}, one for each gate, got {len(init)}."
                 )
-        if fault := precision_fault(self):
-            raise fault
+        check_precision(self)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Weights, biases where they are used, and what of the first carry is trained."""

@@ -6,7 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import StateStructureError, WrapperLayer, apply, first_difference, subject
+from ..core import (
+    StateStructureError,
+    WrapperLayer,
+    apply,
+    check_integer,
+    first_difference,
+    subject,
+)
 from ..precision import as_dtype, match_eltype_mode, result_dtype, shared
 from ._named_layers import as_layer
 
@@ -56,11 +63,7 @@ class RepeatedLayer(WrapperLayer):
     def __post_init__(self) -> None:
         """Make a layer of a function, and check the number of repeats."""
         object.__setattr__(self, "layer", as_layer(self.layer, "RepeatedLayer"))
-        if isinstance(self.repeats, bool) or not isinstance(self.repeats, int) or self.repeats < 1:
-            raise ValueError(
-                f"`RepeatedLayer` expects `repeats` to be an integer of at least 1, got "
-                f"{self.repeats!r}."
-            )
+        check_integer("RepeatedLayer", "repeats", self.repeats, least=1)
 
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The output of the last repeat."""

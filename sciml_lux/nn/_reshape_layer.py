@@ -3,10 +3,9 @@
 import math
 from typing import Any
 
-import numpy as np
 from jaxtyping import Array
 
-from ..core import Layer, subject
+from ..core import Layer, is_integer, subject
 
 
 class ReshapeLayer(Layer):
@@ -38,7 +37,7 @@ class ReshapeLayer(Layer):
     def __post_init__(self) -> None:
         """Check the sizes."""
         is_tuple = isinstance(self.dims, tuple)
-        if not is_tuple or not all(isinstance(size, int | np.integer) for size in self.dims):
+        if not is_tuple or not all(is_integer(size) for size in self.dims):
             raise TypeError(
                 f"`ReshapeLayer` expects `dims` to be a tuple of integers, got {self.dims!r}."
             )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..core import Layer, subject
+from ..core import Layer, check_integer, subject
 from ..ops import reverse_sequence
 from ._array_check import check_array
 
@@ -34,6 +34,10 @@ class ReverseSequence(Layer):
     """
 
     axis: int = -2
+
+    def __post_init__(self) -> None:
+        """Check the axis."""
+        check_integer("ReverseSequence", "axis", self.axis)
 
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The reversed sequence, and `st` as it was."""

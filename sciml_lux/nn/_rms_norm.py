@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record, check_function, check_number, is_integer, subject
 from ..initializers import Initializer, ones
 from ..ops import rmsnorm
 from ._array_check import check_array
@@ -53,20 +53,14 @@ class RMSNorm(Layer):
     def __post_init__(self) -> None:
         """Check the options; an integer is a shape of one axis."""
         shape = self.shape if isinstance(self.shape, tuple) else (self.shape,)
-        if not shape or not all(isinstance(n, int | np.integer) and n >= 0 for n in shape):
+        if not shape or not all(is_integer(n) and n >= 0 for n in shape):
             raise ValueError(
                 "`RMSNorm` expects `shape` to be the sizes of the last axes, an integer or a tuple "
                 f"of them, got {self.shape!r}."
             )
         object.__setattr__(self, "shape", shape)
-        if not isinstance(self.epsilon, int | float | np.number) or not self.epsilon >= 0:
-            raise ValueError(
-                f"`RMSNorm` expects `epsilon` to be a number of at least 0, got {self.epsilon!r}."
-            )
-        if not callable(self.init_scale):
-            raise TypeError(
-                f"`RMSNorm` expects `init_scale` to be a function, got {self.init_scale!r}."
-            )
+        check_number("RMSNorm", "epsilon", self.epsilon, least=0)
+        check_function("RMSNorm", "init_scale", self.init_scale)
 
     @property
     def _shape(self) -> tuple[int, ...]:

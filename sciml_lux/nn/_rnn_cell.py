@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ..core import check_function
 from ..ops import tanh
 from ..precision import accumulating
 from ._recurrent_cell import RecurrentCell
@@ -58,11 +59,7 @@ class RNNCell(RecurrentCell):
     def __post_init__(self) -> None:
         """Check the sizes and the activation."""
         super().__post_init__()
-        if not callable(self.activation):
-            raise TypeError(
-                f"`RNNCell` expects `activation` to be a function such as nn.tanh, got "
-                f"{self.activation!r}."
-            )
+        check_function("RNNCell", "activation", self.activation, such_as="nn.tanh")
 
     def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
         (hidden,) = carry

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record, check_integer, check_number, is_integer, subject
 from ..ops import apply_rotary_embedding, compute_rotary_embedding_params
 from ..precision import promote
 
@@ -57,16 +57,14 @@ class RotaryPositionalEmbedding(Layer):
 
     def __post_init__(self) -> None:
         """Check the sizes."""
-        if not isinstance(self.dim, int | np.integer) or self.dim < 2 or self.dim % 2:
+        if not is_integer(self.dim) or self.dim < 2 or self.dim % 2:
             raise ValueError(
                 f"`RotaryPositionalEmbedding` expects `dim` to be an even number of at least 2, "
                 f"got {self.dim!r}."
             )
-        if not self.max_sequence_length > 0 or not self.base > 0:
-            raise ValueError(
-                "`RotaryPositionalEmbedding` expects a positive `max_sequence_length` and a "
-                f"positive `base`, got {self.max_sequence_length!r} and {self.base!r}."
-            )
+        owner = "RotaryPositionalEmbedding"
+        check_integer(owner, "max_sequence_length", self.max_sequence_length, least=1)
+        check_number(owner, "base", self.base, above=0)
 
     def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The caches."""

@@ -8,11 +8,13 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record, check_function, check_integer, subject
 from ..initializers import Initializer, ones, zeros
 from ..ops import identity
 from ..precision import broadcasting
 from ._array_check import check_array
+
+_FORM = "Write Scale(2, 3, activation=nn.tanh)."
 
 
 class Scale(Layer):
@@ -62,13 +64,11 @@ class Scale(Layer):
         init_weight: Initializer = ones,
         init_bias: Initializer = zeros,
     ) -> None:
-        if not all(isinstance(size, int | np.integer) for size in dims) or not callable(activation):
-            raise TypeError(
-                f"`Scale` expects sizes that are integers and a function as activation, got "
-                f"{dims!r} and {activation!r}. Write Scale(2, 3, activation=nn.tanh)."
-            )
-        if not dims or min(dims) < 0:
-            raise ValueError(f"`Scale` expects one or more sizes of at least 0, got {dims!r}.")
+        for size in dims:
+            check_integer("Scale", "dims", size, least=0, remedy=_FORM)
+        check_function("Scale", "activation", activation, remedy=_FORM)
+        if not dims:
+            raise ValueError(f"`Scale` expects one or more sizes, got none. {_FORM}")
         fields = {"dims": dims, "activation": activation, "use_bias": use_bias}
         fields |= {"init_weight": init_weight, "init_bias": init_bias}
         for name, value in fields.items():

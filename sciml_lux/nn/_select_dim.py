@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..core import Layer, subject
+from ..core import Layer, is_integer, subject
 from ..precision import accumulating
 
 
@@ -44,7 +44,7 @@ class SelectDim(Layer):
 
     def __post_init__(self) -> None:
         """Check the types."""
-        if not all(isinstance(number, int | np.integer) for number in (self.axis, *self._indices)):
+        if not all(is_integer(number) for number in (self.axis, *self._indices)):
             raise TypeError(
                 "`SelectDim` expects `axis` to be an integer and `index` an integer, a range or a "
                 f"tuple of integers, got {self.axis!r} and {self.index!r}."

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Layer, Record
+from ..core import Layer, Record, check_number
 from ..initializers import Initializer, uniform
 from ..ops import fused_dense_bias_activation
 from ._last_axis import check_last_axis
-from ._precision import Precision, precision_fault
-from ._sizes import size_fault
+from ._precision import Precision, check_precision
+from ._sizes import check_sizes
 
 
 class SineDense(Layer):
@@ -66,10 +66,9 @@ class SineDense(Layer):
 
     def __post_init__(self) -> None:
         """Check the sizes and the frequency."""
-        if fault := size_fault(self, "in_dims", "out_dims") or precision_fault(self):
-            raise fault
-        if not self.omega > 0:
-            raise ValueError(f"`SineDense` expects `omega` to be positive, got {self.omega!r}.")
+        check_sizes(self, "in_dims", "out_dims")
+        check_precision(self)
+        check_number("SineDense", "omega", self.omega, above=0)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """Weight, and bias where it is used."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record, check_number, is_integer, subject
 from ..precision import accumulating, promote
 
 
@@ -55,16 +55,15 @@ class SinusoidalPositionalEmbedding(Layer):
 
     def __post_init__(self) -> None:
         """Check the size and the frequencies."""
-        if not isinstance(self.dims, int | np.integer) or self.dims < 2 or self.dims % 2:
+        if not is_integer(self.dims) or self.dims < 2 or self.dims % 2:
             raise ValueError(
                 f"`SinusoidalPositionalEmbedding` expects `dims` to be an even number of at least "
                 f"2, got {self.dims!r}."
             )
-        if not (self.min_freq > 0 and self.max_freq > 0):
-            raise ValueError(
-                "`SinusoidalPositionalEmbedding` expects positive frequencies, got "
-                f"{self.min_freq!r} (`min_freq`) and {self.max_freq!r} (`max_freq`)."
-            )
+        for name in ("min_freq", "max_freq"):
+            check_number("SinusoidalPositionalEmbedding", name, getattr(self, name), above=0)
+        if self.scale is not None:
+            check_number("SinusoidalPositionalEmbedding", "scale", self.scale)
 
     def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The frequencies."""

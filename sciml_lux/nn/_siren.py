@@ -7,15 +7,15 @@ from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ..core import Layer
+from ..core import Layer, check_number
 from ..initializers import uniform
 from ._chain import Chain
 from ._composite_layer import CompositeLayer
 from ._dense import Dense
 from ._last_axis import check_last_axis
-from ._precision import Precision, precision_fault
+from ._precision import Precision, check_precision
 from ._sine_dense import SineDense
-from ._sizes import size_fault
+from ._sizes import check_sizes
 
 
 class SIREN(CompositeLayer):
@@ -67,13 +67,10 @@ class SIREN(CompositeLayer):
         """Check sizes and frequencies, and make the layers."""
         if isinstance(self.hidden_dims, list):
             object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
-        if fault := size_fault(self, "in_dims", "hidden_dims", "out_dims") or precision_fault(self):
-            raise fault
-        if not (self.omega_first > 0 and self.omega > 0):
-            raise ValueError(
-                "`SIREN` expects `omega_first` and `omega` to be positive, got "
-                f"{self.omega_first!r} and {self.omega!r}."
-            )
+        check_sizes(self, "in_dims", "hidden_dims", "out_dims")
+        check_precision(self)
+        for name in ("omega_first", "omega"):
+            check_number("SIREN", name, getattr(self, name), above=0)
         super().__post_init__()
 
     @functools.cached_property

@@ -2,22 +2,25 @@
 
 from typing import Any
 
-import numpy as np
-
-from ..core import layer_name
+from ..core import check_integer, is_integer, layer_name
 
 
-def size_fault(layer: Any, *names: str) -> Exception | None:
-    """The error to raise if a field is no integer of at least 1, or no tuple of such; else None."""
+def check_sizes(layer: Any, *names: str) -> None:
+    """Raise unless each of these fields is an integer of at least 1, or a tuple of such.
+
+    Raises:
+        TypeError: a field is neither an integer nor a tuple of them.
+        ValueError: a size is below 1, or a tuple has none.
+    """
     for name in names:
         value = getattr(layer, name)
-        sizes = value if isinstance(value, tuple) else (value,)
+        if not isinstance(value, tuple):
+            check_integer(layer_name(layer), name, value, least=1)
+            continue
         subject = f"`{layer_name(layer)}` expects `{name}` to be"
-        if not sizes:
-            return ValueError(f"{subject} at least one size, got ().")
-        if not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sizes):
-            kind = "integers" if isinstance(value, tuple) else "an integer"
-            return TypeError(f"{subject} {kind}, got {value!r}.")
-        if min(sizes) < 1:
-            return ValueError(f"{subject} at least 1, got {value!r}.")
-    return None
+        if not value:
+            raise ValueError(f"{subject} at least one size, got ().")
+        if not all(map(is_integer, value)):
+            raise TypeError(f"{subject} integers, got {value!r}.")
+        if min(value) < 1:
+            raise ValueError(f"{subject} sizes of at least 1, got {value!r}.")

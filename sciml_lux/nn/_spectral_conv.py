@@ -12,8 +12,8 @@ from ..initializers import Initializer
 from ..ops import spectral_convolution
 from ..precision._draws import draw_dtype, rounded
 from ._array_check import check_array
-from ._precision import Precision, precision_fault
-from ._sizes import size_fault
+from ._precision import Precision, check_precision
+from ._sizes import check_sizes
 
 
 class SpectralConv(Layer):
@@ -66,8 +66,8 @@ class SpectralConv(Layer):
         if isinstance(self.modes, list | int):
             modes = tuple(self.modes) if isinstance(self.modes, list) else (self.modes,)
             object.__setattr__(self, "modes", modes)
-        if fault := size_fault(self, "in_dims", "out_dims", "modes") or precision_fault(self):
-            raise fault
+        check_sizes(self, "in_dims", "out_dims", "modes")
+        check_precision(self)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The weight."""

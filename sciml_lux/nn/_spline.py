@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..core import Layer, Record, subject
+from ..core import Layer, Record, check_choice, check_number, is_integer, subject
 from ..initializers import Initializer, normal
 from ..ops import LEAST_KNOTS, SplineBasis, interpolate
 from ._array_check import check_array
@@ -65,16 +65,14 @@ class SplineLayer(Layer):
 
     def __post_init__(self) -> None:
         """Check the shape, the basis and the grid."""
-        if not isinstance(self.in_dims, tuple) or not all(isinstance(n, int) for n in self.in_dims):
+        if not isinstance(self.in_dims, tuple) or not all(map(is_integer, self.in_dims)):
             raise TypeError(
                 "`SplineLayer` expects `in_dims` to be a tuple of integers, () for a function with "
                 f"one number, got {self.in_dims!r}."
             )
-        if self.basis not in LEAST_KNOTS:
-            raise ValueError(
-                "`SplineLayer` expects `basis` to be one of "
-                f"{', '.join(map(repr, LEAST_KNOTS))}, got {self.basis!r}."
-            )
+        check_choice("SplineLayer", "basis", self.basis, LEAST_KNOTS)
+        for name in ("grid_min", "grid_max", "grid_step"):
+            check_number("SplineLayer", name, getattr(self, name))
         if not (self.grid_step > 0 and self.grid_max >= self.grid_min):
             raise ValueError(
                 "`SplineLayer` expects `grid_min` <= `grid_max` and a positive `grid_step`, got "

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Layer, Record, describe, is_layer, subject, update_state
+from ..core import Layer, Record, describe, is_integer, is_layer, subject, update_state
 from ..precision import promote_floats
 from ._cell_contract import apply_cell
 
@@ -67,7 +67,7 @@ class StatefulRecurrentCell(Layer):
                 f"`StatefulRecurrentCell` expects `cell` to be a layer such as nn.LSTMCell(2, 3), "
                 f"got {self.cell!r}."
             )
-        if not isinstance(self._in_dims(), int | np.integer):
+        if not is_integer(self._in_dims()):
             raise TypeError(
                 "`StatefulRecurrentCell` expects `in_dims` to be an integer, because "
                 f"`{type(self.cell).__name__}` has none of its own, got {self.in_dims!r}."

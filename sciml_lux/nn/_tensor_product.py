@@ -14,8 +14,8 @@ from ..ops import fused_dense_bias_activation, identity, kronecker_product
 from ..precision import promote
 from ._array_check import check_array
 from ._basis import Basis
-from ._precision import Precision, precision_fault
-from ._sizes import size_fault
+from ._precision import Precision, check_precision
+from ._sizes import check_sizes
 
 
 class TensorProductLayer(Layer):
@@ -70,8 +70,8 @@ class TensorProductLayer(Layer):
             raise ValueError(
                 "`TensorProductLayer` expects a basis for each input in `basis_functions`, got ()."
             )
-        if fault := size_fault(self, "out_dims") or precision_fault(self):
-            raise fault
+        check_sizes(self, "out_dims")
+        check_precision(self)
 
     def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
         """The weight."""

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY
-from numbers import Real
 from typing import Any, Literal
 
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, subject
+from ..core import Layer, is_number, subject
 from ..ops import upsample_bilinear, upsample_linear, upsample_nearest, upsample_trilinear
 from ._array_check import check_array
 
@@ -70,7 +69,7 @@ class Upsample(Layer):
             )
         given = self.scale if self.size is None else self.size
         each = given if isinstance(given, tuple) else (given,)
-        if not each or not all(isinstance(s, Real) and 0 < s < math.inf for s in each):
+        if not each or not all(is_number(s) and 0 < s < math.inf for s in each):
             raise ValueError(
                 f"`Upsample` expects `{'scale' if self.size is None else 'size'}` above 0: a "
                 f"number, or a tuple of one for each spatial axis, got {given!r}."

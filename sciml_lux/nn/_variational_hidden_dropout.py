@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ..core import Layer, Record, Static, subject
+from ..core import Layer, Record, Static, check_number, is_integer, subject
 from ..ops import dropout
 from ._array_check import check_array
 
@@ -56,12 +56,9 @@ class VariationalHiddenDropout(Layer):
 
     def __post_init__(self) -> None:
         """Check the probability and the shape."""
-        if not isinstance(self.p, int | float | np.number) or not 0 <= self.p <= 1:
-            raise ValueError(
-                f"`VariationalHiddenDropout` expects `p` to be a number in [0, 1], got {self.p!r}."
-            )
+        check_number("VariationalHiddenDropout", "p", self.p, least=0, most=1)
         is_tuple = isinstance(self.shape, tuple)
-        if not is_tuple or not all(isinstance(n, int | np.integer) for n in self.shape):
+        if not is_tuple or not all(map(is_integer, self.shape)):
             raise TypeError(
                 "`VariationalHiddenDropout` expects `shape` to be a tuple of sizes such as (1, 8), "
                 f"got {self.shape!r}."

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from ..core import Record, WrapperLayer, apply, as_record, layer_name
+from ..core import Record, WrapperLayer, apply, as_record, is_integer, layer_name
 from ..ops import norm_except, weightnorm
 from ._cell_contract import initial_carry
 
@@ -68,7 +68,7 @@ class WeightNorm(WrapperLayer):
             )
         object.__setattr__(self, "which_params", names)
         axes = self.axis if isinstance(self.axis, tuple) else (self.axis,) * len(names)
-        if not all(axis is None or isinstance(axis, int | np.integer) for axis in axes):
+        if not all(axis is None or is_integer(axis) for axis in axes):
             raise TypeError(
                 "`WeightNorm` expects `axis` to be an axis, None, or a tuple of these, got "
                 f"{self.axis!r}."

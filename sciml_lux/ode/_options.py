@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import diffrax
-import numpy as np
+
+from ..core import check_integer, check_number
 
 VectorField = Callable[[Any, Any], Any]
 
@@ -55,29 +56,19 @@ def check_options(layer: Any, name: str) -> None:
         if not isinstance(value, kind) and not (option == "stepsize_controller" and value is None):
             raise TypeError(f"`{name}` expects `{option}` to be {words}, got {value!r}.")
     for option in ("rtol", "atol"):
-        value = _number(layer, option, name)
-        if not value > 0:
-            raise ValueError(f"`{name}` expects `{option}` above 0, got {value!r}.")
-        if value > sys.float_info.max:
-            raise ValueError(f"`{name}` expects `{option}` to be finite, got {value!r}.")
+        _check_finite(layer, option, name)
     if not isinstance(layer.throw, bool):
         raise TypeError(f"`{name}` expects `throw` to be True or False, got {layer.throw!r}.")
-    steps = layer.max_steps
-    if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
-        raise ValueError(f"`{name}` expects `max_steps` to be an integer above 0, got {steps!r}.")
+    check_integer(name, "max_steps", layer.max_steps, least=1)
     _check_first_step(layer, name)
 
 
-def _number(layer: Any, option: str, name: str) -> int | float:
-    """A real number as one of Python; the fields of a layer hold no arrays."""
+def _check_finite(layer: Any, option: str, name: str, above: float | None = 0) -> None:
     value = getattr(layer, option)
-    is_number = isinstance(value, int | float | np.integer | np.floating)
-    if not is_number or isinstance(value, bool):
-        raise TypeError(
-            f"`{name}` expects `{option}` to be a number, such as 1e-6, got {value!r}."
-            + (" Write float(array)." if hasattr(value, "shape") else "")
-        )
-    return value.item() if isinstance(value, np.generic) else value
+    remedy = "Write float(array)." if hasattr(value, "shape") else ""
+    check_number(name, option, value, above=above, remedy=remedy)
+    if abs(value) > sys.float_info.max:
+        raise ValueError(f"`{name}` expects `{option}` to be finite, got {value!r}.")
 
 
 def _check_first_step(layer: Any, name: str) -> None:
@@ -90,7 +81,7 @@ def _check_first_step(layer: Any, name: str) -> None:
                 "as `dt0`."
             )
         return
-    dt0 = _number(layer, "dt0", name)
-    is_finite = abs(dt0) <= sys.float_info.max
-    if not is_finite or not dt0 * (t1 - t0) >= 0 or dt0 == 0:
+    _check_finite(layer, "dt0", name, above=None)
+    dt0 = layer.dt0
+    if not dt0 * (t1 - t0) >= 0 or dt0 == 0:
         raise ValueError(f"`{name}` expects `dt0` to lead from t0={t0} towards t1={t1}, got {dt0}.")

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Frozen
+from ..core import Frozen, check_number
 
 
 class Positive(Frozen):
@@ -28,11 +28,9 @@ class Positive(Frozen):
 
     def __post_init__(self) -> None:
         """Check the value."""
-        is_number = isinstance(self.initial, int | float | np.integer | np.floating)
-        if not is_number or isinstance(self.initial, bool):
-            raise TypeError(f"`Positive` expects a number, such as 2.0, got {self.initial!r}.")
-        if not 0 < self.initial < math.inf:
-            raise ValueError(f"`Positive` expects a value above 0, got {self.initial}.")
+        check_number("Positive", "initial", self.initial, above=0)
+        if self.initial == math.inf:
+            raise ValueError("`Positive` expects `initial` to be finite, got inf.")
 
     def raw(self, dtype: np.dtype) -> jax.Array:
         """What is trained: log p, a scalar."""

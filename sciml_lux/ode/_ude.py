@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import Record, apply, is_layer
+from ..core import Record, apply, is_layer, is_number
 from ._ode_layer import ODELayer, VectorField
 from ._positive import Free, Positive
 
@@ -120,7 +120,7 @@ def _as_term(name: str, value: Any) -> Any:
 def _as_parameter(name: str, value: Any) -> Positive | Free:
     if isinstance(value, Positive | Free):
         return value
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+    if is_number(value):
         return Free(float(value))
     raise TypeError(
         f"`UDE` expects the physical parameter `{name}` to be a number or `Positive(number)`, got "

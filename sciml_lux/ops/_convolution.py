@@ -1,13 +1,13 @@
 """Convolution and its transpose, with bias and activation."""
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
+from ..core import is_integer
 from ..precision import promote
 from ._fast import bias_activation
 from ._pad import pad_circular, pad_reflect
@@ -71,7 +71,7 @@ def conv(
             f"groups, *kernel) with the same 1 to 3 spatial axes, got shapes {x.shape} and "
             f"{weight.shape}. Add a batch axis if `x` lacks one: x[None]."
         )
-    if not isinstance(groups, Integral) or groups < 1 or weight.shape[0] % groups:
+    if not is_integer(groups) or groups < 1 or weight.shape[0] % groups:
         raise ValueError(
             "`conv` expects `groups` of at least 1 that divides the out_dims of `weight` (out_dims,"
             f" in_dims / groups, *kernel), got {groups!r} and shape {weight.shape}."
@@ -157,7 +157,7 @@ def conv_transpose(
             "out_dims / groups, *kernel) with the same 1 to 3 spatial axes, got shapes "
             f"{x.shape} and {weight.shape}. Add a batch axis if `x` lacks one: x[None]."
         )
-    if not isinstance(groups, Integral) or groups < 1 or weight.shape[0] % groups:
+    if not is_integer(groups) or groups < 1 or weight.shape[0] % groups:
         raise ValueError(
             "`conv_transpose` expects `groups` of at least 1 that divides the in_dims of `weight` "
             f"(in_dims, out_dims / groups, *kernel), got {groups!r} and shape {weight.shape}."

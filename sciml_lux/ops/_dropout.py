@@ -4,9 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Inexact, Key
 
+from ..core import check_number, is_integer
 from ..precision import accumulating, require_x64_of
 
 
@@ -91,10 +91,10 @@ def probability(op: str, p: Any) -> float:
     """The chance `p` of the op `op`, as a Python number.
 
     Raises:
-        ValueError: `p` is no number in [0, 1].
+        TypeError: `p` is not a number.
+        ValueError: it is not in [0, 1].
     """
-    if not isinstance(p, int | float | np.integer | np.floating) or not 0 <= p <= 1:
-        raise ValueError(f"`{op}` expects `p` to be a number in [0, 1], got {p!r}.")
+    check_number(op, "p", p, least=0, most=1)
     return float(p)
 
 
@@ -115,7 +115,7 @@ def _mask_shape(x: Any, axes: int | tuple[int, ...] | None) -> tuple[int, ...]:
     if axes is None:
         return x.shape
     axes = axes if isinstance(axes, tuple) else (axes,)
-    if not all(isinstance(a, int) and -x.ndim <= a < x.ndim for a in axes):
+    if not all(is_integer(a) and -x.ndim <= a < x.ndim for a in axes):
         raise ValueError(
             f"`dropout` expects `axes` to be axes of `x` or None, got {axes} for `x` of shape "
             f"{x.shape}."

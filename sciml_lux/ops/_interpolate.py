@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..core import check_choice
 from ..precision import accumulating, promote
 
 SplineBasis = Literal["constant", "linear", "quadratic", "cubic"]
@@ -57,11 +58,7 @@ def interpolate(
         >>> interpolate(x, grid, grid**2, "quadratic").tolist()
         [0.25, 9.0]
     """
-    if basis not in LEAST_KNOTS:
-        raise ValueError(
-            f"`interpolate` expects `basis` to be one of {', '.join(map(repr, LEAST_KNOTS))}, got "
-            f"{basis!r}."
-        )
+    check_choice("interpolate", "basis", basis, LEAST_KNOTS)
     least = LEAST_KNOTS[basis]
     if grid.ndim != 1 or values.shape[:1] != grid.shape or grid.size < least:
         raise ValueError(

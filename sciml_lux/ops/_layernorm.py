@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from jaxtyping import Array, Float
 
+from ..core import is_integer
 from ._activations import identity
 from ._moments import Activation, epsilon_for, over_axes, scaled_and_shifted, standardized, working
 
@@ -47,7 +48,7 @@ def layernorm(
     """
     wide, dtype = working("layernorm", x, scale, bias)
     axes = _axes(axis, x.ndim)
-    if not all(isinstance(a, int) and -x.ndim <= a < x.ndim for a in axes):
+    if not all(is_integer(a) and -x.ndim <= a < x.ndim for a in axes):
         raise ValueError(
             f'`layernorm` expects `axis` to be axes of `x`, "sample" or None, got {axis!r} for '
             f"`x` of shape {x.shape}."

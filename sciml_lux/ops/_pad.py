@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
+from ..core import is_integer
 from ..precision import accumulating, promote, require_x64_of
 
 Padding = int | Sequence[int | tuple[int, int]]
@@ -214,4 +215,4 @@ def _holds(dtype: np.dtype, value: Any) -> bool:
 
 
 def _is_pair(pair: tuple) -> bool:
-    return len(pair) == 2 and all(isinstance(w, int | np.integer) and w >= 0 for w in pair)
+    return len(pair) == 2 and all(is_integer(w) and w >= 0 for w in pair)

@@ -1,13 +1,13 @@
 """Pooling: windows of the spatial axes become one number each, channel by channel."""
 
 import math
-from numbers import Real
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
+from ..core import check_number
 from ..precision import accumulated, accumulating, require_x64_of
 from ._windows import Padding, PerAxis, Windows, windows
 
@@ -177,11 +177,10 @@ def exponent(name: str, p: float) -> float:
         TypeError: it is no number.
         ValueError: it is not above 0 and finite.
     """
-    if not isinstance(p, Real):
-        raise TypeError(f"`{name}` expects `p` to be a number, got {p!r}.")
-    if not 0 < p < math.inf:
+    check_number(name, "p", p, above=0)
+    if p == math.inf:
         raise ValueError(
-            f"`{name}` expects `p` above 0 and finite, got {p!r}. Pool |x| by the maximum for inf."
+            f"`{name}` expects `p` to be finite, got {p!r}. Pool |x| by the maximum for inf."
         )
     return float(p)
 

@@ -2,6 +2,7 @@
 
 from jaxtyping import Array, Float
 
+from ..core import is_integer
 from ._moments import (
     epsilon_for,
     inverse_root,
@@ -44,7 +45,7 @@ def rmsnorm(
         [0.2 1.4]
     """
     axes = axis if isinstance(axis, tuple) else (axis,)
-    if not all(isinstance(a, int) and -x.ndim <= a < x.ndim for a in axes):
+    if not all(is_integer(a) and -x.ndim <= a < x.ndim for a in axes):
         raise ValueError(
             f"`rmsnorm` expects `axis` to be axes of `x`, got {axis!r} for `x` of shape {x.shape}."
         )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Inexact, Shaped
 
+from ..core import is_integer, is_number
 from ..precision import accumulating, require_x64_of
 
 Scale = float | Sequence[float]
@@ -207,20 +207,16 @@ def _sizes(name: str, x: Array, scale: Scale | None, size: Size | None) -> list[
         raise ValueError(f"`{name}` expects one of `scale` and `size`, got {scale!r} and {size!r}.")
     given: Any = scale if size is None else size
     each = tuple(given) if isinstance(given, tuple | list) else (given,) * len(spatial)
-    if len(each) != len(spatial) or not all(_is_number(s) and 0 < s < math.inf for s in each):
+    if len(each) != len(spatial) or not all(is_number(s) and 0 < s < math.inf for s in each):
         raise ValueError(
             f"`{name}` expects `{'scale' if size is None else 'size'}` above 0: a number, or one "
             f"for each of {len(spatial)} spatial axes, got {given!r}."
         )
     if size is None:
         each = tuple(math.floor(s * n) for s, n in zip(each, spatial, strict=True))
-    if not all(isinstance(m, int | np.integer) and m > 0 for m in each):
+    if not all(is_integer(m) and m > 0 for m in each):
         raise ValueError(
             f"`{name}` expects whole sizes of at least 1, got {each}. Pass another "
             f"`{'scale' if size is None else 'size'}`."
         )
     return list(each)
-
-
-def _is_number(given: Any) -> bool:
-    return isinstance(given, int | float | np.integer | np.floating)

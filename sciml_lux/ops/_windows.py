@@ -1,8 +1,9 @@
 """Windows: where those of a convolution or a pool lie on the spatial axes."""
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, NamedTuple
+
+from ..core import is_integer
 
 PerAxis = int | tuple[int, ...]
 Padding = int | tuple[int | tuple[int, int], ...]
@@ -69,7 +70,7 @@ def per_axis(name: str, option: str, value: PerAxis, axes: int, least: int = 1) 
         ValueError: a number below `least`, a tuple of another length.
     """
     each: Any = value if isinstance(value, tuple) else (value,) * axes
-    if not all(isinstance(number, Integral) for number in each):
+    if not all(map(is_integer, each)):
         raise TypeError(
             f"`{name}` expects `{option}` to be an integer, or a tuple of one for each spatial "
             f"axis, got {value!r}."
@@ -86,7 +87,7 @@ def _pairs(name: str, padding: Padding, axes: int) -> tuple[tuple[int, int], ...
     """(low, high) for each axis."""
     each: Any = padding if isinstance(padding, tuple) else (padding,) * axes
     pairs = tuple(entry if isinstance(entry, tuple) else (entry, entry) for entry in each)
-    if not all(isinstance(width, Integral) for pair in pairs for width in pair):
+    if not all(is_integer(width) for pair in pairs for width in pair):
         raise TypeError(
             f"`{name}` expects `padding` of integers: one, or for each spatial axis one or a pair "
             f"(low, high), got {padding!r}."

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from ..core import Frozen, SharedDefault, named_leaves
+from ..core import Frozen, SharedDefault, check_number, named_leaves
 
 
 class AutoReverse(Frozen, metaclass=SharedDefault):
@@ -65,6 +65,11 @@ class AutoFiniteDiff(Frozen, metaclass=SharedDefault):
     """
 
     step: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the step."""
+        if self.step is not None:
+            check_number("AutoFiniteDiff", "step", self.step, above=0)
 
     def value_and_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function(ps) -> (loss, aux)` to `ps -> ((loss, aux), gradient)`."""

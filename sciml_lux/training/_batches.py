@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from ..core import check_choice, check_integer
 from ..precision import own_array, require_kept
 from ._sources import Feed, Part, Place, Reader, Source, key_words, named_validation, typed_key
 
@@ -100,10 +100,7 @@ class Batches(Source):
         require_kept(data, "`data`")
         samples = _samples(data)
         _check_batch_size(batch_size, samples)
-        if last_batch not in ("drop", "wrap"):
-            raise ValueError(
-                f'`Batches` expects `last_batch` to be "drop" or "wrap", got {last_batch!r}.'
-            )
+        check_choice("Batches", "last_batch", last_batch, ("drop", "wrap"))
         self._arrays = jax.tree.map(own_array, data), typed_key(key, "`Batches`")
         self._reader = _BatchReader(samples, int(batch_size), bool(shuffle), last_batch == "wrap")
 
@@ -179,9 +176,9 @@ def _samples(data: Any) -> int:
 
 
 def _check_batch_size(batch_size: Any, samples: int) -> None:
-    integer = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
-    if not integer or not 1 <= batch_size <= samples:
+    check_integer("Batches", "batch_size", batch_size, least=1)
+    if batch_size > samples:
         raise ValueError(
-            f"`Batches` expects `batch_size` to be an integer from 1 to {samples}, the number of "
-            f"samples, got {batch_size!r}."
+            f"`Batches` expects `batch_size` of at most {samples}, the number of samples, got "
+            f"{batch_size}. Take fewer at a time."
         )

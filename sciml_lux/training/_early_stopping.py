@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..core import check_choice, check_integer, check_number
 from ._callback import Callback
 from ._run import FitRun
 
@@ -41,20 +42,12 @@ class EarlyStopping(Callback):
         every: int = 10,
         keep_best: bool = True,
     ) -> None:
-        if monitor not in ("validation", "loss"):
-            raise ValueError(
-                f'`EarlyStopping` expects `monitor` to be "validation" or "loss", got {monitor!r}.'
-            )
-        for name, value in (("patience", patience), ("every", every)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(
-                    f"`EarlyStopping` expects `{name}` to be an integer of 1 or more, got "
-                    f"{value!r}."
-                )
-        if not 0 <= min_delta < math.inf:
-            raise ValueError(
-                f"`EarlyStopping` expects `min_delta` of 0 or more, got {min_delta!r}."
-            )
+        check_choice("EarlyStopping", "monitor", monitor, ("validation", "loss"))
+        check_integer("EarlyStopping", "patience", patience, least=1)
+        check_integer("EarlyStopping", "every", every, least=1)
+        check_number("EarlyStopping", "min_delta", min_delta, least=0)
+        if min_delta == math.inf:
+            raise ValueError("`EarlyStopping` expects `min_delta` to be finite, got inf.")
         self.patience, self.min_delta, self.monitor = patience, min_delta, monitor
         self.keep_best = keep_best
         self.every = every if monitor == "loss" else None

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..core import check_integer
 from ..devices.internal import of_first_process
 from ._ad import AD, AutoReverse
 from ._callback import Callback
@@ -18,7 +19,7 @@ from ._finite import watched_leaves
 from ._objective import note_compilation, objective_key
 from ._refusal import refusal
 from ._run import FitResult, history_of
-from ._session import Options, Session, check_integer, conduct, refuse_bare
+from ._session import Options, Session, conduct, refuse_bare
 from ._settings import settings_of
 from ._sources import Source, source_of
 from ._steps import Objective
@@ -98,11 +99,12 @@ def fit(
         CheckpointError: the checkpoint to resume from is damaged, or of a fit that began with
             another model, objective, optimiser, state or order of the data, and the first
             difference is told; or the path is a file of another kind.
-        ValueError: `steps`, `epochs` or an `every` is no integer or out of range, or not just one
-            of the first two is given; `epochs` of data without a length; batches that differ.
-        TypeError: `data` is none of these forms; a bare iterator with `resume=True`; float64 NumPy
-            data, x64 off; a loss in fewer digits than the parameters have; `callbacks` holds
-            something else; JSON cannot hold `hyperparameters`; stats that are no numbers.
+        ValueError: `steps`, `epochs` or an `every` is out of range, or not just one of the first
+            two is given; `epochs` of data without a length; batches that differ.
+        TypeError: one of these is not an integer; `data` is none of these forms; a bare iterator
+            with `resume=True`; float64 NumPy data, x64 off; a loss in fewer digits than the
+            parameters have; `callbacks` holds something else; JSON cannot hold `hyperparameters`;
+            stats that are not numbers.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -188,7 +190,7 @@ def _total(options: Options, source: Source, steps: int | None, epochs: int | No
             f"`fit` expects either `steps` or `epochs`, got steps={steps!r} and epochs={epochs!r}."
         )
     name, value = ("steps", steps) if epochs is None else ("epochs", epochs)
-    check_integer(options, name, value, 0)
+    check_integer(options.subject, name, value, least=0)
     if epochs is None:
         return int(steps or 0)
     total = source.steps(int(epochs))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import optimistix
 
+from ..core import check_integer
 from ..precision import require_kept
 from ._callback import Callback
 from ._data_dtype import check_data_dtype
@@ -18,7 +19,7 @@ from ._optimistix_method import OptimistixSteps
 from ._outcome import Outcome
 from ._run import FitResult, history_of
 from ._scipy_method import SciPy, ScipySteps
-from ._session import Options, Session, check_integer, conduct
+from ._session import Options, Session, conduct
 from ._settings import settings_of
 from ._sources import Feed, Reader, Source
 from ._steps import Objective
@@ -102,7 +103,7 @@ def minimise(
         resume,
         progress,
     )
-    check_integer(options, "steps", steps, 1)
+    check_integer("minimise", "steps", steps, least=1)
     require_kept(data, "`data`")
     start = history.train_state
     if hasattr(method, "init") and hasattr(method, "update"):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..core import check_integer
 from ..devices.internal import is_first_process
 from ..io import CheckpointError
 from ._callback import Callback
@@ -124,10 +125,10 @@ def conduct(
         take_steps: takes the steps of a session.
         made_with: gives what model, objective and method were made with, in words.
     """
-    check_integer(options, "validation_every", options.validation_every, 1)
+    check_integer(options.subject, "validation_every", options.validation_every, least=1)
     _check_resume(options)
     if options.checkpoint_every is not None:
-        check_integer(options, "checkpoint_every", options.checkpoint_every, 1)
+        check_integer(options.subject, "checkpoint_every", options.checkpoint_every, least=1)
     callbacks = _checked_callbacks(options.subject, options.callbacks)
     validator = _Validator(options, key)
     start = history.train_state
@@ -212,19 +213,6 @@ def _due(done: int, every: int | None) -> bool:
     return every is not None and done > 0 and done % every == 0
 
 
-def check_integer(options: Options, name: str, value: Any, low: int) -> None:
-    """Raise if the option is not an integer of `low` or more.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
-        raise ValueError(
-            f"`{options.subject}` expects `{name}` to be an integer of {low} or more, got "
-            f"{value!r}."
-        )
-
-
 def _check_resume(options: Options) -> None:
     if not isinstance(options.resume, bool) and options.resume != "changed":
         raise ValueError(
@@ -262,11 +250,8 @@ def _checked_callbacks(subject: str, callbacks: Any) -> list[Callback]:
                 f"{callback!r}. Subclass training.Callback."
             )
         every = callback.every
-        if every is not None and (not isinstance(every, int) or every < 1):
-            raise ValueError(
-                f"`{subject}` expects `every` of {type(callback).__name__} to be None or an "
-                f"integer of 1 or more, got {every!r}."
-            )
+        if every is not None:
+            check_integer(type(callback).__name__, "every", every, least=1)
     if (count := len(_keepers(callbacks))) > 1:
         raise ValueError(
             f"`{subject}` expects one EarlyStopping that keeps the best state, got {count}. Set "

@@ -324,7 +324,8 @@ SMOOTHED = (losses.BinaryCrossEntropyLoss, losses.CrossEntropyLoss, losses.KLDiv
 @pytest.mark.parametrize("loss", SMOOTHED)
 @pytest.mark.parametrize("fraction", [-0.1, 1.5])
 def test_smoothing_outside_the_unit_interval_is_an_error(loss, fraction):
-    text = rf"`{loss.__name__}` expects `label_smoothing` in \[0, 1\] or None, got {fraction}"
+    name = loss.__name__
+    text = rf"`{name}` expects `label_smoothing` to be a number in \[0, 1\], got {fraction}"
     with pytest.raises(ValueError, match=text):
         loss(label_smoothing=fraction)
 
@@ -342,12 +343,12 @@ def test_prediction_of_integers_is_an_error_that_names_the_loss(loss, y):
 
 
 def test_margin_below_zero_is_an_error():
-    with pytest.raises(ValueError, match="`margin` of at least 0, got -0.5"):
+    with pytest.raises(ValueError, match="`margin` to be a number of at least 0, got -0.5"):
         losses.SiameseContrastiveLoss(margin=-0.5)
 
 
 def test_delta_of_zero_is_an_error():
-    with pytest.raises(ValueError, match="`delta` above 0, got 0"):
+    with pytest.raises(ValueError, match="`delta` to be a number above 0, got 0"):
         losses.HuberLoss(delta=0)
 
 

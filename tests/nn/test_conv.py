@@ -155,15 +155,15 @@ def test_conv_of_a_kernel_larger_than_the_image_names_the_layer():
 
 
 BAD = [
-    (((3,), 2.0, 3), {}, TypeError, "`in_dims` to be an integer, got 2.0"),
-    (((3,), 2, None), {}, TypeError, "`out_dims` to be an integer, got None"),
-    (((3,), 2, -1), {}, ValueError, "`in_dims` and `out_dims` of at least 0, got 2 and -1"),
+    (((3,), 2.0, 3), {}, TypeError, "`in_dims` to be an integer.*, got 2.0"),
+    (((3,), 2, None), {}, TypeError, "`out_dims` to be an integer.*, got None"),
+    (((3,), 2, -1), {}, ValueError, "`out_dims` to be an integer of at least 0, got -1"),
     (((3,), 2, 3, "tanh"), {}, TypeError, "`activation` to be a function.*got 'tanh'"),
     (((3,), 2, 3), {"precision": "tf32"}, ValueError, '"highest", "high" or "default", got'),
-    (((2, 2), 3, 10), {"groups": 2}, ValueError, "divides `in_dims` and `out_dims`, got 2 for 3"),
-    (((2, 2), 2, 9), {"groups": 2}, ValueError, "divides .*got 2 for 2 and 9"),
-    (((2, 2), 2, 2), {"groups": 0}, ValueError, "`groups` of at least 1 .*got 0"),
-    (((2, 2), 2, 2), {"groups": 1.0}, TypeError, "`groups` to be an integer, got 1.0"),
+    (((2, 2), 3, 10), {"groups": 2}, ValueError, "to divide `in_dims` and `out_dims`, got 2 for 3"),
+    (((2, 2), 2, 9), {"groups": 2}, ValueError, "to divide .*got 2 for 2 and 9"),
+    (((2, 2), 2, 2), {"groups": 0}, ValueError, "`groups` to be an integer of at least 1, got 0"),
+    (((2, 2), 2, 2), {"groups": 1.0}, TypeError, "`groups` to be an integer.*, got 1.0"),
     ((3, 2, 2), {}, TypeError, r"window to be a tuple of 1 to 3 integers.*got 3\. Write"),
     (((0, 3), 2, 2), {}, ValueError, r"`window` of at least 1.*got \(0, 3\)"),
     (((3, 3), 2, 2), {"stride": 0}, ValueError, "`stride` of at least 1.*got 0"),

@@ -231,8 +231,6 @@ def test_integers_keys_and_layers_without_output_are_let_pass():
 
 
 def test_unknown_check_is_an_error():
-    text = (
-        '`DebugLayer` expects `nan_check` to be one of "both", "forward", "backward", "none", got'
-    )
+    text = '`DebugLayer` expects `nan_check` to be "both", "forward", "backward" or "none", got'
     with pytest.raises(ValueError, match=text):
         nn.debug_mode(MODEL, nan_check="always")

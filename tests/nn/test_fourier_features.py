@@ -55,9 +55,9 @@ def test_features_are_as_wide_as_input_and_frequencies():
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "text"),
     [
-        ((0, 2), {}, ValueError, "`in_dims` to be at least 1, got 0"),
-        ((2, 2.5), {}, TypeError, "`num_features` to be an integer, got 2.5"),
-        ((2, 2), {"scale": 0.0}, ValueError, "`scale` to be positive, got 0.0"),
+        ((0, 2), {}, ValueError, "`in_dims` to be an integer of at least 1, got 0"),
+        ((2, 2.5), {}, TypeError, "`num_features` to be an integer.*, got 2.5"),
+        ((2, 2), {"scale": 0.0}, ValueError, "`scale` to be a number above 0, got 0.0"),
     ],
 )
 def test_bad_arguments_are_errors(arguments, options, error, text):

@@ -212,7 +212,9 @@ def test_heads_that_do_not_divide_and_bad_probabilities_are_errors():
         nn.MultiHeadAttention((4, (4, 6), 4), num_heads=3)
     with pytest.raises(ValueError, match="`num_heads` to divide .* got 0 for 4 and 4"):
         nn.MultiHeadAttention(4, num_heads=0)
-    with pytest.raises(ValueError, match=r"`attention_dropout_probability` within \[0, 1\], got 2"):
+    with pytest.raises(
+        ValueError, match=r"`attention_dropout_probability` to be a number in \[0, 1\], got 2"
+    ):
         nn.MultiHeadAttention(4, attention_dropout_probability=2)
 
 

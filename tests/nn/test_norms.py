@@ -192,8 +192,8 @@ def test_integer_input_is_promoted_to_the_parameters_or_an_error_without():
 
 WRONG = [
     (lambda: nn.BatchNorm(-1), ValueError, "`BatchNorm` expects `dims` to be an integer of at le"),
-    (lambda: nn.BatchNorm(2.0), ValueError, "`dims` to be an integer of at least 0, got 2.0"),
-    (lambda: nn.InstanceNorm("2"), ValueError, "`InstanceNorm` expects `dims` to be an integer"),
+    (lambda: nn.BatchNorm(2.0), TypeError, "`dims` to be an integer of at least 0, got 2.0"),
+    (lambda: nn.InstanceNorm("2"), TypeError, "`InstanceNorm` expects `dims` to be an integer"),
     (lambda: nn.GroupNorm(4, 0), ValueError, "`groups` to be an integer of at least 1, got 0"),
     (lambda: nn.GroupNorm(4, 3), ValueError, "`groups` to divide `dims`, got 3 groups of 4"),
     (lambda: nn.LayerNorm(()), ValueError, r"`LayerNorm` expects `shape` .* got \(\)"),
@@ -202,7 +202,7 @@ WRONG = [
     (lambda: nn.RMSNorm((2, -1)), ValueError, r"`RMSNorm` expects `shape` .* got \(2, -1\)"),
     (lambda: nn.RMSNorm(2, epsilon=-1.0), ValueError, "`epsilon` to be a number of at least 0, "),
     (lambda: nn.RMSNorm(2, init_scale=1.0), TypeError, "`init_scale` to be a function, got 1.0"),
-    (lambda: nn.LayerNorm(4, epsilon="0"), ValueError, "`LayerNorm` expects `epsilon` .* got '0'"),
+    (lambda: nn.LayerNorm(4, epsilon="0"), TypeError, "`LayerNorm` expects `epsilon` .* got '0'"),
     (lambda: nn.BatchNorm(4, "relu"), TypeError, "`BatchNorm` expects `activation` to be a funct"),
     (lambda: nn.GroupNorm(4, 2, init_bias=0), TypeError, "`init_bias` to be a function, got 0"),
     (lambda: nn.BatchNorm(4, momentum=1.1), ValueError, r"`momentum` to be a number in \[0, 1\]"),

@@ -93,14 +93,26 @@ def test_block_of_other_shapes_is_an_error(inputs):
     ("build", "error", "text"),
     [
         (lambda: nn.PirateNet(2, 3, 1, 1), ValueError, "`hidden_dims` to be even, .* got 3"),
-        (lambda: nn.PirateNet(2, 4, 1, 0), ValueError, "`num_blocks` to be at least 1, got 0"),
-        (lambda: nn.PirateNet(2, 4.0, 1, 1), TypeError, "`hidden_dims` to be an integer, got 4.0"),
+        (
+            lambda: nn.PirateNet(2, 4, 1, 0),
+            ValueError,
+            "`num_blocks` to be an integer of at least 1, got 0",
+        ),
+        (
+            lambda: nn.PirateNet(2, 4.0, 1, 1),
+            TypeError,
+            "`hidden_dims` to be an integer.*, got 4.0",
+        ),
         (
             lambda: nn.PirateNet(2, 4, 1, 1, scale=-1.0),
             ValueError,
-            "`scale` to be positive, got -1",
+            "`scale` to be a number above 0, got -1",
         ),
-        (lambda: nn.PirateNetBlock(0, 3), ValueError, "`in_dims` to be at least 1, got 0"),
+        (
+            lambda: nn.PirateNetBlock(0, 3),
+            ValueError,
+            "`in_dims` to be an integer of at least 1, got 0",
+        ),
     ],
 )
 def test_bad_arguments_are_errors(build, error, text):

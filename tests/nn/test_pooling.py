@@ -112,7 +112,8 @@ def test_pools_answer_bad_shapes_by_name(kind):
 
 def test_lp_pools_check_their_power():
     for make in (lambda p: nn.LPPool((2,), p=p), lambda p: nn.AdaptiveLPPool((2,), p=p)):
-        with pytest.raises(ValueError, match="LPPool` expects `p` above 0 and finite, got 0"):
+        with pytest.raises(ValueError, match="LPPool` expects `p` to be a number above 0, got 0"):
             make(0)
-    with pytest.raises(TypeError, match="`GlobalLPPool` expects `p` to be a number, got '2'"):
+    text = "`GlobalLPPool` expects `p` to be a number above 0, got '2'"
+    with pytest.raises(TypeError, match=text):
         nn.GlobalLPPool(p="2")

@@ -68,9 +68,9 @@ def test_product_of_narrow_parameters_with_wide_input_is_formed_wide():
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "text"),
     [
-        ((2, 0), {}, ValueError, "`out_dims` to be at least 1, got 0"),
-        (("2", 1), {}, TypeError, "`in_dims` to be an integer, got '2'"),
-        ((2, 2), {"stddev": -1.0}, ValueError, "`stddev` to be at least 0, got -1.0"),
+        ((2, 0), {}, ValueError, "`out_dims` to be an integer of at least 1, got 0"),
+        (("2", 1), {}, TypeError, "`in_dims` to be an integer.*, got '2'"),
+        ((2, 2), {"stddev": -1.0}, ValueError, "`stddev` to be a number of at least 0, got -1.0"),
     ],
 )
 def test_bad_arguments_are_errors(arguments, options, error, text):

@@ -96,7 +96,8 @@ def test_layer_that_is_no_cell_is_an_error():
 
 @pytest.mark.parametrize("unroll", [0, -1, 2.0, "all"])
 def test_unroll_that_is_no_count_is_an_error(unroll):
-    with pytest.raises(ValueError, match="`unroll` to be an integer of at least 1, got"):
+    error = ValueError if isinstance(unroll, int) else TypeError
+    with pytest.raises(error, match="`unroll` to be an integer of at least 1, got"):
         nn.Recurrence(nn.RNNCell(2, 3), unroll=unroll)
 
 

@@ -208,9 +208,13 @@ def test_parameters_of_another_cell_are_an_error():
 
 @pytest.mark.parametrize("cell", [nn.RNNCell, nn.LSTMCell, nn.GRUCell])
 def test_sizes_and_initialisers_are_checked(cell):
-    with pytest.raises(TypeError, match="Cell` expects `out_dims` to be an integer, got 2.5"):
+    with pytest.raises(
+        TypeError, match="Cell` expects `out_dims` to be an integer of at least 0, got 2.5"
+    ):
         cell(2, 2.5)
-    with pytest.raises(ValueError, match="Cell` expects `in_dims` of at least 0, got -1"):
+    with pytest.raises(
+        ValueError, match="Cell` expects `in_dims` to be an integer of at least 0, got -1"
+    ):
         cell(-1, 2)
     two = (initializers.zeros,) * 2
     with pytest.raises(ValueError, match="`init_bias` to be one initialiser or a tuple of"):

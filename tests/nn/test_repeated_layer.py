@@ -185,5 +185,5 @@ def test_repeated_layer_that_changes_its_state_structure_is_an_error():
 @pytest.mark.parametrize("repeats", [0, -1, 2.0, True])
 def test_repeated_layer_needs_at_least_one_repeat(repeats):
     text = f"`RepeatedLayer` expects `repeats` to be an integer of at least 1, got {repeats}"
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises((TypeError, ValueError), match=text):
         nn.RepeatedLayer(nn.NoOpLayer(), repeats)

@@ -75,7 +75,8 @@ def test_size_that_is_not_even_and_positive_is_an_error(dim):
 
 @pytest.mark.parametrize("options", [{"max_sequence_length": 0}, {"base": 0}, {"base": -1.0}])
 def test_length_or_base_that_is_not_positive_is_an_error(options):
-    with pytest.raises(ValueError, match="positive `max_sequence_length` and a positive `base`"):
+    text = "`(max_sequence_length|base)` to be an? (integer of at least 1|number above 0), got"
+    with pytest.raises(ValueError, match=text):
         nn.RotaryPositionalEmbedding(2, **options)
 
 

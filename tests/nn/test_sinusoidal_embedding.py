@@ -57,7 +57,7 @@ def test_size_that_is_not_even_and_positive_is_an_error(dims):
 
 @pytest.mark.parametrize("options", [{"min_freq": 0.0}, {"max_freq": -1.0}, {"min_freq": np.nan}])
 def test_frequency_that_is_not_positive_is_an_error(options):
-    with pytest.raises(ValueError, match="expects positive frequencies, got"):
+    with pytest.raises(ValueError, match="expects `(min|max)_freq` to be a number above 0, got"):
         nn.SinusoidalPositionalEmbedding(4, **options)
 
 

@@ -102,12 +102,12 @@ def test_shapes_and_modes_that_do_not_fit_are_errors(layer):
 @pytest.mark.parametrize("kind", [nn.SpectralConv, nn.FNOBlock])
 def test_bad_arguments_are_errors(kind):
     with pytest.raises(
-        ValueError, match=f"`{kind.__name__}` expects `modes` to be at least 1, got"
+        ValueError, match=f"`{kind.__name__}` expects `modes` to be sizes of at least 1, got"
     ):
         kind(2, 3, (2, 0))
     with pytest.raises(ValueError, match="`modes` to be at least one size, got"):
         kind(2, 3, ())
-    with pytest.raises(TypeError, match="`modes` to be an integer, got 'all'"):
+    with pytest.raises(TypeError, match="`modes` to be an integer.*, got 'all'"):
         kind(2, 3, "all")
 
 

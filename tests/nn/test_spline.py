@@ -76,7 +76,7 @@ def test_spline_values_start_normal_or_as_told():
     ("arguments", "error", "text"),
     [
         ((2, 0.0, 1.0, 0.1, "linear"), TypeError, "`in_dims` to be a tuple of integers, .* got 2"),
-        (((2,), 0.0, 1.0, 0.1, "akima"), ValueError, "`basis` to be one of 'constant', .*'akima'"),
+        (((2,), 0.0, 1.0, 0.1, "akima"), ValueError, "`basis` to be \"constant\", .*'akima'"),
         (((2,), 1.0, 0.0, 0.1, "linear"), ValueError, "`grid_min` <= `grid_max` and a positive"),
         (((2,), 0.0, 1.0, 0.0, "linear"), ValueError, "`grid_min` <= `grid_max` and a positive"),
         (

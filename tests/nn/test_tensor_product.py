@@ -82,10 +82,8 @@ def test_a_basis_of_ones_own():
 def test_basis_without_a_call_and_without_functions_are_errors():
     with pytest.raises(TypeError, match="`Basis` defines no `__call__`. Write `def __call__"):
         nn.Basis(2)(jnp.ones(1, jnp.float32))
-    for n in (0, 2.0):
-        with pytest.raises(
-            ValueError, match="`Sin` expects `n` to be an integer of at least 1, got"
-        ):
+    for n, error in ((0, ValueError), (2.0, TypeError)):
+        with pytest.raises(error, match="`Sin` expects `n` to be an integer of at least 1, got"):
             nn.Sin(n)
 
 
@@ -95,7 +93,7 @@ def test_basis_without_a_call_and_without_functions_are_errors():
         ((), 2, ValueError, r"a basis for each input in `basis_functions`, got \(\)"),
         ((nn.Sin(2), jnp.sin), 2, TypeError, "`basis_functions` to be a tuple of bases such as"),
         (nn.Sin(2), 2, TypeError, r"`basis_functions` to be a tuple of bases .*, got Sin\(2\)"),
-        ((nn.Sin(2),), 0, ValueError, "`out_dims` to be at least 1, got 0"),
+        ((nn.Sin(2),), 0, ValueError, "`out_dims` to be an integer of at least 1, got 0"),
     ],
 )
 def test_bad_arguments_are_errors(bases, out_dims, error, text):

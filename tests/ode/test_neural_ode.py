@@ -193,9 +193,9 @@ def test_states_of_the_model_are_read_and_kept(dtype):
         ({"saveat": "soon"}, TypeError, "`saveat` to be numbers, got 'soon'"),
         ({"tspan": (0.0, 1.0, 2.0)}, ValueError, r"`tspan` to be the pair \(t0, t1\), got"),
         ({"tspan": (0.0, float("inf"))}, ValueError, "`tspan` to be a sequence of finite times"),
-        ({"rtol": 0.0}, ValueError, "`rtol` above 0, got 0.0"),
-        ({"atol": -1e-3}, ValueError, "`atol` above 0, got -0.001"),
-        ({"rtol": float("nan")}, ValueError, "`rtol` above 0, got nan"),
+        ({"rtol": 0.0}, ValueError, "`rtol` to be a number above 0, got 0.0"),
+        ({"atol": -1e-3}, ValueError, "`atol` to be a number above 0, got -0.001"),
+        ({"rtol": float("nan")}, ValueError, "`rtol` to be a number above 0, got nan"),
         ({"time_input": "append"}, ValueError, '`time_input` to be False, True or "concat", got'),
     ],
 )

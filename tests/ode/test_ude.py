@@ -62,7 +62,7 @@ def test_term_gives_what_was_learned_for_one_state_or_many(dtype):
 
 @needs_x64
 def test_physics_and_network_are_recovered_from_exact_data():
-    """u' = 0.8 u - 0.3 u: the rate is known to be positive, the loss is learned."""
+    """u' = 0.8 u - 0.3 u: the rate is known to be a number above 0, the loss is learned."""
 
     def field(t, u, physics, terms):
         return physics.growth * u - terms.loss(u)
@@ -122,5 +122,7 @@ def test_terms_without_names_are_an_error():
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
 def test_positive_of_a_value_not_above_zero_is_an_error(value):
-    with pytest.raises(ValueError, match="`Positive` expects a value above 0, got"):
+    with pytest.raises(
+        ValueError, match="`Positive` expects `initial` to be (a number above 0|finite), got"
+    ):
         ode.Positive(value)

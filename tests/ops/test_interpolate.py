@@ -101,7 +101,7 @@ def test_shape_is_that_of_the_points_then_of_a_value(basis, dtype):
 
 
 def test_another_basis_is_an_error():
-    text = "`basis` to be one of 'constant', 'linear', 'quadratic', 'cubic', got 'quintic'"
+    text = '`basis` to be "constant", "linear", "quadratic" or "cubic", got .quintic.'
     with pytest.raises(ValueError, match=text):
         ours("quintic", *(a.astype(np.float32) for a in (POINTS, GRID, VALUES)))
 
