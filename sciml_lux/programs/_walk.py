@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ._expand import expanded
-from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, primitive_name
+from ._inside import inside
+from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, open_jaxpr, primitive_name
 from ._site import Site, site_of
 
 
@@ -46,10 +47,25 @@ def has_programs(equation: JaxprEqn) -> bool:
 
 def _closed(program: ClosedJaxpr, site: Site) -> Iterator[Visit]:
     for variable, constant in zip(program.jaxpr.constvars, program.consts, strict=True):
-        users = (e for e in program.jaxpr.eqns if any(v is variable for v in e.invars))
-        user = next(users, None)
-        yield Visit(None, constant, site if user is None else site_of(user, site))
+        yield Visit(None, constant, _use(variable, program.jaxpr, site) or site)
     yield from _open(program.jaxpr, site)
+
+
+def _use(variable: Any, jaxpr: Jaxpr, site: Site) -> Site | None:
+    """Where `variable` is first computed with, in whatever loop or call; None if nowhere."""
+    for equation in jaxpr.eqns:
+        if not any(atom is variable for atom in equation.invars):
+            continue
+        here, parts = site_of(equation, site), list(inside(equation))
+        within = here._replace(path="/".join(filter(None, [site.path, _name(equation)])))
+        for part in parts:
+            inner = open_jaxpr(part.program)
+            for argument, atom in zip(inner.invars, part.operands, strict=True):
+                if atom is variable and (use := _use(argument, inner, within)):
+                    return use
+        if not parts:
+            return here
+    return None
 
 
 def _open(jaxpr: Jaxpr, site: Site) -> Iterator[Visit]:
