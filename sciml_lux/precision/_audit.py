@@ -8,23 +8,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from ..programs import ClosedJaxpr, Literal, Visit, has_programs, walk
+from ..programs import ClosedJaxpr, walk
+from ._judge import FAILING, judged
 from ._leaves import NO_DERIVATIVE, floating_leaves
-from ._lossy import lossy_requests
-from ._opaque import opaque_call
 from ._x64 import require_x64_for, resolve_dtype, x64_enabled
-
-# What fails `assert_no_narrowing`; the others are told and let pass.
-FAILING = (
-    "narrowing",
-    "low precision",
-    "integer to float",
-    "constant",
-    "matmul precision",
-    "opaque",
-)
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -34,16 +22,20 @@ class Finding:
     Attributes:
         program: "value", "gradient", "jvp" or "gradient of gradient".
         kind: "narrowing" (a cast to a narrower float), "low precision" (an intermediate narrower
-            than the program is meant to be), "integer to float" (an integer turned into a float
-            that is too narrow), "constant" (a narrower float, or float64 with only float32's
-            digits; integers and short fractions such as 0.75 are let pass), "matmul precision" (a
-            product asked for less than its operands hold, or in float32 for the platform's
-            default), "opaque" (a call that cannot be read: a callback, foreign code, a primitive
-            that neither JAX nor equinox defines), "widening" (an intermediate wider than meant: no
-            digit is lost).
+            than the program is meant to be), "accumulation" (a sum of several terms in float16 or
+            bfloat16: a reduction, a product, a scatter, what a loop adds to what it carries),
+            "integer to float" (an integer turned into a float that is too narrow), "constant" (a
+            narrower float, or float64 with only float32's digits; integers and short fractions
+            such as 0.75 are let pass), "matmul precision" (a product asked for less than its
+            operands hold, or in float32 for the platform's default), "opaque" (a call that cannot
+            be read: a callback, foreign code, a primitive that neither JAX nor equinox defines).
+            The others fail nothing: "widening" (an intermediate wider than meant), "narrowing back"
+            (from a wider float to the one meant), "rounding" (in the value: `round`, or a float
+            made of an integer or of bits that were made of a float, but for x - round(x)).
         detail: the dtypes, or what was called.
         path: the programs around it, such as `jit/while/scan`.
-        line: the user's source line, "?" if unknown.
+        line: the user's source line, "?" if unknown; of a `custom_vjp`'s backward rule that of the
+            call, which is all that JAX keeps.
         library: the line of this library that it came from, if any.
         count: how many there are.
     """
@@ -101,7 +93,8 @@ def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -
 
     The program is traced, not run. It is walked into every sub-program: jit, scan, while, cond,
     remat, custom rules, kernels. A backward rule is part of the gradient's program, so ask for
-    `grads` where there are custom rules.
+    `grads` where there are custom rules. Half precision that is widened, moved or added up, and
+    narrowed again is how sums keep their digits; of that nothing is said.
 
     Args:
         f: a function of trees of arrays.
@@ -138,8 +131,8 @@ def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -
         if isinstance(program, str):
             skipped.append(f"{name}: {program}")
             continue
-        for visit in walk(program):
-            found.update(_judge(name, visit, wanted))
+        for visit, kind, detail in judged(program, wanted, name == "value"):
+            found[Finding(name, kind, detail, *visit.site)] += 1
     findings = [dataclasses.replace(finding, count=count) for finding, count in found.items()]
     order = {kind: i for i, kind in enumerate(FAILING)}
     findings.sort(key=lambda finding: (order.get(finding.kind, len(order)), finding))
@@ -237,83 +230,3 @@ def _widest(args: tuple) -> Any:
     floats = [jnp.finfo(d).dtype for d in dtypes if jnp.issubdtype(d, jnp.inexact)]
     default = jnp.float64 if x64_enabled() else jnp.float32
     return max(floats, key=lambda d: d.itemsize, default=jnp.dtype(default))
-
-
-def _judge(program: str, visit: Visit, want: np.dtype) -> Iterator[Finding]:
-    """The findings of one equation or constant."""
-    equation, constant, site = visit
-    found = _of_constant(constant, want) if equation is None else _of_equation(equation, want)
-    for kind, detail in found:
-        yield Finding(program, kind, detail, site.path, site.line, site.library)
-
-
-def _of_equation(equation: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
-    """Kinds and details of what an equation does to the digits."""
-    for operand in equation.invars:
-        if isinstance(operand, Literal):
-            yield from _of_constant(operand.val, want)
-    if called := opaque_call(equation):
-        yield "opaque", called
-    yield from lossy_requests(equation, want)
-    if has_programs(equation):
-        return  # What a sub-program returns was found inside it.
-    sources = [v.aval.dtype for v in equation.invars if hasattr(v.aval, "dtype")]
-    for result in equation.outvars:
-        yield from _of_result(getattr(result.aval, "dtype", None), sources, want)
-
-
-def _of_result(result: Any, sources: list[Any], want: np.dtype) -> Iterator[tuple[str, str]]:
-    """Kind and detail of one result of an equation, if there is anything to say."""
-    if result is None or not jnp.issubdtype(result, jnp.inexact):
-        return
-    real = jnp.finfo(result).dtype
-    floats = [s for s in sources if jnp.issubdtype(s, jnp.inexact)]
-    if _is_narrower(real, want):
-        wider = [s for s in floats if _is_narrower(real, jnp.finfo(s).dtype)]
-        if wider:
-            yield "narrowing", f"{wider[0]} -> {result}"
-        elif sources and not floats:
-            yield "integer to float", f"{sources[0]} -> {result}"
-        else:
-            yield "low precision", str(result)
-    elif real.itemsize > want.itemsize and real not in [jnp.finfo(s).dtype for s in floats]:
-        yield "widening", f"{floats[0] if floats else 'nothing'} -> {result}"
-
-
-def _is_narrower(dtype: np.dtype, want: np.dtype) -> bool:
-    """Fewer bytes, or the other of the two 16-bit floats: one has fewer digits, one less range."""
-    return dtype.itemsize < want.itemsize or (
-        dtype.itemsize == want.itemsize and dtype.name != want.name
-    )
-
-
-def _of_constant(value: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
-    """Kind and detail of a constant that holds fewer digits than the program is meant to keep."""
-    dtype = getattr(value, "dtype", None)
-    if dtype is None or not jnp.issubdtype(dtype, jnp.inexact) or not np.size(value):
-        return
-    real = jnp.finfo(dtype).dtype
-    numbers = np.ascontiguousarray(value).view(real).ravel()
-    text = f"{dtype} {np.asarray(value)}" if np.ndim(value) == 0 else f"{dtype}{np.shape(value)}"
-    if _is_narrower(real, want):
-        if _is_measured(numbers):
-            yield "constant", text
-    elif want == real == np.float64 and _is_measured(numbers) and _fits_float32(numbers):
-        yield "constant", f"{text} with the digits of float32"
-
-
-def _is_measured(numbers: np.ndarray) -> bool:
-    """Whether a number has more bits than the integers and short fractions one writes by hand.
-
-    Short is what takes 14 bits of float32's 24 and as large a part of other dtypes; 14 in float64.
-    """
-    bits = min(14, 14 * (jnp.finfo(numbers.dtype).nmant + 1) // 24)
-    wide = numbers.astype(np.float64)
-    wide = np.frexp(wide[np.isfinite(wide) & (wide != np.round(wide))])[0] * 2.0**bits
-    return bool((wide != np.round(wide)).any())
-
-
-def _fits_float32(numbers: np.ndarray) -> bool:
-    finite = numbers[np.isfinite(numbers)]
-    with np.errstate(over="ignore", under="ignore"):
-        return bool((finite.astype(np.float32).astype(np.float64) == finite).all())

@@ -7,7 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-_PRODUCTS = frozenset({"dot_general", "conv_general_dilated", "ragged_dot", "ragged_dot_general"})
+_PRODUCTS = frozenset(
+    {"dot_general", "conv_general_dilated", "ragged_dot", "ragged_dot_general"}
+    # Sparse products have no option: they are at the default always.
+    | {"bcoo_dot_general", "bcoo_dot_general_sampled", "bcoo_spdot_general"}
+    | {"bcsr_dot_general", "coo_matvec", "coo_matmat", "csr_matvec", "csr_matmat"}
+)
 # Half precision has nothing to lose here. The multipliers of GPUs cut float32 unless told not to,
 # and those of float64 where an algorithm of fewer digits is named.
 _EXACT = {
@@ -20,13 +25,18 @@ def lossy_requests(equation: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
     """Kind and detail of each request for fewer digits; the dtypes of an equation show none."""
     name, parameters = equation.primitive.name, equation.params
     if name in _PRODUCTS:
-        dtype = max((v.aval.dtype for v in equation.invars[:2]), key=lambda d: d.itemsize)
+        dtypes = [v.aval.dtype for v in equation.invars]
+        floats = [d for d in dtypes if jnp.issubdtype(d, jnp.inexact)]
+        dtype = max(floats, key=lambda d: d.itemsize, default=dtypes[0])
         if precision := _lossy_precision(parameters.get("precision"), dtype):
             yield "matmul precision", f"{name} of {dtype} at {precision}"
     if name == "reduce_precision":
-        kept = parameters["mantissa_bits"]
-        if kept < min(jnp.finfo(want).nmant, jnp.finfo(equation.invars[0].aval.dtype).nmant):
+        known = [jnp.finfo(dtype) for dtype in (want, equation.invars[0].aval.dtype)]
+        kept, exponent = parameters["mantissa_bits"], parameters["exponent_bits"]
+        if kept < min(dtype.nmant for dtype in known):
             yield "narrowing", f"reduce_precision to {kept} bits"
+        if exponent < min(dtype.nexp for dtype in known):
+            yield "narrowing", f"reduce_precision to {exponent} bits of exponent"
     if isinstance(tolerance := parameters.get("accuracy"), lax.Tolerance):
         parts = ", ".join(f"{k}={v:g}" for k, v in vars(tolerance).items() if v)
         yield "low precision", f"{name} to a tolerance of {parts}"

@@ -2,7 +2,7 @@
 
 import sys
 
-from ..programs import JaxprEqn, Primitive, has_programs
+from ..programs import JaxprEqn, Primitive
 
 # JAX's and equinox's own ways to call what is no program.
 _CALLS = frozenset(
@@ -19,7 +19,7 @@ _known: set[Primitive] = set()
 def opaque_call(equation: JaxprEqn) -> str:
     """The primitive and what it calls if an equation cannot be read, else ""."""
     primitive = equation.primitive
-    if primitive.name not in _CALLS and (has_programs(equation) or _is_known(primitive)):
+    if primitive.name not in _CALLS and _is_known(primitive):
         return ""
     called = _called(equation.params)
     return "" if called.startswith(_HARMLESS) else f"{primitive.name} {called}".strip()

@@ -12,16 +12,18 @@ from ._x64 import require_x64
 
 _STEP = 2.0**-36
 _ROUNDING = 2.0**-12  # 16 units in the last place, divided by the step.
+_WIDE_STEPS = (2.0**-20, 2.0**-10)
 
 
 def resolution_probe(f: Callable[..., Any], *args: Any, seed: int = 0) -> float:
-    """How far (f(x + h v) - f(x)) / h is from the derivative along v, for a step h = 2⁻³⁶.
+    """How far the quotients of differences of f are from its derivative along v.
 
-    In float64 the quotient is right to about 2⁻¹⁶ of what f returns; 2⁻¹² of it is not counted.
-    Where an argument passes through float32 on its way, so small a step is lost or taken as a much
-    larger one, and the deviation is of the order of 1. Every argument is moved by itself, so that a
-    stage which only one of them passes is seen. No reference value is needed, and calls that cannot
-    be read are probed like any other.
+    In float64 (f(x + h v) - f(x)) / h with h = 2⁻³⁶ is right to about 2⁻¹⁶ of what f returns; 2⁻¹²
+    of it is not counted. Where an argument passes through float32 on its way, so small a step is
+    lost or taken as a much larger one, and the deviation is of the order of 1. Central differences
+    over h = 2⁻²⁰ and 2⁻¹⁰ show the stages that have no derivative, such as rounding, integers and
+    masks of bits. Every argument is moved by itself, so that a stage which only one of them passes
+    is seen. No reference value is needed, and calls that cannot be read are probed like any other.
 
     Args:
         f: a function of trees of arrays, smooth at `args`.
@@ -82,6 +84,23 @@ def _deviations(f: Callable[..., Any], x: Any, rng: np.random.Generator) -> list
         gap, steep = _size((end - start) / _STEP - slope), _size(slope)
         if steep != 0.0:
             found.append(np.divide(max(gap - _ROUNDING * _size(start), 0.0), steep))
+    for step in _WIDE_STEPS:
+        found += _wide_deviations(f, x, direction, step)
+    return found
+
+
+def _wide_deviations(f: Callable[..., Any], x: Any, v: Any, step: float) -> list[float]:
+    """Of each output from its derivative, by a difference too wide for rounding to matter.
+
+    An output without a derivative is measured by its own size.
+    """
+    ahead, behind = x + step * v, x - step * v
+    values, slopes = _derivative(f, x, (ahead - behind) / (2 * step))
+    found = []
+    for value, a, b, slope in zip(values, f(ahead), f(behind), slopes, strict=True):
+        gap, size = _size((a - b) / (2 * step) - slope), _size(slope) or _size(value)
+        if size != 0.0 and gap > _ROUNDING * _size(value):
+            found.append(gap / size)
     return found
 
 

@@ -15,6 +15,7 @@ from ._jax import (
     expansion,
     open_jaxpr,
     retraced,
+    scan_sizes,
 )
 from ._rule import Call, Rule
 
@@ -66,7 +67,7 @@ def _expanded(call: Call, *values: Any) -> list[Any]:
 def _scan(call: Call, *values: Any) -> list[Any]:
     if (kept := _kept(call, values)) is not None:
         return kept
-    step, (num_constants, num_carried) = call.params["jaxpr"], _scan_sizes(call.params)
+    step, (num_constants, num_carried) = call.params["jaxpr"], scan_sizes(call.params)
     constants, rest = values[:num_constants], _leafy(call, values[num_constants:])
 
     def body(carried: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -174,14 +175,6 @@ def _called(call: Call) -> ClosedJaxpr | Jaxpr:
 
 def _function(call: Call, program: ClosedJaxpr | Jaxpr) -> Callable[..., list[Any]]:
     return lambda *values: call.evaluate(program, values)
-
-
-def _scan_sizes(params: dict[str, Any]) -> tuple[int, int]:
-    """How many constants and how many carried values a scan has."""
-    if "num_carry" in params:
-        return params["num_consts"], params["num_carry"]
-    constants, carried, _ = params["ft_in"].unpack()  # From jax 0.12 on.
-    return len(constants), len(carried)
 
 
 def _leafy(call: Call, values: tuple) -> tuple:

@@ -13,6 +13,7 @@ from ._jax import (
     context_of,
     open_jaxpr,
     primitive_name,
+    variables,
 )
 from ._rule import Call, Rule
 from ._site import Site, site_of
@@ -94,13 +95,13 @@ class _Interpreter(NamedTuple):
         def read(atom: Any) -> Any:
             return self.lift(atom.val) if isinstance(atom, Literal) else values[atom]
 
-        last = {atom: i for i, e in enumerate(jaxpr.eqns) for atom in _variables(e.invars)}
-        kept = set(_variables(jaxpr.outvars))
+        last = {atom: i for i, e in enumerate(jaxpr.eqns) for atom in variables(e.invars)}
+        kept = set(variables(jaxpr.outvars))
         for i, equation in enumerate(jaxpr.eqns):
             operands = [read(atom) for atom in equation.invars]
             results = self._results(equation, operands)
             values |= zip(equation.outvars, results, strict=True)
-            for atom in {*_variables(equation.invars), *equation.outvars}:
+            for atom in {*variables(equation.invars), *equation.outvars}:
                 if last.get(atom, -1) <= i and atom not in kept:
                     values.pop(atom, None)  # As much is alive at a time as when JAX evaluates.
         return [read(atom) for atom in jaxpr.outvars]
@@ -117,7 +118,3 @@ class _Interpreter(NamedTuple):
         with context_of(equation):
             found = rule(Call(equation, inner.evaluate, site.line), *operands)
         return list(found) if equation.primitive.multiple_results else [found]
-
-
-def _variables(atoms: Sequence[Any]) -> list[Any]:
-    return [atom for atom in atoms if not isinstance(atom, Literal)]

@@ -1,6 +1,7 @@
 """The extension points of JAX that reading and interpreting a program need, all in one place."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from jax.extend.core import JaxprEqn as JaxprEqn
 from jax.extend.core import Literal as Literal
 from jax.extend.core import Primitive as Primitive
 from jax.extend.core import jaxpr_as_fun as jaxpr_as_fun
+from jax.extend.core.primitives import closed_call_p as closed_call_p
 from jax.extend.linear_util import wrap_init
 from jax.interpreters.partial_eval import trace_to_jaxpr_dynamic
 
@@ -63,13 +65,40 @@ def closes_over_tracers(program: ClosedJaxpr) -> bool:
 
 
 def expansion(equation: JaxprEqn) -> ClosedJaxpr | None:
-    """The program that a `call_hi_primitive` stands for; None for other equations."""
-    primitive = equation.params.get("_prim")
-    if equation.primitive.name != "call_hi_primitive" or primitive is None:
+    """The program that an equation stands for, if its primitive is made of other primitives.
+
+    Such are `call_hi_primitive`, and what `equinox.internal.filter_primitive_def` defines. None for
+    other equations, and where the program cannot be traced.
+    """
+    primitive, params = equation.primitive, equation.params
+    if primitive.name == "call_hi_primitive":
+        expanded = _hi_expansion(params["_prim"])
+    elif getattr(primitive.impl, "__module__", "") == "equinox.internal._primitive":
+        expanded = functools.partial(primitive.impl, **params)
+    else:
+        return None
+    try:
+        return jax.make_jaxpr(expanded)(*[variable.aval for variable in equation.invars])
+    except (TypeError, ValueError, NotImplementedError, jax.errors.JAXTypeError):
         return None
 
+
+def _hi_expansion(primitive: Any) -> Callable[..., list[Any]]:
     def expanded(*leaves: Any) -> list[Any]:
         values = primitive.expand(*primitive.in_tree.unflatten(leaves))
         return primitive.out_tree.flatten_up_to(values)
 
-    return jax.make_jaxpr(expanded)(*[variable.aval for variable in equation.invars])
+    return expanded
+
+
+def scan_sizes(params: dict[str, Any]) -> tuple[int, int]:
+    """How many constants and how many carried values a scan has."""
+    if "num_carry" in params:
+        return params["num_consts"], params["num_carry"]
+    constants, carried, _ = params["ft_in"].unpack()  # From jax 0.12 on.
+    return len(constants), len(carried)
+
+
+def variables(atoms: Sequence[Any]) -> list[Any]:
+    """Those of the operands or results of an equation that are not literals."""
+    return [atom for atom in atoms if not isinstance(atom, Literal)]

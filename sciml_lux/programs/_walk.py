@@ -4,7 +4,9 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, expansion, primitive_name
+from ._expand import expanded
+from ._inside import inside
+from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, open_jaxpr, primitive_name
 from ._site import Site, site_of
 
 
@@ -19,7 +21,8 @@ class Visit(NamedTuple):
 def walk(program: ClosedJaxpr) -> Iterator[Visit]:
     """Every equation and constant of `program` and of all programs inside it.
 
-    A `call_hi_primitive` of newer JAX counts as a program inside: its expansion is walked.
+    Primitives that are made of others are walked as calls of what they are made of, as `expanded`
+    writes them.
 
     Args:
         program: what `jax.make_jaxpr` returns.
@@ -34,20 +37,35 @@ def walk(program: ClosedJaxpr) -> Iterator[Visit]:
         >>> [(v.equation.primitive.name, v.site.path) for v in walk(program)]
         [('jit', ''), ('sin', 'jit'), ('add', 'jit')]
     """
-    yield from _closed(program, Site("", "?", ""))
+    yield from _closed(expanded(program), Site("", "?", ""))
 
 
 def has_programs(equation: JaxprEqn) -> bool:
     """Whether an equation has programs inside."""
-    return next(_written(equation.params), None) is not None
+    return next(_programs(equation.params), None) is not None
 
 
 def _closed(program: ClosedJaxpr, site: Site) -> Iterator[Visit]:
     for variable, constant in zip(program.jaxpr.constvars, program.consts, strict=True):
-        users = (e for e in program.jaxpr.eqns if any(v is variable for v in e.invars))
-        user = next(users, None)
-        yield Visit(None, constant, site if user is None else site_of(user, site))
+        yield Visit(None, constant, _use(variable, program.jaxpr, site) or site)
     yield from _open(program.jaxpr, site)
+
+
+def _use(variable: Any, jaxpr: Jaxpr, site: Site) -> Site | None:
+    """Where `variable` is first computed with, in whatever loop or call; None if nowhere."""
+    for equation in jaxpr.eqns:
+        if not any(atom is variable for atom in equation.invars):
+            continue
+        here, parts = site_of(equation, site), list(inside(equation))
+        within = here._replace(path="/".join(filter(None, [site.path, _name(equation)])))
+        for part in parts:
+            inner = open_jaxpr(part.program)
+            for argument, atom in zip(inner.invars, part.operands, strict=True):
+                if atom is variable and (use := _use(argument, inner, within)):
+                    return use
+        if not parts:
+            return here
+    return None
 
 
 def _open(jaxpr: Jaxpr, site: Site) -> Iterator[Visit]:
@@ -55,7 +73,7 @@ def _open(jaxpr: Jaxpr, site: Site) -> Iterator[Visit]:
         here = site_of(equation, site)
         yield Visit(equation, None, here)
         inner = here._replace(path="/".join(filter(None, [site.path, _name(equation)])))
-        for part in programs_in(equation):
+        for part in _programs(equation.params):
             inside = _closed if isinstance(part, ClosedJaxpr) else _open
             yield from inside(part, inner)  # pyright: ignore[reportArgumentType]
     for result in jaxpr.outvars:
@@ -63,20 +81,14 @@ def _open(jaxpr: Jaxpr, site: Site) -> Iterator[Visit]:
             yield Visit(None, result.val, site)
 
 
-def programs_in(equation: JaxprEqn) -> Iterator[ClosedJaxpr | Jaxpr]:
-    """The programs in an equation's parameters, or the one that it expands to."""
-    expanded = expansion(equation)
-    return _written(equation.params) if expanded is None else iter([expanded])
-
-
-def _written(value: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
+def _programs(value: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
     """Programs in a parameter of an equation, at any depth of tuples, lists and dicts."""
     if isinstance(value, ClosedJaxpr | Jaxpr):
         yield value
     elif isinstance(value, tuple | list):
-        yield from itertools.chain.from_iterable(map(_written, value))
+        yield from itertools.chain.from_iterable(map(_programs, value))
     elif isinstance(value, dict):
-        yield from itertools.chain.from_iterable(map(_written, value.values()))
+        yield from itertools.chain.from_iterable(map(_programs, value.values()))
 
 
 def _name(equation: JaxprEqn) -> str:
@@ -85,4 +97,4 @@ def _name(equation: JaxprEqn) -> str:
     name = equation.params.get("name")
     if primitive == "jit" and name and name != "<lambda>":
         return f"jit({name})"
-    return primitive
+    return name if primitive in ("closed_call", "eval_jaxpr") and name else primitive

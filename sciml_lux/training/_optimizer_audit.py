@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ..precision import Audit, EltypeMismatchError, Finding, audit, match_eltype_mode, tree_dtype
+from ..precision import EltypeMismatchError, Finding, audit, match_eltype_mode, tree_dtype
 from ._call_update import call_update, extra_arguments
+from ._vanishing import vanishing_constants
 
-_LOSING = ("narrowing", "low precision", "integer to float", "constant")
+_LOSING = ("narrowing", "low precision", "accumulation", "integer to float", "constant")
 
 
 class OptimizerPrecisionWarning(UserWarning):
@@ -40,9 +41,11 @@ def _message(optimizer: Any, treedef: Any, shapes: tuple) -> str:
     want = tree_dtype(parameters)
     if want is None:
         return ""
+    want = jnp.finfo(want).dtype
     try:
         with jax.numpy_dtype_promotion("standard"):
-            report = _audit_of_update(optimizer, parameters, jnp.finfo(want).dtype)
+            losing = _losing(optimizer, parameters, want)
+            vanished = vanishing_constants(functools.partial(_step, optimizer, parameters), want)
     except Exception as error:  # The optimiser's own, of any kind.
         reason = str(error).partition("\n")[0].rstrip(".")
         return (
@@ -50,17 +53,30 @@ def _message(optimizer: Any, treedef: Any, shapes: tuple) -> str:
             f"{reason}. Beyond the gradient a training step gives it `value`, "
             "`grad` and `value_fn`; take an optimiser that needs no more."
         )
-    losing = [finding for finding in report.findings if finding.kind in _LOSING]
-    if not losing:
-        return ""
-    return (
-        f"the optimiser loses digits of its parameters: {_told(losing)}. Give learning rates as "
-        "Python floats, and schedules as training.schedules.* or "
-        "training.exact_schedule(schedule); accumulate gradients with training.multi_steps. Where "
-        "that is done, take away the cast in the line named; inside optax it is the optimiser "
-        "itself that computes in fewer digits: give it its own argument for the dtype, such as "
-        "mu_dtype, or a schedule in place of its own, or take another."
-    )
+    if losing:
+        return (
+            f"the optimiser loses digits of its parameters: {_told(losing)}. Give learning rates "
+            "as Python floats, and schedules as training.schedules.* or "
+            "training.exact_schedule(schedule); accumulate gradients with training.multi_steps. "
+            "Where that is done, take away the cast in the line named; inside optax it is the "
+            "optimiser itself that computes in fewer digits: give it its own argument for the "
+            "dtype, such as mu_dtype, or a schedule in place of its own, or take another."
+        )
+    if vanished:
+        smallest = float(jnp.finfo(want).smallest_subnormal)
+        return (
+            f"the optimiser has constants that are 0 in {want}, the dtype of the parameters: "
+            f"{', '.join(f'{value:g}' for value in vanished)}. Dividing by such an `eps` makes NaN "
+            f"where a gradient is 0. Give it as at least {smallest:.0e}, for example eps=1e-4, or "
+            "train parameters of float32 or bfloat16."
+        )
+    return ""
+
+
+def _losing(optimizer: Any, parameters: Any, want: Any) -> list[Finding]:
+    """The findings by which digits of the parameters are lost."""
+    update, args = _step(optimizer, parameters, want)
+    return [f for f in audit(update, *args, want=want).findings if f.kind in _LOSING]
 
 
 def _told(losing: list[Finding]) -> str:
@@ -73,8 +89,8 @@ def _told(losing: list[Finding]) -> str:
     )
 
 
-def _audit_of_update(optimizer: Any, parameters: Any, want: Any) -> Audit:
-    """The audit of a step's call, as if all parameters were of the widest of their dtypes.
+def _step(optimizer: Any, parameters: Any, want: Any) -> tuple[Any, tuple]:
+    """A step's call and its arguments, as if all parameters were of the widest of their dtypes.
 
     As they are, an update of the narrower ones in their own dtype, which is right, would hide what
     happens to the wider ones.
@@ -92,8 +108,7 @@ def _audit_of_update(optimizer: Any, parameters: Any, want: Any) -> Audit:
 
     parameters = jax.tree.map(widened, parameters)
     state = jax.tree.map(_strong, jax.eval_shape(optimizer.init, parameters))
-    value = jax.ShapeDtypeStruct((), want)
-    return audit(update, value, parameters, state, parameters, want=want)
+    return update, (jax.ShapeDtypeStruct((), want), parameters, state, parameters)
 
 
 def _strong(leaf: Any) -> jax.ShapeDtypeStruct:

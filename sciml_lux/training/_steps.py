@@ -306,12 +306,25 @@ def update(tstate: TrainState, grads: Any, extra: dict[str, Any] | None = None) 
             tstate.optimizer, grads, tstate.optimizer_state, tstate.parameters, extra or {}
         )
         # optax would cast an update of another dtype to that of the parameter, in silence.
-        _check_kept("the optimiser's update", tstate.parameters, updates)
+        added = _as_added(tstate.parameters, updates)
+        _check_kept("the optimiser's update", tstate.parameters, added)
         parameters = optax.apply_updates(tstate.parameters, updates)
     _check_kept("the optimiser's state", tstate.optimizer_state, optimizer_state)
     return tstate.replace(
         parameters=parameters, optimizer_state=optimizer_state, step=tstate.step + 1
     )
+
+
+def _as_added(parameters: Any, updates: Any) -> Any:
+    """`updates` in the dtype of the sum: half precision takes float32's and is rounded once."""
+    if jax.tree.structure(parameters) != jax.tree.structure(updates):
+        return updates
+
+    def added(parameter: jax.Array, update: jax.Array) -> jax.Array:
+        is_half = jnp.issubdtype(parameter.dtype, jnp.floating) and parameter.dtype.itemsize == 2
+        return update.astype(parameter.dtype) if is_half and update.dtype == jnp.float32 else update
+
+    return jax.tree.map(added, parameters, updates)
 
 
 def one_step(

@@ -92,12 +92,33 @@ def test_integer_constants_and_indices_are_clean():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_reduction_in_half_precision_is_a_widening_and_passes(dtype):
-    report = audit(jnp.mean, jnp.ones(4, dtype), grads=2)
+def test_reduction_of_half_precision_in_float32_is_clean(dtype):
+    for f in (jnp.mean, jnp.sum, lambda x: jnp.sum(x * x)):
+        assert audit(f, jnp.ones(4, dtype), grads=2).findings == ()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_computed_in_float32_is_told_and_passes(dtype):
+    f = lambda x: jnp.exp(x.astype(F32)).astype(x.dtype)
+    report = audit(f, jnp.ones(4, dtype), grads=2)
     assert ("value", "widening", f"{dtype} -> float32") in found(report)
-    assert {f.kind for f in report.findings} == {"widening"}
+    assert ("value", "narrowing back", f"float32 -> {dtype}") in found(report)
+    assert {f.kind for f in report.findings} == {"widening", "narrowing back"}
     assert report.failures == ()
-    assert_no_narrowing(jnp.mean, jnp.ones(4, dtype), grads=2)
+    assert_no_narrowing(f, jnp.ones(4, dtype), grads=2)
+
+
+@needs_x64
+def test_way_back_from_float64_is_told_and_passes():
+    f = lambda x: jnp.sin(x.astype(jnp.float64)).astype(F32) * 2.0
+    report = audit(f, jnp.ones(2, F32))
+    assert found(report) == {
+        ("value", "widening", "float32 -> float64"),
+        ("value", "narrowing back", "float64 -> float32"),
+    }
+    assert report.failures == ()
+    drawn = lambda key: jax.random.uniform(key, (2,), F32)  # With weak bounds of float64 inside.
+    assert audit(drawn, jax.random.key(0), want=F32).findings == ()
 
 
 def test_runtime_error_of_equinox_is_not_opaque(dtype):
@@ -265,7 +286,8 @@ def test_table_puts_failures_first_and_notes_last():
         "value    widening  float16 -> float32        f.py:1              1\n"
         "not read: jvp: cannot"
     )
-    both = audit(lambda x: (jnp.mean(x), x.astype(jnp.bfloat16)), jnp.ones(2, jnp.float16))
+    wide = lambda x: jnp.exp(x.astype(F32))
+    both = audit(lambda x: (wide(x), x.astype(jnp.bfloat16)), jnp.ones(2, jnp.float16))
     assert [f.kind for f in both.findings] == ["narrowing", "widening"]
 
 

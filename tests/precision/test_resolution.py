@@ -61,6 +61,50 @@ def test_stage_of_one_argument_is_found(f):
     assert resolution_probe(f, x, y[0]) > 0.5
 
 
+MASK = ~np.int64(2**29 - 1)
+
+
+def masked(x):
+    bits = lax.bitcast_convert_type(x, jnp.int64)
+    return lax.bitcast_convert_type(bits & MASK, x.dtype)
+
+
+@needs_x64
+@pytest.mark.parametrize(
+    "cut_off",
+    [
+        masked,
+        lambda x: jnp.round(x * 1e7) / 1e7,
+        lambda x: jnp.round(x * 1e3) / 1e3,
+        lambda x: (x * 1e7).astype(jnp.int64).astype(x.dtype) / 1e7,
+    ],
+)
+@pytest.mark.parametrize("f", [lambda x: x, jnp.sin, lambda x: jnp.sum(x * x)])
+def test_digits_cut_without_a_derivative_are_found(cut_off, f):
+    x = jnp.linspace(0.1, 1, 7, dtype=jnp.float64)
+    assert resolution_probe(lambda x: f(cut_off(x)), x) > 0.5
+    assert resolution_probe(lambda x: f(x) + f(cut_off(x)), x) > 0.3
+
+
+@needs_x64
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x - jnp.round(x),
+        lambda x: x**2,
+        jnp.cos,
+        lambda x: jnp.exp(20 * x),
+        lambda x: jnp.sin(50 * x),
+        lambda x: 1 / (x + 0.05),
+        lambda x: x**2 + 1e6,
+    ],
+)
+@pytest.mark.parametrize("at", [0.0, 0.3])
+def test_smooth_functions_have_all_their_resolution(f, at):
+    assert resolution_probe(f, jnp.asarray([at, 0.7], jnp.float64)) < 0.05
+    assert resolution_probe(lambda x: (f(x), x), jnp.asarray(at, jnp.float64)) < 0.05
+
+
 @needs_x64
 @pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
 def test_size_of_the_numbers_does_not_matter(size):

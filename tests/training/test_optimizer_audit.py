@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -123,3 +124,41 @@ def test_optimizer_that_a_step_cannot_call_is_told_by_the_mode(dtype):
         pytest.raises(precision.EltypeMismatchError, match=text),
     ):
         tiny_state(dtype, optax.contrib.sophia(1e-2))
+
+
+@pytest.mark.parametrize("make", [optax.adam, optax.rmsprop, optax.adabelief])
+def test_constant_that_is_0_in_float16_is_told(make):
+    text = r"`TrainState`: the optimiser has constants that are 0 in float16, .*: 1e-.* eps=1e-4"
+    with pytest.warns(training.OptimizerPrecisionWarning, match=text):
+        tiny_state(jnp.float16, make(1e-2))
+    with (
+        precision.match_eltype("error"),
+        pytest.raises(precision.EltypeMismatchError, match=text),
+    ):
+        tiny_state(jnp.float16, make(1e-2))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: optax.adam(1e-2, eps=1e-4),
+        lambda: optax.adam(1e-2, mu_dtype=jnp.float32, eps=1e-4),
+        lambda: optax.sgd(1e-2, momentum=0.9),
+    ],
+)
+def test_constants_that_float16_has_pass_in_silence(optimizer):
+    with precision.match_eltype("error"):
+        tiny_state(jnp.float16, optimizer())
+
+
+@pytest.mark.parametrize("half", [jnp.float16, jnp.bfloat16])
+def test_moments_of_half_precision_may_be_in_float32(half):
+    tstate = tiny_state(half, optax.adam(1e-2, eps=1e-4, mu_dtype=jnp.float32))
+    grads = jax.tree.map(lambda p: jnp.full_like(p, 0.5), tstate.parameters)
+    moved = training.apply_gradients(tstate, grads)
+    for old, new in zip(*map(jax.tree.leaves, (tstate.parameters, moved.parameters)), strict=True):
+        assert new.dtype == half
+        # The first step of Adam has the size of its rate.
+        want = (np.asarray(old, np.float32) - np.float32(1e-2 / (1 + 2e-4))).astype(half)
+        found, want = np.asarray(new, np.float32), np.asarray(want, np.float32)
+        np.testing.assert_allclose(found, want, rtol=float(jnp.finfo(half).eps))
