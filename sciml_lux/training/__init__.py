@@ -31,9 +31,9 @@ from ._logger import LogTo as LogTo
 from ._minimise import LeastSquares as LeastSquares
 from ._minimise import SciPy as SciPy
 from ._minimise import minimise as minimise
-from ._objective import RecompilationWarning as RecompilationWarning
 from ._optimizer_audit import OptimizerPrecisionWarning as OptimizerPrecisionWarning
 from ._plot_losses import plot_losses as plot_losses
+from ._recompilation import RecompilationWarning as RecompilationWarning
 from ._refusal import NonFiniteError as NonFiniteError
 from ._run import FitResult as FitResult
 from ._run import FitRun as FitRun

@@ -1,6 +1,5 @@
 """Batches: mini-batches of arrays in a seeded order, cut inside the compiled loop."""
 
-import functools
 from typing import Any
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..precision import require_kept
+from ._compiled import compiled
 from ._sources import Feed, Place, Reader, Source, key_words, typed_key
 
 
@@ -48,9 +48,9 @@ class _BatchReader(Reader):
         return jax.random.permutation(jax.random.fold_in(key, epoch), samples)
 
 
-@functools.lru_cache(maxsize=64)
+@compiled
 def _plan_function(reader: _BatchReader) -> Any:
-    return jax.jit(reader.plan)
+    return lambda key, epoch: reader.plan((None, key), epoch)
 
 
 class Batches(Source):
@@ -122,7 +122,7 @@ class Batches(Source):
         else:
             epoch, batch = divmod(step, len(self))
             offset = batch * reader.batch_size
-        plan = _plan_function(reader)(self._arrays, jnp.asarray(epoch, jnp.int32))
+        plan = _plan_function(reader)(self._arrays[1], jnp.asarray(epoch, jnp.int32))
         return Feed(reader, self._arrays, (epoch, offset), plan)
 
     def steps(self, epochs: int) -> int | None:

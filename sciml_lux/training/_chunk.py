@@ -1,6 +1,5 @@
 """The compiled loop of `fit`: many steps for one call from Python."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._ad import AD
-from ._objective import objective_of
+from ._compiled import compiled
+from ._objective import Objective
 from ._sources import Feed, Place, Reader
-from ._steps import Objective, gradients, line_search_arguments, update
+from ._steps import gradients, line_search_arguments, update
+from ._structure import Structure
 from ._train_state import TrainState
 
 MAX_CHUNK = 1024
@@ -35,8 +36,10 @@ class Carry(NamedTuple):
     finite: jax.Array
 
 
-@functools.lru_cache(maxsize=256)
-def chunk_function(ad: AD, key: Any, reader: Reader) -> Callable[..., tuple[Carry, Any, jax.Array]]:
+@compiled
+def _chunk_function(
+    ad: AD, objective: Objective, reader: Reader, structure: Structure
+) -> Callable[..., tuple[Carry, Any, jax.Array]]:
     """A compiled loop of `count` steps; it stops before an update that is not finite.
 
     The number of steps is dynamic, so that one program serves all and gives the same bits. An
@@ -44,11 +47,12 @@ def chunk_function(ad: AD, key: Any, reader: Reader) -> Callable[..., tuple[Carr
     are the carry, the plan of its place, and which parameters are as finite as they were: an
     update that overflows is looked for after the loop, since a look at each would cost time.
     """
-    objective = objective_of(key)
 
     def run(
-        tstate: TrainState, arrays: Any, place: Place, plan: Any, count: jax.Array
+        leaves: list[jax.Array], arrays: Any, place: Place, plan: Any, count: jax.Array
     ) -> tuple[Carry, Any, jax.Array]:
+        tstate = TrainState.from_flat(structure, leaves)
+
         def body(carry: Carry, plan: Any) -> Carry:
             batch = reader.read(arrays, plan, carry.place, carry.tstate.step)
             tstate, loss, finite = _guarded_step(ad, objective, batch, carry.tstate)
@@ -87,9 +91,22 @@ def chunk_function(ad: AD, key: Any, reader: Reader) -> Callable[..., tuple[Carr
         before, after = (
             _all_finite(jax.tree.leaves(state.parameters)) for state in (tstate, carry.tstate)
         )
-        return carry, plan, after | ~before
+        return carry._replace(tstate=carry.tstate.flat[1]), plan, after | ~before
 
-    return jax.jit(run)
+    return run
+
+
+def chunk_function(
+    ad: AD, objective: Objective, reader: Reader
+) -> Callable[..., tuple[Carry, Any, jax.Array]]:
+    """The compiled loop as a function of a state; what is compiled takes and gives its arrays."""
+
+    def run(tstate: TrainState, *arguments: Any) -> tuple[Carry, Any, jax.Array]:
+        structure, leaves = tstate.flat
+        carry, *rest = _chunk_function(ad, objective, reader, structure)(leaves, *arguments)
+        return carry._replace(tstate=TrainState.from_flat(structure, carry.tstate)), *rest
+
+    return run
 
 
 def advance(
@@ -121,15 +138,24 @@ def advance(
     return carry, finite
 
 
-def _start(ad: AD, objective: Objective, reader: Reader, tstate: TrainState, *drawn: Any) -> Carry:
-    def first(tstate: TrainState, arrays: Any, place: Place, plan: Any) -> Any:
+def _start(
+    ad: AD,
+    objective: Objective,
+    reader: Reader,
+    tstate: TrainState,
+    arrays: Any,
+    place: Place,
+    plan: Any,
+) -> Carry:
+    def first() -> Any:
         batch = reader.read(arrays, plan, place, tstate.step)
-        return _guarded_step(ad, objective, batch, tstate)
+        # Without the state: JAX never forgets the static half of what crosses `eval_shape`.
+        return _guarded_step(ad, objective, batch, tstate)[1:]
 
-    _, loss, finite = jax.eval_shape(first, tstate, *drawn)
+    loss, finite = jax.eval_shape(first)
     return Carry(
         tstate,
-        drawn[1],
+        place,
         jnp.zeros(MAX_CHUNK, loss.dtype),
         jnp.zeros((), jnp.int32),
         jnp.ones(finite.shape, bool),

@@ -16,14 +16,13 @@ from ._checkpoint_format import CheckpointError
 from ._chunk import MAX_CHUNK, advance, chunk_function
 from ._csv_log import CSVLog
 from ._early_stopping import EarlyStopping
-from ._objective import note_compilation, objective_key
+from ._objective import Objective, check_objective
 from ._processes import is_first_process, of_first_process
 from ._progress import ProgressLine
 from ._refusal import refusal
 from ._run import FitResult, FitRun, Run, Validation, history_of
 from ._saver import Saver
 from ._sources import Source, source_of
-from ._steps import Objective
 from ._stream import Stream
 from ._train_state import TrainState
 from ._validate import validation_loss
@@ -90,7 +89,9 @@ def fit(
             another model, optimiser, state or order of the data; or the path is a file of another
             kind.
         ValueError: `steps`, `epochs` or an `every` is no integer or out of range, or not just one
-            of the first two is given; `epochs` of data without a length; batches that differ.
+            of the first two is given; `epochs` of data without a length; batches that differ; a
+            function of the step that ignores it and gives other numbers at each call, as NumPy
+            draws them.
         TypeError: `data` is none of these forms; a bare iterator with `resume=True`; float64 NumPy
             data, x64 off; a loss in fewer digits than the parameters have; `callbacks` holds
             something else; JSON cannot hold `hyperparameters`.
@@ -108,7 +109,7 @@ def fit(
     """
     history = history_of("fit", tstate)
     source = source_of(data)
-    held_out = None if validation is None else source_of(validation)
+    held_out = None if validation is None else source_of(validation, "`validation`")
     _check_options(steps, epochs, validation_every, checkpoint_every)
     callbacks = _checked_callbacks(callbacks)
     _check_bare(source, held_out, resume)
@@ -123,9 +124,8 @@ def fit(
         )
     run = FitRun(start, total, held_out is not None)
     callbacks = [*_own_log(checkpoint, saver.file, callbacks), *callbacks]
-    key = objective_key(objective)
-    note_compilation(key)
-    check = _Validator(key, held_out, validation_every)
+    check_objective(objective)
+    check = _Validator(objective, held_out, validation_every)
     line = ProgressLine(total, run.done, epochs, progress and is_first_process())
     with ExitStack() as stack:
         stack.callback(line.close)
@@ -134,7 +134,7 @@ def fit(
             stack.callback(callback.on_end, run)
         # Left first, so that the checkpoint is written whatever the callbacks do at the end.
         stack.callback(lambda: saver.save(run.now))
-        _take_steps(run, ad or AutoReverse(), key, source, check, callbacks, saver, line)
+        _take_steps(run, ad or AutoReverse(), objective, source, check, callbacks, saver, line)
         saver.finish(run.now)
     now = run.now
     kept = now.best if _keepers(callbacks) else history.best
@@ -150,15 +150,16 @@ def fit(
 class _Validator:
     """Evaluates the objective on held-out data when it is due."""
 
-    def __init__(self, key: Any, source: Source | None, every: int) -> None:
-        self._key, self._source, self.every = key, source, every if source else None
+    def __init__(self, objective: Objective, source: Source | None, every: int) -> None:
+        self._objective, self._source = objective, source
+        self.every = every if source else None
 
     def run_if_due(self, run: FitRun, callbacks: Sequence[Callback]) -> None:
         now = run.now
         known = now.validation.steps
         if self._source is None or not _due(run.done, self.every) or run.step in known[-1:]:
             return
-        loss = validation_loss(self._key, self._source, now.tstate)
+        loss = validation_loss(self._objective, self._source, now.tstate)
         new = Validation(np.asarray([run.step], np.int64), np.asarray([loss], np.float64))
         run.now = dataclasses.replace(now, validation=now.validation.then(new))
         for callback in callbacks:
@@ -168,7 +169,7 @@ class _Validator:
 def _take_steps(
     run: FitRun,
     ad: AD,
-    key: Any,
+    objective: Objective,
     source: Source,
     check: _Validator,
     callbacks: Sequence[Callback],
@@ -178,7 +179,7 @@ def _take_steps(
     # An interrupt may have come between the steps and the validation behind them.
     check.run_if_due(run, callbacks)
     feed = source.feed(run.step, run.done)
-    take = chunk_function(ad, key, feed.reader)
+    take = chunk_function(ad, objective, feed.reader)
     stops = [saver.every, check.every, *(callback.every for callback in callbacks)]
     chunk = 1
     while run.done < run.steps and not run.stopped:

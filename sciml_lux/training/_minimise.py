@@ -1,9 +1,9 @@
 """minimise: full-batch optimisers of optimistix, scipy and optax behind one call."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,11 +14,13 @@ from jax.flatten_util import ravel_pytree
 from ..core import Frozen, Record, StateStructureError, first_difference, named_leaves
 from ..precision import floating_leaves, require_kept, x64_enabled
 from ._ad import AutoReverse
+from ._compiled import compiled
 from ._fit import fit
-from ._objective import note_compilation, objective_key, objective_of
+from ._objective import Objective, check_objective
 from ._run import FitResult, history_of
-from ._steps import Objective, compute_gradients, gradients
-from ._train_state import Structure, TrainState
+from ._steps import compute_gradients, gradients
+from ._structure import Structure
+from ._train_state import TrainState
 
 _METHODS = ("L-BFGS-B", "BFGS", "CG", "NEWTON-CG", "TNC", "SLSQP", "TRUST-CONSTR")
 
@@ -233,7 +235,8 @@ def _by_optimistix(
     # Numbers are part of the program; an array, which is no key, is given to it.
     numbers = tuple(None if hasattr(o, "dtype") else o for o in options)
     arrays = [o for o in options if hasattr(o, "dtype")]
-    solve = _optimistix_function(objective_key(objective), (numbers, treedef), steps, structure)
+    check_objective(objective)
+    solve = _optimistix_function(objective, (numbers, treedef), steps, structure)
     parameters, first, last, result, taken = solve(leaves, data, arrays)
     _require_finite(float(first), "at the start")
     _require_finite(float(last), f"where {type(method).__name__} ended")
@@ -243,15 +246,12 @@ def _by_optimistix(
     return FitResult(_moved(tstate, parameters, taken), losses, successful, message)
 
 
-@functools.lru_cache(maxsize=256)
+@compiled
 def _optimistix_function(
-    key: Any, solver: tuple[Any, Any], steps: int, structure: Structure
+    objective: Objective, solver: tuple[Any, Any], steps: int, structure: Structure
 ) -> Callable[..., Any]:
-    note_compilation(key)
-    objective = objective_of(key)
     numbers, treedef = solver
 
-    @jax.jit
     def solve(leaves: list[Any], data: Any, arrays: list[Any]) -> Any:
         tstate = TrainState.from_flat(structure, leaves)
         given = iter(arrays)
@@ -276,6 +276,8 @@ def _optimistix_function(
             if isinstance(method, optimistix.AbstractLeastSquaresSolver)
             else (optimistix.minimise, loss)
         )
+        # JAX never forgets a function that optimistix is given: this one closes over nothing.
+        function = eqx.filter_closure_convert(function, start, None)
         # optimistix mixes weak and strong scalars, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             found = run(function, method, start, max_steps=steps, throw=False)

@@ -1,6 +1,5 @@
 """The loss on held-out data, in test mode."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,35 +9,39 @@ import numpy as np
 
 from ..core import testmode
 from ._chunk import MAX_CHUNK
-from ._objective import objective_of
+from ._compiled import compiled
+from ._objective import Objective
 from ._sources import Place, Reader, Source
+from ._structure import Structure
 from ._train_state import TrainState
 
 
-def validation_loss(key: Any, source: Source, tstate: TrainState) -> float:
+def validation_loss(objective: Objective, source: Source, tstate: TrainState) -> float:
     """The mean of the objective over one pass of `source`; states are not changed."""
     feed = source.feed(0, repeat=False)
-    compiled = _losses_function(key, feed.reader)
+    structure, leaves = tstate.flat
+    losses = _losses_function(objective, feed.reader, structure)
     left, found = source.one_pass, []
     while left > 0:
         count = feed.draw(min(left, MAX_CHUNK))
         if not count:
             break
-        values, feed.place = compiled(
-            tstate, feed.arrays, feed.place, feed.plan, jnp.asarray(count, jnp.int32)
+        values, feed.place = losses(
+            leaves, feed.arrays, feed.place, feed.plan, jnp.asarray(count, jnp.int32)
         )
         found.append(np.asarray(values[:count], np.float64))
         left -= count
     return float(np.mean(np.concatenate(found)))
 
 
-@functools.lru_cache(maxsize=256)
-def _losses_function(key: Any, reader: Reader) -> Callable[..., tuple[jax.Array, Place]]:
-    objective = objective_of(key)
-
+@compiled
+def _losses_function(
+    objective: Objective, reader: Reader, structure: Structure
+) -> Callable[..., tuple[jax.Array, Place]]:
     def run(
-        tstate: TrainState, arrays: Any, place: Place, plan: Any, count: jax.Array
+        leaves: list[jax.Array], arrays: Any, place: Place, plan: Any, count: jax.Array
     ) -> tuple[jax.Array, Place]:
+        tstate = TrainState.from_flat(structure, leaves)
         states = testmode(tstate.states)
 
         def loss_at(place: Place) -> jax.Array:
@@ -52,4 +55,4 @@ def _losses_function(key: Any, reader: Reader) -> Callable[..., tuple[jax.Array,
         losses = jnp.zeros(MAX_CHUNK, jax.eval_shape(loss_at, place).dtype)
         return jax.lax.fori_loop(0, count, body, (losses, place))
 
-    return jax.jit(run)
+    return run

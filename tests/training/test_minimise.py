@@ -89,9 +89,8 @@ def test_residuals_of_the_squared_error_sum_to_it(dtype, agg):
 def test_float64_solves_are_clean(dtype, name):
     tstate, data = line_state(dtype), line_data(dtype)
     structure, leaves = tstate.flat
-    key = training._objective.objective_key(LOSS)
     options, treedef = jax.tree.flatten((GENERAL | SQUARES)[name])
-    solve = _minimise._optimistix_function(key, (tuple(options), treedef), 5, structure)
+    solve = _minimise._optimistix_function(LOSS, (tuple(options), treedef), 5, structure)
     report = precision.audit(lambda *a: solve(*a, [])[0], leaves, data, grads=0)
     losing = [f for f in report.failures if f.kind in ("narrowing", "low precision")]
     assert losing == [], report
