@@ -35,9 +35,9 @@ from ._logger import Logger as Logger
 from ._logger import LogTo as LogTo
 from ._loss_scale import with_loss_scale as with_loss_scale
 from ._minimise import minimise as minimise
-from ._objective import RecompilationWarning as RecompilationWarning
 from ._optimizer_audit import OptimizerPrecisionWarning as OptimizerPrecisionWarning
 from ._plot_losses import plot_losses as plot_losses
+from ._recompilation import RecompilationWarning as RecompilationWarning
 from ._refusal import NonFiniteError as NonFiniteError
 from ._refusal import NonFiniteWarning as NonFiniteWarning
 from ._run import FitResult as FitResult

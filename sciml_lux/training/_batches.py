@@ -1,6 +1,5 @@
 """Batches: mini-batches of arrays in a seeded order, cut inside the compiled loop."""
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 
 from ..core import check_choice, check_integer
 from ..precision import own_array, require_kept
+from ._compiled import compiled
 from ._sources import Feed, Part, Place, Reader, Source, key_words, named_validation, typed_key
 
 
@@ -49,9 +49,9 @@ class _BatchReader(Reader):
         return jax.random.permutation(jax.random.fold_in(key, epoch), samples)
 
 
-@functools.lru_cache(maxsize=64)
+@compiled
 def _plan_function(reader: _BatchReader) -> Any:
-    return jax.jit(reader.plan)
+    return lambda key, epoch: reader.plan((None, key), epoch)
 
 
 class Batches(Source):
@@ -121,7 +121,7 @@ class Batches(Source):
         else:
             epoch, batch = divmod(step, len(self))
             offset = batch * reader.batch_size
-        plan = _plan_function(reader)(self._arrays, jnp.asarray(epoch, jnp.int32))
+        plan = _plan_function(reader)(self._arrays[1], jnp.asarray(epoch, jnp.int32))
         return Feed(reader, self._arrays, (epoch, offset), plan)
 
     def steps(self, epochs: int) -> int | None:

@@ -1,6 +1,5 @@
 """The compiled loop of `fit`: many steps for one call from Python."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,12 +9,14 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 
 from ._ad import AD
+from ._compiled import compiled
 from ._finite import all_finite, checked_leaves, finite_together
 from ._loss_scale import will_skip
-from ._objective import objective_of
+from ._objective import Objective
 from ._sources import Feed, Place, Reader
 from ._stats import Stats, check_stats, room_for
-from ._steps import Objective, gradients, line_search_arguments, update
+from ._steps import gradients, line_search_arguments, update
+from ._structure import Structure
 from ._train_state import TrainState
 
 MAX_CHUNK = 1024
@@ -57,9 +58,9 @@ class Steps(NamedTuple):
     finite: np.ndarray
 
 
-@functools.lru_cache(maxsize=256)
-def chunk_function(
-    ad: AD, key: Any, reader: Reader, watched: tuple[int, ...]
+@compiled
+def _chunk_function(
+    ad: AD, objective: Objective, reader: Reader, watched: tuple[int, ...], structure: Structure
 ) -> Callable[..., tuple[Carry, Any]]:
     """A compiled loop of `count` steps; it stops at one that makes a number infinite or NaN.
 
@@ -68,11 +69,12 @@ def chunk_function(
     are the carry and the plan of its place. Fewer steps are taken where there is no room for the
     stats of all.
     """
-    objective = objective_of(key)
 
     def run(
-        tstate: TrainState, arrays: Any, place: Place, plan: Any, count: jax.Array
+        leaves: list[jax.Array], arrays: Any, place: Place, plan: Any, count: jax.Array
     ) -> tuple[Carry, Any]:
+        tstate = TrainState.from_flat(structure, leaves)
+
         def step(tstate: TrainState, place: Place, plan: Any) -> Any:
             batch = reader.read(arrays, plan, place, tstate.step)
             return _guarded_step(ad, objective, batch, tstate, watched)
@@ -108,11 +110,29 @@ def chunk_function(
             )
             return carry, plan
 
-        start = _start(tstate, place, jax.eval_shape(step, tstate, place, plan))
+        # Without the state: JAX never forgets the static half of what crosses `eval_shape`.
+        start = _start(tstate, place, jax.eval_shape(lambda: step(tstate, place, plan)[1:]))
         limit = jnp.minimum(count, len(start.losses))
-        return jax.lax.while_loop(lambda state: keep_going(state[0]), one_pass, (start, plan))
+        carry, plan = jax.lax.while_loop(
+            lambda state: keep_going(state[0]), one_pass, (start, plan)
+        )
+        return carry._replace(tstate=carry.tstate.flat[1]), plan
 
-    return jax.jit(run)
+    return run
+
+
+def chunk_function(
+    ad: AD, objective: Objective, reader: Reader, watched: tuple[int, ...]
+) -> Callable[..., tuple[Carry, Any]]:
+    """The compiled loop as a function of a state; what is compiled takes and gives its arrays."""
+
+    def run(tstate: TrainState, *arguments: Any) -> tuple[Carry, Any]:
+        structure, leaves = tstate.flat
+        loop = _chunk_function(ad, objective, reader, watched, structure)
+        carry, plan = loop(leaves, *arguments)
+        return carry._replace(tstate=TrainState.from_flat(structure, carry.tstate)), plan
+
+    return run
 
 
 def advance(
@@ -145,19 +165,22 @@ def chunk_program(
     take: Callable[..., tuple[Carry, Any]], tstate: TrainState, feed: Feed
 ) -> ClosedJaxpr:
     """The traced loop, which `advance` then need not trace again."""
-    arguments = tstate, feed.arrays, feed.place, feed.plan, np.int32(1)
-    return take.trace(*arguments).jaxpr  # pyright: ignore[reportFunctionMemberAccess]
+    structure, leaves = tstate.flat
+
+    def run(leaves: list[jax.Array], *arguments: Any) -> list[Any]:
+        return jax.tree.leaves(take(TrainState.from_flat(structure, leaves), *arguments))
+
+    return jax.make_jaxpr(run)(leaves, feed.arrays, feed.place, feed.plan, np.int32(1))
 
 
-def stats_of_step(ad: AD, key: Any, feed: Feed, tstate: TrainState) -> Any:
+def stats_of_step(ad: AD, objective: Objective, feed: Feed, tstate: TrainState) -> Any:
     """The shapes of the stats of the next step, which is not taken."""
-    objective = objective_of(key)
     return jax.eval_shape(lambda: gradients(ad, objective, feed.batch(int(tstate.step)), tstate)[2])
 
 
 def _start(tstate: TrainState, place: Place, step: Any) -> Carry:
     """The carry before the first step, whose results have the shapes of `step`."""
-    _, loss, stats, finite = step
+    loss, stats, finite = step
     room = room_for(stats, MAX_CHUNK)
     return Carry(
         tstate,

@@ -16,13 +16,12 @@ from ._callback import Callback
 from ._chunk import MAX_CHUNK, advance, chunk_function, stats_of_step
 from ._data_dtype import check_data_dtype
 from ._finite import watched_leaves
-from ._objective import note_compilation, objective_key
+from ._objective import Objective, check_objective
 from ._refusal import refusal
 from ._run import FitResult, history_of
 from ._session import Options, Session, conduct, refuse_bare
 from ._settings import settings_of
 from ._sources import Source, source_of
-from ._steps import Objective
 from ._train_state import TrainState
 
 _CHUNK_SECONDS = 0.25
@@ -100,7 +99,8 @@ def fit(
             another model, objective, optimiser, state or order of the data, and the first
             difference is told; or the path is a file of another kind.
         ValueError: `steps`, `epochs` or an `every` is out of range, or not just one of the first
-            two is given; `epochs` of data without a length; batches that differ.
+            two is given; `epochs` of data without a length; batches that differ; a function of the
+            step that ignores it and gives other numbers at each call, as NumPy draws them.
         TypeError: one of these is not an integer; `data` is none of these forms; a bare iterator
             with `resume=True`; float64 NumPy data, x64 off; a loss in fewer digits than the
             parameters have; `callbacks` holds something else; JSON cannot hold `hyperparameters`;
@@ -133,9 +133,7 @@ def fit(
     total = _total(options, source, steps, epochs)
     if resume:
         refuse_bare("fit", "data", source)
-    key = objective_key(objective)
-    note_compilation(key)
-
+    check_objective(objective)
     ad = ad or AutoReverse()
     begin = history.train_state
     made_with = functools.partial(
@@ -143,16 +141,18 @@ def fit(
     )
 
     def take_steps(session: Session) -> None:
-        _take_steps(session, ad, key, source)
+        _take_steps(session, ad, objective, source)
 
-    return conduct(options, history, key, total, epochs, source.identity, take_steps, made_with)
+    return conduct(
+        options, history, objective, total, epochs, source.identity, take_steps, made_with
+    )
 
 
-def _take_steps(session: Session, ad: AD, key: Any, source: Source) -> None:
+def _take_steps(session: Session, ad: AD, objective: Objective, source: Source) -> None:
     run = session.run
     feed = source.feed(run.step, run.done)
     watched = watched_leaves(session.start)
-    take = chunk_function(ad, key, feed.reader, watched)
+    take = chunk_function(ad, objective, feed.reader, watched)
     session.check_program(take, feed)
     chunk, checked = 1, False
     while session.goes_on:
@@ -173,7 +173,7 @@ def _take_steps(session: Session, ad: AD, key: Any, source: Source) -> None:
         chunk = of_first_process(_next_chunk(count, time.monotonic() - begin))
     if run.now.stats.arrays and run.now.stats.treedef is None and feed.draw(1):
         # Resumed at its end: no step has told the structure.
-        stats = stats_of_step(ad, key, feed, run.tstate)
+        stats = stats_of_step(ad, objective, feed, run.tstate)
         run.now = dataclasses.replace(run.now, stats=run.now.stats.shaped_as(stats))
     return None
 

@@ -14,7 +14,7 @@ from ..precision import require_kept
 from ._callback import Callback
 from ._data_dtype import check_data_dtype
 from ._fit import fit
-from ._objective import note_compilation, objective_key
+from ._objective import Objective, check_objective
 from ._optimistix_method import OptimistixSteps
 from ._outcome import Outcome
 from ._run import FitResult, history_of
@@ -22,7 +22,6 @@ from ._scipy_method import SciPy, ScipySteps
 from ._session import Options, Session, conduct
 from ._settings import settings_of
 from ._sources import Feed, Reader, Source
-from ._steps import Objective
 from ._train_state import TrainState
 
 
@@ -141,20 +140,19 @@ def _by_solver(
             f"`minimise` with {method!r} expects `data` to be a tree of arrays, used whole each "
             f"step, got {data!r}. Take an optimiser of optax for data in batches."
         )
-    key = objective_key(objective)
+    check_objective(objective)
     start = history.train_state
     if isinstance(method, SciPy):
         _refuse_resume(method, options)
         take_steps: Any = ScipySteps(method, objective, data, start)
     elif isinstance(method, optimistix.AbstractMinimiser | optimistix.AbstractLeastSquaresSolver):
-        take_steps = OptimistixSteps(method, objective, key, data, start)
+        take_steps = OptimistixSteps(method, objective, data, start)
     else:
         raise TypeError(
             "`minimise` expects a solver of optimistix, an optimiser of optax or a SciPy after "
             f"`data`, got {method!r}. The order is (tstate, objective, data, method); pass for "
             'example SciPy("L-BFGS-B").'
         )
-    note_compilation(key)
     outcome = Outcome(None, "", None)
 
     def conducted(session: Session) -> None:
@@ -166,7 +164,7 @@ def _by_solver(
     made_with = functools.partial(
         settings_of, model=start.model, objective=objective, method=method
     )
-    found = conduct(options, history, key, steps, None, identity, conducted, made_with)
+    found = conduct(options, history, objective, steps, None, identity, conducted, made_with)
     last = [] if outcome.loss is None else [outcome.loss]
     return dataclasses.replace(
         found,

@@ -1,7 +1,6 @@
 """The solvers of optimistix for `minimise`: many steps for one call, with all that they carry."""
 
 import dataclasses
-import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,13 +15,14 @@ from ..io import CheckpointError
 from ..precision import floating_leaves, x64_enabled
 from ._ad import AutoReverse
 from ._chunk import MAX_CHUNK
+from ._compiled import compiled
 from ._finite import all_finite
-from ._objective import note_compilation, objective_of
 from ._outcome import Outcome, finite_or_refuse, moved_to
 from ._session import Session
 from ._stats import Stats, check_stats, room_for
 from ._steps import gradients
-from ._train_state import Structure, TrainState
+from ._structure import Structure
+from ._train_state import TrainState
 
 _CHUNK_SECONDS = 0.25
 
@@ -59,9 +59,7 @@ class OptimistixSteps:
         TypeError: a least-squares solver without residuals.
     """
 
-    def __init__(
-        self, method: Any, objective: Any, key: Any, data: Any, tstate: TrainState
-    ) -> None:
+    def __init__(self, method: Any, objective: Any, data: Any, tstate: TrainState) -> None:
         least_squares = isinstance(method, optimistix.AbstractLeastSquaresSolver)
         if least_squares and not hasattr(objective, "residuals"):
             raise TypeError(
@@ -75,7 +73,8 @@ class OptimistixSteps:
         numbers = tuple(None if hasattr(o, "dtype") else o for o in options)
         arrays = [o for o in options if hasattr(o, "dtype")]
         self._given = (leaves, data, arrays)
-        self._solver = solver_functions(key, (numbers, treedef), structure)
+        statics = (objective, (numbers, treedef), structure)
+        self._solver = [solver_function(part, *statics) for part in ("begin", "take", "finish")]
 
     def __call__(self, session: Session) -> Outcome:
         """Take them, and return how they ended."""
@@ -127,24 +126,19 @@ def _resumed(fresh: Point, stored: tuple[Any, ...]) -> Point:
     return stored
 
 
-@functools.lru_cache(maxsize=256)
-def solver_functions(
-    key: Any, solver: tuple[Any, Any], structure: Structure
-) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """Compiled functions that begin, take steps, and say what came of them."""
-    note_compilation(key)
-    objective = objective_of(key)
+@compiled
+def solver_function(
+    part: str, objective: Any, solver: tuple[Any, Any], structure: Structure
+) -> Callable[..., Any]:
+    """What begins, takes steps, or says what came of them, by the name of the part."""
+    parts = {"begin": _Problem.begun, "take": _steps, "finish": _Problem.ended}
 
-    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-        @jax.jit
-        def run(leaves: list[Any], data: Any, arrays: list[Any], *more: Any) -> Any:
-            # optimistix mixes weak and strong scalars, which strict promotion forbids.
-            with jax.numpy_dtype_promotion("standard"):
-                return function(_Problem(objective, solver, structure, leaves, data, arrays), *more)
+    def run(leaves: list[Any], data: Any, arrays: list[Any], *more: Any) -> Any:
+        # optimistix mixes weak and strong scalars, which strict promotion forbids.
+        with jax.numpy_dtype_promotion("standard"):
+            return parts[part](_Problem(objective, solver, structure, leaves, data, arrays), *more)
 
-        return run
-
-    return compiled(_Problem.begun), compiled(_steps), compiled(_Problem.ended)
+    return run
 
 
 class _Problem:

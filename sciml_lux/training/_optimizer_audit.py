@@ -10,6 +10,7 @@ import optax
 
 from ..precision import EltypeMismatchError, Finding, audit, match_eltype_mode, tree_dtype
 from ._call_update import call_update, extra_arguments
+from ._remembered import remembered
 from ._vanishing import vanishing_constants
 
 _LOSING = ("narrowing", "low precision", "accumulation", "integer to float", "constant")
@@ -26,7 +27,8 @@ def check_optimizer(optimizer: optax.GradientTransformation, parameters: Any) ->
         EltypeMismatchError: it does, or cannot be read, and `match_eltype` is "error".
     """
     leaves, treedef = jax.tree.flatten(parameters)
-    message = _message(optimizer, treedef, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
+    shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    message = _message(optimizer, treedef, shapes)
     if not message:
         return
     if match_eltype_mode() == "error":
@@ -34,7 +36,7 @@ def check_optimizer(optimizer: optax.GradientTransformation, parameters: Any) ->
     warnings.warn(f"`TrainState`: {message}", OptimizerPrecisionWarning, stacklevel=3)
 
 
-@functools.lru_cache(maxsize=256)
+@remembered
 def _message(optimizer: Any, treedef: Any, shapes: tuple) -> str:
     """What is wrong with `optimizer` and what to do; empty if nothing is."""
     parameters = jax.tree.unflatten(treedef, [jax.ShapeDtypeStruct(*shape) for shape in shapes])

@@ -16,6 +16,7 @@ from ..io import CheckpointError
 from ._callback import Callback
 from ._csv_log import CSVLog
 from ._early_stopping import EarlyStopping
+from ._objective import Objective
 from ._progress import ProgressLine
 from ._refusal import NonFiniteWarning
 from ._run import FitResult, FitRun, Validation
@@ -106,7 +107,7 @@ class Session:
 def conduct(
     options: Options,
     history: FitResult,
-    key: Any,
+    objective: Objective,
     total: int,
     epochs: int | None,
     data: str,
@@ -118,7 +119,7 @@ def conduct(
     Args:
         options: those given.
         history: what the fit goes on from.
-        key: of the objective.
+        objective: of the steps and of the validation.
         total: number of steps.
         epochs: the number of passes that `total` makes, where it was given so.
         data: what a resumed fit must agree on, in words.
@@ -130,7 +131,7 @@ def conduct(
     if options.checkpoint_every is not None:
         check_integer(options.subject, "checkpoint_every", options.checkpoint_every, least=1)
     callbacks = _checked_callbacks(options.subject, options.callbacks)
-    validator = _Validator(options, key)
+    validator = _Validator(options, objective)
     start = history.train_state
     saver = Saver(
         options.checkpoint,
@@ -182,8 +183,8 @@ def _joined(history: FitResult, run: FitRun, keeps_best: bool) -> FitResult:
 class _Validator:
     """Evaluates the objective on held-out data when it is due."""
 
-    def __init__(self, options: Options, key: Any) -> None:
-        self._key, self._subject = key, options.subject
+    def __init__(self, options: Options, objective: Objective) -> None:
+        self._objective, self._subject = objective, options.subject
         self._source: Source | None = None
         if options.validation is not None:
             self._source = source_of(options.validation, "validation")
@@ -197,7 +198,7 @@ class _Validator:
         if self._source is None or not _due(run.done, self.every) or run.step in known[-1:]:
             return
         loss, complaint = validation_loss(
-            f"`{self._subject}`", self._key, self._source, now.tstate, first=not self._begun
+            f"`{self._subject}`", self._objective, self._source, now.tstate, first=not self._begun
         )
         self._begun = True
         if complaint and not self._told:

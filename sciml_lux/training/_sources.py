@@ -10,7 +10,8 @@ import numpy as np
 
 from ..core import Frozen, seeded_key
 from ..precision import own_array, require_kept
-from ._objective import objective_key, objective_of
+from ._data_function import checked_batch, require_draws, require_repeats
+from ._objective import check_hashable
 
 # Which pass over the data, and how far in it; int32 scalars.
 Place = tuple[jax.Array, jax.Array]
@@ -136,31 +137,38 @@ class _Whole(Source):
 
 
 class _FunctionReader(Reader):
-    key: Any
+    function: Callable[[jax.Array], Any]
+    subject: str
 
     def read(self, arrays: Any, plan: Any, place: Place, step: jax.Array) -> Any:
-        return objective_of(self.key)(step)
+        return checked_batch(self.function(step), self.subject)
 
 
 class _Function(Source):
     """`step -> tree`."""
 
-    def __init__(self, function: Callable[[jax.Array], Any]) -> None:
-        self._reader = _FunctionReader(objective_key(function))
+    def __init__(self, function: Callable[[jax.Array], Any], subject: str) -> None:
+        check_hashable(function, subject)
+        self._function, self._subject = function, f"{subject}(step)"
+        require_repeats(function, self._subject)
 
     def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
-        return Feed(self._reader, ())
+        return Feed(_FunctionReader(self._function, self._subject), ())
 
     @property
     def identity(self) -> str:
         return "a function of the step"
 
 
+_SAMPLED = "what the function of `Sampled` returns"
+
+
 class _SampledReader(Reader):
-    key: Any
+    function: Callable[[jax.Array], Any]
 
     def read(self, arrays: Any, plan: Any, place: Place, step: jax.Array) -> Any:
-        return objective_of(self.key)(jax.random.fold_in(arrays, step))
+        batch = self.function(jax.random.fold_in(arrays, step))
+        return checked_batch(batch, _SAMPLED)
 
 
 class Sampled(Source):
@@ -169,11 +177,14 @@ class Sampled(Source):
     They are made inside the compiled loop; what a step gets depends on `key` and `step` alone.
 
     Args:
-        function: `key -> tree`, of JAX operations.
+        function: `key -> tree`, of JAX operations. It is traced once, and looked up as an
+            objective is: see `compute_gradients`.
         key: a typed random key, or an integer seed.
 
     Raises:
-        TypeError: `function` cannot be called, or `key` is neither.
+        TypeError: `function` cannot be called or hashed, or returns float64 NumPy data, x64 off;
+            `key` is neither.
+        ValueError: nothing that `function` returns depends on its key.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -187,11 +198,13 @@ class Sampled(Source):
             raise TypeError(
                 f"`Sampled` expects a function `key -> tree` first, got {type(function).__name__}."
             )
+        check_hashable(function, "the function of `Sampled`")
         self.function, self.key = function, typed_key(key, "`Sampled`")
+        require_draws(function, self.key, _SAMPLED)
 
     def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
         """Begin to draw; every step has its own key, so nothing is passed over."""
-        return Feed(_SampledReader(objective_key(self.function)), self.key)
+        return Feed(_SampledReader(self.function), self.key)
 
     @property
     def identity(self) -> str:
@@ -237,7 +250,7 @@ def source_of(data: Any, name: str = "data") -> Source:
     if isinstance(data, Source):
         return data
     if callable(data):
-        return _Function(data)
+        return _Function(data, f"`{name}`")
     if data is None or isinstance(data, str | bytes):
         raise TypeError(
             f"`fit` expects `{name}` to be a tree of arrays, a function `step -> tree`, Batches, "

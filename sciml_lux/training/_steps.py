@@ -1,6 +1,5 @@
 """One training step: gradients, update, or both in one compiled function."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +12,12 @@ from ..core import StateStructureError, describe, first_difference
 from ..precision import require_kept
 from ._ad import AD
 from ._call_update import call_update, extra_arguments
+from ._compiled import compiled
 from ._donation import tells_of_deletion
 from ._loss_scale import loss_scale_of, scaled, states_after, unscaled
-from ._objective import note_compilation, objective_key, objective_of
-from ._train_state import Structure, TrainState
-
-Objective = Callable[[Any, Any, Any, Any], tuple[jax.Array, Any, Any]]
+from ._objective import Objective, check_objective
+from ._structure import Structure
+from ._train_state import TrainState
 
 
 def compute_gradients(
@@ -29,12 +28,12 @@ def compute_gradients(
     Args:
         ad: how to differentiate: `AutoReverse()`, `AutoForward()` or `AutoFiniteDiff()`.
         objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one. It is
-            compiled once for each objective, model and shape. A function written anew is the
-            same objective if all that it reads is the same, and can not change in place: numbers,
-            arrays of JAX, functions, layers. Else it is compiled again, with a
-            `RecompilationWarning` after some times. An object with `__call__`, and a method, are
-            looked up as objects: what they change in themselves later is not seen, as in
-            `jax.jit`.
+            compiled once for each objective, model, optimiser and shape, and looked up as
+            `jax.jit` does: functions and partials by identity, methods by their object and
+            function, other objects by `==`. What it reads is fixed when it is compiled. A function
+            written anew is another one: if its code was compiled for the same model, shapes and
+            dtypes before, there is a `RecompilationWarning`. Pass what changes in `data`. What was
+            compiled is freed with the objective, the model or the optimiser.
         data: what the objective gets, a tree of arrays.
         tstate: the state of training.
 
@@ -51,9 +50,10 @@ def compute_gradients(
     require_kept(data, "`data`")
     structure, leaves = tstate.flat
     _check_ad(ad)
-    compiled = _gradients_function(ad, objective_key(objective), structure)
+    check_objective(objective)
+    compute = _gradients_function(ad, objective, structure)
     try:
-        grads, loss, stats, leaves = compiled(leaves, data)
+        grads, loss, stats, leaves = compute(leaves, data)
     except (RuntimeError, ValueError) as error:
         _explain_deletion(error, tstate)
         raise
@@ -80,7 +80,7 @@ def apply_gradients(tstate: TrainState, grads: Any, *, donate: bool = False) -> 
             "Pass what compute_gradients returned."
         )
     structure, leaves = tstate.flat
-    update_leaves = _update_function(structure, donate)
+    update_leaves = _update_function(structure, donate=donate)
     return TrainState.from_flat(structure, update_leaves(given_away(leaves, donate), grads))
 
 
@@ -130,9 +130,10 @@ def single_train_step(
     require_kept(data, "`data`")
     structure, leaves = tstate.flat
     _check_ad(ad)
-    compiled = _step_function(ad, objective_key(objective), return_gradients, donate, structure)
+    check_objective(objective)
+    step = _step_function(ad, objective, return_gradients, structure, donate=donate)
     try:
-        grads, loss, stats, leaves = compiled(given_away(leaves, donate), data)
+        grads, loss, stats, leaves = step(given_away(leaves, donate), data)
     except (RuntimeError, ValueError) as error:
         _explain_deletion(error, tstate)
         raise
@@ -178,9 +179,10 @@ def train_steps(
     _check_steps(data, steps)
     structure, leaves = tstate.flat
     _check_ad(ad)
-    compiled = _steps_function(ad, objective_key(objective), steps, structure)
+    check_objective(objective)
+    run = _steps_function(ad, objective, steps, structure)
     try:
-        values, stats, leaves = compiled(leaves, data)
+        values, stats, leaves = run(leaves, data)
     except (RuntimeError, ValueError) as error:
         _explain_deletion(error, tstate)
         raise
@@ -346,12 +348,8 @@ def _check_kept(what: str, expected: Any, got: Any) -> None:
         )
 
 
-@functools.lru_cache(maxsize=256)
-def _gradients_function(ad: AD, key: Any, structure: Structure) -> Callable[..., Any]:
-    note_compilation(key)
-    objective = objective_of(key)
-
-    @jax.jit
+@compiled
+def _gradients_function(ad: AD, objective: Objective, structure: Structure) -> Callable[..., Any]:
     def compute(leaves: list[Any], data: Any) -> tuple[Any, jax.Array, Any, list[Any]]:
         tstate = TrainState.from_flat(structure, leaves)
         grads, loss, stats, tstate = gradients(ad, objective, data, tstate)
@@ -360,23 +358,18 @@ def _gradients_function(ad: AD, key: Any, structure: Structure) -> Callable[...,
     return compute
 
 
-@functools.lru_cache(maxsize=256)
-def _update_function(structure: Structure, donate: bool) -> Callable[..., Any]:
-    @functools.partial(jax.jit, donate_argnums=(0,) if donate else ())
+@compiled
+def _update_function(structure: Structure) -> Callable[..., Any]:
     def apply(leaves: list[Any], grads: Any) -> list[Any]:
         return update(TrainState.from_flat(structure, leaves), grads).flat[1]
 
     return apply
 
 
-@functools.lru_cache(maxsize=256)
+@compiled
 def _step_function(
-    ad: AD, key: Any, return_gradients: bool, donate: bool, structure: Structure
+    ad: AD, objective: Objective, return_gradients: bool, structure: Structure
 ) -> Callable[..., Any]:
-    note_compilation(key)
-    objective = objective_of(key)
-
-    @functools.partial(jax.jit, donate_argnums=(0,) if donate else ())
     def step(leaves: list[Any], data: Any) -> tuple[Any, jax.Array, Any, list[Any]]:
         tstate = TrainState.from_flat(structure, leaves)
         grads, loss, stats, tstate = one_step(ad, objective, data, tstate)
@@ -385,19 +378,15 @@ def _step_function(
     return step
 
 
-@functools.lru_cache(maxsize=256)
+@compiled
 def _steps_function(
-    ad: AD, key: Any, steps: int | None, structure: Structure
+    ad: AD, objective: Objective, steps: int | None, structure: Structure
 ) -> Callable[..., Any]:
-    note_compilation(key)
-    objective = objective_of(key)
-
     def body(leaves: list[Any], data: Any) -> tuple[list[Any], Any]:
         tstate = TrainState.from_flat(structure, leaves)
         _, loss, stats, tstate = one_step(ad, objective, data, tstate)
         return tstate.flat[1], (loss, stats)
 
-    @jax.jit
     def run(leaves: list[Any], data: Any) -> tuple[jax.Array, Any, list[Any]]:
         if steps is None:
             leaves, (values, stats) = jax.lax.scan(body, leaves, data)

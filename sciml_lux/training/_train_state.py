@@ -14,33 +14,10 @@ from ._average import average_of
 from ._donation import any_deleted, require_alive
 from ._model_trees import check_optimizer_state, check_parameters, check_trees
 from ._optimizer_audit import check_optimizer
+from ._structure import Structure
 
 _LONGEST_REPR = 100
 _FIELDS = ("parameters", "states", "optimizer_state", "step")
-
-
-class Structure:
-    """The static half of a `TrainState`: model, optimiser and the structure of the trees.
-
-    Compared by value, with identity as the short way, since it is a key at every training step.
-    """
-
-    __slots__ = ("_hash", "model", "optimizer", "treedef")
-
-    def __init__(self, model: Any, optimizer: Any, treedef: Any) -> None:
-        self.model, self.optimizer, self.treedef = model, optimizer, treedef
-        self._hash = hash((model, optimizer, treedef))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            isinstance(other, Structure)
-            and self.model == other.model
-            and self.optimizer == other.optimizer
-            and self.treedef == other.treedef
-        )
 
 
 class TrainState:

@@ -1,6 +1,5 @@
 """The loss on held-out data, in test mode."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,21 +9,23 @@ import numpy as np
 
 from ..core import testmode
 from ._chunk import MAX_CHUNK
+from ._compiled import compiled
 from ._data_dtype import check_data_dtype
-from ._objective import objective_of
+from ._objective import Objective
 from ._refusal import validation_warning
 from ._sources import Feed, Part, Place, Reader, Source
+from ._structure import Structure
 from ._train_state import TrainState
 
 
 def validation_loss(
-    subject: str, key: Any, source: Source, tstate: TrainState, first: bool
+    subject: str, objective: Objective, source: Source, tstate: TrainState, first: bool
 ) -> tuple[float, str]:
     """The mean of the objective over the samples of one pass of `source`; states do not change.
 
     Args:
         subject: what messages open with.
-        key: of the objective.
+        objective: whose loss it is.
         source: of the held-out data.
         tstate: the state to judge.
         first: whether to look at the dtypes of the data.
@@ -38,7 +39,7 @@ def validation_loss(
             check_data_dtype(subject, part.feed, tstate)
             first = False
         start = part.feed.place
-        losses = _losses(key, part, tstate)
+        losses = _losses(objective, part, tstate)
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad) and not complaint:
             part.feed.place = _moved(part.feed.reader, start, int(bad[0]))
@@ -49,13 +50,14 @@ def validation_loss(
     return total / samples, complaint
 
 
-def _losses(key: Any, part: Part, tstate: TrainState) -> np.ndarray:
+def _losses(objective: Objective, part: Part, tstate: TrainState) -> np.ndarray:
     feed, found = part.feed, []
-    compiled = _losses_function(key, feed.reader)
+    structure, leaves = tstate.flat
+    losses = _losses_function(objective, feed.reader, structure)
     for begin in range(0, part.batches, MAX_CHUNK):
         count = min(part.batches - begin, MAX_CHUNK)
-        values, feed.place = compiled(
-            tstate, feed.arrays, feed.place, feed.plan, jnp.asarray(count, jnp.int32)
+        values, feed.place = losses(
+            leaves, feed.arrays, feed.place, feed.plan, jnp.asarray(count, jnp.int32)
         )
         found.append(np.asarray(values, np.float64)[:count])
     return np.concatenate(found)
@@ -72,13 +74,14 @@ def _complaint(loss: float, feed: Feed, tstate: TrainState, number: int) -> str:
     return validation_warning(loss, int(tstate.step), feed, batch, number)
 
 
-@functools.lru_cache(maxsize=256)
-def _losses_function(key: Any, reader: Reader) -> Callable[..., tuple[jax.Array, Place]]:
-    objective = objective_of(key)
-
+@compiled
+def _losses_function(
+    objective: Objective, reader: Reader, structure: Structure
+) -> Callable[..., tuple[jax.Array, Place]]:
     def run(
-        tstate: TrainState, arrays: Any, place: Place, plan: Any, count: jax.Array
+        leaves: list[Any], arrays: Any, place: Place, plan: Any, count: jax.Array
     ) -> tuple[jax.Array, Place]:
+        tstate = TrainState.from_flat(structure, leaves)
         states = testmode(tstate.states)
 
         def loss_at(place: Place) -> jax.Array:
@@ -92,4 +95,4 @@ def _losses_function(key: Any, reader: Reader) -> Callable[..., tuple[jax.Array,
         losses = jnp.zeros(MAX_CHUNK, jax.eval_shape(loss_at, place).dtype)
         return jax.lax.fori_loop(0, count, body, (losses, place))
 
-    return jax.jit(run)
+    return run

@@ -9,7 +9,7 @@ import optax
 import sciml_lux as lux
 from sciml_lux import losses, nn, ode, training
 from sciml_lux.training._chunk import chunk_function, chunk_program
-from sciml_lux.training._objective import objective_key
+from sciml_lux.training._finite import watched_leaves
 from sciml_lux.training._settings import settings_of
 from sciml_lux.training._sources import source_of
 from sciml_lux.training._step_program import step_program
@@ -24,7 +24,8 @@ def program(model, optimizer=None, objective=None, data=None):
     ps, st = lux.setup(0, model, dtype=jnp.float32)
     tstate = training.TrainState(model, ps, st, optimizer)
     feed = source_of((X, X) if data is None else data).feed(0)
-    take = chunk_function(training.AutoReverse(), objective_key(objective), feed.reader)
+    watched = watched_leaves(tstate)
+    take = chunk_function(training.AutoReverse(), objective, feed.reader, watched)
     settings = settings_of(model=model, objective=objective, optimizer=optimizer)
     return step_program(chunk_program(take, tstate, feed), settings)
 

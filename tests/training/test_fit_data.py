@@ -258,7 +258,7 @@ def test_stream_of_nothing_is_an_error(dtype):
 def test_epochs_of_data_without_a_length_are_an_error(dtype):
     for data, what in (
         (lambda step: line_data(dtype), "a function of the step"),
-        (training.Sampled(lambda key: line_data(dtype), 0), "sampled with key"),
+        (training.Sampled(lambda key: jax.random.normal(key, (), dtype), 0), "sampled with key"),
         ((batch for batch in Loader(dtype)), "batches from a generator"),
     ):
         with pytest.raises(ValueError, match=f"expects `steps` where the data has no .*{what}"):

@@ -1,19 +1,25 @@
-"""Objectives that are written anew: the same function, or another one."""
+"""Objectives are looked up as `jax.jit` looks up functions."""
 
 import dataclasses
 import functools
 import types
-from typing import Any
+import warnings
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from sciml_lux import losses, nn, testing, training
-from sciml_lux.training._objective import ObjectiveKey, objective_key, objective_of
 from tests.training.models import AD, line_data, tiny_state
 
 LOSS = losses.MSELoss()
+WEIGHT = 1.0
+ELSEWHERE = types.ModuleType("elsewhere")  # Settings in another module.
+exec("WEIGHT = 1.0\ndef helper(x):\n    return WEIGHT * x", ELSEWHERE.__dict__)
+
+# Which code is new depends on the tests before.
+pytestmark = pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
 
 
 @functools.cache
@@ -25,185 +31,200 @@ def step(objective, dtype):
     return float(training.single_train_step(AD, objective, *start(dtype))[1])
 
 
-def test_lambda_written_in_a_loop_compiles_once(dtype):
-    weight = jnp.asarray(2.0, dtype)
-
-    def build():
-        return lambda model, ps, st, data: (weight * LOSS(model, ps, st, data)[0], st, {})
-
-    first = step(build(), dtype)
-    with testing.assert_no_recompile():
-        assert step(build(), dtype) == first
-        assert build() is not build()
-
-
-def test_lambda_over_another_value_is_another_objective(dtype):
-    values = []
-    for weight in (1.0, 3.0):
-        values.append(
-            step(lambda m, ps, st, d: (weight * LOSS(m, ps, st, d)[0], st, {}), dtype)  # noqa: B023
-        )
-    assert values[1] == pytest.approx(3 * values[0], rel=1e-6)
-
-
-def test_changed_variable_is_noticed_though_the_cell_is_the_same(dtype):
-    weight = jnp.asarray(1.0, dtype)
-    objective = lambda m, ps, st, d: (weight * LOSS(m, ps, st, d)[0], st, {})
-    first = step(objective, dtype)
-    for factor in (2, 3):
-        weight = jnp.asarray(float(factor), dtype)
-        assert step(objective, dtype) == pytest.approx(factor * first, rel=1e-6)
-
-
-def test_objective_built_over_many_values_warns_once_with_the_remedy(dtype):
-    def build(weight):
-        def scaled(model, ps, st, data):
-            return weight * LOSS(model, ps, st, data)[0], st, {}
-
-        return scaled
-
-    for weight in (1.0, 2.0, 3.0):
-        step(build(weight), dtype)
-    text = r"`scaled` \(.*test_objective.py:\d+\) was built 4 times .* pass what changes as part"
-    with pytest.warns(training.RecompilationWarning, match=text):
-        step(build(4.0), dtype)
-    step(build(5.0), dtype)  # Not again: a warning would be an error.
-
-
-def scaled(factor, model, ps, st, data, shift=0.0):
-    return factor * LOSS(model, ps, st, data)[0] + shift, st, {}
-
-
-def test_partials_of_the_same_parts_are_the_same(dtype):
-    two = 2.0
-    build = lambda: functools.partial(scaled, two, shift=two)
-    first = step(build(), dtype)
-    with testing.assert_no_recompile():
-        assert step(build(), dtype) == first
-    assert objective_key(build()) == objective_key(build())
-    assert objective_key(functools.partial(scaled, 3.0)) != objective_key(build())
-
-
-WEIGHT: Any = 1.0
-
-
 class Settings:
     weight = 1.0
 
-
-def helper(value):
-    return WEIGHT * value
-
-
-def by_global():
-    return lambda m, ps, st, d: (WEIGHT * LOSS(m, ps, st, d)[0], st, {})
+    class Inner:
+        weight = 1.0
 
 
-def by_function_that_reads_it():
-    return lambda m, ps, st, d: (helper(LOSS(m, ps, st, d)[0]), st, {})
+@jax.custom_jvp
+def custom(x):
+    return WEIGHT * x
 
 
-def by_inner_function():
-    def objective(m, ps, st, d):
-        def inner():
-            return WEIGHT * LOSS(m, ps, st, d)[0]
+custom.defjvp(lambda primals, tangents: (WEIGHT * primals[0], WEIGHT * tangents[0]))
 
-        return inner(), st, {}
+
+def logged(function):
+    @functools.wraps(function)
+    def inner(*given):
+        return function(*given)
+
+    return inner
+
+
+def scaled(factor, model, ps, st, data):
+    return factor * LOSS(model, ps, st, data)[0], st, {}
+
+
+def from_loss(scale):
+    """An objective whose loss goes through `scale`."""
+
+    def objective(model, ps, st, data):
+        return scale(LOSS(model, ps, st, data)[0]), st, {}
 
     return objective
 
 
-def by_class():
-    return lambda m, ps, st, d: (Settings.weight * LOSS(m, ps, st, d)[0], st, {})
-
-
-BOXES = {
-    "dict": ({"weight": 1.0}, lambda box: box["weight"]),
-    "array": (np.ones(1), lambda box: box[0].item()),
-    "object": (types.SimpleNamespace(weight=1.0), lambda box: box.weight),
+# What each reads when it is called, by a way of its own.
+READ = {
+    "global": lambda: from_loss(lambda x: WEIGHT * x),
+    "module": lambda: from_loss(lambda x: ELSEWHERE.WEIGHT * x),
+    "module's function": lambda: from_loss(ELSEWHERE.helper),
+    "class": lambda: from_loss(lambda x: Settings.weight * x),
+    "nested class": lambda: from_loss(lambda x: Settings.Inner.weight * x),
+    "vmapped": lambda: from_loss(lambda x: jax.vmap(lambda y: WEIGHT * y)(x[None])[0]),
+    "custom_jvp": lambda: from_loss(custom),
+    "decorated": lambda: logged(from_loss(lambda x: WEIGHT * x)),
+    "partial": lambda: functools.partial(lambda *given: scaled(WEIGHT, *given)),
+    "jitted": lambda: jax.jit(from_loss(lambda x: WEIGHT * x), static_argnums=0),
+    "object": lambda: Scaled(types.SimpleNamespace()),
 }
 
 
-def fill(box, weight):
-    if isinstance(box, dict):
-        box["weight"] = weight
-    elif isinstance(box, np.ndarray):
-        box[:] = weight
-    else:
-        box.weight = weight
+class Scaled:
+    def __init__(self, box):
+        self.box = box
+
+    def __call__(self, *given):
+        return scaled(WEIGHT, *given)
+
+    method = __call__
 
 
 def set_weight(weight, monkeypatch):
-    monkeypatch.setattr(Settings, "weight", weight)
     monkeypatch.setitem(globals(), "WEIGHT", weight)
+    for owner, name in (
+        (ELSEWHERE, "WEIGHT"),
+        (Settings, "weight"),
+        (Settings.Inner, "weight"),
+    ):
+        monkeypatch.setattr(owner, name, weight)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_new_function_reads_its_current_values_and_an_old_one_those_of_its_trace(
+    name, dtype, monkeypatch
+):
+    set_weight(2.0, monkeypatch)
+    old = READ[name]()
+    first = step(old, dtype)
+    set_weight(6.0, monkeypatch)
+    assert step(READ[name](), dtype) == pytest.approx(3 * first, rel=1e-6)
+    with testing.assert_no_recompile():
+        assert step(old, dtype) == first
+
+
+def test_methods_are_looked_up_by_object_and_function(dtype):
+    one = Scaled(None)
+    step(one.method, dtype)
+    with testing.assert_no_recompile():
+        step(one.method, dtype)
+    with pytest.warns(training.RecompilationWarning, match="`__call__` .* is compiled again"):
+        step(Scaled(None).method, dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Weighted:
+    weight: float = 1.0
+
+    def __call__(self, *given):
+        return scaled(self.weight, *given)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slotted(Weighted):
+    pass
 
 
 @pytest.mark.parametrize(
-    "build", [by_global, by_function_that_reads_it, by_inner_function, by_class]
+    "build", [losses.MSELoss, lambda: losses.HuberLoss(delta=0.5), Weighted, Slotted]
 )
-def test_what_a_function_reads_by_name_is_part_of_it(build, dtype, monkeypatch):
-    set_weight(2.0, monkeypatch)
-    first, objective = step(build(), dtype), build()
+def test_equal_values_share_one_program(build, dtype):
+    first = step(build(), dtype)
     with testing.assert_no_recompile():
-        assert step(build(), dtype) == step(objective, dtype) == first
-    set_weight(6.0, monkeypatch)
-    for changed in (build(), objective):
-        assert step(changed, dtype) == pytest.approx(3 * first, rel=1e-6)
+        assert step(build(), dtype) == first
 
 
-@pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
-@pytest.mark.parametrize("name", BOXES)
-def test_function_written_anew_over_what_may_change_is_another_one(name, dtype):
-    box, read = BOXES[name]
-
-    def build():
-        return lambda m, ps, st, d: (read(box) * LOSS(m, ps, st, d)[0], st, {})
-
-    fill(box, 1.0)
-    first, objective = step(build(), dtype), build()
-    assert step(objective, dtype) == first
+def test_equal_numbers_of_another_type_are_another_program(dtype):
+    steps = [functools.partial(step, Weighted(weight), dtype) for weight in (2, 2.0)]
+    for once in steps:
+        with pytest.raises(AssertionError, match="compiled"), testing.assert_no_recompile():
+            once()
     with testing.assert_no_recompile():
-        step(objective, dtype)  # The same object is the same function.
-    fill(box, 3.0)
-    assert step(build(), dtype) == pytest.approx(3 * first, rel=1e-6)
+        assert steps[0]() == steps[1]()
 
 
-def test_function_traced_again_for_other_data_has_the_values_of_its_own_call(dtype):
-    (x, y), tstate = start(dtype)
+def test_eager_loop_over_every_function_compiles_once(dtype):
+    data, tstate = start(dtype)
+    objective = lambda *given: scaled(2.0, *given)
+    sampled = training.Sampled(lambda key: (jax.random.uniform(key, (2, 1), dtype), data[0][:2]), 0)
 
-    def losses_of(rows):
-        found = []
-        for weight in (1.0, 10.0):
-            objective = lambda m, ps, st, d: (weight * LOSS(m, ps, st, d)[0], st, {})  # noqa: B023
-            data = (x[:rows], y[:rows])
-            found.append(float(training.single_train_step(AD, objective, data, tstate)[1]))
-        return found
+    def once():
+        training.compute_gradients(AD, objective, data, tstate)
+        training.single_train_step(AD, objective, data, tstate)
+        training.train_steps(AD, objective, data, tstate, steps=2)
+        options = {"validation": sampled, "validation_every": 1, "progress": False}
+        training.fit(tstate, objective, sampled, steps=2, **options)
+        training.minimise(objective, data, tstate, training.SciPy("L-BFGS-B"), steps=1)
 
-    for rows in (8, 4, 2):
-        low, high = losses_of(rows)
-        assert high == pytest.approx(10 * low, rel=1e-6)
-
-
-def test_sampled_data_and_validation_follow_what_their_functions_read(dtype, monkeypatch):
-    def validation():
-        points = training.Sampled(lambda key: jnp.full((2, 1), WEIGHT, dtype), key=0)
-        objective = lambda m, ps, st, x: (jnp.mean(x + 0 * m(x, ps, st)[0]), st, {})
-        options = {"validation": points, "validation_every": 1, "progress": False}
-        found = training.fit(start(dtype)[1], objective, points, steps=1, **options)
-        return found.losses[0], found.validation.losses[-1]
-
-    for weight in (1.0, 5.0):
-        set_weight(weight, monkeypatch)
-        assert validation() == (weight, weight)
+    once()
+    with testing.assert_no_recompile():
+        once()
 
 
-def test_numbers_are_the_same_only_with_their_sign_and_type():
-    def build(value):
-        return lambda: value
+def test_function_written_anew_warns_with_the_remedy(dtype):
+    build = lambda weight: lambda *given: scaled(weight, *given)
+    kept = build(1.0)
+    step(kept, dtype)
+    text = (
+        r"`<lambda>` \(.*test_objective.py:\d+\) is compiled again for the same model, shapes and "
+        r"dtypes, .* by identity, as in `jax.jit`. Build it once, and pass what changes in `data`."
+    )
+    with pytest.warns(training.RecompilationWarning, match=text) as found:
+        step(build(4.0), dtype)
+    assert found[0].filename == __file__
+    with pytest.warns(training.RecompilationWarning, match=text):
+        losses_of = losses.GenericLossFunction(lambda x, y: (x - y) ** 2)
+        step(losses_of, dtype)
+        step(losses.GenericLossFunction(build_loss()), dtype)
+        step(losses.GenericLossFunction(build_loss()), dtype)
 
-    keys = [objective_key(build(value)) for value in (0.0, -0.0, 0, False, (1, 1.0), (1.0, 1))]
-    assert len(set(keys)) == len(keys)
-    assert objective_key(build(float("nan"))) == objective_key(build(float("nan")))
+
+def build_loss():
+    return lambda x, y: jnp.abs(x - y)
+
+
+def test_other_models_shapes_and_optimisers_are_no_recompilation(dtype):
+    x, y = line_data(dtype)
+    objective = lambda *given: scaled(1.0, *given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for width in (1, 2):
+            model = nn.Chain(nn.Dense(1, width), nn.Dense(width, 1))
+            for rows in (4, 8):
+                tstate = tiny_state(dtype, model=model)
+                training.compute_gradients(AD, objective, (x[:rows], y[:rows]), tstate)
+
+
+class WithSlots:
+    __slots__ = ()
+
+    def __call__(self, *given):
+        return scaled(1.0, *given)
+
+
+def test_object_without_weak_references_is_compiled_at_each_call_and_says_so(dtype):
+    objective = WithSlots()
+    text = "a WithSlots compares by identity, .* `__weakref__`, so it is compiled at every call"
+    for _ in range(2):
+        with pytest.warns(training.RecompilationWarning, match=text):
+            assert step(objective, dtype) == step_of_loss(dtype)
+
+
+def step_of_loss(dtype):
+    return pytest.approx(step(LOSS, dtype), rel=1e-6)
 
 
 @dataclasses.dataclass  # Compares by value, so it has no hash.
@@ -214,8 +235,9 @@ class Unhashable:
 
 def test_what_is_no_objective_is_refused(dtype):
     data, tstate = start(dtype)
-    with pytest.raises(TypeError, match="a Unhashable, must be hashable.*frozen dataclass"):
+    with pytest.raises(TypeError, match="objective, a Unhashable, must be hashable.*frozen datacl"):
         training.single_train_step(AD, Unhashable(), data, tstate)
+    assert step(Unhashable().__call__, dtype) == step_of_loss(dtype)  # As under `jax.jit`.
     for call in (
         lambda: training.fit(tstate, None, data, steps=1),
         lambda: training.train_steps(AD, data, LOSS, tstate, steps=1),
@@ -234,27 +256,9 @@ def test_state_in_another_place_names_the_order(dtype):
         training.minimise(LOSS, data, tstate)
 
 
-def test_keys_hold_what_they_compare():
-    key = objective_key(scaled)
-    assert isinstance(key, ObjectiveKey) and objective_of(key) is scaled
-    assert objective_key(LOSS) is LOSS and objective_of(LOSS) is LOSS
-    assert objective_key(lambda x: x) != objective_key(lambda x: x)
-
-    def build(default):
-        def inner(x, y=default):
-            return inner if x else y
-
-        return inner
-
-    assert objective_key(build(1)) != objective_key(build(1))  # Each closes over itself.
-    assert key != LOSS
-
-
-def test_one_function_of_many_models_is_no_recompilation(dtype):
-    def objective(model, ps, st, data):
-        return LOSS(model, ps, st, data)[0], st, {}
-
-    data = line_data(dtype)
-    for width in (1, 2, 3, 4, 5):  # A warning would be an error.
-        model = nn.Chain(nn.Dense(1, width), nn.Dense(width, 1))
-        training.compute_gradients(AD, objective, data, tiny_state(dtype, model=model))
+def test_arrays_closed_over_are_read_when_traced(dtype):
+    weight = np.ones(1, dtype)
+    objective = from_loss(lambda x: weight[0].item() * x)
+    first = step(objective, dtype)
+    weight[0] = 3
+    assert step(objective, dtype) == first
