@@ -1,9 +1,10 @@
-"""Which equations of a program add up float16 or bfloat16, and three ways to run it.
+"""Which equations of a program add up float16 or bfloat16, and ways to run it.
 
 XLA may or may not widen such a sum, by shape, level of optimisation and platform, so that it is
 read off the program, and what is computed is computed in each way.
 """
 
+import functools
 import math
 
 import jax
@@ -107,15 +108,13 @@ def _adds_to(body, start, end):
     return False
 
 
-WITHOUT_OPTIMISATION = {
+# Left alone, XLA keeps more digits of an intermediate than its dtype has: other terms, not the sum.
+ROUNDING = {"xla_allow_excess_precision": False}
+UNOPTIMISED = {
+    **ROUNDING,
     "xla_backend_optimization_level": 0,
     "xla_cpu_use_fusion_emitters": False,
-    "xla_allow_excess_precision": False,
 }
-
-
-def unoptimised(f, *arguments):
-    return jax.jit(f).lower(*arguments).compile(compiler_options=WITHOUT_OPTIMISATION)(*arguments)
 
 
 def eager(f, *arguments):
@@ -126,4 +125,8 @@ def compiled(f, *arguments):
     return jax.jit(f)(*arguments)
 
 
-RUNS = {"eager": eager, "jit": compiled, "unoptimised": unoptimised}
+def rounding(f, *arguments, options=ROUNDING):
+    return jax.jit(f).lower(*arguments).compile(compiler_options=options)(*arguments)
+
+
+unoptimised = functools.partial(rounding, options=UNOPTIMISED)

@@ -11,14 +11,14 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import nn, ode, ops, training
-from tests.half_sums import HALF, RUNS
+from tests.half_sums import HALF, compiled, eager, unoptimised
 
 dtypes = pytest.mark.parametrize("dtype", HALF)
 
 
-@pytest.fixture(params=RUNS)
+@pytest.fixture(params=[eager, compiled, unoptimised], ids=["eager", "jit", "unoptimised"])
 def run(request):
-    return RUNS[request.param]
+    return request.param
 
 
 def zeros_like(tree):
