@@ -17,12 +17,13 @@ RUN := $(VENV)/bin/python
 EXTRAS := dev
 WORKERS ?= 2
 
-.PHONY: help setup demo test test-all bench lint types clean
+.PHONY: help setup demo test test-all test-short bench lint types clean
 
 help:
 	@echo "make demo      train the hare-lynx universal ODE (RESUME=1 continues after an interruption)"
 	@echo "make test      the test suite, with float64 on and again with it off"
 	@echo "make test-all  the same with the slow, deep checks, and under standard promotion"
+	@echo "make test-short  some minutes of it; PYTHON=python3.13 VENV=.venv313 takes another Python"
 	@echo "make bench     benchmarks against equinox and flax; ARGS='dispatch' picks one"
 	@echo "make lint      format and lint checks;  make types  static types"
 
@@ -48,6 +49,15 @@ test-all: setup
 	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=strict   $(HURRY) $(PYTEST) -m "slow or not slow"
 	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=standard $(PYTEST)
 	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=standard $(HURRY) $(PYTEST)
+
+# What another version of Python and JAX is likely to break: how programs are made and read.
+SHORT = tests/programs/test_interpret.py tests/precision/test_audit.py \
+  tests/precision/test_audit_sums.py tests/precision/test_audit_blind_spots.py \
+  tests/core/test_layer.py tests/nn/test_spline.py tests/nn/test_repeated_layer.py \
+  tests/training/test_minimise.py
+
+test-short: setup
+	JAX_ENABLE_X64=1 $(PYTEST) $(SHORT)
 
 bench:
 	@$(MAKE) --no-print-directory setup EXTRAS=dev,bench

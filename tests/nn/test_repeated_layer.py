@@ -107,14 +107,19 @@ def test_repeated_layer_with_checkpoint_has_the_same_gradient(dtype):
 
 
 def test_repeated_layer_with_checkpoint_keeps_less_for_the_gradient():
-    def kept(checkpoint):
+    def kept(repeats, checkpoint):
         layer = nn.Chain(nn.Dense(2, 64, nn.tanh), nn.Dense(64, 2))
-        model = nn.RepeatedLayer(layer, 7, checkpoint=checkpoint)
+        model = nn.RepeatedLayer(layer, repeats, checkpoint=checkpoint)
         ps, st = made(model)
         program = jax.make_jaxpr(lambda x: jax.vjp(lambda x: model(x, ps, st)[0], x)[1])(X)
         return sum(v.aval.size for v in program.jaxpr.outvars)
 
-    assert kept(True) < kept(False) / 5
+    def kept_per_repeat(checkpoint):
+        # The weights are kept once, which some versions of JAX count and others do not.
+        return (kept(14, checkpoint) - kept(7, checkpoint)) / 7
+
+    assert kept_per_repeat(True) <= X.size
+    assert kept_per_repeat(False) >= X.shape[0] * 64
 
 
 @needs_x64
