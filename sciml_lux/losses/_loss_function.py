@@ -119,10 +119,12 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         losses = self.elementwise(y_pred, y)
         if all(part is None for part in count):
             return losses if self.agg is None else self.agg(losses)
-        return self._aggregated(losses, count)
+        # A loss may square half precision in float32; what comes back is of the prediction's dtype.
+        is_half = jnp.finfo(y_pred.dtype).bits < 32
+        return self._aggregated(losses, count, y_pred.dtype if is_half else losses.dtype)
 
-    def _aggregated(self, losses: Array, count: Count) -> Array:
-        dtype, terms = dtype_of(losses, count), weighed(losses, count)
+    def _aggregated(self, losses: Array, count: Count, dtype: Any) -> Array:
+        dtype, terms = dtype_of(dtype, count), weighed(losses, count)
         if self.agg is None:
             return terms.astype(dtype)
         if self.agg is total:
