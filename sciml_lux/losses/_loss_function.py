@@ -122,7 +122,7 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         losses = self.elementwise(y_pred, y)
         # What `elementwise` widened comes back only here: a mean fits where its terms do not.
         is_half = jnp.finfo(y_pred.dtype).bits < 32
-        dtype = dtype_of(y_pred if is_half else losses, count)
+        dtype = dtype_of(y_pred.dtype if is_half else losses.dtype, count)
         if any(part is not None for part in count):
             return self._aggregated(losses, count, dtype)
         loss = losses if self.agg is None else self.agg(losses)

@@ -99,9 +99,10 @@ def total_weight(count: Count, dtype: Any) -> Array:
     return jnp.sum(_seen(product.astype(dtype), count.where))
 
 
-def dtype_of(losses: Array, count: Count) -> Any:
-    """The dtype in which the losses come back."""
-    return result_dtype(losses, *(w for w in (count.weights, count.inside) if w is not None))
+def dtype_of(dtype: Any, count: Count) -> Any:
+    """The dtype in which losses of `dtype` come back: the widest of theirs and the weights'."""
+    weights = [w for w in (count.weights, count.inside) if w is not None]
+    return result_dtype(jax.ShapeDtypeStruct((), dtype), *weights)
 
 
 def _seen(values: Array, where: Array | None) -> Array:

@@ -55,7 +55,7 @@ def with_average(
 
     Raises:
         TypeError: `optimizer` is not an optax optimiser.
-        ValueError: `decay` outside [0, 1).
+        ValueError: `decay` outside [0, 1); an update without the parameters.
 
     Source: `optax.ema` and `optax.incremental_update`; `torch.optim.swa_utils.AveragedModel`.
 
@@ -90,6 +90,11 @@ def with_average(
     def update(
         updates: Any, state: Any, params: Any = None, **extra: Any
     ) -> tuple[Any, AverageState]:
+        if params is None:
+            raise ValueError(
+                "`with_average` expects the parameters, got None. Call "
+                "optimizer.update(gradients, state, parameters)."
+            )
         updates, inner = call_update(optimizer, updates, state.inner_state, params, extra)
         log_rest, rate = _rate(
             decay(state.num_updates) if callable(decay) else decay, state, debias

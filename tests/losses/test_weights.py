@@ -144,6 +144,19 @@ def test_weighted_sums_of_half_precision_are_taken_in_float32(half):
     np.testing.assert_allclose(float(slope), 5000, rtol=float(jnp.finfo(half).eps))
 
 
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_loss_that_squares_in_float32_comes_back_in_half_precision(half):
+    class Wide(losses.LossFunction):
+        def elementwise(self, y_pred, y):
+            return (y_pred.astype(jnp.float32) - y.astype(jnp.float32)) ** 2
+
+    y_pred = jnp.asarray([300.0, 0.0, 0.0, 0.0], half)  # 300² is no float16.
+    weights = jnp.asarray([1, 3, 3, 3], half)
+    found = Wide()(y_pred, 0 * y_pred, weights=weights)
+    assert found.dtype == half
+    np.testing.assert_allclose(float(found), 9000, rtol=float(jnp.finfo(half).eps))
+
+
 LOGITS = np.asarray([[0.2, -1.0, 0.5], [1.5, 0.3, -0.7], [0.1, 0.2, 0.3], [-2.0, 1.0, 0.4]])
 LABELS = np.asarray([2, 0, 1, 1])
 CLASS_WEIGHTS = (0.2, 1.0, 3.0)

@@ -200,3 +200,16 @@ def test_decay_outside_its_range_is_an_error(decay):
 def test_average_of_no_optimiser_is_an_error():
     with pytest.raises(TypeError, match="`with_average` expects an optax optimiser, got float"):
         training.with_average(0.1)
+
+
+def test_update_without_parameters_is_an_error():
+    optimizer = training.with_average(optax.sgd(0.1))
+    ps = {"w": jnp.ones(2, jnp.float32)}
+    with pytest.raises(ValueError, match="`with_average` expects the parameters, got None"):
+        optimizer.update(ps, optimizer.init(ps))
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_audit_of_half_precision_finds_nothing_lost(half):
+    with lux.precision.match_eltype("error"):
+        tiny_state(half, training.with_average(optax.sgd(1e-2), 0.99))
