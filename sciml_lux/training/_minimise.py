@@ -135,12 +135,12 @@ def _by_optax(
 def _by_solver(
     history: FitResult, objective: Objective, data: Any, method: Any, steps: int, options: Options
 ) -> FitResult:
+    check_objective(objective)
     if isinstance(data, Source) or callable(data):
         raise TypeError(
             f"`minimise` with {method!r} expects `data` to be a tree of arrays, used whole each "
             f"step, got {data!r}. Take an optimiser of optax for data in batches."
         )
-    check_objective(objective)
     start = history.train_state
     if isinstance(method, SciPy):
         _refuse_resume(method, options)

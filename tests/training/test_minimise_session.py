@@ -136,6 +136,8 @@ def test_the_old_order_names_the_new_one(dtype):
         TypeError, match=r"FitResult first, got MSELoss. The order is \(tstate, obj"
     ):
         training.minimise(MSE, line_data(dtype), tiny_state(dtype), BFGS)
+    with pytest.raises(TypeError, match="the objective must be a function"):
+        training.minimise(tiny_state(dtype), line_data(dtype), MSE, BFGS)
 
 
 def test_a_point_that_is_not_finite_keeps_the_last_good_state(tmp_path, dtype):
