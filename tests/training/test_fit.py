@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from sciml_lux import losses, nn, training
+from sciml_lux import losses, nn, testing, training
 from tests.conftest import needs_x32
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
