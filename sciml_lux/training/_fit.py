@@ -99,9 +99,9 @@ def fit(
             difference is told; or the path is a file of another kind.
         ValueError: `steps`, `epochs` or an `every` is out of range, or not just one of the first
             two is given; `epochs` of data without a length; batches that differ.
-        TypeError: one of these is not an integer; `data` is none of these forms; a bare iterator with `resume=True`; float64 NumPy
-            data, x64 off; a loss in fewer digits than the parameters have; `callbacks` holds
-            something else; JSON cannot hold `hyperparameters`.
+        TypeError: one of these is not an integer; `data` is none of these forms; a bare iterator
+            with `resume=True`; float64 NumPy data, x64 off; a loss in fewer digits than the
+            parameters have; `callbacks` holds something else; JSON cannot hold `hyperparameters`.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
