@@ -78,9 +78,10 @@ def fit(
         hyperparameters: what else you want to find in the checkpoint, as JSON can hold it; it is
             `load_checkpoint(path).metadata["hyperparameters"]`. None keeps those resumed from.
         resume: go on from `checkpoint` if the file is there. The result then equals that of an
-            uninterrupted run bit for bit. A fit that began otherwise is refused: with other arrays
-            or data, or where the program of a step is another, which is that of the model, the
-            objective and its gradient, the optimiser and the shape of the data. "changed" goes on
+            uninterrupted run bit for bit. A fit that began otherwise is refused: with other
+            parameters or states, another order of the data, or where the program of a step is
+            another, which is that of the model, the objective and its gradient, the optimiser and
+            the shape of the data. The numbers in the data are not compared. "changed" goes on
             all the same, for example with another learning rate, if the trees have the same
             structure. Where the versions of JAX, of its libraries or of this one are others, or
             the platform, a warning tells of the first difference.
