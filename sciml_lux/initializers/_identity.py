@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import is_integer
+from ..core import check_integer
 from ._initializer import initializer
 
 
@@ -37,7 +37,10 @@ def identity_init(
     """
     if len(shape) < 2:
         return jnp.zeros(shape, dtype)
-    shifts = (shift, *(0,) * (len(shape) - 1)) if is_integer(shift) else tuple(shift)
+    if not isinstance(shift, tuple | list):
+        check_integer("identity_init", "shift", shift)
+        shift = (shift, *(0,) * (len(shape) - 1))
+    shifts = tuple(shift)
     if len(shifts) != len(shape):
         raise ValueError(
             f"`identity_init` expects `shift` to be a number or one for each axis of {shape}, got "

@@ -14,7 +14,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.core import AbstractValue
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 # How a program is compiled and placed, and what it is called.
@@ -59,8 +58,6 @@ def words(value: Any) -> str:
         return f"{{{', '.join(sorted(f'{words(k)}: {words(v)}' for k, v in value.items()))}}}"
     if isinstance(value, ClosedJaxpr | Jaxpr):
         return "program"
-    if isinstance(value, AbstractValue):
-        return _type_words(value)
     if dataclasses.is_dataclass(value):
         fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
         inner = ", ".join(f"{name}={words(entry)}" for name, entry in fields)

@@ -76,9 +76,10 @@ def fit(
         hyperparameters: what else you want to find in the checkpoint, as JSON can hold it; it is
             `load_checkpoint(path).metadata["hyperparameters"]`. None keeps those resumed from.
         resume: go on from `checkpoint` if the file is there. The result then equals that of an
-            uninterrupted run bit for bit. A fit that began otherwise is refused: with other arrays
-            or data, or where the program of a step is another, which is that of the model, the
-            objective and its gradient, the optimiser and the shape of the data. "changed" goes on
+            uninterrupted run bit for bit. A fit that began otherwise is refused: with other
+            parameters or states, another order of the data, or where the program of a step is
+            another, which is that of the model, the objective and its gradient, the optimiser and
+            the shape of the data. The numbers in the data are not compared. "changed" goes on
             all the same, for example with another learning rate, if the trees have the same
             structure. Where the versions of JAX, of its libraries or of this one are others, or
             the platform, a warning tells of the first difference.
@@ -99,7 +100,7 @@ def fit(
             another model, objective, optimiser, state or order of the data, and the first
             difference is told; or the path is a file of another kind.
         ValueError: `steps`, `epochs` or an `every` is out of range, or not just one of the first
-            two is given; `epochs` of data without a length; batches that differ; a function of the
+                two is given; `epochs` of data without a length; batches that differ; a function of the
             step that ignores it and gives other numbers at each call, as NumPy draws them.
         TypeError: one of these is not an integer; `data` is none of these forms; a bare iterator
             with `resume=True`; float64 NumPy data, x64 off; a loss in fewer digits than the

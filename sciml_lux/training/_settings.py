@@ -83,8 +83,8 @@ def _parts(value: Any) -> list[tuple[str, Any]] | None:
         return [(f.name, getattr(value, f.name, None)) for f in dataclasses.fields(value)]
     if isinstance(value, dict):
         return [(words(name), entry) for name, entry in value.items()]
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return list(zip(value._fields, value, strict=True))  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
+        return list(zip(names, value, strict=True))
     if isinstance(value, tuple | list) and not all(isinstance(part, _PLAIN) for part in value):
         return [_named(index, part) for index, part in enumerate(value, 1)]
     return None

@@ -174,7 +174,7 @@ def test_compiled_program_is_not_shared_by_values_that_are_equal_alone():
     ("init", "option", "left", "right"),
     [
         (initializers.glorot_uniform, "gain", 1, 1.0),
-        (initializers.glorot_normal, "gain", 1, True),
+        (initializers.glorot_normal, "gain", 2, 2.0),
         (initializers.kaiming_uniform, "gain", 1, 1.0),
         (initializers.kaiming_normal, "gain", 2, 2.0),
         (initializers.orthogonal, "gain", 1, 1.0),

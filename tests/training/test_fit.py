@@ -10,11 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from sciml_lux import io
-from sciml_lux import losses
-from sciml_lux import nn
-from sciml_lux import training
-from sciml_lux import testing
+from sciml_lux import io, losses, nn, testing, training
 from tests.conftest import needs_x32
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
