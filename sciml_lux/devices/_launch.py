@@ -1,6 +1,7 @@
 """Starting a training on several processes of this machine, and joining it."""
 
 import argparse
+import errno
 import os
 import signal
 import socket
@@ -41,6 +42,8 @@ def initialize_distributed() -> None:
     if _ADDRESS not in os.environ or jax.distributed.is_initialized():
         return
     address = os.environ[_ADDRESS]
+    if os.environ[_INDEX] == "0":
+        _require_free(address)
     try:
         jax.distributed.initialize(
             address,
@@ -53,11 +56,6 @@ def initialize_distributed() -> None:
             coordinator_bind_address=address,
         )
     except RuntimeError as error:
-        if "Failed to start RPC server" in str(error):
-            raise RuntimeError(
-                f"`initialize_distributed` cannot listen at {address}: the port is taken. Launch "
-                "the processes again; the launcher takes a free one."
-            ) from None
         if "before" not in str(error):
             raise
         raise RuntimeError(
@@ -138,14 +136,29 @@ def _leave_time(processes: list[subprocess.Popen]) -> None:
 
 
 @contextmanager
-def _reserved_port() -> Iterator[int]:
+def _reserved_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """A port that nobody else is given until the end; JAX, which shares it, can listen there."""
     with socket.socket() as server:
-        if hasattr(socket, "SO_REUSEPORT"):
+        shares = hasattr(socket, "SO_REUSEPORT")
+        if shares:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            server.bind(("127.0.0.1", 0))
-            yield server.getsockname()[1]
-            return
-        server.bind(("127.0.0.1", 0))
+        server.bind((host, port))
         port = server.getsockname()[1]
-    yield port
+        if not shares:
+            server.close()
+        yield port
+
+
+def _require_free(address: str) -> None:
+    # JAX's own failure is a line of its log at best, and another one in each version.
+    host, _, port = address.rpartition(":")
+    try:
+        with _reserved_port(host, int(port)):
+            pass
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise RuntimeError(
+            f"`initialize_distributed` cannot listen at {address}: the port is taken. Launch the "
+            "processes again; the launcher takes a free one."
+        ) from None

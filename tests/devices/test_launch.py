@@ -42,7 +42,7 @@ def test_launch_refuses_no_processes(capsys):
 def test_initialize_does_nothing_alone_and_says_when_it_is_too_late(monkeypatch):
     devices.initialize_distributed()
     assert jax.process_count() == 1
-    monkeypatch.setenv("SCIML_LUX_COORDINATOR", "127.0.0.1:1")
+    monkeypatch.setenv("SCIML_LUX_COORDINATOR", "127.0.0.1:0")
     monkeypatch.setenv("SCIML_LUX_PROCESSES", "2")
     monkeypatch.setenv("SCIML_LUX_PROCESS", "0")
     with pytest.raises(RuntimeError, match="must come before anything that makes an array"):
