@@ -120,7 +120,7 @@ def _equinox(problem: Problem) -> Callable[[], jax.Array]:
 
 
 def _linen(problem: Problem) -> Callable[[], jax.Array]:
-    from flax import linen
+    from flax import linen  # pyright: ignore[reportMissingImports]  (only with the extra `bench`)
 
     depth = len(problem.weights)
     network = linen.Sequential(
@@ -134,7 +134,7 @@ def _linen(problem: Problem) -> Callable[[], jax.Array]:
 
 
 def _nnx(problem: Problem) -> Callable[[], jax.Array]:
-    from flax import nnx
+    from flax import nnx  # pyright: ignore[reportMissingImports]  (only with the extra `bench`)
 
     layers = []
     for weight, bias in problem.weights:

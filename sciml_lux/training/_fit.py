@@ -100,7 +100,7 @@ def fit(
             another model, objective, optimiser, state or order of the data, and the first
             difference is told; or the path is a file of another kind.
         ValueError: `steps`, `epochs` or an `every` is out of range, or not just one of the first
-                two is given; `epochs` of data without a length; batches that differ; a function of the
+            two is given; `epochs` of data without a length; batches that differ; a function of the
             step that ignores it and gives other numbers at each call, as NumPy draws them.
         TypeError: one of these is not an integer; `data` is none of these forms; a bare iterator
             with `resume=True`; float64 NumPy data, x64 off; a loss in fewer digits than the
