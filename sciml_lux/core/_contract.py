@@ -22,7 +22,8 @@ def is_layer(value: Any) -> bool:
     - `with_sublayers(children)`: the same layer with others in their place.
     - `wrapped`: the inner layer of one whose trees are those of that layer; messages then call
       both by one name.
-    - `inner_parameters(ps)`: what a `WrapperLayer` gives to its inner layer as parameters.
+    - `inner_trees(ps, st)` and `outer_states(st, inner)`: what a `WrapperLayer` gives to its inner
+      layer, and what it makes of the states that come back.
     - `initial_carry(x, ps, st) -> (carry, st)`: the carry from which a recurrent cell starts.
     - `takes_indices`: True where integers in the input are indices and keep their dtype.
     - `leaves_floats_inside`: True where floats in the input are treated by the layer inside.

@@ -111,7 +111,9 @@ class Layer(Frozen):
 class WrapperLayer(Layer):
     """Base of layers around one layer, whose parameters and states are exactly the inner layer's.
 
-    A subclass has one field that holds a layer; the default call passes through to it.
+    A subclass has one field that holds a layer; the default call passes through to it. One whose
+    trees are not the inner layer's defines `inner_trees`, and `outer_states` where the states are
+    others too: the call and `initial_carry` follow from these.
 
     Source: `AbstractLuxWrapperLayer` of Lux (LuxCore 1.5).
 
@@ -140,9 +142,26 @@ class WrapperLayer(Layer):
         """The inner layer's states."""
         return self.wrapped.initial_states(key, dtype)
 
+    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The parameters and states that the inner layer gets."""
+        return ps, st
+
+    def outer_states(self, st: Any, inner: Any) -> Any:
+        """The states after a call, of which the inner layer's are new."""
+        return inner
+
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The inner layer's output."""
-        return apply(self.wrapped, x, ps, st)
+        y, inner = apply(self.wrapped, x, *self.inner_trees(ps, st))
+        return y, self.outer_states(st, inner)
+
+    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The carry from which the inner layer starts, where it is a cell that can tell."""
+        start = getattr(self.wrapped, "initial_carry", None)
+        if start is None:
+            return None, st
+        carry, inner = start(x, *self.inner_trees(ps, st))
+        return carry, self.outer_states(st, inner)
 
 
 def _holds_layers(layer: Layer, name: str, value: Any) -> bool:

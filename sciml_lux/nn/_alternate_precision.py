@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from ..core import WrapperLayer, apply
 from ..precision import bf16, f16, f32, f64, resolve_dtype, tree_dtype
-from ._cell_contract import initial_carry
 from ._named_layers import as_layer
 
 _CONVERSIONS = {"float16": f16, "bfloat16": bf16, "float32": f32, "float64": f64}
@@ -70,17 +69,18 @@ class AlternatePrecision(WrapperLayer):
     def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The output in the dtype of `x`."""
         resolve_dtype(self.dtype, "`AlternatePrecision`: `dtype`")  # x64 may be off by now.
-        y, st = apply(self.layer, _CONVERSIONS[self.dtype](x), self._inside(ps), st)
+        y, st = apply(self.layer, _CONVERSIONS[self.dtype](x), *self.inner_trees(ps, st))
         return _as_outside(y, x, ps), st
 
     def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         """The carry from which the layer starts, where it is a cell that can tell."""
         like = jax.eval_shape(_CONVERSIONS[self.dtype], x)
-        carry, st = initial_carry(self.layer, like, self._inside(ps), st)
+        carry, st = super().initial_carry(like, ps, st)
         return _as_outside(carry, x, ps), st
 
-    def _inside(self, ps: Any) -> Any:
-        return _CONVERSIONS[self.dtype](ps) if self.cast_params else ps
+    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The parameters in `dtype`, where they are cast."""
+        return (_CONVERSIONS[self.dtype](ps) if self.cast_params else ps), st
 
 
 def _as_outside(y: Any, x: Any, ps: Any) -> Any:

@@ -19,7 +19,6 @@ from ..core import (
 )
 from ..ops import raise_if, watch_cotangent
 from ..precision import floating_leaves
-from ._cell_contract import initial_carry
 from ._layer_map import layer_map
 from ._named_layers import as_layer
 
@@ -89,10 +88,6 @@ class DebugLayer(WrapperLayer):
             backward = f"{name}: the cotangent of the output"
             y = _watched(y, None if self.nan_check == "forward" else backward, cause, causes)
         return y, new
-
-    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
-        """The carry from which the layer starts, where it is a cell that can tell."""
-        return initial_carry(self.layer, x, ps, st)
 
 
 def debug_mode(model: Any, *, nan_check: str = "both", error_check: bool = True) -> Any:

@@ -2,15 +2,14 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import numpy as np
 
 from ..core import (
-    Layer,
     Record,
-    apply,
+    WrapperLayer,
     flat_children,
     layer_name,
     named_leaves,
@@ -19,7 +18,6 @@ from ..core import (
     testmode,
 )
 from ._alternate_precision import AlternatePrecision
-from ._cell_contract import initial_carry
 from ._entries import (
     Path,
     as_paths,
@@ -36,7 +34,7 @@ from ._layer_map import Child, children, layer_map, rebuilt
 from ._named_layers import as_layer
 
 
-class FrozenLayer(Layer):
+class FrozenLayer(WrapperLayer):
     """y = layer(x), with some of its parameters among the states.
 
     What is no parameter has no gradient and is not seen by the optimiser.
@@ -71,8 +69,6 @@ class FrozenLayer(Layer):
     _: dataclasses.KW_ONLY
     freeze_states: bool = False
 
-    leaves_floats_inside: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         """Names as a tuple, and each of them known."""
         object.__setattr__(self, "layer", as_layer(self.layer, "FrozenLayer"))
@@ -103,22 +99,14 @@ class FrozenLayer(Layer):
         states = self.layer.initial_states(jax.random.fold_in(key, 1), dtype)
         return Record(frozen_params=self.split(ps)[1], states=states)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
-        """The output of the layer with all its parameters."""
-        y, states = apply(self.layer, x, self.join(ps, st.frozen_params), self._read(st))
-        return y, self._written(st, states)
+    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
+        """All parameters of the layer, and its states; in test mode where these are frozen."""
+        states = testmode(st.states) if self.freeze_states else st.states
+        return self.join(ps, st.frozen_params), states
 
-    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
-        """The carry from which the layer starts, where it is a cell that can tell."""
-        whole = self.join(ps, st.frozen_params)
-        carry, states = initial_carry(self.layer, x, whole, self._read(st))
-        return carry, self._written(st, states)
-
-    def _read(self, st: Any) -> Any:
-        return testmode(st.states) if self.freeze_states else st.states
-
-    def _written(self, st: Any, states: Any) -> Any:
-        return st if self.freeze_states else st | {"states": states}
+    def outer_states(self, st: Any, inner: Any) -> Any:
+        """With the layer's new states, unless they are frozen."""
+        return st if self.freeze_states else st | {"states": inner}
 
     def split(self, ps: Any) -> tuple[Any, Any]:
         """The layer's parameters as those that are not frozen and those that are."""

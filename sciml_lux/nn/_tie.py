@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ..core import WrapperLayer, apply, describe, first_difference, parameter_structure
+from ..core import WrapperLayer, describe, first_difference, parameter_structure
 from ..precision import shared
-from ._cell_contract import initial_carry
 from ._entries import (
     Path,
     as_paths,
@@ -72,13 +71,9 @@ class TiedLayer(WrapperLayer):
         """The layer's parameters, those of each group once."""
         return self.contract(self.layer.initial_parameters(key, dtype))
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
-        """The output of the layer with each group's parameter at all its places."""
-        return apply(self.layer, x, self._spread(ps), st)
-
-    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
-        """The carry from which the layer starts, where it is a cell that can tell."""
-        return initial_carry(self.layer, x, self._spread(ps), st)
+    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
+        """Each group's parameter at all its places."""
+        return self._spread(ps), st
 
     def contract(self, ps: Any) -> Any:
         """The layer's parameters with the first place of each group alone."""

@@ -7,9 +7,8 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from ..core import Record, WrapperLayer, apply, as_record, is_integer, layer_name
+from ..core import Record, WrapperLayer, as_record, is_integer, layer_name
 from ..ops import norm_except, weightnorm
-from ._cell_contract import initial_carry
 
 
 class WeightNorm(WrapperLayer):
@@ -107,20 +106,12 @@ class WeightNorm(WrapperLayer):
         rest = {name: ps[name] for name in ps if name not in self._axes}
         return Record(normalized=Record(normalized), unnormalized=Record(rest))
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
-        """The output of the layer."""
-        return apply(self.layer, x, self._joined(ps), st)
-
-    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
-        """The carry from which the layer starts, where it is a cell that can tell."""
-        return initial_carry(self.layer, x, self._joined(ps), st)
-
-    def _joined(self, ps: Any) -> Any:
-        """The parameters of the layer."""
+    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
+        """Each length and direction as the weight that they make."""
         parts, rest = ps.normalized, ps.unnormalized
         rest = rest.as_record() if hasattr(type(rest), "as_record") else as_record(rest)
         weights = {
             name: weightnorm(getattr(parts, f"{name}_v"), getattr(parts, f"{name}_g"), axis)
             for name, axis in self._axes.items()
         }
-        return rest | weights
+        return rest | weights, st
