@@ -116,7 +116,14 @@ slow = pytest.mark.slow
 SUMMED = [e for e in ENTRIES if has_samples(e.values[0])]
 # A sample's own gradient is a sum here, over steps or parts, whose terms cancel, so that it is
 # small beside what is added; tests/test_half_gradients.py has such sums where nothing cancels.
-CANCEL = ("BidirectionalRNN", "MultiHeadAttention", "Recurrence", "RepeatedLayer", "WeightNorm")
+CANCEL = (
+    "BidirectionalRNN",
+    "HamiltonianNN",
+    "MultiHeadAttention",
+    "Recurrence",
+    "RepeatedLayer",
+    "WeightNorm",
+)
 # A third of them, each of the two dtypes in turn, is run every time.
 PICKED = [
     pytest.param(*e.values, dtype, id=f"{e.id}-{dtype}", marks=[slow] * bool((i + j) % 6))
