@@ -47,8 +47,8 @@ def _closed_call(call: Call, *values: Any) -> list[Any]:
 
 
 def _custom(call: Call, *values: Any) -> list[Any]:
-    """A call with a derivative rule."""
-    if (kept := _kept(call, values)) is not None:
+    """A call with a derivative rule, which JAX traces once more when it is bound."""
+    if (kept := _kept(call, values, may_close=True)) is not None:
         return kept
     raise TypeError(
         f"`interpret` cannot keep the derivative rule of the `{call.name}` at {call.line}: its "
@@ -125,8 +125,12 @@ INLINED: Mapping[str, Rule] = dict.fromkeys(
 )
 
 
-def _kept(call: Call, values: tuple) -> list[Any] | None:
-    """The equation bound again with its programs interpreted; None where a type has changed."""
+def _kept(call: Call, values: tuple, may_close: bool = False) -> list[Any] | None:
+    """The equation bound again with its programs interpreted; None where a type has changed.
+
+    None too where a rule closes over what is traced around it, unless `may_close` says that the
+    primitive takes such programs.
+    """
     if not all(map(_has_type_of, values, call.equation.invars)):
         return None
     params = {}
@@ -134,14 +138,16 @@ def _kept(call: Call, values: tuple) -> list[Any] | None:
         programs = part if isinstance(part, tuple) else (part,)
         if not programs or not isinstance(programs[0], ClosedJaxpr | Jaxpr):
             continue
-        new = [_same_type(call, program) for program in programs]
+        new = [_same_type(call, program, may_close) for program in programs]
         if None in new:
             return None
         params[name] = tuple(new) if isinstance(part, tuple) else new[0]
     return bind_again(call.equation, values, call.params | params)
 
 
-def _same_type(call: Call, program: ClosedJaxpr | Jaxpr) -> ClosedJaxpr | Jaxpr | None:
+def _same_type(
+    call: Call, program: ClosedJaxpr | Jaxpr, may_close: bool
+) -> ClosedJaxpr | Jaxpr | None:
     """`program` interpreted, if that is a program of the same type."""
     results = open_jaxpr(program).outvars
     kept = []
@@ -152,7 +158,7 @@ def _same_type(call: Call, program: ClosedJaxpr | Jaxpr) -> ClosedJaxpr | Jaxpr 
         return found if all(kept) else []
 
     new = retraced(program, interpreted)
-    if not all(kept) or closes_over_tracers(new):
+    if not all(kept) or (closes_over_tracers(new) and not may_close):
         return None
     return new if isinstance(program, ClosedJaxpr) else None if new.consts else new.jaxpr
 

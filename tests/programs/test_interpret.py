@@ -97,6 +97,10 @@ def through_calls(x):
     return jax.checkpoint(jax.jit(lambda y: jnp.sin(y) * x))(x)
 
 
+def through_rules(x):
+    return lax.map(lambda x: twice_as_steep(x) * jax.jit(thrice_as_steep)(x, x), x)
+
+
 @pytest.mark.parametrize("f", [through_scan, through_while, through_cond, through_calls])
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit], ids=["eager", "jit"])
 def test_values_may_be_pairs(f, wrap, dtype):
@@ -162,7 +166,9 @@ def test_rule_reaches_into_every_program():
     np.testing.assert_allclose(found, 0.3 * 2 * 0.3 * 2 * 0.7 * 4)
 
 
-@pytest.mark.parametrize("f", [through_scan, through_while, through_cond, through_calls])
+@pytest.mark.parametrize(
+    "f", [through_scan, through_while, through_cond, through_calls, through_rules]
+)
 def test_rule_may_close_over_what_is_traced_around(f, dtype):
     x = jnp.asarray([0.3, 0.7, 1.1], dtype)
     program = jax.make_jaxpr(f)(x)

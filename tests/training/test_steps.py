@@ -279,7 +279,7 @@ def test_loss_in_fewer_digits_than_the_parameters_is_an_error(ad, wide, narrow):
 
 
 def test_loss_in_more_digits_than_the_parameters_trains():
-    data, tstate = line_data(jnp.float16), tiny_state(jnp.float16, optax.sgd(0.1))
+    data, tstate = line_data(jnp.float16), tiny_state(jnp.float16, optax.sgd(1e-2))
     grads, loss, _, _ = training.single_train_step(AD, loss_in(jnp.float32), data, tstate)
     assert loss.dtype == jnp.float32 and grads.layer_1.weight.dtype == jnp.float16
 
