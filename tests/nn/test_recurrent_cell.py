@@ -5,7 +5,7 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import initializers, nn, precision
-from sciml_lux.nn._recurrent_cell import RecurrentCell
+from sciml_lux.nn.recurrent._recurrent_cell import RecurrentCell
 from tests.conftest import needs_x64
 
 from .recurrent import check, weights

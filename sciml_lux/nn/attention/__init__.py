@@ -1,0 +1,3 @@
+"""Attention."""
+
+from ._multi_head_attention import MultiHeadAttention as MultiHeadAttention

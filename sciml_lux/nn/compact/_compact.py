@@ -1,0 +1,284 @@
+"""compact: a layer from a function and keywords."""
+
+import dataclasses
+import functools
+import importlib
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any, overload
+
+import jax
+import numpy as np
+
+from ...core import Layer, PrintFrame, Record, function_source, outermost, subject, typed
+from ...precision import match_input, tree_dtype
+from ._entries import Entries, children, named, sorted_entries, start
+from ._namespace import Namespace, close
+
+_FORM = "Write `def net(m, x): ...` or `def net(m, x, ps): ...`."
+
+
+class CompactLuxLayer(Layer):
+    """What `compact` returns; made by it alone.
+
+    Args:
+        function: `y = function(m, x)` or `function(m, x, ps)`.
+        layers, parameters, states, constants: the keywords by kind.
+        name: the printing name.
+        takes_indices: whether integer inputs are indices, which keep their dtype.
+
+    Source: `CompactLuxLayer` of Lux 1.31.
+
+    Example:
+        >>> from sciml_lux import nn
+        >>> net = nn.compact(lambda m, x: m.dense(x), dense=nn.Dense(2, 3), name="Net(2, 3)")
+        >>> isinstance(net, nn.CompactLuxLayer), net
+        (True, Net(2, 3))
+    """
+
+    function: Callable[..., Any]
+    layers: Entries = ()
+    parameters: Entries = ()
+    states: Entries = ()
+    constants: Entries = ()
+    _: dataclasses.KW_ONLY
+    name: str | None = None
+    takes_indices: bool = False  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __post_init__(self) -> None:
+        """Check the function and the names."""
+        if not callable(self.function) or isinstance(self.function, Layer | type):
+            raise TypeError(f"`compact` expects a function, got {self.function!r}. {_FORM}")
+        if self._num_arguments not in (2, 3):
+            raise TypeError(
+                f"`compact` expects a function of (m, x) or (m, x, ps), got "
+                f"`{typed(self.function)}` with {self._num_arguments} arguments that have no "
+                f"default. {_FORM}"
+            )
+        for name in self.entries:
+            if name.startswith("_") or name in ("keys", "values", "items"):
+                raise ValueError(
+                    f"`compact` cannot have a keyword `{name}`: a name is an identifier without a "
+                    "leading underscore, and not `keys`, `values` or `items`. Choose another name."
+                )
+
+    @functools.cached_property
+    def _num_arguments(self) -> int:
+        try:
+            arguments = inspect.signature(self.function).parameters.values()
+        except ValueError:
+            return 0  # Written in C, without a signature.
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return sum(a.kind in positional and a.default is a.empty for a in arguments)
+
+    @property
+    def display_name(self) -> str:
+        """The printing name, or that of the function; `compact` for a lambda."""
+        function = getattr(self.function, "__name__", type(self.function).__name__)
+        return self.name or function.replace("<lambda>", "compact")
+
+    @functools.cached_property
+    def entries(self) -> dict[str, tuple[str, Any]]:
+        """The kind and the value of each keyword."""
+        kinds = ("layers", "parameters", "states", "constants")
+        return {name: (kind, tree) for kind in kinds for name, tree in getattr(self, kind)}
+
+    def sublayers(self) -> dict[str, Any]:
+        """The layers by name, those of a list or dict nested."""
+        return {name: children(tree) for name, tree in self.layers}
+
+    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """The parameters of the layers, then the layer's own."""
+        return super().initial_parameters(key, dtype) | self._start(self.parameters, key, dtype)
+
+    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """The states of the layers, then the layer's own."""
+        return super().initial_states(key, dtype) | self._start(self.states, key, dtype)
+
+    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """What the function returns, and the states after its assignments."""
+        x = self._matched(x, ps)
+        m = Namespace(self, ps, st)
+        try:
+            y = self.function(*(m, x, ps)[: self._num_arguments])
+        finally:
+            st = close(m)
+        if y is None:
+            raise TypeError(f"{subject(self)} returned None. End its function with `return y`.")
+        return y, st
+
+    def _start(self, entries: Entries, key: jax.Array, dtype: np.dtype) -> Record:
+        made = {}
+        for index, (name, tree) in enumerate(entries, start=len(self.layers)):
+            made[name] = start(tree, jax.random.fold_in(key, index), dtype)
+        return Record(made)
+
+    def _matched(self, x: Any, ps: Any) -> Any:
+        """`x` by the policy for dtypes, for parameters in lists; the base looks at single ones."""
+        nested = [name for name, tree in self.parameters if named(tree, "array") is not None]
+        dtype = tree_dtype([getattr(ps, name) for name in nested])
+        if dtype is None or self.takes_indices:
+            return x
+        return match_input(x, dtype, lambda: subject(self), model=outermost)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # Under the name of a decorated function its module has the layer, so that Python could not
+        # find the function by it.
+        place = (
+            getattr(self.function, "__module__", ""),
+            getattr(self.function, "__qualname__", ""),
+        )
+        try:
+            found = _find(*place)
+        except (AttributeError, ImportError, ValueError):
+            found = None
+        if found is self:
+            return _find, place
+        if getattr(found, "function", None) is self.function:  # Made from that layer.
+            fields = self.__getstate__()
+            del fields["function"]
+            return _made_from, (found, type(self), fields)
+        return super().__reduce_ex__(protocol)
+
+    def _arguments(self) -> list[str]:
+        if self.name:
+            return []
+        layers = [f"{name}={typed(tree)}" for name, tree in self.layers]
+        return [typed(self.function), *layers, *self._own_arguments()]
+
+    def _own_arguments(self) -> list[str]:
+        own = (*self.parameters, *self.states, *self.constants)
+        options = ["takes_indices=True"] if self.takes_indices else []
+        return [*(f"{name}={typed(tree)}" for name, tree in own), *options]
+
+    def __repr__(self) -> str:
+        return self.name or f"compact({', '.join(self._arguments())})"
+
+    def print_frame(self) -> PrintFrame | None:
+        """The source: keywords around the function as it was written."""
+        if self.name:
+            return None
+        text = function_source(self.function) or typed(self.function)
+        if not text.startswith("def "):
+            return PrintFrame(f"compact({text},", self._own_arguments(), [")"])
+        return PrintFrame("@compact(", self._own_arguments(), [")", *text.splitlines()])
+
+
+@overload
+def compact(function: Callable[..., Any], /, **keywords: Any) -> CompactLuxLayer: ...
+
+
+@overload
+def compact(**keywords: Any) -> Callable[[Callable[..., Any]], CompactLuxLayer]: ...
+
+
+def compact(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    dispatch: type[CompactLuxLayer] = CompactLuxLayer,
+    takes_indices: bool = False,
+    **keywords: Any,
+) -> CompactLuxLayer | Callable[[Callable[..., Any]], CompactLuxLayer]:
+    """A layer y = function(m, x), where `m` has the keywords by name.
+
+    Args:
+        function: of `m` and the input (a tuple where there are several); with a third argument it
+            gets `ps` as well. Left out where `compact` decorates the function.
+        name: what is printed in place of the source.
+        dispatch: a subclass of `CompactLuxLayer` to make, which may override its methods.
+        takes_indices: whether integer inputs are indices, which keep their dtype beside arrays.
+        **keywords: what `m` has. Lists, tuples and dicts hold things of one kind, and lists are
+            tuples in `m`.
+
+            - Layers are sub-layers: `m.encoder(x)` is the output, and the next call in the same
+              body sees the state after it. `m.encoder(x, ps)` takes other parameters.
+            - Floating and complex arrays are parameters, started as given, in their own dtype.
+            - `init_fn` draws a parameter or state at `setup`, `non_trainable` is kept in the
+              state, and so is `Static`, a flag.
+            - Numbers that the function assigns, as in `m.count = m.count + 1`, are state
+              variables: a float takes the dtype of `setup`, an integer int32.
+            - Everything else is a constant, as it was given: functions, strings, other numbers.
+
+    Returns: the layer, or a decorator that makes it.
+
+    Parameters: those of layers under their keyword, in a list under `layer_1, layer_2, ...`;
+        arrays under theirs, in a list under `array_1, array_2, ...`.
+
+    States: those of layers, and state variables, in the same manner.
+
+    A state variable keeps its structure, shape and dtype. `m` is made anew for each call and ends
+    with it. The function compares by identity, the arrays by content.
+
+    Raises:
+        TypeError: `function` is none of (m, x) or (m, x, ps); a container mixes kinds; an array is
+            traced or an integer, which has no gradient; the function returns None.
+        ValueError: a keyword starts with an underscore, or is `keys`, `values` or `items`.
+        AttributeError: the function asks for what there is not, or assigns what is no state.
+        StateStructureError: a state variable got another structure, shape or dtype.
+        RuntimeError: `m` is used after the call, or a state changed within a function in the body
+            that JAX transforms.
+
+    Source: `@compact` of Lux 1.31, where numbers and functions are states, whether they change or
+        not, and integer arrays are parameters. Here `dispatch` is a class.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> @nn.compact(w1=nn.Dense(1, 8), w2=[nn.Dense(8, 8) for _ in range(3)],
+        ...             w3=nn.Dense(8, 1), act=nn.relu, calls=0)
+        ... def net(m, x):
+        ...     m.calls = m.calls + 1
+        ...     x = m.act(m.w1(x))
+        ...     for w in m.w2:
+        ...         x = m.act(w(x))
+        ...     return m.w3(x)
+        >>> ps, st = setup(jax.random.key(0), net)
+        >>> y, st = net(jnp.ones((5, 1), jnp.float32), ps, st)
+        >>> y.shape, st.calls.item(), ps.w2.layer_3.weight.shape
+        ((5, 1), 1, (8, 8))
+        >>> print(net)
+        @compact(
+            w1=Dense(1, 8),                             # 16 parameters
+            w2.layer_(1-3)=Dense(8, 8),                 # 216 (72 x 3) parameters
+            w3=Dense(8, 1),                             # 9 parameters
+            calls=0,
+            act=relu,
+        )
+        def net(m, x):
+            m.calls = m.calls + 1
+            x = m.act(m.w1(x))
+            for w in m.w2:
+                x = m.act(w(x))
+            return m.w3(x)                              # Total: 241 parameters,
+                                                        #        plus 1 states.
+        >>> nn.compact(lambda m, x: x * m.w, w=jnp.ones(3, jnp.float32))
+        compact(<lambda>, w=float32[3])
+    """
+    if name is not None and not isinstance(name, str):
+        raise TypeError(
+            f"`compact` expects `name`, the printing name, to be a string, got {name!r}. Call the "
+            "keyword something else."
+        )
+    if not (isinstance(dispatch, type) and issubclass(dispatch, CompactLuxLayer)):
+        raise TypeError(
+            f"`compact` expects `dispatch` to be a subclass of CompactLuxLayer, got {dispatch!r}."
+        )
+
+    def decorate(function: Callable[..., Any]) -> CompactLuxLayer:
+        entries = sorted_entries(function, keywords)
+        return dispatch(function, **entries, name=name, takes_indices=takes_indices)
+
+    return decorate if function is None else decorate(function)
+
+
+def _find(module: str, qualified_name: str) -> Any:
+    """What a module has under a name."""
+    return operator.attrgetter(qualified_name)(importlib.import_module(module))
+
+
+def _made_from(layer: CompactLuxLayer, kind: type[CompactLuxLayer], fields: dict[str, Any]) -> Any:
+    """Another layer around the function of `layer`."""
+    return kind(layer.function, **fields)

@@ -1,0 +1,197 @@
+"""Namespace: the `m` of a compact layer, which lives for one call."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import get_opaque_trace_state
+
+from ...core import Record, StateStructureError, apply, first_difference, layer_name
+from ._entries import NonTrainable, constant, gathered, named, view
+
+_UNSET: Any = object()
+_ADVICE = {
+    "layers": "A sub-layer is fixed; call it: `m.{name}(x)`.",
+    "parameters": "Parameters change by training alone; start a state variable with "
+    "{name}=non_trainable(...).",
+    "constants": "Start a state variable with {name}=non_trainable(...), of arrays or numbers.",
+}
+
+
+class SubLayer:
+    """A sub-layer in the body of a compact layer: `m.encoder(x)` is its output.
+
+    The state it returns is the one that the next call gets. `m.encoder(x, ps)` takes other
+    parameters than its own.
+
+    Attributes:
+        model, ps, st: the layer, its parameters, and its state so far.
+    """
+
+    __slots__ = ("__weakref__", "_m", "_path", "model")
+
+    def __init__(self, m: "Namespace", path: tuple[str, ...], model: Any) -> None:
+        self._m, self._path, self.model = m, path, model
+
+    @property
+    def ps(self) -> Any:
+        """The parameters."""
+        return _at(_open(self._m, self._path)._ps, self._path)
+
+    @property
+    def st(self) -> Any:
+        """The state so far."""
+        return _at(_open(self._m, self._path)._st, self._path)
+
+    def __call__(self, x: Any, ps: Any = _UNSET) -> Any:
+        """The output for `x`."""
+        before = self.st
+        y, after = apply(self.model, x, self.ps if ps is _UNSET else ps, before)
+        if not _unchanged(before, after):
+            _store(self._m, self._path, after)
+        return y
+
+    def __repr__(self) -> str:
+        return f"m.{'.'.join(self._path)}: {self.model!r}"
+
+
+class Namespace:
+    """Sub-layers, parameters, states and constants of one call by name; states may be assigned."""
+
+    __slots__ = ("_layer", "_ps", "_st", "_trace")
+
+    def __init__(self, layer: Any, ps: Any, st: Any) -> None:
+        fields = (("_layer", layer), ("_ps", ps), ("_st", st), ("_trace", get_opaque_trace_state()))
+        for name, value in fields:
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        m = _open(self, (name,))
+        kind, tree = _entry(self, name)
+        if kind == "constants":
+            return constant(tree)
+        if kind == "layers":
+            return _sub_layers(self, (name,), tree)
+        return view(tree, getattr(m._ps if kind == "parameters" else m._st, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = _open(self, (name,))._st
+        kind, tree = _entry(self, name)
+        if kind != "states":
+            raise AttributeError(
+                f"`m.{name}` of `{layer_name(self._layer)}` cannot be assigned: it is one of the "
+                f"{kind}. {_ADVICE[kind].format(name=name)}",
+                name=name,
+                obj=self,
+            )
+        before = Record({name: getattr(before, name)})
+        after = Record({name: _stored(tree, value, before[name])})
+        if difference := first_difference(before, after):
+            raise StateStructureError(
+                f"`{layer_name(self._layer)}` cannot assign to its state variable `{name}`, "
+                f"{difference}. A state variable keeps its structure, shape and dtype."
+            )
+        _store(self, (name,), after[name])
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"`m.{name}` of `{layer_name(self._layer)}` cannot be deleted.")
+
+    def __dir__(self) -> list[str]:
+        return list(self._layer.entries)
+
+
+def close(m: Namespace) -> Any:
+    """The states at the end of the call, after which `m` answers with an error."""
+    st = m._st
+    for name in ("_ps", "_st"):  # Whoever keeps `m` keeps no tracer.
+        object.__setattr__(m, name, _UNSET)
+    return st
+
+
+def _open(m: Namespace, path: tuple[str, ...]) -> Namespace:
+    if m._st is _UNSET:
+        raise RuntimeError(
+            f"`m.{'.'.join(path)}` of `{layer_name(m._layer)}` was used after the call in which "
+            "`m` was made. Take what you need from `m` in the body, and return arrays."
+        )
+    return m
+
+
+def _entry(m: Namespace, name: str) -> tuple[str, Any]:
+    """The kind and the held tree of an entry."""
+    entries = m._layer.entries
+    if name in entries:
+        return entries[name]
+    kinds = dict.fromkeys(kind for kind, _ in entries.values())
+    has = [
+        f"{kind} {', '.join(f'`{entry}`' for entry, (k, _) in entries.items() if k == kind)}"
+        for kind in kinds
+    ]
+    raise AttributeError(
+        f"`{layer_name(m._layer)}` has no entry `{name}`; it has {'; '.join(has) or 'none'}. "
+        f"Give it to `compact`: {name}=...",
+        name=name,
+        obj=m,
+    )
+
+
+def _sub_layers(m: Namespace, path: tuple[str, ...], tree: Any) -> Any:
+    if (entries := named(tree, "layer")) is None:
+        return SubLayer(m, path, tree)
+    seen = {name: _sub_layers(m, (*path, name), entry) for name, entry in entries}
+    return gathered(tree, seen)
+
+
+def _stored(tree: Any, value: Any, before: Any) -> Any:
+    """An assigned value in the form in which the state has it."""
+    tree = tree.value if isinstance(tree, NonTrainable) else tree
+    entries = named(tree, "array")
+    if entries is not None:
+        if isinstance(value, tuple | list):
+            value = {f"array_{i}": entry for i, entry in enumerate(value, start=1)}
+        if not isinstance(value, dict | Record) or list(value) != [name for name, _ in entries]:
+            return value
+        parts = zip(entries, value.values(), before.values(), strict=True)
+        return Record({name: _stored(inner, v, b) for (name, inner), v, b in parts})
+    return _strong(value, before)
+
+
+def _strong(value: Any, before: Any) -> Any:
+    """A Python number, or an array made of such alone, in the dtype of `before` if it can be."""
+    is_weak = isinstance(value, int | float | complex) or getattr(value, "weak_type", False)
+    is_number = hasattr(before, "dtype") and not jnp.issubdtype(before.dtype, jax.dtypes.extended)
+    if not (is_weak and is_number):
+        return value
+    with jax.numpy_dtype_promotion("standard"):
+        fits = jnp.result_type(value, before.dtype) == before.dtype
+    return jnp.asarray(value, before.dtype) if fits else value
+
+
+def _store(m: Namespace, path: tuple[str, ...], value: Any) -> None:
+    if get_opaque_trace_state() != m._trace:
+        raise RuntimeError(
+            f"the state `{'.'.join(path)}` of `{layer_name(m._layer)}` changed within a function "
+            "that JAX transforms (jit, grad, vmap, scan, ...) in the body, from where it cannot "
+            "be taken out. Change it outside of that function, or return it from there; layers "
+            "that change their state in training alone can be called in test mode."
+        )
+    object.__setattr__(m, "_st", _with(m._st, path, value))
+
+
+def _with(tree: Any, path: tuple[str, ...], value: Any) -> Any:
+    name, *rest = path
+    return tree | {name: _with(getattr(tree, name), tuple(rest), value) if rest else value}
+
+
+def _at(tree: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        tree = getattr(tree, name)
+    return tree
+
+
+def _unchanged(before: Any, after: Any) -> bool:
+    old, new = jax.tree.leaves(before), jax.tree.leaves(after)
+    same = len(old) == len(new) and all(a is b for a, b in zip(old, new, strict=True))
+    return before is after or (same and jax.tree.structure(before) == jax.tree.structure(after))

@@ -1,0 +1,35 @@
+"""What the layers share that make their children from their options."""
+
+import dataclasses
+from typing import Any
+
+from ...core import Layer
+from ._named_layers import NamedLayers
+
+
+class CompositeLayer(Layer):
+    """Base of layers whose children follow from the other fields, by `made_layers`.
+
+    They are made once and held in a field, so that others can be put in their place. The call
+    therefore takes sizes from the options and never from the children.
+    """
+
+    layers: NamedLayers = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the children; subclasses check their options before."""
+        object.__setattr__(self, "layers", tuple(self.made_layers().items()))
+
+    def made_layers(self) -> dict[str, Any]:
+        """The children that the options ask for, by name."""
+        raise NotImplementedError(f"`{type(self).__name__}` defines no `made_layers`.")
+
+    def sublayers(self) -> dict[str, Any]:
+        """The layers by name, in order."""
+        return dict(self.layers)
+
+    def __repr__(self) -> str:
+        made = super().__repr__()
+        if self.sublayers() == self.made_layers():
+            return made
+        return f"{made}.with_sublayers({self.sublayers()!r})"

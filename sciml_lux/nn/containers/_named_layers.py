@@ -1,0 +1,65 @@
+"""Layers by name, as the containers store them."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ...core import apply, is_layer
+from ._wrapped_function import WrappedFunction
+
+NamedLayers = tuple[tuple[str, Any], ...]
+
+
+def as_layer(value: Any, container: str) -> Any:
+    """`value` if it is a layer, else the function `value` as a layer.
+
+    Raises:
+        TypeError: neither.
+    """
+    if is_layer(value):
+        return value
+    if isinstance(value, Callable) and not isinstance(value, type):
+        return WrappedFunction(value)
+    raise TypeError(
+        f"`{container}` expects layers or functions, got {value!r} of type {type(value).__name__}."
+    )
+
+
+def named_layers(container: str, layers: Iterable[Any], named: dict[str, Any]) -> NamedLayers:
+    """Positional layers as `layer_1, layer_2, ...`, or keyword layers under their names.
+
+    Tuples and lists among positional layers are spread out; functions become layers.
+
+    Raises:
+        TypeError: layers are given both ways, or one is neither layer nor function.
+    """
+    spread = list(_spread(layers))
+    if spread and named:
+        raise TypeError(
+            f"`{container}` expects layers either by position or by name, got both. Name all: "
+            f"{container}(first=..., {next(iter(named))}=...)."
+        )
+    named = named or {f"layer_{i}": layer for i, layer in enumerate(spread, start=1)}
+    return tuple((name, as_layer(layer, container)) for name, layer in named.items())
+
+
+def apply_each(layers: NamedLayers, inputs: Iterable[Any], ps: Any, st: Any) -> tuple[tuple, Any]:
+    """The outputs of `layers`, each for its own input, and the new states."""
+    outputs, states = [], {}
+    for (name, layer), x in zip(layers, inputs, strict=True):
+        y, states[name] = apply(layer, x, getattr(ps, name), getattr(st, name))
+        outputs.append(y)
+    return tuple(outputs), st | states
+
+
+def typed_layers(layers: NamedLayers) -> list[str]:
+    """The arguments one would type for `layers`."""
+    default = all(name == f"layer_{i}" for i, (name, _) in enumerate(layers, start=1))
+    return [repr(layer) if default else f"{name}={layer!r}" for name, layer in layers]
+
+
+def _spread(layers: Iterable[Any]) -> Iterable[Any]:
+    for layer in layers:
+        if isinstance(layer, tuple | list):
+            yield from _spread(layer)
+        else:
+            yield layer

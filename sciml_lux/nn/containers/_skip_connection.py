@@ -1,0 +1,72 @@
+"""SkipConnection: a layer with a way around it."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from ...core import Layer, apply, is_layer
+from ...precision import promote_floats
+from ._named_layers import as_layer
+
+
+class SkipConnection(Layer):
+    """y = connection(layer(x), x).
+
+    Args:
+        layer: a layer or function.
+        connection: a function of the two, such as `operator.add`; or a layer, which gets the pair
+            `(layer(x), x)`.
+
+    Parameters and States: exactly those of `layer`. With a layer as connection they lie under
+    `layers`, and the connection's under `connection`.
+
+    Source: `SkipConnection` of Lux 1.31.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, operator
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.SkipConnection(nn.Dense(2, 2), operator.add)
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> model(jnp.ones((3, 2), jnp.float32), ps, st)[0].shape, list(ps)
+        ((3, 2), ['weight', 'bias'])
+    """
+
+    layer: Any
+    connection: Callable[[Any, Any], Any] | Layer
+
+    leaves_floats_inside: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Make a layer of a function."""
+        object.__setattr__(self, "layer", as_layer(self.layer, "SkipConnection"))
+
+    @property
+    def wrapped(self) -> Any:
+        """The layer where its trees are those of this one; None with a layer as connection."""
+        return None if is_layer(self.connection) else self.layer
+
+    def sublayers(self) -> dict[str, Any]:
+        """`layers` and `connection` with a layer as connection, else the layer alone."""
+        if is_layer(self.connection):
+            return {"layers": self.layer, "connection": self.connection}
+        return {"layer": self.layer}
+
+    def initial_parameters(self, key: Any, dtype: Any) -> Any:
+        """The parameters of `layer`, beside those of the connection where it is a layer."""
+        if is_layer(self.connection):
+            return super().initial_parameters(key, dtype)
+        return self.layer.initial_parameters(key, dtype)
+
+    def initial_states(self, key: Any, dtype: Any) -> Any:
+        """The states of `layer`, beside those of the connection where it is a layer."""
+        if is_layer(self.connection):
+            return super().initial_states(key, dtype)
+        return self.layer.initial_states(key, dtype)
+
+    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The output joined with the input."""
+        if not is_layer(self.connection):
+            y, st = apply(self.layer, x, ps, st)
+            return self.connection(*promote_floats(y, x)), st  # pyright: ignore[reportCallIssue]
+        y, inner = apply(self.layer, x, ps.layers, st.layers)
+        y, joined = apply(self.connection, (y, x), ps.connection, st.connection)
+        return y, st | {"layers": inner, "connection": joined}

@@ -1,0 +1,30 @@
+"""WrappedFunction: any function as a layer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ...core import Layer
+
+
+class WrappedFunction(Layer):
+    """y = function(x), for a function without parameters or states.
+
+    Args:
+        function: of one argument. Functions compare by identity: a lambda written anew at each
+            construction makes another layer and compiles again.
+
+    Source: `WrappedFunction` of Lux 1.31.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import Record, ops
+        >>> y, st = WrappedFunction(ops.relu)(-jnp.ones(2, jnp.float32), Record(), Record())
+        >>> y.tolist()
+        [0.0, 0.0]
+    """
+
+    function: Callable[[Any], Any]
+
+    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """`function(x)`, and `st` as it was."""
+        return self.function(x), st

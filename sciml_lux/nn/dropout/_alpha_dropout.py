@@ -1,0 +1,59 @@
+"""AlphaDropout: dropout for networks of selu units."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from ...core import Layer, Record, Static, check_number
+from ...ops import alpha_dropout
+from .._array_check import check_array
+
+
+class AlphaDropout(Layer):
+    """y = A where(u > p, x, α) + B with u ~ U(0, 1), which keeps mean 0 and variance 1.
+
+    α = -1.7580993408473766 is where selu ends, A = 1/√((1-p)(1 + p α²)) and B = -A α p. In test
+    mode y = x.
+
+    Args:
+        p: the chance of α; with 0 the layer passes x on, with 1 it gives 0.
+
+    Inputs: x of any shape, real floats.
+
+    Returns: y as x.
+
+    States: rng, split at each call in training mode; training.
+
+    Raises:
+        ValueError: p is not in [0, 1].
+        TypeError: x is not of real floats.
+
+    Source: `AlphaDropout` of Lux 1.31; with p = 0 it makes a `NoOpLayer` there, and here the
+        states are the same for every p. arXiv 1706.02515.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.Chain(nn.Dense(2, 8, nn.selu), nn.AlphaDropout(0.1))
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> model(jnp.ones((5, 2), jnp.float32), ps, st)[0].shape
+        (5, 8)
+    """
+
+    p: float
+
+    def __post_init__(self) -> None:
+        """Check the probability."""
+        check_number("AlphaDropout", "p", self.p, least=0, most=1)
+
+    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """The random key and the mode."""
+        return Record(rng=key, training=Static(True))
+
+    def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
+        """The output, and `st` with a new key in training mode."""
+        check_array(self, x)
+        y, key = alpha_dropout(st.rng, x, self.p, bool(st.training) and self.p > 0)
+        return y, st | {"rng": key}

@@ -1,0 +1,85 @@
+"""BatchNorm: normalisation of each channel over the batch."""
+
+import math
+from typing import Any
+
+from jaxtyping import Array, Float
+
+from ...core import subject
+from ...ops import batchnorm
+from .._array_check import check_array
+from ._normalization import TrackedNormalization
+
+
+class BatchNorm(TrackedNormalization):
+    """y = activation((x - μ) / √(σ² + epsilon) scale + bias), with μ and σ² of each channel.
+
+    In training mode μ and σ² are mean and biased variance over all axes but the last, and the
+    running ones follow them, running ← (1 - momentum) running + momentum statistic, with the
+    unbiased variance. In test mode they are the running ones, or still those of the data where
+    `track_stats` is False.
+
+    Args:
+        dims: number of channels, the size of the last axis.
+        activation: elementwise function.
+        affine: whether scale and bias are there.
+        track_stats: whether running statistics are kept.
+        epsilon: added to the variance.
+        momentum: the weight of the new statistic.
+        init_scale: initialiser of the scale; by default 1.
+        init_bias: initialiser of the bias; by default 0.
+
+    Inputs: x (batch, ..., dims), real floats; in training mode with two values of each channel
+        or more.
+
+    Returns: y as x, in the widest of the dtypes of x and the parameters; float16 and bfloat16 are
+        computed in float32 and come back.
+
+    Parameters: scale (dims,), bias (dims,).
+
+    States: running_mean (dims,), running_var (dims,), which keep their dtype; training.
+
+    Raises:
+        ValueError: x has another shape, or one value of each channel in training mode; an option is
+            out of range.
+        TypeError: an option of the wrong kind; x is not of real floats.
+
+    Source: `BatchNorm` of Lux 1.31, features last. Without `track_stats` the states have no
+        entries for the statistics, where Lux has `nothing`. arXiv 1502.03167.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.BatchNorm(3, nn.relu)
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> y, st = model(jnp.ones((5, 3), jnp.float32), ps, st)
+        >>> y.shape, st.running_mean.tolist()
+        ((5, 3), [0.1..., 0.1..., 0.1...])
+    """
+
+    def __call__(
+        self, x: Float[Array, "batch ... dims"], ps: Any, st: Any
+    ) -> tuple[Float[Array, "batch ... dims"], Any]:
+        """The output, and `st` with the running statistics brought up to date in training mode."""
+        check_array(self, x)
+        if x.ndim < 2 or x.shape[-1] != self.dims:
+            raise ValueError(
+                f"{subject(self)} expects `x` to be (batch, ..., {self.dims}) (`dims`), got shape "
+                f"{x.shape}."
+            )
+        if st.training and math.prod(x.shape[:-1]) < 2:
+            raise ValueError(
+                f"{subject(self)} expects two values of each channel or more in training mode, got "
+                f"shape {x.shape}. One value cannot be normalised: pass a larger batch, or "
+                "testmode(st)."
+            )
+        y, statistics = batchnorm(
+            x,
+            *self.scale_and_bias(ps),
+            *self.running_mean_and_var(st),
+            bool(st.training),
+            self.activation,
+            self.momentum,
+            self.epsilon,
+        )
+        return y, (st | statistics if self.track_stats else st)

@@ -1,0 +1,84 @@
+"""GroupNorm: normalisation of groups of channels of each sample."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from ...core import Record, check_integer, subject
+from ...ops import groupnorm, identity
+from .._array_check import check_array
+from ._normalization import Normalization
+
+
+class GroupNorm(Normalization):
+    """y = activation((x - μ) / √(σ² + epsilon) scale + bias), μ and σ² of each sample and group.
+
+    A group is dims/groups neighbouring channels; μ and σ² are mean and biased variance over them
+    and over all axes between the first and the last, in training and test mode alike.
+
+    Args:
+        dims: number of channels, the size of the last axis.
+        groups: how many groups there are; divides `dims`.
+        activation: elementwise function.
+        affine: whether scale and bias are there.
+        epsilon: added to the variance.
+        init_scale: initialiser of the scale; by default 1.
+        init_bias: initialiser of the bias; by default 0.
+
+    Inputs: x (batch, ..., dims), real floats.
+
+    Returns: y as x, in the widest of the dtypes of x and the parameters; float16 and bfloat16 are
+        computed in float32 and come back.
+
+    Parameters: scale (dims,), bias (dims,).
+
+    Raises:
+        ValueError: `groups` does not divide `dims`; x has another shape; an option is out of range.
+        TypeError: an option of the wrong kind; x is not of real floats.
+
+    Source: `GroupNorm` of Lux 1.31, features last. arXiv 1803.08494.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.GroupNorm(6, 3, nn.relu)
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> model(jnp.ones((5, 8, 6), jnp.float32), ps, st)[0].shape
+        (5, 8, 6)
+    """
+
+    dims: int
+    groups: int
+    activation: Callable[[Array], Array] = identity
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        for name, least in (("dims", 0), ("groups", 1)):
+            check_integer("GroupNorm", name, getattr(self, name), least=least)
+        if self.dims % self.groups:
+            raise ValueError(
+                f"`GroupNorm` expects `groups` to divide `dims`, got {self.groups} groups of "
+                f"{self.dims} channels."
+            )
+
+    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """Scale and bias where they are used."""
+        return self.affine_parameters(key, (self.dims,), dtype)
+
+    def __call__(
+        self, x: Float[Array, "batch ... dims"], ps: Any, st: Any
+    ) -> tuple[Float[Array, "batch ... dims"], Any]:
+        """The output, and `st` as it was."""
+        check_array(self, x)
+        if x.ndim < 2 or x.shape[-1] != self.dims:
+            raise ValueError(
+                f"{subject(self)} expects `x` to be (batch, ..., {self.dims}) (`dims`), got shape "
+                f"{x.shape}."
+            )
+        return groupnorm(
+            x, *self.scale_and_bias(ps), self.groups, self.activation, self.epsilon
+        ), st

@@ -1,0 +1,134 @@
+"""StatefulRecurrentCell: a cell whose carry lies in the state."""
+
+import dataclasses
+from typing import Any, ClassVar, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...core import Layer, Record, describe, is_integer, is_layer, subject, update_state
+from ...precision import promote_floats
+from ._cell_contract import apply_cell
+
+Tree = TypeVar("Tree")
+
+
+class StatefulRecurrentCell(Layer):
+    """y_t = cell(x_t, carry_{t-1}), one step a call, with the carry kept in the state.
+
+    Args:
+        cell: a layer that keeps the contract of a cell (see `Recurrence`).
+        batch_shape: the batch axes of the input. The carry has its shape from the start, so that
+            the state can pass through a scan.
+        in_dims: size of the last axis of the input; by default `cell.in_dims`.
+
+    Inputs: x (*batch_shape, in_dims).
+
+    Returns: y, the output of the cell.
+
+    Parameters: exactly those of `cell`.
+
+    States: cell, the states of `cell`; carry, in the dtype of the states for ever; has_carry,
+        whether it counts: False until the first call and after `reset_carry(st)`, which lets the
+        cell start anew.
+
+    Raises:
+        ValueError: x of another shape.
+        TypeError: `cell` is no cell, or its `in_dims` is not known.
+
+    Source: `StatefulRecurrentCell` of Lux 1.31, whose carry is `nothing` before the first call and
+        takes the shape of the first input.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.StatefulRecurrentCell(nn.GRUCell(2, 3), batch_shape=(5,))
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> x = jnp.ones((5, 2), jnp.float32)
+        >>> first, st = model(x, ps, st)
+        >>> second, st = model(x, ps, st)
+        >>> again, st = model(x, ps, nn.reset_carry(st))
+        >>> (first == second).any().item(), (first == again).all().item()
+        (False, True)
+    """
+
+    cell: Any
+    _: dataclasses.KW_ONLY
+    batch_shape: tuple[int, ...] = ()
+    in_dims: int | None = None
+
+    leaves_floats_inside: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Check the cell, and take the size of the input from it."""
+        if not is_layer(self.cell):
+            raise TypeError(
+                f"`StatefulRecurrentCell` expects `cell` to be a layer such as nn.LSTMCell(2, 3), "
+                f"got {self.cell!r}."
+            )
+        if not is_integer(self._in_dims()):
+            raise TypeError(
+                "`StatefulRecurrentCell` expects `in_dims` to be an integer, because "
+                f"`{type(self.cell).__name__}` has none of its own, got {self.in_dims!r}."
+            )
+
+    def _in_dims(self) -> Any:
+        return getattr(self.cell, "in_dims", None) if self.in_dims is None else self.in_dims
+
+    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Any:
+        """Those of the cell."""
+        return self.cell.initial_parameters(key, dtype)
+
+    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+        """The states of the cell beside a carry that does not count yet."""
+
+        def first_step(key: jax.Array) -> Any:
+            x = jnp.zeros((*self.batch_shape, self._in_dims()), dtype)
+            ps = self.cell.initial_parameters(key, dtype)
+            return apply_cell(self.cell, x, ps, self.cell.initial_states(key, dtype))
+
+        (_, carry), _ = jax.eval_shape(first_step, key)
+        return Record(
+            cell=self.cell.initial_states(key, dtype),
+            carry=jax.tree.map(jnp.zeros_like, carry),
+            has_carry=jnp.zeros((), jnp.bool_),
+        )
+
+    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The output of the step, and the state with the new carry."""
+        wanted = (*self.batch_shape, self._in_dims())
+        if getattr(x, "shape", None) != wanted:
+            raise ValueError(
+                f"{subject(self)} expects `x` to be of shape {wanted} (`batch_shape` and "
+                f"`in_dims`), got {describe(x)}."
+            )
+        # Both ways then return the same dtypes.
+        x, carry = promote_floats(x, st.carry)
+        (y, new), inner = jax.lax.cond(
+            st.has_carry,
+            lambda x: apply_cell(self.cell, (x, carry), ps, st.cell),
+            lambda x: apply_cell(self.cell, x, ps, st.cell),
+            x,
+        )
+        kept = jax.tree.map(lambda new, old: new.astype(old.dtype), new, st.carry)
+        return y, st | {"cell": inner, "carry": kept, "has_carry": jnp.ones((), jnp.bool_)}
+
+
+def reset_carry(st: Tree) -> Tree:
+    """`st` with every `StatefulRecurrentCell` in it back at its start.
+
+    Args:
+        st: a state tree, or anything that holds one (`StatefulLuxLayer`, `TrainState`).
+
+    Raises:
+        KeyError: there is none in it.
+
+    Source: `update_state(st, :carry, nothing)` of Lux 1.31.
+
+    Example:
+        >>> from sciml_lux import Record
+        >>> reset_carry(Record(has_carry=jnp.ones((), bool))).has_carry.item()
+        False
+    """
+    return update_state(st, "has_carry", jnp.zeros((), jnp.bool_))

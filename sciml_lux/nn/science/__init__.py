@@ -1,0 +1,22 @@
+"""Layers for science: physics-informed, spectral, structured."""
+
+from ._basis import Basis as Basis
+from ._basis import Chebyshev as Chebyshev
+from ._basis import Cos as Cos
+from ._basis import Fourier as Fourier
+from ._basis import Legendre as Legendre
+from ._basis import Polynomial as Polynomial
+from ._basis import Sin as Sin
+from ._fno_block import FNOBlock as FNOBlock
+from ._hamiltonian import HamiltonianNN as HamiltonianNN
+from ._lyapunov import PositiveDefinite as PositiveDefinite
+from ._lyapunov import ShiftTo as ShiftTo
+from ._mlp import MLP as MLP
+from ._pirate_net import PirateNet as PirateNet
+from ._pirate_net_block import PirateNetBlock as PirateNetBlock
+from ._random_weight_factorization import RandomWeightFactorization as RandomWeightFactorization
+from ._sine_dense import SineDense as SineDense
+from ._siren import SIREN as SIREN
+from ._spectral_conv import SpectralConv as SpectralConv
+from ._spline import SplineLayer as SplineLayer
+from ._tensor_product import TensorProductLayer as TensorProductLayer

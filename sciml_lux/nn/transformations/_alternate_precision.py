@@ -1,0 +1,89 @@
+"""AlternatePrecision: a layer computed in another dtype than its surroundings."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from ...core import WrapperLayer, apply
+from ...precision import bf16, f16, f32, f64, resolve_dtype, tree_dtype
+from ..containers._named_layers import as_layer
+
+_CONVERSIONS = {"float16": f16, "bfloat16": bf16, "float32": f32, "float64": f64}
+
+
+class AlternatePrecision(WrapperLayer):
+    """y = layer(x), computed in `dtype` and returned in the dtype of x.
+
+    The one layer whose purpose is to cast: the floats of x, and of the parameters, go to `dtype`
+    before the layer and those of y come back after it. Gradients come back in the same way, each
+    in the dtype of what it belongs to.
+
+    Args:
+        dtype: float16, bfloat16, float32 or float64, as a dtype or by name; held by name.
+        layer: a layer or function.
+        cast_params: whether the parameters are cast too. If not, a layer with wider parameters
+            computes in their dtype, since it promotes.
+
+    Inputs: anything the layer takes; integers are left alone.
+
+    Returns: y in the dtype of x; where x has no floats, in that of the parameters.
+
+    Parameters and States: exactly those of the layer, in their own dtypes. States are not cast:
+        what is to be frozen is frozen around this layer, as `freeze` does.
+
+    Raises:
+        TypeError: `dtype` is none of the four, or float64 while x64 is off.
+
+    Source: `AlternatePrecision` of Lux 1.31, which leaves the parameters as they are.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.AlternatePrecision("bfloat16", nn.Dense(2, 3))
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> model(jnp.ones((5, 2), jnp.float32), ps, st)[0].dtype.name, ps.weight.dtype.name
+        ('float32', 'float32')
+    """
+
+    dtype: Any
+    layer: Any
+    _: dataclasses.KW_ONLY
+    cast_params: bool = True
+
+    # The layer inside sees what was cast already.
+    leaves_floats_inside: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """The dtype by name, and a layer of a function."""
+        name = resolve_dtype(self.dtype, "`AlternatePrecision`: `dtype`").name
+        if name not in _CONVERSIONS:
+            raise TypeError(
+                f"`AlternatePrecision` expects `dtype` to be one of {', '.join(_CONVERSIONS)}, "
+                f"got {name}."
+            )
+        object.__setattr__(self, "dtype", name)
+        object.__setattr__(self, "layer", as_layer(self.layer, "AlternatePrecision"))
+
+    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The output in the dtype of `x`."""
+        resolve_dtype(self.dtype, "`AlternatePrecision`: `dtype`")  # x64 may be off by now.
+        y, st = apply(self.layer, _CONVERSIONS[self.dtype](x), *self.inner_trees(ps, st))
+        return _as_outside(y, x, ps), st
+
+    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The carry from which the layer starts, where it is a cell that can tell."""
+        like = jax.eval_shape(_CONVERSIONS[self.dtype], x)
+        carry, st = super().initial_carry(like, ps, st)
+        return _as_outside(carry, x, ps), st
+
+    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The parameters in `dtype`, where they are cast."""
+        return (_CONVERSIONS[self.dtype](ps) if self.cast_params else ps), st
+
+
+def _as_outside(y: Any, x: Any, ps: Any) -> Any:
+    """`y` in the dtype of `x`, or of `ps` where `x` has no floats."""
+    outer = tree_dtype(x) or tree_dtype(ps)
+    return y if outer is None else _CONVERSIONS[jnp.finfo(outer).dtype.name](y)

@@ -1,0 +1,166 @@
+"""DebugLayer and debug_mode: where the first NaN comes from."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ...core import (
+    StateStructureError,
+    WrapperLayer,
+    apply,
+    check_choice,
+    first_difference,
+    named_leaves,
+    parameter_structure,
+    state_structure,
+    subject,
+)
+from ...ops import raise_if, watch_cotangent
+from ...precision import floating_leaves
+from ..containers._named_layers import as_layer
+from ._layer_map import layer_map
+
+_CHECKS = ("both", "forward", "backward", "none")
+
+
+class DebugLayer(WrapperLayer):
+    """y = layer(x), with an error that names the layer where a number is not finite.
+
+    Args:
+        layer: a layer.
+        nan_check: "forward" looks at input, parameters, states, output and new states;
+            "backward" at the cotangents of output, input and parameters; "both"; or "none".
+        error_check: whether the layer must keep the structure, shapes and dtypes of its state,
+            which is otherwise asked of the outermost layer alone.
+
+    Parameters and States: exactly those of the layer.
+
+    Raises:
+        RuntimeError: at run time, a NaN or infinity; names the layer's path and what it is in.
+            Under `jit` it is JAX's own kind of error around the message.
+        StateStructureError: the layer changed the structure of its state.
+        ValueError: no such check.
+
+    Source: `Experimental.DebugLayer` of Lux 1.31, which logs every call as well and takes
+        infinities for numbers.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.Chain(nn.Dense(2, 2), nn.DebugLayer(jnp.log))
+        >>> ps, st = setup(jax.random.key(0), model)
+        >>> try:
+        ...     model(jnp.zeros(2, jnp.float32), jax.tree.map(jnp.zeros_like, ps), st)
+        ... except RuntimeError as error:
+        ...     print(error)
+        `WrappedFunction` (at `layer_2`): the output is not finite.
+    """
+
+    layer: Any
+    _: dataclasses.KW_ONLY
+    nan_check: str = "both"
+    error_check: bool = True
+
+    def __post_init__(self) -> None:
+        """Make a layer of a function, and check the option."""
+        object.__setattr__(self, "layer", as_layer(self.layer, "DebugLayer"))
+        check_choice("DebugLayer", "nan_check", self.nan_check, _CHECKS)
+
+    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+        """The output of the layer, checked."""
+        name = subject(self.layer)
+        if self.nan_check in ("both", "backward"):
+            x = _watched(x, f"{name}: the cotangent of the input")
+            ps = _watched(ps, f"{name}: the cotangent of the parameter")
+        y, new = apply(self.layer, x, ps, st)
+        if self.error_check and (difference := first_difference(st, new)):
+            raise StateStructureError(
+                f"{name} returned a state unlike the one it got, {difference}. Return `st` itself "
+                "or st | {'name': value} with the same shapes and dtypes."
+            )
+        cause, causes = 0, ()
+        if self.nan_check in ("both", "forward"):
+            cause, causes = _cause(name, x, ps, st, y, new)
+            y = raise_if(y, cause, causes) if causes and jax.tree.leaves(y) else y
+        if self.nan_check != "none":
+            backward = f"{name}: the cotangent of the output"
+            y = _watched(y, None if self.nan_check == "forward" else backward, cause, causes)
+        return y, new
+
+
+def debug_mode(model: Any, *, nan_check: str = "both", error_check: bool = True) -> Any:
+    """The same model with its leaf layers watched: the first NaN or infinity is an error.
+
+    The error names the path of the layer and whether it is in its input, parameters, states,
+    output or one of their cotangents. Parameters and states are those of the model, so that the
+    one stands in for the other at any time. Values and derivatives of every order are the same.
+
+    Args:
+        model: the layer.
+        nan_check: "both", "forward", "backward" or "none"; see `DebugLayer`.
+        error_check: whether each layer must keep the structure of its state.
+
+    Returns:
+        The model with a `DebugLayer` around each leaf; a layer that keeps its children's trees in
+        a form of its own, such as a `TiedLayer`, is watched as a whole.
+
+    Raises:
+        ValueError: no such check.
+
+    Source: `Experimental.@debug_mode` of Lux 1.31.
+
+    Example:
+        >>> from sciml_lux import nn
+        >>> debug_mode(nn.Chain(nn.Dense(2, 3), nn.relu), nan_check="forward")[0]
+        DebugLayer(Dense(2, 3), nan_check='forward')
+    """
+
+    def watch(layer: Any, ps: Any, st: Any, _: Any) -> tuple[Any, Any, Any]:
+        return DebugLayer(layer, nan_check=nan_check, error_check=error_check), ps, st
+
+    return layer_map(watch, model, parameter_structure(model), state_structure(model))[0]
+
+
+def _cause(name: str, x: Any, ps: Any, st: Any, y: Any, new: Any) -> tuple[Any, tuple[str, ...]]:
+    """Which of the messages is true, counted from 1, or 0; and the messages."""
+    parts = {
+        "the input": x,
+        "the parameter": ps,
+        "the state": st,
+        "the output": y,
+        "the new state": new,
+    }
+    messages, failed = [], []
+    for part, tree in parts.items():
+        for path, leaf in named_leaves(tree).items():
+            if _is_float(leaf):
+                messages.append(f"{_with_path(f'{name}: {part}', path)} is not finite.")
+                failed.append(~jnp.isfinite(leaf).all())
+    if not failed:
+        return 0, ()
+    flags = jnp.stack(failed)
+    first = jnp.argmax(flags).astype(jnp.int32) + 1
+    return jnp.where(flags.any(), first, jnp.zeros((), jnp.int32)), tuple(messages)
+
+
+def _watched(tree: Any, what: str | None, cause: Any = 0, causes: tuple[str, ...] = ()) -> Any:
+    """`tree` with each floating leaf's cotangent watched."""
+    leaves, rebuild = floating_leaves(tree)
+    named = [path for path, leaf in named_leaves(tree).items() if _is_float(leaf)]
+    messages = [what and f"{_with_path(what, path)} is not finite." for path in named]
+    return rebuild(
+        [
+            watch_cotangent(leaf, message, cause=cause, causes=causes)
+            for leaf, message in zip(leaves, messages, strict=True)
+        ]
+    )
+
+
+def _with_path(text: str, path: str) -> str:
+    return f"{text} `{path}`" if path else text
+
+
+def _is_float(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
