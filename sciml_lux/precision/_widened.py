@@ -15,8 +15,10 @@ MOVES = frozenset(
     {"broadcast_in_dim", "reshape", "transpose", "squeeze", "slice", "dynamic_slice", "gather"}
     | {"rev", "concatenate", "pad", "select_n", "copy", "copy_p", "split", "sort", "scatter"}
     | {"dynamic_update_slice", "optimization_barrier", "neg", "max", "min", "reduce_max"}
-    | {"reduce_min", "device_put", "sharding_constraint", "name"}
+    | {"reduce_min", "reduce_window_max", "reduce_window_min", "select_and_gather_add", "cummax"}
+    | {"cummin", "device_put", "sharding_constraint", "name"}
 )
+_COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "is_finite"})
 ADDS = frozenset({"add", "add_any", "sub"})
 # Products among them: the transpose of a product is one as well, and a sum of such.
 _SUMS = ADDS | {"reduce_sum", "cumsum", "scatter-add", "reduce_window_sum", "psum"}
@@ -81,7 +83,7 @@ class _Flow(Graph):
             self.widened.append((id(equation), after))
         if name == "convert_element_type" and before and to_half:
             self.narrowed.append((id(equation), before))
-        elif name in MOVES | _SUMS:
+        elif name in MOVES | _SUMS | _COMPARISONS:
             for node in after:
                 self.link(before, [node] * len(before))
         elif not (name == "convert_element_type" and from_half):

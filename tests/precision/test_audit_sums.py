@@ -175,12 +175,23 @@ def one_term(x, b):
     return lax.reduce_sum(x[:1], (0,)) + b.at[1].add(x[0, 0])
 
 
+def largest(x, b):
+    low = np.asarray(-np.inf, F32)
+    wide = lax.reduce_window(x.astype(F32), low, lax.max, (2, 1), (1, 1), "VALID")
+    return wide.astype(x.dtype), b
+
+
+def selected(x, b):
+    wide = x.astype(F32)
+    return jnp.where(wide[1:] <= wide[:-1], wide[:-1], wide[1:]).astype(x.dtype), b
+
+
 def plain_product(x, b):
     return x.T @ x
 
 
 RIGHT = [broadcast_wide, added_wide, scaled_wide, gathered_wide, closed_over_wide, branched_wide]
-RIGHT += [carried_wide, summed, recurrence, one_term, plain_product]
+RIGHT += [carried_wide, summed, recurrence, one_term, plain_product, largest, selected]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
