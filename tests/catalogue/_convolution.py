@@ -6,8 +6,8 @@ from ._entry import LayerEntry, OpEntry
 
 
 def _image(layer, x, y, parameters, bad, widens=False):
-    # The batch axis must be there, so rows by themselves are refused; tests/nn/test_images.py runs
-    # what the generic tests would with rows.
+    # The batch axis must be there, so rows by themselves are refused; what the generic tests would
+    # run with rows is in tests/nn/convolution/test_images.py.
     return LayerEntry(layer, x, y, parameters, bad=bad, batched=False, widens=widens)
 
 

@@ -7,7 +7,7 @@ import sciml_lux as lux
 from sciml_lux import initializers, nn
 from tests.conftest import needs_x64
 
-from .recurrent import LENGTHS, Sum, check, weights
+from .cells import LENGTHS, Sum, check, weights
 
 CELLS = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
 

@@ -11,7 +11,7 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import nn
 from tests.conftest import needs_x32
-from tests.nn.test_compact import made, plain
+from tests.nn.compact.test_compact import made, plain
 
 X = jnp.ones(2, jnp.float32)
 Pair = collections.namedtuple("Pair", ["left", "right"])

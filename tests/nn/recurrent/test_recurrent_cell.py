@@ -8,7 +8,7 @@ from sciml_lux import initializers, nn, precision
 from sciml_lux.nn.recurrent._recurrent_cell import RecurrentCell
 from tests.conftest import needs_x64
 
-from .recurrent import check, weights
+from .cells import check, weights
 
 CELLS = [nn.RNNCell(2, 3), nn.LSTMCell(2, 3), nn.GRUCell(2, 3)]
 X = np.asarray([[1.0, -2.0], [0.5, 3.0], [0.1, 0.2], [2.0, 1.0]], np.float32)

@@ -9,7 +9,7 @@ import sciml_lux as lux
 from sciml_lux import initializers, nn, precision
 from tests.conftest import needs_x64
 
-from .recurrent import LENGTHS, Sum, check, weights
+from .cells import LENGTHS, Sum, check, weights
 
 CELLS = [nn.RNNCell(2, 3), nn.LSTMCell(2, 3), nn.GRUCell(2, 3)]
 ALL = {"return_sequence": True, "return_carry": True}

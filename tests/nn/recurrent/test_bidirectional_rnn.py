@@ -9,7 +9,7 @@ import sciml_lux as lux
 from sciml_lux import nn
 from tests.conftest import needs_x64
 
-from .recurrent import LENGTHS, check, weights
+from .cells import LENGTHS, check, weights
 
 CELLS = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
 

@@ -7,7 +7,7 @@ import sciml_lux as lux
 from sciml_lux import initializers, nn
 from tests.conftest import needs_x64
 
-from .recurrent import Sum
+from .cells import Sum
 
 
 def made(layer, dtype=jnp.float32):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 import sciml_lux as lux
 from sciml_lux import nn
-from tests.nn.test_compact import decorated, plain
+from tests.nn.compact.test_compact import decorated, plain
 
 X = jnp.ones(2, jnp.float32)
 
