@@ -17,12 +17,13 @@ RUN := $(VENV)/bin/python
 EXTRAS := dev
 WORKERS ?= 2
 
-.PHONY: help setup demo test test-all test-short bench lint types clean
+.PHONY: help setup demo test test-digits test-deep test-short bench lint types clean
 
 help:
 	@echo "make demo      train the hare-lynx universal ODE (RESUME=1 continues after an interruption)"
 	@echo "make test      the test suite, with float64 on and again with it off"
-	@echo "make test-all  the same with the slow, deep checks, and under standard promotion"
+	@echo "make test-digits  the part of it where digits are the point, with XLA as users have it"
+	@echo "make test-deep  all of it so, with the slow checks, and under standard promotion"
 	@echo "make test-short  some minutes of it; PYTHON=python3.13 VENV=.venv313 takes another Python"
 	@echo "make bench     benchmarks against equinox and flax; ARGS='dispatch' picks one"
 	@echo "make lint      format and lint checks;  make types  static types"
@@ -37,23 +38,31 @@ demo: setup
 	$(RUN) examples/lynx_hare.py $(if $(RESUME),--resume)
 
 PYTEST = $(RUN) -m pytest -n $(WORKERS) $(ARGS)
-# Compiling is most of the time of a test. In float64 XLA is as users have it, else in a hurry.
+# Compiling is most of the time of a test: XLA is in a hurry but where `test-deep` has it as users do.
 HURRY = XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 
 test: setup
-	JAX_ENABLE_X64=1 $(PYTEST)
+	JAX_ENABLE_X64=1 $(HURRY) $(PYTEST)
 	JAX_ENABLE_X64=0 $(HURRY) $(PYTEST)
 
-test-all: setup
+# Where digits are the point, with XLA as users have it.
+DIGITS = tests/test_digits.py tests/test_digits_losses.py tests/test_digits_norms.py \
+  tests/test_references.py tests/test_half_gradients.py tests/test_catalogue.py tests/ops
+
+test-digits: setup
+	JAX_ENABLE_X64=1 $(PYTEST) $(DIGITS)
+
+test-deep: setup
 	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=strict   $(PYTEST) -m "slow or not slow"
 	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=strict   $(HURRY) $(PYTEST) -m "slow or not slow"
-	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=standard $(PYTEST)
+	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=standard $(HURRY) $(PYTEST)
 	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=standard $(HURRY) $(PYTEST)
 
 # What another version of Python and JAX is likely to break: how programs are made and read.
 SHORT = tests/programs/test_interpret.py tests/precision/test_audit.py \
   tests/precision/test_audit_sums.py tests/precision/test_audit_blind_spots.py \
-  tests/core/test_layer.py tests/nn/test_spline.py tests/nn/test_repeated_layer.py \
+  tests/core/test_layer.py tests/nn/science/test_spline.py \
+  tests/nn/containers/test_repeated_layer.py \
   tests/training/test_minimise.py
 
 test-short: setup

@@ -4,6 +4,7 @@
 four runs of the same suite.
 """
 
+import collections
 import os
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -34,3 +35,17 @@ def forget_programs():
 def dtype():
     """The widest float of this run."""
     return jnp.dtype(jnp.float64 if X64 else jnp.float32)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The seconds of all tests by folder, so that what grows is seen."""
+    seconds = collections.Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if hasattr(report, "duration"):
+                folder, _, _ = report.nodeid.partition("::")[0].rpartition("/")
+                seconds[folder] += report.duration
+    if seconds.total() > 60:
+        terminalreporter.section("seconds by folder")
+        for folder, spent in seconds.most_common():
+            terminalreporter.write_line(f"{spent:8.0f}  {folder}")
