@@ -59,7 +59,7 @@ class Checkpoint:
         # Whole paths, so that `ps` and `ps.` are told apart.
         stored = {p: f for p, f in self.leaves.items() if p == name or p.startswith(f"{name}.")}
         if not stored and jax.tree.leaves(like):
-            trees = ", ".join(f"`{known}`" for known in self._trees())
+            trees = quoted(", ".join(f"`{known}`" for known in self._trees()), 400)
             raise CheckpointError(
                 f"checkpoint {self.path} holds no tree `{name}`. It holds {trees or 'none'}."
             )

@@ -7,6 +7,7 @@ from typing import Any
 import diffrax
 
 from ..core import check_integer, check_number
+from ..precision import python_numbers
 
 VectorField = Callable[[Any, Any], Any]
 
@@ -67,7 +68,7 @@ def _check_finite(layer: Any, option: str, name: str, above: float | None = 0) -
     value = getattr(layer, option)
     remedy = "Write float(array)." if hasattr(value, "shape") else ""
     check_number(name, option, value, above=above, remedy=remedy)
-    if abs(value) > sys.float_info.max:
+    if abs(python_numbers(value)) > sys.float_info.max:
         raise ValueError(f"`{name}` expects `{option}` to be finite, got {value!r}.")
 
 

@@ -18,6 +18,11 @@ def _train_state(array):
     return training.TrainState(model, lux.Record(weight=array), lux.Record(), optax.sgd(0.1))
 
 
+def _norm_state():
+    model = nn.BatchNorm(ROWS)
+    return training.TrainState(model, *lux.setup(0, model), optax.sgd(0.1))
+
+
 def _flat():
     return lux.ComponentArray({"weight": jnp.zeros(ROWS, jnp.float32)})
 
@@ -35,8 +40,8 @@ KEEPS = {
     "TrainState.replace": lambda array: _train_state(jnp.zeros(ROWS, jnp.float32)).replace(
         parameters=lux.Record(weight=array)
     ),
-    "TrainState.with_states": lambda array: _train_state(jnp.zeros(ROWS, jnp.float32)).with_states(
-        lux.Record(mean=array)
+    "TrainState.with_states": lambda array: _norm_state().with_states(
+        _norm_state().states | {"running_mean": array}
     ),
     "ComponentArray": lambda array: lux.ComponentArray({"weight": array}),
     "ComponentArray.replace": lambda array: _flat().replace(array),

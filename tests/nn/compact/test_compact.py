@@ -261,12 +261,17 @@ def test_equal_models_share_one_compiled_program():
     assert nn.compact(plain, w=1) != nn.compact(plain, w=1.0)
 
 
-def test_initial_arrays_survive_donation_and_bytes_of_any_order():
-    model = nn.compact(plain, w=np.asarray([1.0, 2.0], ">f4"))
+def test_initial_arrays_survive_donation():
+    model = nn.compact(plain, w=np.asarray([1.0, 2.0], np.float32))
     ps, _ = made(model)
     np.testing.assert_array_equal(ps.w, [1.0, 2.0])
     jax.jit(lambda ps: jax.tree.map(lambda leaf: leaf * 0, ps), donate_argnums=0)(ps)
     np.testing.assert_array_equal(made(model)[0].w, [1.0, 2.0])
+
+
+def test_initial_arrays_of_another_byte_order_are_refused():
+    with pytest.raises(TypeError, match="`w` is an array of >f4, another byte order. Convert it"):
+        nn.compact(plain, w=np.asarray([1.0, 2.0], ">f4"))
 
 
 def test_decorated_functions_and_models_of_module_functions_pickle():
