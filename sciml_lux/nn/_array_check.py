@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from ..core import subject
+from ..core import LayerLike, subject
 
 
-def check_array(layer: Any, x: Any) -> None:
+def check_array(layer: LayerLike, x: Any) -> None:
     """Raise a TypeError unless `x` is an array; a tuple, such as attention returns, is none."""
     if not hasattr(x, "shape"):
         raise TypeError(

@@ -5,7 +5,7 @@ from typing import Any
 
 from jaxtyping import Array
 
-from ...core import Layer, apply, check_number, is_integer, subject
+from ...core import Layer, LayerLike, Parameters, States, apply, check_number, is_integer, subject
 from ...initializers import Initializer
 from ...ops import scaled_dot_product_attention
 from .._precision import Precision, check_precision
@@ -70,11 +70,11 @@ class MultiHeadAttention(Layer):
     init_weight: Initializer | None = None
     init_bias: Initializer | None = None
     precision: Precision = "highest"
-    q_proj: Any = dataclasses.field(init=False)
-    k_proj: Any = dataclasses.field(init=False)
-    v_proj: Any = dataclasses.field(init=False)
-    attention_dropout: Any = dataclasses.field(init=False)
-    out_proj: Any = dataclasses.field(init=False)
+    q_proj: LayerLike = dataclasses.field(init=False)
+    k_proj: LayerLike = dataclasses.field(init=False)
+    v_proj: LayerLike = dataclasses.field(init=False)
+    attention_dropout: LayerLike = dataclasses.field(init=False)
+    out_proj: LayerLike = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         """Check the sizes and make the projections."""
@@ -105,7 +105,9 @@ class MultiHeadAttention(Layer):
         dropout = Dropout(probability) if probability else NoOpLayer()
         object.__setattr__(self, "attention_dropout", dropout)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[tuple[Array, Array], Any]:
+    def __call__(
+        self, x: Array | tuple[Array, ...], ps: Parameters, st: States
+    ) -> tuple[tuple[Array, Array], States]:
         """Output and weights, and the new state."""
         q, k, v, mask = self._inputs(x)
         q, q_st = apply(self.q_proj, q, ps.q_proj, st.q_proj)
@@ -143,7 +145,7 @@ class MultiHeadAttention(Layer):
     def _in_heads(self, x: Array) -> Array:
         return x.reshape(*x.shape[:-1], self.num_heads, x.shape[-1] // self.num_heads)
 
-    def _inputs(self, x: Any) -> tuple[Array, Array, Array, Array | None]:
+    def _inputs(self, x: Array | tuple[Array, ...]) -> tuple[Array, Array, Array, Array | None]:
         """Queries, keys, values and mask of any form of the input."""
         given = list(x) if isinstance(x, tuple) else [x, x]
         given += given[-1:] if len(given) == 2 else []

@@ -10,8 +10,21 @@ from typing import Any, overload
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
-from ...core import Layer, PrintFrame, Record, function_source, outermost, subject, typed
+from ...core import (
+    Key,
+    Layer,
+    LayerLike,
+    Parameters,
+    PrintFrame,
+    Record,
+    States,
+    function_source,
+    outermost,
+    subject,
+    typed,
+)
 from ...precision import match_input, tree_dtype
 from ._entries import Entries, children, named, sorted_entries, start
 from ._namespace import Namespace, close
@@ -84,19 +97,19 @@ class CompactLuxLayer(Layer):
         kinds = ("layers", "parameters", "states", "constants")
         return {name: (kind, tree) for kind in kinds for name, tree in getattr(self, kind)}
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, those of a list or dict nested."""
         return {name: children(tree) for name, tree in self.layers}
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The parameters of the layers, then the layer's own."""
         return super().initial_parameters(key, dtype) | self._start(self.parameters, key, dtype)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The states of the layers, then the layer's own."""
         return super().initial_states(key, dtype) | self._start(self.states, key, dtype)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """What the function returns, and the states after its assignments."""
         x = self._matched(x, ps)
         m = Namespace(self, ps, st)
@@ -108,13 +121,13 @@ class CompactLuxLayer(Layer):
             raise TypeError(f"{subject(self)} returned None. End its function with `return y`.")
         return y, st
 
-    def _start(self, entries: Entries, key: jax.Array, dtype: np.dtype) -> Record:
+    def _start(self, entries: Entries, key: Key, dtype: np.dtype) -> Record:
         made = {}
         for index, (name, tree) in enumerate(entries, start=len(self.layers)):
             made[name] = start(tree, jax.random.fold_in(key, index), dtype)
         return Record(made)
 
-    def _matched(self, x: Any, ps: Any) -> Any:
+    def _matched(self, x: PyTree, ps: Parameters) -> PyTree:
         """`x` by the policy for dtypes, for parameters in lists; the base looks at single ones."""
         nested = [name for name, tree in self.parameters if named(tree, "array") is not None]
         dtype = tree_dtype([getattr(ps, name) for name in nested])

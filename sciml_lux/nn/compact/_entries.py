@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import PyTree
 
-from ...core import Frozen, Record, Static, assigned_attributes, describe, is_layer, typed
+from ...core import Frozen, Key, Record, Static, assigned_attributes, describe, is_layer, typed
 from ...precision import own_array, require_x64, require_x64_for
 
 # Pairs of name and value stand for a dict, here and in the fields of every layer.
@@ -147,7 +148,7 @@ def sorted_entries(function: Any, given: Mapping[str, Any]) -> dict[str, Entries
     return {kind: tuple(entries) for kind, entries in found.items()}
 
 
-def children(tree: Any) -> Any:
+def children(tree: PyTree) -> Any:
     """Held layers nested in the dicts and tuples that `Layer.sublayers` may return."""
     if not isinstance(tree, tuple):
         return tree
@@ -156,7 +157,7 @@ def children(tree: Any) -> Any:
     return tuple(map(children, tree))
 
 
-def named(tree: Any, item: str) -> Entries | None:
+def named(tree: PyTree, item: str) -> Entries | None:
     """The entries of a held container by the names they have in `ps` and `st`; None for others."""
     if not isinstance(tree, tuple):
         return None
@@ -168,7 +169,7 @@ def gathered(tree: tuple, seen: dict[str, Any]) -> Any:
     return Record(seen) if _is_dict(tree) else tuple(seen.values())
 
 
-def start(tree: Any, key: jax.Array, dtype: np.dtype) -> Any:
+def start(tree: PyTree, key: Key, dtype: np.dtype) -> Any:
     """The tree of arrays that a held parameter or state starts as."""
     if isinstance(tree, NonTrainable):
         tree = tree.value
@@ -186,7 +187,7 @@ def start(tree: Any, key: jax.Array, dtype: np.dtype) -> Any:
     return tree if isinstance(tree, Static) else jnp.asarray(tree, _number_dtype(tree, dtype))
 
 
-def view(tree: Any, entry: Any) -> Any:
+def view(tree: PyTree, entry: PyTree) -> Any:
     """A parameter or state as the body of the function sees it."""
     if isinstance(tree, NonTrainable):
         tree = tree.value
@@ -195,7 +196,7 @@ def view(tree: Any, entry: Any) -> Any:
     return gathered(tree, {name: view(inner, getattr(entry, name)) for name, inner in entries})
 
 
-def constant(tree: Any) -> Any:
+def constant(tree: PyTree) -> Any:
     """A constant as the body of the function sees it."""
     if isinstance(tree, HeldDict):
         return Record({name: constant(entry) for name, entry in tree.entries})
@@ -325,7 +326,7 @@ _HELD_AS = {
 }
 
 
-def _initialized(held: InitFn, key: jax.Array, dtype: np.dtype) -> jax.Array:
+def _initialized(held: InitFn, key: Key, dtype: np.dtype) -> jax.Array:
     value = held.function(key, dtype)
     require_x64_for(value, "what the function of `init_fn` returned")
     if not _is_array(value):

@@ -5,8 +5,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.extend.core import get_opaque_trace_state
+from jaxtyping import PyTree
 
-from ...core import Record, StateStructureError, apply, first_difference, layer_name
+from ...core import (
+    LayerLike,
+    Parameters,
+    Record,
+    States,
+    StateStructureError,
+    apply,
+    first_difference,
+    layer_name,
+)
 from ._entries import NonTrainable, constant, gathered, named, view
 
 _UNSET: Any = object()
@@ -30,20 +40,20 @@ class SubLayer:
 
     __slots__ = ("__weakref__", "_m", "_path", "model")
 
-    def __init__(self, m: "Namespace", path: tuple[str, ...], model: Any) -> None:
+    def __init__(self, m: "Namespace", path: tuple[str, ...], model: LayerLike) -> None:
         self._m, self._path, self.model = m, path, model
 
     @property
-    def ps(self) -> Any:
+    def ps(self) -> Parameters:
         """The parameters."""
         return _at(_open(self._m, self._path)._ps, self._path)
 
     @property
-    def st(self) -> Any:
+    def st(self) -> States:
         """The state so far."""
         return _at(_open(self._m, self._path)._st, self._path)
 
-    def __call__(self, x: Any, ps: Any = _UNSET) -> Any:
+    def __call__(self, x: PyTree, ps: Parameters = _UNSET) -> Any:
         """The output for `x`."""
         before = self.st
         y, after = apply(self.model, x, self.ps if ps is _UNSET else ps, before)
@@ -60,7 +70,7 @@ class Namespace:
 
     __slots__ = ("_layer", "_ps", "_st", "_trace")
 
-    def __init__(self, layer: Any, ps: Any, st: Any) -> None:
+    def __init__(self, layer: LayerLike, ps: Parameters, st: States) -> None:
         fields = (("_layer", layer), ("_ps", ps), ("_st", st), ("_trace", get_opaque_trace_state()))
         for name, value in fields:
             object.__setattr__(self, name, value)
@@ -102,7 +112,7 @@ class Namespace:
         return list(self._layer.entries)
 
 
-def close(m: Namespace) -> Any:
+def close(m: Namespace) -> States:
     """The states at the end of the call, after which `m` answers with an error."""
     st = m._st
     for name in ("_ps", "_st"):  # Whoever keeps `m` keeps no tracer.
@@ -137,14 +147,14 @@ def _entry(m: Namespace, name: str) -> tuple[str, Any]:
     )
 
 
-def _sub_layers(m: Namespace, path: tuple[str, ...], tree: Any) -> Any:
+def _sub_layers(m: Namespace, path: tuple[str, ...], tree: PyTree) -> Any:
     if (entries := named(tree, "layer")) is None:
         return SubLayer(m, path, tree)
     seen = {name: _sub_layers(m, (*path, name), entry) for name, entry in entries}
     return gathered(tree, seen)
 
 
-def _stored(tree: Any, value: Any, before: Any) -> Any:
+def _stored(tree: PyTree, value: Any, before: PyTree) -> Any:
     """An assigned value in the form in which the state has it."""
     tree = tree.value if isinstance(tree, NonTrainable) else tree
     entries = named(tree, "array")
@@ -158,7 +168,7 @@ def _stored(tree: Any, value: Any, before: Any) -> Any:
     return _strong(value, before)
 
 
-def _strong(value: Any, before: Any) -> Any:
+def _strong(value: Any, before: PyTree) -> Any:
     """A Python number, or an array made of such alone, in the dtype of `before` if it can be."""
     is_weak = isinstance(value, int | float | complex) or getattr(value, "weak_type", False)
     is_number = hasattr(before, "dtype") and not jnp.issubdtype(before.dtype, jax.dtypes.extended)
@@ -180,18 +190,18 @@ def _store(m: Namespace, path: tuple[str, ...], value: Any) -> None:
     object.__setattr__(m, "_st", _with(m._st, path, value))
 
 
-def _with(tree: Any, path: tuple[str, ...], value: Any) -> Any:
+def _with(tree: PyTree, path: tuple[str, ...], value: Any) -> Any:
     name, *rest = path
     return tree | {name: _with(getattr(tree, name), tuple(rest), value) if rest else value}
 
 
-def _at(tree: Any, path: tuple[str, ...]) -> Any:
+def _at(tree: PyTree, path: tuple[str, ...]) -> Any:
     for name in path:
         tree = getattr(tree, name)
     return tree
 
 
-def _unchanged(before: Any, after: Any) -> bool:
+def _unchanged(before: PyTree, after: PyTree) -> bool:
     old, new = jax.tree.leaves(before), jax.tree.leaves(after)
     same = len(old) == len(new) and all(a is b for a, b in zip(old, new, strict=True))
     return before is after or (same and jax.tree.structure(before) == jax.tree.structure(after))

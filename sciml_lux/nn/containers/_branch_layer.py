@@ -1,9 +1,8 @@
 """BranchLayer: one input to several layers."""
 
-from collections.abc import Callable
-from typing import Any
+from jaxtyping import PyTree
 
-from ...core import Layer, apply, is_layer, typed
+from ...core import Layer, LayerLike, Parameters, States, apply, is_layer, typed
 from ...precision import promote_floats
 from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
 
@@ -37,10 +36,10 @@ class BranchLayer(Layer):
     """
 
     layers: NamedLayers
-    fusion: Callable[..., Any] | Layer | None
+    fusion: LayerLike | None
 
     def __init__(
-        self, *layers: Any, fusion: Callable[..., Any] | Layer | None = None, **named: Any
+        self, *layers: LayerLike, fusion: LayerLike | None = None, **named: LayerLike
     ) -> None:
         if not (fusion is None or callable(fusion)):
             raise TypeError(
@@ -49,13 +48,13 @@ class BranchLayer(Layer):
         object.__setattr__(self, "layers", named_layers("BranchLayer", layers, named))
         object.__setattr__(self, "fusion", fusion)
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name; with a layer as fusion, `layers` and `fusion`."""
         if is_layer(self.fusion):
             return {"layers": dict(self.layers), "fusion": self.fusion}
         return dict(self.layers)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The fused outputs."""
         inputs = (x,) * len(self.layers)
         if is_layer(self.fusion):

@@ -1,9 +1,11 @@
 """Chain: layers one after another."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ...core import Layer, apply
+from jaxtyping import PyTree
+
+from ...core import Layer, LayerLike, Parameters, States, apply
 from ._named_layers import NamedLayers, named_layers, typed_layers
 
 
@@ -40,14 +42,14 @@ class Chain(Layer):
 
     may_be_a_part: ClassVar[bool] = True
 
-    def __init__(self, *layers: Any, **named: Any) -> None:
+    def __init__(self, *layers: LayerLike, **named: LayerLike) -> None:
         object.__setattr__(self, "layers", named_layers("Chain", layers, named))
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, in order."""
         return dict(self.layers)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The output of the last layer."""
         states = {}
         for name, layer in self.layers:
@@ -60,17 +62,17 @@ class Chain(Layer):
     def __bool__(self) -> bool:
         return True
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[LayerLike]:
         return (layer for _, layer in self.layers)
 
-    def __getitem__(self, index: int | slice | str) -> Any:
+    def __getitem__(self, index: int | slice | str) -> LayerLike:
         if isinstance(index, slice):
             return Chain(**dict(self.layers[index]))
         if isinstance(index, str):
             return self.__getattr__(index)
         return self.layers[index][1]
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> LayerLike:
         layers = dict(self.__dict__.get("layers", ()))
         if name in layers:
             return layers[name]

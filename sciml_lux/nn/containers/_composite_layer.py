@@ -1,9 +1,8 @@
 """What the layers share that make their children from their options."""
 
 import dataclasses
-from typing import Any
 
-from ...core import Layer
+from ...core import Layer, LayerLike
 from ._named_layers import NamedLayers
 
 
@@ -20,11 +19,11 @@ class CompositeLayer(Layer):
         """Make the children; subclasses check their options before."""
         object.__setattr__(self, "layers", tuple(self.made_layers().items()))
 
-    def made_layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, LayerLike]:
         """The children that the options ask for, by name."""
         raise NotImplementedError(f"`{type(self).__name__}` defines no `made_layers`.")
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, in order."""
         return dict(self.layers)
 

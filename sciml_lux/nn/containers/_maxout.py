@@ -1,12 +1,12 @@
 """Maxout: the largest of what several layers return."""
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
-from ...core import Layer, describe, is_layer, subject
+from ...core import Layer, LayerLike, Parameters, States, describe, is_layer, subject
 from ...precision import promote_floats
 from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
 
@@ -38,7 +38,7 @@ class Maxout(Layer):
 
     layers: NamedLayers
 
-    def __init__(self, *layers: Any, **named: Any) -> None:
+    def __init__(self, *layers: LayerLike, **named: LayerLike) -> None:
         if len(layers) == 2 and type(layers[1]) is int and not is_layer(layers[0]):
             make, count = layers
             layers = tuple(make() for _ in range(count))
@@ -46,11 +46,11 @@ class Maxout(Layer):
         if not self.layers:
             raise ValueError("`Maxout` expects at least one layer, got none.")
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, in order."""
         return dict(self.layers)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The elementwise maximum of the outputs."""
         outputs, st = apply_each(self.layers, (x,) * len(self.layers), ps, st)
         self._check(outputs)

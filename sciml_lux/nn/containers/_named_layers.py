@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ...core import apply, is_layer
+from ...core import LayerLike, Parameters, States, apply, is_layer
 from ._wrapped_function import WrappedFunction
 
 NamedLayers = tuple[tuple[str, Any], ...]
 
 
-def as_layer(value: Any, container: str) -> Any:
+def as_layer(value: Any, container: str) -> LayerLike:
     """`value` if it is a layer, else the function `value` as a layer.
 
     Raises:
@@ -24,7 +24,9 @@ def as_layer(value: Any, container: str) -> Any:
     )
 
 
-def named_layers(container: str, layers: Iterable[Any], named: dict[str, Any]) -> NamedLayers:
+def named_layers(
+    container: str, layers: Iterable[LayerLike], named: dict[str, LayerLike]
+) -> NamedLayers:
     """Positional layers as `layer_1, layer_2, ...`, or keyword layers under their names.
 
     Tuples and lists among positional layers are spread out; functions become layers.
@@ -42,7 +44,9 @@ def named_layers(container: str, layers: Iterable[Any], named: dict[str, Any]) -
     return tuple((name, as_layer(layer, container)) for name, layer in named.items())
 
 
-def apply_each(layers: NamedLayers, inputs: Iterable[Any], ps: Any, st: Any) -> tuple[tuple, Any]:
+def apply_each(
+    layers: NamedLayers, inputs: Iterable[Any], ps: Parameters, st: States
+) -> tuple[tuple, States]:
     """The outputs of `layers`, each for its own input, and the new states."""
     outputs, states = [], {}
     for (name, layer), x in zip(layers, inputs, strict=True):
@@ -57,7 +61,7 @@ def typed_layers(layers: NamedLayers) -> list[str]:
     return [repr(layer) if default else f"{name}={layer!r}" for name, layer in layers]
 
 
-def _spread(layers: Iterable[Any]) -> Iterable[Any]:
+def _spread(layers: Iterable[LayerLike]) -> Iterable[LayerLike]:
     for layer in layers:
         if isinstance(layer, tuple | list):
             yield from _spread(layer)

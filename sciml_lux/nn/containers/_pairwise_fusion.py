@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from ...core import Layer, apply, is_layer, subject, typed
+from jaxtyping import PyTree
+
+from ...core import Layer, LayerLike, Parameters, States, apply, is_layer, subject, typed
 from ...precision import promote_floats
 from ._named_layers import NamedLayers, named_layers, typed_layers
 
@@ -41,7 +43,9 @@ class PairwiseFusion(Layer):
     connection: Callable[[Any, Any], Any]
     layers: NamedLayers
 
-    def __init__(self, connection: Callable[[Any, Any], Any], *layers: Any, **named: Any) -> None:
+    def __init__(
+        self, connection: Callable[[Any, Any], Any], *layers: LayerLike, **named: LayerLike
+    ) -> None:
         if not callable(connection) or is_layer(connection):
             raise TypeError(
                 f"`PairwiseFusion` expects `connection` to be a function of two arguments, got "
@@ -50,11 +54,11 @@ class PairwiseFusion(Layer):
         object.__setattr__(self, "connection", connection)
         object.__setattr__(self, "layers", named_layers("PairwiseFusion", layers, named))
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, in order."""
         return dict(self.layers)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The last joined output."""
         y, *others = self._inputs(x)
         states = {}
@@ -63,7 +67,7 @@ class PairwiseFusion(Layer):
             y = self.connection(*promote_floats(y, other))
         return y, st | states
 
-    def _inputs(self, x: Any) -> tuple:
+    def _inputs(self, x: PyTree) -> tuple:
         wanted = len(self.layers) + 1
         if isinstance(x, list):
             raise TypeError(

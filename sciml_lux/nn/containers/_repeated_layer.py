@@ -1,12 +1,17 @@
 """RepeatedLayer: one layer applied many times."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from ...core import (
+    LayerLike,
+    Parameters,
+    States,
     StateStructureError,
     WrapperLayer,
     apply,
@@ -54,7 +59,7 @@ class RepeatedLayer(WrapperLayer):
         ((5, 2), ['weight', 'bias'])
     """
 
-    layer: Any
+    layer: LayerLike
     repeats: int = 10
     _: dataclasses.KW_ONLY
     input_injection: bool = False
@@ -65,16 +70,16 @@ class RepeatedLayer(WrapperLayer):
         object.__setattr__(self, "layer", as_layer(self.layer, "RepeatedLayer"))
         check_integer("RepeatedLayer", "repeats", self.repeats, least=1)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The output of the last repeat."""
 
         wide_ps, narrowed_ps = shared(ps)
 
-        def once(y: Any, x: Any, st: Any) -> tuple[Any, Any]:
+        def once(y: PyTree, x: PyTree, st: States) -> tuple[Any, Any]:
             x = (y, x) if self.input_injection else y
             return apply(self.layer, x, narrowed_ps(wide_ps), st)
 
-        def step(x: Any) -> Any:
+        def step(x: PyTree) -> Any:
             return jax.eval_shape(lambda x: once(x, x, st), x)
 
         start = self._start(x, st, step)
@@ -87,7 +92,7 @@ class RepeatedLayer(WrapperLayer):
         body = jax.checkpoint(repeat, prevent_cse=False) if self.checkpoint else repeat
         return jax.lax.scan(body, (start, st), None, length=self.repeats)[0]
 
-    def _start(self, x: Any, st: Any, step: Any) -> Any:
+    def _start(self, x: PyTree, st: States, step: Callable[..., Any]) -> Any:
         """`x` in the dtypes that the layer returns for it, so that a loop can carry it."""
         y, new = step(x)
         difference = first_difference(st, new)
@@ -114,7 +119,7 @@ class RepeatedLayer(WrapperLayer):
         return start
 
 
-def _widened(x: Any, y: Any) -> Any:
+def _widened(x: PyTree, y: PyTree) -> Any:
     """`x` in the dtype of `y` where that is the wider one, or where the layer narrows."""
     if x.dtype == y.dtype or not jnp.issubdtype(y.dtype, jnp.inexact):
         return x

@@ -1,9 +1,11 @@
 """SkipConnection: a layer with a way around it."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ...core import Layer, apply, is_layer
+import numpy as np
+from jaxtyping import PyTree
+
+from ...core import Key, Layer, LayerLike, Parameters, States, apply, is_layer
 from ...precision import promote_floats
 from ._named_layers import as_layer
 
@@ -30,8 +32,8 @@ class SkipConnection(Layer):
         ((3, 2), ['weight', 'bias'])
     """
 
-    layer: Any
-    connection: Callable[[Any, Any], Any] | Layer
+    layer: LayerLike
+    connection: LayerLike
 
     leaves_floats_inside: ClassVar[bool] = True
 
@@ -40,29 +42,29 @@ class SkipConnection(Layer):
         object.__setattr__(self, "layer", as_layer(self.layer, "SkipConnection"))
 
     @property
-    def wrapped(self) -> Any:
+    def wrapped(self) -> LayerLike:
         """The layer where its trees are those of this one; None with a layer as connection."""
         return None if is_layer(self.connection) else self.layer
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """`layers` and `connection` with a layer as connection, else the layer alone."""
         if is_layer(self.connection):
             return {"layers": self.layer, "connection": self.connection}
         return {"layer": self.layer}
 
-    def initial_parameters(self, key: Any, dtype: Any) -> Any:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The parameters of `layer`, beside those of the connection where it is a layer."""
         if is_layer(self.connection):
             return super().initial_parameters(key, dtype)
         return self.layer.initial_parameters(key, dtype)
 
-    def initial_states(self, key: Any, dtype: Any) -> Any:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The states of `layer`, beside those of the connection where it is a layer."""
         if is_layer(self.connection):
             return super().initial_states(key, dtype)
         return self.layer.initial_states(key, dtype)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The output joined with the input."""
         if not is_layer(self.connection):
             y, st = apply(self.layer, x, ps, st)

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from ...core import Layer
+from jaxtyping import PyTree
+
+from ...core import Layer, Parameters, States
 
 
 class WrappedFunction(Layer):
@@ -25,6 +27,6 @@ class WrappedFunction(Layer):
 
     function: Callable[[Any], Any]
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """`function(x)`, and `st` as it was."""
         return self.function(x), st

@@ -4,11 +4,10 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, layer_name, subject
+from ...core import Layer, Parameters, States, layer_name, subject
 from ...ops import lp_pool, max_pool, mean_pool
 from ...ops._pooling import exponent
 from ...ops._windows import per_axis
@@ -31,8 +30,8 @@ class AdaptivePool(Layer):
         per_axis(name, "out_size", self.out_size, len(self.out_size))
 
     def __call__(
-        self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "batch *out_size channels"], Any]:
+        self, x: Inexact[Array, "batch *spatial channels"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "batch *out_size channels"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         spatial = x.shape[1:-1]

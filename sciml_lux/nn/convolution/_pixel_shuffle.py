@@ -1,10 +1,8 @@
 """PixelShuffle: channels to finer pixels."""
 
-from typing import Any
-
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, check_integer, subject
+from ...core import Layer, Parameters, States, check_integer, subject
 from ...ops import pixel_shuffle
 from .._array_check import check_array
 
@@ -40,8 +38,8 @@ class PixelShuffle(Layer):
         check_integer("PixelShuffle", "upscale_factor", self.upscale_factor, least=1)
 
     def __call__(
-        self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "batch *finer fewer_channels"], Any]:
+        self, x: Inexact[Array, "batch *spatial channels"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "batch *finer fewer_channels"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         if x.ndim < 3 or x.shape[-1] % self.upscale_factor ** (x.ndim - 2):

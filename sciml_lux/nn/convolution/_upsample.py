@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY
-from typing import Any, Literal
+from typing import Literal
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, is_number, subject
+from ...core import Layer, Parameters, States, is_number, subject
 from ...ops import upsample_bilinear, upsample_linear, upsample_nearest, upsample_trilinear
 from .._array_check import check_array
 
@@ -76,8 +76,8 @@ class Upsample(Layer):
             )
 
     def __call__(
-        self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "batch *resized channels"], Any]:
+        self, x: Inexact[Array, "batch *spatial channels"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "batch *resized channels"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         axes, upsample = _LINEAR.get(self.mode, (max(x.ndim - 2, 1), upsample_nearest))

@@ -1,12 +1,9 @@
 """AlphaDropout: dropout for networks of selu units."""
 
-from typing import Any
-
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, Static, check_number
+from ...core import Key, Layer, Parameters, Record, States, Static, check_number
 from ...ops import alpha_dropout
 from .._array_check import check_array
 
@@ -48,11 +45,13 @@ class AlphaDropout(Layer):
         """Check the probability."""
         check_number("AlphaDropout", "p", self.p, least=0, most=1)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The random key and the mode."""
         return Record(rng=key, training=Static(True))
 
-    def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
+    def __call__(
+        self, x: Float[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "..."], States]:
         """The output, and `st` with a new key in training mode."""
         check_array(self, x)
         y, key = alpha_dropout(st.rng, x, self.p, bool(st.training) and self.p > 0)

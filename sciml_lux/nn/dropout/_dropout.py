@@ -1,13 +1,11 @@
 """Dropout: entries set to zero by chance in training."""
 
 import dataclasses
-from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, Static, check_number, is_integer
+from ...core import Key, Layer, Parameters, Record, States, Static, check_number, is_integer
 from ...ops import dropout
 from .._array_check import check_array
 
@@ -59,13 +57,13 @@ class Dropout(Layer):
                 f"{self.axes!r}."
             )
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The random key and the mode."""
         return Record(rng=key, training=Static(True))
 
     def __call__(
-        self, x: Inexact[Array, "..."], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "..."], Any]:
+        self, x: Inexact[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "..."], States]:
         """The output, and `st` with a new key in training mode."""
         check_array(self, x)
         draws = bool(st.training) and self.p > 0

@@ -1,13 +1,20 @@
 """VariationalHiddenDropout: dropout with one mask for many calls."""
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, Static, check_number, is_integer, subject
+from ...core import (
+    Key,
+    Layer,
+    Parameters,
+    Record,
+    States,
+    Static,
+    check_number,
+    is_integer,
+    subject,
+)
 from ...ops import dropout
 from .._array_check import check_array
 
@@ -64,7 +71,7 @@ class VariationalHiddenDropout(Layer):
                 f"got {self.shape!r}."
             )
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The random key, the mode, a mask that keeps all, and the wish for a new one."""
         return Record(
             rng=key,
@@ -74,8 +81,8 @@ class VariationalHiddenDropout(Layer):
         )
 
     def __call__(
-        self, x: Inexact[Array, "..."], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "..."], Any]:
+        self, x: Inexact[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "..."], States]:
         """The output, and `st` with the mask that was used in training mode."""
         check_array(self, x)
         fits = [n in (1, size) for n, size in zip(self.shape, x.shape, strict=False)]

@@ -2,14 +2,13 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, check_number, subject
+from ...core import Key, Layer, Parameters, Record, States, check_number, subject
 from ...initializers import normal
 from ...ops import fused_dense_bias_activation
 from .._last_axis import check_last_axis
@@ -64,17 +63,17 @@ class FourierFeatures(Layer):
         check_precision(self)
         check_number("FourierFeatures", "scale", self.scale, above=0)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The frequencies if they are trained."""
         return self._frequencies(key, dtype) if self.trainable else Record()
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The frequencies if they are not trained."""
         return Record() if self.trainable else self._frequencies(key, dtype)
 
     def __call__(
-        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... features"], Any]:
+        self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... features"], States]:
         """The waves at x, and `st` as it was."""
         check_last_axis(self, x)
         if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -88,7 +87,7 @@ class FourierFeatures(Layer):
         )
         return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1), st
 
-    def _frequencies(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def _frequencies(self, key: Key, dtype: np.dtype) -> Record:
         shape = (self.num_features, self.in_dims)
         draw = normal(std=self.scale)
         return Record(frequencies=draw(jax.random.fold_in(key, 0), shape, dtype))

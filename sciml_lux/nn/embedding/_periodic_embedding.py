@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...core import Layer, is_integer, subject
+from ...core import Layer, Parameters, States, is_integer, subject
 from ...ops import periodic_sin_cos
 from ...precision import accumulating
 from .._array_check import check_array
@@ -71,8 +71,8 @@ class PeriodicEmbedding(Layer):
             )
 
     def __call__(
-        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... embedded_dims"], Any]:
+        self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... embedded_dims"], States]:
         """The embedded input, and `st` as it was."""
         check_array(self, x)
         if x.ndim == 0 or x.shape[-1] <= max(self.indices, default=0):

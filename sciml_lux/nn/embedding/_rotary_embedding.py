@@ -1,14 +1,22 @@
 """RotaryPositionalEmbedding: features turned by their position."""
 
 import dataclasses
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, check_integer, check_number, is_integer, subject
+from ...core import (
+    Key,
+    Layer,
+    Parameters,
+    Record,
+    States,
+    check_integer,
+    check_number,
+    is_integer,
+    subject,
+)
 from ...ops import apply_rotary_embedding, compute_rotary_embedding_params
 from ...precision import promote
 
@@ -66,7 +74,7 @@ class RotaryPositionalEmbedding(Layer):
         check_integer(owner, "max_sequence_length", self.max_sequence_length, least=1)
         check_number(owner, "base", self.base, above=0)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The caches."""
         cos, sin = compute_rotary_embedding_params(
             self.dim,
@@ -77,7 +85,12 @@ class RotaryPositionalEmbedding(Layer):
         )
         return Record(cos_cache=cos, sin_cache=sin)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Float[Array, "... features"], Any]:
+    def __call__(
+        self,
+        x: Float[Array, "... time heads features"] | tuple[Array, Array],
+        ps: Parameters,
+        st: States,
+    ) -> tuple[Float[Array, "... features"], States]:
         """The turned features, and `st` as it was."""
         x, positions = x if isinstance(x, tuple) and len(x) == 2 else (x, None)
         if not hasattr(x, "shape"):

@@ -2,14 +2,12 @@
 
 import dataclasses
 import math
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, check_number, is_integer, subject
+from ...core import Key, Layer, Parameters, Record, States, check_number, is_integer, subject
 from ...precision import accumulating, promote
 
 
@@ -65,7 +63,7 @@ class SinusoidalPositionalEmbedding(Layer):
         if self.scale is not None:
             check_number("SinusoidalPositionalEmbedding", "scale", self.scale)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The frequencies."""
         count = self.dims // 2
         ratio = self.min_freq / self.max_freq
@@ -74,8 +72,8 @@ class SinusoidalPositionalEmbedding(Layer):
         return Record(sigmas=jnp.asarray(sigmas, jnp.finfo(dtype).dtype))
 
     def __call__(
-        self, x: Float[Array, "..."], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... dims"], Any]:
+        self, x: Float[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... dims"], States]:
         """The embedding, and `st` as it was."""
         dtype = getattr(x, "dtype", None)
         if dtype is None or not any(jnp.issubdtype(dtype, k) for k in (np.floating, np.integer)):

@@ -3,14 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, check_function, is_integer, subject
+from ...core import Key, Layer, Parameters, Record, States, check_function, is_integer, subject
 from ...initializers import Initializer, uniform
 from ...ops import identity
 from ...precision import broadcasting, promote
@@ -78,7 +77,7 @@ class Bilinear(Layer):
         check_function("Bilinear", "activation", self.activation, such_as="nn.tanh")
         check_precision(self)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Weight, and bias where it is used."""
         bounded = uniform(bound=1.0 / math.sqrt(max(self._pair[0], 1)))
         shape = (self.out_dims, *self._pair)
@@ -88,10 +87,11 @@ class Bilinear(Layer):
         bias = (self.init_bias or bounded)(jax.random.fold_in(key, 1), shape[:1], dtype)
         return Record(weight=weight, bias=bias)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Inexact[Array, "... out_dims"], Any]:
+    def __call__(
+        self, x: Inexact[Array, "... in_dims"] | tuple[Array, Array], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "... out_dims"], States]:
         """The output, and `st` as it was."""
-        pair: list[Any] = list(x) if isinstance(x, tuple) and len(x) == 2 else [x, x]
-        x, y = pair
+        x, y = x if isinstance(x, tuple) and len(x) == 2 else (x, x)
         if not (hasattr(x, "shape") and hasattr(y, "shape")):
             raise TypeError(
                 f"{subject(self)} expects an array or a pair of arrays, got "

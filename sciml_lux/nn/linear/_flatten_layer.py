@@ -1,11 +1,10 @@
 """FlattenLayer: several axes made one."""
 
 import math
-from typing import Any
 
 from jaxtyping import Array
 
-from ...core import Layer, check_integer, subject
+from ...core import Layer, Parameters, States, check_integer, subject
 
 _FORM = "Leave it out to flatten all axes but the first."
 
@@ -42,7 +41,7 @@ class FlattenLayer(Layer):
         if self.num_axes is not None:
             check_integer("FlattenLayer", "num_axes", self.num_axes, least=1, remedy=_FORM)
 
-    def __call__(self, x: Array, ps: Any, st: Any) -> tuple[Array, Any]:
+    def __call__(self, x: Array, ps: Parameters, st: States) -> tuple[Array, States]:
         """The flattened input, and `st` as it was."""
         needed = self.num_axes or 1
         if not hasattr(x, "shape") or x.ndim < needed:

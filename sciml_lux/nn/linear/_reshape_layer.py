@@ -1,11 +1,10 @@
 """ReshapeLayer: another shape within each batch member."""
 
 import math
-from typing import Any
 
 from jaxtyping import Array
 
-from ...core import Layer, is_integer, subject
+from ...core import Layer, Parameters, States, is_integer, subject
 
 
 class ReshapeLayer(Layer):
@@ -46,7 +45,7 @@ class ReshapeLayer(Layer):
                 f"`ReshapeLayer` expects sizes of at least 0, got {self.dims!r} (`dims`)."
             )
 
-    def __call__(self, x: Array, ps: Any, st: Any) -> tuple[Array, Any]:
+    def __call__(self, x: Array, ps: Parameters, st: States) -> tuple[Array, States]:
         """The reshaped input, and `st` as it was."""
         shape = getattr(x, "shape", ())
         if not shape or math.prod(shape[1:]) != math.prod(self.dims):

@@ -2,13 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, check_function, check_integer, subject
+from ...core import Key, Layer, Parameters, Record, States, check_function, check_integer, subject
 from ...initializers import Initializer, ones, zeros
 from ...ops import identity
 from ...precision import broadcasting
@@ -74,7 +73,7 @@ class Scale(Layer):
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Weight, and bias where it is used."""
         weight = self.init_weight(jax.random.fold_in(key, 0), self.dims, dtype)
         if not self.use_bias:
@@ -84,8 +83,8 @@ class Scale(Layer):
         )
 
     def __call__(
-        self, x: Inexact[Array, "..."], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "..."], Any]:
+        self, x: Inexact[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "..."], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         if x.shape[-len(self.dims) :] != self.dims:

@@ -1,13 +1,11 @@
 """SelectDim: one index, or several, of an axis."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ...core import Layer, is_integer, subject
+from ...core import Layer, Parameters, States, is_integer, subject
 from ...precision import accumulating
 
 
@@ -50,7 +48,7 @@ class SelectDim(Layer):
                 f"tuple of integers, got {self.axis!r} and {self.index!r}."
             )
 
-    def __call__(self, x: Array, ps: Any, st: Any) -> tuple[Array, Any]:
+    def __call__(self, x: Array, ps: Parameters, st: States) -> tuple[Array, States]:
         """The part, and `st` as it was."""
         shape = getattr(x, "shape", None)
         if shape is None or not -len(shape) <= self.axis < len(shape):

@@ -1,11 +1,10 @@
 """BatchNorm: normalisation of each channel over the batch."""
 
 import math
-from typing import Any
 
 from jaxtyping import Array, Float
 
-from ...core import subject
+from ...core import Parameters, States, subject
 from ...ops import batchnorm
 from .._array_check import check_array
 from ._normalization import TrackedNormalization
@@ -58,8 +57,8 @@ class BatchNorm(TrackedNormalization):
     """
 
     def __call__(
-        self, x: Float[Array, "batch ... dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "batch ... dims"], Any]:
+        self, x: Float[Array, "batch ... dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "batch ... dims"], States]:
         """The output, and `st` with the running statistics brought up to date in training mode."""
         check_array(self, x)
         if x.ndim < 2 or x.shape[-1] != self.dims:

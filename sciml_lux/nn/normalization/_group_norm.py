@@ -1,13 +1,11 @@
 """GroupNorm: normalisation of groups of channels of each sample."""
 
 from collections.abc import Callable
-from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Record, check_integer, subject
+from ...core import Key, Parameters, States, check_integer, subject
 from ...ops import groupnorm, identity
 from .._array_check import check_array
 from ._normalization import Normalization
@@ -65,13 +63,13 @@ class GroupNorm(Normalization):
                 f"{self.dims} channels."
             )
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Scale and bias where they are used."""
         return self.affine_parameters(key, (self.dims,), dtype)
 
     def __call__(
-        self, x: Float[Array, "batch ... dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "batch ... dims"], Any]:
+        self, x: Float[Array, "batch ... dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "batch ... dims"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         if x.ndim < 2 or x.shape[-1] != self.dims:

@@ -1,11 +1,10 @@
 """InstanceNorm: normalisation of each channel of each sample over space."""
 
 import dataclasses
-from typing import Any
 
 from jaxtyping import Array, Float
 
-from ...core import subject
+from ...core import Parameters, States, subject
 from ...ops import instancenorm
 from .._array_check import check_array
 from ._normalization import TrackedNormalization
@@ -60,8 +59,8 @@ class InstanceNorm(TrackedNormalization):
     track_stats: bool = False
 
     def __call__(
-        self, x: Float[Array, "batch *spatial dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "batch *spatial dims"], Any]:
+        self, x: Float[Array, "batch *spatial dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "batch *spatial dims"], States]:
         """The output, and `st` with the running statistics brought up to date in training mode."""
         check_array(self, x)
         if x.ndim < 3 or x.shape[-1] != self.dims:

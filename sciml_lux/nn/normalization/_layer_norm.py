@@ -2,13 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Record, is_integer, subject
+from ...core import Key, Parameters, States, is_integer, subject
 from ...ops import identity, layernorm
 from .._array_check import check_array
 from ._normalization import Normalization
@@ -84,11 +83,13 @@ class LayerNorm(Normalization):
     def _shape(self) -> tuple[int, ...]:
         return self.shape  # pyright: ignore[reportReturnType]
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Scale and bias where they are used."""
         return self.affine_parameters(key, self._shape, dtype)
 
-    def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
+    def __call__(
+        self, x: Float[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "..."], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         features = len(self._shape)

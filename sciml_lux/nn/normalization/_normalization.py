@@ -2,14 +2,24 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ...core import Layer, Record, Static, check_function, check_integer, check_number, layer_name
+from ...core import (
+    Key,
+    Layer,
+    Parameters,
+    Record,
+    States,
+    Static,
+    check_function,
+    check_integer,
+    check_number,
+    layer_name,
+)
 from ...initializers import Initializer, ones, zeros
 from ...ops import identity
 
@@ -29,7 +39,7 @@ class Normalization(Layer):
         for name in ("activation", "init_scale", "init_bias"):
             check_function(layer_name(self), name, getattr(self, name, ones))
 
-    def affine_parameters(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> Record:
+    def affine_parameters(self, key: Key, shape: tuple[int, ...], dtype: np.dtype) -> Record:
         """Scale and bias of `shape` where the layer is affine."""
         if not self.affine:
             return Record()
@@ -38,7 +48,7 @@ class Normalization(Layer):
             bias=self.init_bias(jax.random.fold_in(key, 1), shape, dtype),
         )
 
-    def scale_and_bias(self, ps: Any) -> tuple[Any, Any]:
+    def scale_and_bias(self, ps: Parameters) -> tuple[Array | None, Array | None]:
         """The two parameters, or None for both."""
         return (ps.scale, ps.bias) if self.affine else (None, None)
 
@@ -58,11 +68,11 @@ class TrackedNormalization(Normalization):
         check_integer(layer_name(self), "dims", self.dims, least=0)
         check_number(layer_name(self), "momentum", self.momentum, least=0, most=1)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Scale and bias where they are used."""
         return self.affine_parameters(key, (self.dims,), dtype)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """Mean 0 and variance 1 where they are tracked, and the flag of the training mode."""
         if not self.track_stats:
             return Record(training=Static(True))
@@ -72,6 +82,6 @@ class TrackedNormalization(Normalization):
             training=Static(True),
         )
 
-    def running_mean_and_var(self, st: Any) -> tuple[Any, Any]:
+    def running_mean_and_var(self, st: States) -> tuple[Array | None, Array | None]:
         """The two statistics, or None for both."""
         return (st.running_mean, st.running_var) if self.track_stats else (None, None)

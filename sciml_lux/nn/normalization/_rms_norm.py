@@ -1,13 +1,22 @@
 """RMSNorm: division of each sample by its root mean square."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, check_function, check_number, is_integer, subject
+from ...core import (
+    Key,
+    Layer,
+    Parameters,
+    Record,
+    States,
+    check_function,
+    check_number,
+    is_integer,
+    subject,
+)
 from ...initializers import Initializer, ones
 from ...ops import rmsnorm
 from .._array_check import check_array
@@ -66,13 +75,15 @@ class RMSNorm(Layer):
     def _shape(self) -> tuple[int, ...]:
         return self.shape  # pyright: ignore[reportReturnType]
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The scale where it is used."""
         if not self.affine:
             return Record()
         return Record(scale=self.init_scale(jax.random.fold_in(key, 0), self._shape, dtype))
 
-    def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
+    def __call__(
+        self, x: Float[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "..."], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         features = len(self._shape)

@@ -1,13 +1,21 @@
 """WeightNorm: a layer whose weights are trained as length times direction."""
 
 import dataclasses
-from typing import Any
 
-import jax
 import numpy as np
 from jax.core import Tracer
 
-from ...core import Record, WrapperLayer, as_record, is_integer, layer_name
+from ...core import (
+    Key,
+    LayerLike,
+    Parameters,
+    Record,
+    States,
+    WrapperLayer,
+    as_record,
+    is_integer,
+    layer_name,
+)
 from ...ops import norm_except, weightnorm
 
 
@@ -51,7 +59,7 @@ class WeightNorm(WrapperLayer):
         (5, 3)
     """
 
-    layer: Any
+    layer: LayerLike
     which_params: str | tuple[str, ...]
     _: dataclasses.KW_ONLY
     axis: int | tuple[int | None, ...] | None = None
@@ -84,7 +92,7 @@ class WeightNorm(WrapperLayer):
         axes = self.axis if isinstance(self.axis, tuple) else (self.axis,) * len(self.which_params)
         return dict(zip(self.which_params, axes, strict=True))
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The parameters of the layer, those that are named as length and direction."""
         ps = self.layer.initial_parameters(key, dtype)
         normalized = {}
@@ -106,7 +114,7 @@ class WeightNorm(WrapperLayer):
         rest = {name: ps[name] for name in ps if name not in self._axes}
         return Record(normalized=Record(normalized), unnormalized=Record(rest))
 
-    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
+    def inner_trees(self, ps: Parameters, st: States) -> tuple[Parameters, States]:
         """Each length and direction as the weight that they make."""
         parts, rest = ps.normalized, ps.unnormalized
         rest = rest.as_record() if hasattr(type(rest), "as_record") else as_record(rest)

@@ -5,15 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+from jaxtyping import Array, PyTree
 
-from ...core import apply, subject
+from ...core import LayerLike, Parameters, States, apply, subject
 from ...precision import promote_floats
 from ..containers._composite_layer import CompositeLayer
 from ._cell_contract import described
 from ._recurrence import Recurrence
 
 
-def concatenate_features(forward: Any, backward: Any) -> Any:
+def concatenate_features(forward: Array, backward: Array) -> Array:
     """Both along the last axis."""
     return jnp.concatenate([forward, backward], axis=-1)
 
@@ -57,8 +58,8 @@ class BidirectionalRNN(CompositeLayer):
         (5, 7, 6)
     """
 
-    cell: Any
-    backward_cell: Any = None
+    cell: LayerLike
+    backward_cell: LayerLike = None
     _: dataclasses.KW_ONLY
     merge: Callable[[Any, Any], Any] | None = concatenate_features
     return_sequence: bool = True
@@ -76,7 +77,7 @@ class BidirectionalRNN(CompositeLayer):
             )
         super().__post_init__()
 
-    def made_layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, LayerLike]:
         """The two directions by name."""
         backward = self.cell if self.backward_cell is None else self.backward_cell
         return {
@@ -84,7 +85,7 @@ class BidirectionalRNN(CompositeLayer):
             "backward_rnn": self._direction(backward, reverse=True),
         }
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The merged outputs, with the carries where asked for."""
         x, carry, rest = (
             (x[0], x[1], x[2:]) if isinstance(x, tuple) and len(x) > 1 else (x, None, ())
@@ -105,7 +106,7 @@ class BidirectionalRNN(CompositeLayer):
         y = tuple(outputs) if self.merge is None else self.merge(*promote_floats(*outputs))
         return ((y, tuple(carries)) if self.return_carry else y), st | states
 
-    def _direction(self, cell: Any, *, reverse: bool) -> Recurrence:
+    def _direction(self, cell: LayerLike, *, reverse: bool) -> Recurrence:
         return Recurrence(
             cell,
             return_sequence=self.return_sequence,

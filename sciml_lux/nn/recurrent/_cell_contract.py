@@ -1,11 +1,11 @@
 """What a recurrent cell is: ((y, carry), st) = cell(x, ps, st), or of (x, carry)."""
 
-from typing import Any
+from jaxtyping import Array, PyTree
 
-from ...core import apply, describe, layer_name, subject
+from ...core import LayerLike, Parameters, States, apply, describe, layer_name, subject
 
 
-def split_carry(layer: Any, x: Any) -> tuple[Any, Any]:
+def split_carry(layer: LayerLike, x: PyTree) -> tuple[Array, PyTree]:
     """The input of a cell as the input proper and the carry, which is None if not given.
 
     Raises:
@@ -20,12 +20,14 @@ def split_carry(layer: Any, x: Any) -> tuple[Any, Any]:
     return x
 
 
-def described(carry: Any) -> str:
+def described(carry: PyTree) -> str:
     """What was given in place of a carry of another form, in a word."""
     return f"a tuple of {len(carry)}" if isinstance(carry, tuple) else describe(carry)
 
 
-def apply_cell(cell: Any, x: Any, ps: Any, st: Any) -> tuple[tuple[Any, Any], Any]:
+def apply_cell(
+    cell: LayerLike, x: PyTree, ps: Parameters, st: States
+) -> tuple[tuple[PyTree, PyTree], States]:
     """`(y, carry), st = cell(x, ps, st)`.
 
     Raises:
@@ -40,7 +42,7 @@ def apply_cell(cell: Any, x: Any, ps: Any, st: Any) -> tuple[tuple[Any, Any], An
     return output, st
 
 
-def initial_carry(cell: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+def initial_carry(cell: LayerLike, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
     """The carry from which `cell` starts, and its state.
 
     Cells may have a method of this name. It looks at the shape and the dtype of `x` alone, the

@@ -1,9 +1,12 @@
 """GRUCell: one step of a network with gated recurrent units."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from jaxtyping import Array
+
+from ...core import Parameters
 from ...ops import gru_gates
-from ._recurrent_cell import RecurrentCell
+from ._recurrent_cell import RecurrentCell, Step
 
 
 class GRUCell(RecurrentCell):
@@ -50,7 +53,7 @@ class GRUCell(RecurrentCell):
 
     num_gates: ClassVar[int] = 3
 
-    def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
+    def _step(self, x: Array, carry: tuple[Array, ...], ps: Parameters) -> Step:
         (hidden,) = carry
         from_input, from_hidden = self._affine(x, hidden, ps)
         y = gru_gates(from_input, from_hidden, hidden)

@@ -1,14 +1,16 @@
 """LSTMCell: one step of a network with long short-term memory."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
+from jaxtyping import Array
 
+from ...core import Parameters
 from ...initializers import Initializer, zeros
 from ...ops import lstm_gates
 from ...precision import accumulating
-from ._recurrent_cell import RecurrentCell
+from ._recurrent_cell import RecurrentCell, Step
 
 
 class LSTMCell(RecurrentCell):
@@ -61,7 +63,7 @@ class LSTMCell(RecurrentCell):
 
     num_gates: ClassVar[int] = 4
 
-    def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
+    def _step(self, x: Array, carry: tuple[Array, ...], ps: Parameters) -> Step:
         hidden, memory = carry
         from_input, from_hidden = self._affine(x, hidden, ps)
         carry = lstm_gates(accumulating(jnp.add, from_input, from_hidden), memory)

@@ -5,8 +5,12 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, PyTree
 
 from ...core import (
+    LayerLike,
+    Parameters,
+    States,
     StateStructureError,
     WrapperLayer,
     check_integer,
@@ -73,7 +77,7 @@ class Recurrence(WrapperLayer):
         ((5, 7, 3), False)
     """
 
-    cell: Any
+    cell: LayerLike
     _: dataclasses.KW_ONLY
     return_sequence: bool = False
     return_carry: bool = False
@@ -94,7 +98,7 @@ class Recurrence(WrapperLayer):
             )
         check_integer("Recurrence", "unroll", self.unroll, least=1)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The last output or all of them, with the carry where asked for."""
         x, carry, lengths = self._inputs(x)
         xs = x if self.time_major else jnp.moveaxis(x, -2, 0)
@@ -103,7 +107,7 @@ class Recurrence(WrapperLayer):
             y = ys if self.time_major else jax.tree.map(lambda a: jnp.moveaxis(a, 0, -2), ys)
         return ((y, carry) if self.return_carry else y), st
 
-    def _inputs(self, x: Any) -> tuple[Any, Any, Any]:
+    def _inputs(self, x: PyTree) -> tuple[Array, PyTree, Array | None]:
         if isinstance(x, tuple) and len(x) not in (2, 3):
             raise ValueError(
                 f"{subject(self)} expects `x`, (x, carry) or (x, carry, lengths), got a tuple of "
@@ -137,7 +141,9 @@ class Recurrence(WrapperLayer):
             )
         return x, carry, count_in_int32(lengths, x.shape[time_axis])
 
-    def _run(self, xs: Any, carry: Any, lengths: Any, ps: Any, st: Any) -> tuple[Any, Any, Any]:
+    def _run(
+        self, xs: Array, carry: PyTree, lengths: Array | None, ps: Parameters, st: States
+    ) -> tuple[PyTree, PyTree, PyTree]:
         """The last output with the carry, all outputs if wanted, and the state; time first."""
         if carry is None:
             carry, st = initial_carry(self.cell, _one_step(xs), ps, st)
@@ -156,8 +162,14 @@ class Recurrence(WrapperLayer):
         return last, (jax.tree.map(self._joined, y, ys) if self.return_sequence else None), st
 
     def _scan(
-        self, xs: Any, y: Any, carry: Any, lengths: Any, ps: Any, st: Any
-    ) -> tuple[Any, Any, Any]:
+        self,
+        xs: Array,
+        y: PyTree,
+        carry: PyTree,
+        lengths: Array | None,
+        ps: Parameters,
+        st: States,
+    ) -> tuple[PyTree, PyTree, PyTree]:
         """What `_run` returns, from a carry and, where there was a step before, its output."""
         (like, like_carry), like_st = jax.eval_shape(
             lambda x, carry, st: apply_cell(self.cell, (x, carry), ps, st), _one_step(xs), carry, st
@@ -168,7 +180,7 @@ class Recurrence(WrapperLayer):
         self._check_batch(start, lengths)
         wide, narrowed = shared(ps)
 
-        def step(loop: Any, now: Any) -> tuple[Any, Any]:
+        def step(loop: PyTree, now: PyTree) -> tuple[PyTree, PyTree]:
             (before, st), (x, time) = loop, now
             valid = None if lengths is None else time < lengths
             # Padding may be NaN, which a weight of 0 would not keep out of the gradient.
@@ -186,12 +198,12 @@ class Recurrence(WrapperLayer):
         )
         return last, ys, st
 
-    def _joined(self, first: Any, rest: Any) -> Any:
+    def _joined(self, first: PyTree, rest: PyTree) -> PyTree:
         """The output of the first step with those of the others, in the order of time."""
         parts = promote(jnp.expand_dims(first, 0), rest)
         return jnp.concatenate(parts[::-1] if self.reverse else parts)
 
-    def _settled(self, start: Any, like: Any) -> Any:
+    def _settled(self, start: PyTree, like: PyTree) -> PyTree:
         """The start in the dtypes that the cell gives back, which a loop must begin with."""
         difference = first_difference(like, start, describe=_shape)
         if difference:
@@ -201,7 +213,7 @@ class Recurrence(WrapperLayer):
             )
         return jax.tree.map(self._in_dtype_of, start, like)
 
-    def _in_dtype_of(self, start: Any, like: Any) -> Any:
+    def _in_dtype_of(self, start: PyTree, like: PyTree) -> PyTree:
         if start.dtype == like.dtype:
             return start
         # In mode "convert" the cell itself would narrow it at its first step.
@@ -212,7 +224,7 @@ class Recurrence(WrapperLayer):
             )
         return start.astype(like.dtype)
 
-    def _check_state(self, before: Any, after: Any) -> None:
+    def _check_state(self, before: PyTree, after: PyTree) -> None:
         difference = first_difference(before, after)
         if difference:
             raise StateStructureError(
@@ -220,7 +232,7 @@ class Recurrence(WrapperLayer):
                 f"Inside {subject(self)} it must keep structure, shapes and dtypes."
             )
 
-    def _check_batch(self, start: Any, lengths: Any) -> None:
+    def _check_batch(self, start: PyTree, lengths: Array | None) -> None:
         if lengths is None:
             return
         for leaf in jax.tree.leaves(start):
@@ -236,14 +248,14 @@ def _shape(leaf: Any) -> str:
     return str(getattr(leaf, "shape", leaf))
 
 
-def _one_step(xs: Any) -> jax.ShapeDtypeStruct:
+def _one_step(xs: Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype)
 
 
-def _choose(valid: Any, new: Any, old: Any) -> Any:
+def _choose(valid: Array, new: Array, old: Array) -> Array:
     mask = jax.lax.broadcast_in_dim(valid, new.shape, tuple(range(valid.ndim)))
     return jnp.where(mask, new, old)
 
 
-def _or_zero(valid: Any, x: Any) -> Any:
+def _or_zero(valid: Array | None, x: Array) -> Array:
     return x if valid is None else _choose(valid, x, jnp.zeros_like(x))

@@ -1,8 +1,8 @@
 """ReverseSequence: time turned round."""
 
-from typing import Any
+from jaxtyping import PyTree
 
-from ...core import Layer, check_integer, subject
+from ...core import Layer, Parameters, States, check_integer, subject
 from ...ops import reverse_sequence
 from .._array_check import check_array
 
@@ -39,7 +39,7 @@ class ReverseSequence(Layer):
         """Check the axis."""
         check_integer("ReverseSequence", "axis", self.axis)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The reversed sequence, and `st` as it was."""
         if isinstance(x, tuple) and len(x) != 2:
             raise ValueError(

@@ -1,15 +1,14 @@
 """RNNCell: one step of the plain recurrent network."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ...core import check_function
+from ...core import Parameters, check_function
 from ...ops import tanh
 from ...precision import accumulating
-from ._recurrent_cell import RecurrentCell
+from ._recurrent_cell import RecurrentCell, Step
 
 
 class RNNCell(RecurrentCell):
@@ -61,7 +60,7 @@ class RNNCell(RecurrentCell):
         super().__post_init__()
         check_function("RNNCell", "activation", self.activation, such_as="nn.tanh")
 
-    def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
+    def _step(self, x: Array, carry: tuple[Array, ...], ps: Parameters) -> Step:
         (hidden,) = carry
         from_input, from_hidden = self._affine(x, hidden, ps)
         y = self.activation(accumulating(jnp.add, from_input, from_hidden))

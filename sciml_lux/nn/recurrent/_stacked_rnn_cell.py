@@ -1,10 +1,9 @@
 """StackedRNNCell: cells one on another, as one cell."""
 
-from typing import Any
-
 import jax
+from jaxtyping import PyTree
 
-from ...core import Layer, subject
+from ...core import Layer, LayerLike, Parameters, States, subject
 from ..containers._named_layers import NamedLayers, named_layers, typed_layers
 from ._cell_contract import apply_cell, described, initial_carry, split_carry
 
@@ -41,16 +40,16 @@ class StackedRNNCell(Layer):
 
     layers: NamedLayers
 
-    def __init__(self, *cells: Any, **named: Any) -> None:
+    def __init__(self, *cells: LayerLike, **named: LayerLike) -> None:
         object.__setattr__(self, "layers", named_layers("StackedRNNCell", cells, named))
         if not self.layers:
             raise ValueError("`StackedRNNCell` expects at least one cell, got none.")
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The cells by name, in order."""
         return dict(self.layers)
 
-    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[tuple | None, Any]:
+    def initial_carry(self, x: PyTree, ps: Parameters, st: States) -> tuple[tuple | None, States]:
         """The carries of all cells, or None if one of them cannot tell before its first step."""
         carries, states = [], {}
         for name, cell in self.layers:
@@ -69,7 +68,9 @@ class StackedRNNCell(Layer):
             states[name] = own_st
         return tuple(carries), st | states
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[tuple[Any, tuple], Any]:
+    def __call__(
+        self, x: PyTree, ps: Parameters, st: States
+    ) -> tuple[tuple[PyTree, tuple], States]:
         """The output of the last cell with all carries, and the states."""
         x, carry = split_carry(self, x)
         if carry is not None and not (isinstance(carry, tuple) and len(carry) == len(self.layers)):

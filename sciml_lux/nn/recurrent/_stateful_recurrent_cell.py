@@ -6,8 +6,21 @@ from typing import Any, ClassVar, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
-from ...core import Layer, Record, describe, is_integer, is_layer, subject, update_state
+from ...core import (
+    Key,
+    Layer,
+    LayerLike,
+    Parameters,
+    Record,
+    States,
+    describe,
+    is_integer,
+    is_layer,
+    subject,
+    update_state,
+)
 from ...precision import promote_floats
 from ._cell_contract import apply_cell
 
@@ -53,7 +66,7 @@ class StatefulRecurrentCell(Layer):
         (False, True)
     """
 
-    cell: Any
+    cell: LayerLike
     _: dataclasses.KW_ONLY
     batch_shape: tuple[int, ...] = ()
     in_dims: int | None = None
@@ -76,14 +89,14 @@ class StatefulRecurrentCell(Layer):
     def _in_dims(self) -> Any:
         return getattr(self.cell, "in_dims", None) if self.in_dims is None else self.in_dims
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Any:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Those of the cell."""
         return self.cell.initial_parameters(key, dtype)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The states of the cell beside a carry that does not count yet."""
 
-        def first_step(key: jax.Array) -> Any:
+        def first_step(key: Key) -> Any:
             x = jnp.zeros((*self.batch_shape, self._in_dims()), dtype)
             ps = self.cell.initial_parameters(key, dtype)
             return apply_cell(self.cell, x, ps, self.cell.initial_states(key, dtype))
@@ -95,7 +108,7 @@ class StatefulRecurrentCell(Layer):
             has_carry=jnp.zeros((), jnp.bool_),
         )
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The output of the step, and the state with the new carry."""
         wanted = (*self.batch_shape, self._in_dims())
         if getattr(x, "shape", None) != wanted:
