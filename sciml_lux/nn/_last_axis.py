@@ -9,7 +9,7 @@ from ._array_check import check_array
 def check_last_axis(layer: LayerLike, x: Array, layout: str = "(..., in_dims)") -> None:
     """Raise a ValueError unless the last axis of `x` has the size `layer.in_dims`.
 
-    What is no array is a TypeError.
+    Anything but an array is a TypeError.
     """
     check_array(layer, x)
     if x.ndim == 0 or x.shape[-1] != layer.in_dims:

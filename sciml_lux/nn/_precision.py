@@ -20,5 +20,5 @@ def check_precision(layer: LayerLike) -> None:
 
 
 def with_precision(make: Callable[..., Any], precision: Precision) -> Callable[..., Any]:
-    """`make` with the keyword, which functions without it do as long as nobody opts out."""
+    """`make` with the keyword `precision`, left out where it is "highest"."""
     return make if precision == "highest" else functools.partial(make, precision=precision)

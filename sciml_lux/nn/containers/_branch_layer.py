@@ -14,15 +14,15 @@ class BranchLayer(Layer):
         *layers: layers or functions, called `layer_1`, `layer_2`, ... in the trees.
         fusion: None for a tuple of the outputs; a function of the outputs; or a layer, which gets
             the outputs as one tuple.
-        **named: the same as `layers` under names of one's own.
+        **named: layers or functions under names of your choice.
 
-    Inputs: anything; all layers get the same, a tuple as a whole too.
+    Inputs: anything; every layer gets the whole input, also if it is a tuple.
 
-    Parameters and States: those of each layer under its name. With a layer as fusion they lie
-    under `layers`, and the fusion's under `fusion`.
+    Parameters and States: those of each layer under its name. If `fusion` is a layer, they are
+    under `layers` and its own are under `fusion`.
 
     Raises:
-        TypeError: fusion is neither None nor function nor layer.
+        TypeError: `fusion` is not a function, a layer or None.
 
     Source: `BranchLayer` of Lux 1.31.
 

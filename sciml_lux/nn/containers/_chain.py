@@ -13,17 +13,19 @@ class Chain(Layer):
     """y = layer_n(... layer_2(layer_1(x))).
 
     Args:
-        *layers: layers or functions; tuples and lists of them are spread out. They are called
+        *layers: layers or functions; tuples and lists of them are flattened. They are called
             `layer_1`, `layer_2`, ... in the trees.
-        **named: the same under names of one's own. A chain without layers returns its input.
+        **named: layers or functions under names of your choice. A chain without layers returns its
+            input.
 
     Parameters and States: those of each layer under its name.
 
     Raises:
-        TypeError: layers are given by position and by name at once, or one is no layer.
+        TypeError: layers are given both by position and by name, or one is not a layer.
 
     `chain[0]`, `chain["layer_1"]` and `chain.layer_1` are the same layer; a slice is a chain whose
-    layers keep their names, so that the trees of the whole fit it.
+    layers keep their names, so that it can be called with the parameters and states of the whole
+    chain.
 
     Source: `Chain` of Lux 1.31; positions count from 0, as in Python.
 

@@ -16,13 +16,13 @@ class Maxout(Layer):
 
     Args:
         *layers: layers or functions, called `layer_1`, `layer_2`, ... in the trees; or a function
-            that makes a layer and a number n, for n such layers.
-        **named: the same under names of one's own.
+            that makes a layer and an integer n, for n such layers.
+        **named: layers or functions under names of your choice.
 
     Parameters and States: those of each layer under its name.
 
     Raises:
-        ValueError: no layers; the outputs have different shapes, which are never broadcast.
+        ValueError: no layers; the outputs have different shapes, even if they could be broadcast.
         TypeError: the outputs are complex, which have no order.
 
     Source: `Maxout` of Lux 1.31; arXiv 1302.4389.

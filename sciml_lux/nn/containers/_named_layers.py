@@ -10,10 +10,10 @@ NamedLayers = tuple[tuple[str, Any], ...]
 
 
 def as_layer(value: Any, container: str) -> LayerLike:
-    """`value` if it is a layer, else the function `value` as a layer.
+    """`value` as a layer: itself, or a `WrappedFunction` of it.
 
     Raises:
-        TypeError: neither.
+        TypeError: it is neither a layer nor a function.
     """
     if is_layer(value):
         return value
@@ -29,7 +29,7 @@ def named_layers(
 ) -> NamedLayers:
     """Positional layers as `layer_1, layer_2, ...`, or keyword layers under their names.
 
-    Tuples and lists among positional layers are spread out; functions become layers.
+    Tuples and lists among positional layers are flattened; functions become layers.
 
     Raises:
         TypeError: layers are given both ways, or one is neither layer nor function.
@@ -56,7 +56,7 @@ def apply_each(
 
 
 def typed_layers(layers: NamedLayers) -> list[str]:
-    """The arguments one would type for `layers`."""
+    """`layers` as the arguments of a call, for printing."""
     default = all(name == f"layer_{i}" for i, (name, _) in enumerate(layers, start=1))
     return [repr(layer) if default else f"{name}={layer!r}" for name, layer in layers]
 

@@ -16,16 +16,16 @@ class PairwiseFusion(Layer):
     Args:
         connection: function of the output and the next input, such as `operator.add`.
         *layers: layers or functions, called `layer_1`, `layer_2`, ... in the trees.
-        **named: the same under names of one's own.
+        **named: layers or functions under names of your choice.
 
-    Inputs: a tuple with one element more than there are layers; or anything else, which is taken
-    for each of them.
+    Inputs: a tuple with one element more than there are layers; or anything else, which is then
+    used for each of them.
 
     Parameters and States: those of each layer under its name.
 
     Raises:
-        TypeError: connection is no function; the input is a list.
-        ValueError: a tuple of another length.
+        TypeError: `connection` is not a function; the input is a list.
+        ValueError: the input is a tuple of another length.
 
     Source: `PairwiseFusion` of Lux 1.31. The order of the connection's arguments is that of Lux's
         code and tests; its docs write connection(x_(i+1), layer_i(y)).

@@ -16,15 +16,15 @@ class Parallel(Layer):
         connection: None for a tuple of the outputs; a function of the outputs; or a layer, which
             gets the outputs as one tuple.
         *layers: layers or functions, called `layer_1`, `layer_2`, ... in the trees.
-        **named: the same under names of one's own.
+        **named: layers or functions under names of your choice.
 
     Inputs: a tuple with one element for each layer, or anything else, which goes to all of them.
 
-    Parameters and States: those of each layer under its name. With a layer as connection they lie
-    under `layers`, and the connection's under `connection`.
+    Parameters and States: those of each layer under its name. If `connection` is a layer, they are
+    under `layers` and its own are under `connection`.
 
     Raises:
-        ValueError: a tuple of another length than there are layers.
+        ValueError: the input is a tuple whose length is not the number of layers.
 
     Source: `Parallel` of Lux 1.31.
 

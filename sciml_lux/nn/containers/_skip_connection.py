@@ -1,4 +1,4 @@
-"""SkipConnection: a layer with a way around it."""
+"""SkipConnection: a layer with a connection around it."""
 
 from typing import ClassVar
 
@@ -15,11 +15,11 @@ class SkipConnection(Layer):
 
     Args:
         layer: a layer or function.
-        connection: a function of the two, such as `operator.add`; or a layer, which gets the pair
-            `(layer(x), x)`.
+        connection: a function of output and input, such as `operator.add`; or a layer, which gets
+            the pair `(layer(x), x)`.
 
-    Parameters and States: exactly those of `layer`. With a layer as connection they lie under
-    `layers`, and the connection's under `connection`.
+    Parameters and States: exactly those of `layer`. If `connection` is a layer, they are under
+    `layers` and its own are under `connection`.
 
     Source: `SkipConnection` of Lux 1.31.
 
@@ -43,23 +43,23 @@ class SkipConnection(Layer):
 
     @property
     def wrapped(self) -> LayerLike:
-        """The layer where its trees are those of this one; None with a layer as connection."""
+        """The inner layer, whose trees are those of this one; None if `connection` is a layer."""
         return None if is_layer(self.connection) else self.layer
 
     def sublayers(self) -> dict[str, LayerLike]:
-        """`layers` and `connection` with a layer as connection, else the layer alone."""
+        """`layers` and `connection` if the latter is a layer, else the inner layer alone."""
         if is_layer(self.connection):
             return {"layers": self.layer, "connection": self.connection}
         return {"layer": self.layer}
 
     def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
-        """The parameters of `layer`, beside those of the connection where it is a layer."""
+        """The parameters of `layer`, and of the connection if it is a layer."""
         if is_layer(self.connection):
             return super().initial_parameters(key, dtype)
         return self.layer.initial_parameters(key, dtype)
 
     def initial_states(self, key: Key, dtype: np.dtype) -> States:
-        """The states of `layer`, beside those of the connection where it is a layer."""
+        """The states of `layer`, and of the connection if it is a layer."""
         if is_layer(self.connection):
             return super().initial_states(key, dtype)
         return self.layer.initial_states(key, dtype)

@@ -12,8 +12,8 @@ class WrappedFunction(Layer):
     """y = function(x), for a function without parameters or states.
 
     Args:
-        function: of one argument. Functions compare by identity: a lambda written anew at each
-            construction makes another layer and compiles again.
+        function: of one argument. Functions compare by identity: with a new lambda each time, every
+            model is a different one and compiles again.
 
     Source: `WrappedFunction` of Lux 1.31.
 

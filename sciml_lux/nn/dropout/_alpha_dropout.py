@@ -11,11 +11,11 @@ from .._array_check import check_array
 class AlphaDropout(Layer):
     """y = A where(u > p, x, α) + B with u ~ U(0, 1), which keeps mean 0 and variance 1.
 
-    α = -1.7580993408473766 is where selu ends, A = 1/√((1-p)(1 + p α²)) and B = -A α p. In test
-    mode y = x.
+    α = -1.7580993408473766 is the lower limit of selu, A = 1/√((1-p)(1 + p α²)) and B = -A α p. In
+    test mode y = x.
 
     Args:
-        p: the chance of α; with 0 the layer passes x on, with 1 it gives 0.
+        p: the probability of α; 0 returns x, 1 returns zeros.
 
     Inputs: x of any shape, real floats.
 
@@ -27,8 +27,8 @@ class AlphaDropout(Layer):
         ValueError: p is not in [0, 1].
         TypeError: x is not of real floats.
 
-    Source: `AlphaDropout` of Lux 1.31; with p = 0 it makes a `NoOpLayer` there, and here the
-        states are the same for every p. arXiv 1706.02515.
+    Source: `AlphaDropout` of Lux 1.31; with p = 0 Lux makes a `NoOpLayer`; here the states have the
+        same form for every p. arXiv 1706.02515.
 
     Example:
         >>> import jax, jax.numpy as jnp

@@ -28,19 +28,20 @@ class Bilinear(Layer):
         init_bias: initialiser of b; by default the same.
         precision: of the products, as in `Dense`.
 
-    Inputs: a pair of x (..., in1) and y (..., in2) with equal leading axes; or x alone for both.
+    Inputs: a pair of x (..., in1) and y (..., in2) with equal leading axes; or x, which is then
+        used for both.
 
     Returns: z (..., out_dims) in the widest of the dtypes of the inputs and the parameters.
 
     Parameters: weight (out_dims, in1, in2), bias (out_dims,).
 
     Raises:
-        TypeError: sizes that are no integers, an activation that is no function, inputs that are
-            no arrays.
+        TypeError: a size is not an integer, `activation` is not a function, an input is not an
+            array.
         ValueError: sizes below zero; inputs or a parameter of another shape.
 
-    Source: `Bilinear` of Lux 1.31. Its documentation starts as ours does, where its code draws W
-        from a shifted normal distribution. PyTorch's `Bilinear` has the same weights.
+    Source: `Bilinear` of Lux 1.31. Its documentation has our initial weights; its code draws W from
+        a shifted normal distribution. PyTorch's `Bilinear` has the same weights.
 
     Example:
         >>> import jax, jax.numpy as jnp

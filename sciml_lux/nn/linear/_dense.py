@@ -28,7 +28,7 @@ class Dense(Layer):
             the activation (√2 for relu, 5/3 for tanh, 3/4 for selu, 1 otherwise).
         init_bias: initialiser of b; by default U(±1/√in_dims).
         precision: of the matrix product, "highest" for full float32 on accelerators; "high" and
-            "default" let the platform take fewer digits there, and print.
+            "default" allow fewer digits there.
 
     Inputs: x (..., in_dims), floating or complex; integers are taken in the parameters' dtype.
 
@@ -38,10 +38,11 @@ class Dense(Layer):
 
     Raises:
         ValueError: sizes below zero; x or a parameter of another shape.
-        EltypeMismatchError: float16 meets bfloat16; or by `precision.match_eltype`.
+        EltypeMismatchError: float16 together with bfloat16; other mixtures if
+            `precision.match_eltype` forbids them.
 
-    Source: `Dense` of Lux 1.31. Ours is features last, and takes the usual gains (√2 for relu and
-        leaky relu) where Lux takes their squares.
+    Source: `Dense` of Lux 1.31. Ours has features last, and uses the usual gains (√2 for relu and
+        leaky relu); Lux uses their squares.
 
     Example:
         >>> import jax, jax.numpy as jnp

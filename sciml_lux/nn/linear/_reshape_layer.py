@@ -1,4 +1,4 @@
-"""ReshapeLayer: another shape within each batch member."""
+"""ReshapeLayer: another shape for each member of the batch."""
 
 import math
 
@@ -11,18 +11,17 @@ class ReshapeLayer(Layer):
     """y = x with all axes but the first reshaped to `dims`.
 
     Args:
-        dims: the axes behind the batch.
+        dims: the sizes of the axes after the batch.
 
     Inputs: x (batch, ...) with as many elements for each member as `dims` has; of any dtype.
 
     Returns: y (batch, *dims) in the dtype of x.
 
     Raises:
-        TypeError: `dims` is no tuple of integers.
+        TypeError: `dims` is not a tuple of integers.
         ValueError: sizes below 0; x with another number of elements.
 
-    Source: `ReshapeLayer` of Lux 1.31. Elements are taken with the last axis fastest, in Lux with
-        the first.
+    Source: `ReshapeLayer` of Lux 1.31. Here the last axis varies fastest, in Lux the first.
 
     Example:
         >>> import jax.numpy as jnp

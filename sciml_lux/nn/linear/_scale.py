@@ -1,4 +1,4 @@
-"""Scale: an affine map of each element by itself."""
+"""Scale: an elementwise affine map."""
 
 import dataclasses
 from collections.abc import Callable
@@ -33,10 +33,10 @@ class Scale(Layer):
     Parameters: weight (*dims), bias (*dims).
 
     Raises:
-        TypeError: a size that is no integer, an activation that is no function.
+        TypeError: a size is not an integer, or `activation` is not a function.
         ValueError: sizes below zero; x or a parameter of another shape.
 
-    Source: `Scale` of Lux 1.31, whose documentation starts with ones, as ours does, where its code
+    Source: `Scale` of Lux 1.31, whose documentation has ones as initial weights, as here; its code
         draws from `glorot_uniform`.
 
     Example:
