@@ -18,14 +18,14 @@ Entries = tuple[tuple[str, Any], ...]
 
 
 class HeldArray(Frozen):
-    """An array as a value, compared by content, so that a layer can hold it."""
+    """An array as a value, compared by content, so that it can be the field of a layer."""
 
     data: bytes
     dtype: str
     shape: tuple[int, ...]
 
     def array(self) -> jax.Array:
-        """The array, in its own dtype."""
+        """The array in its own dtype."""
         require_x64(self.dtype, "an array that a compact layer starts from")
         return own_array(np.frombuffer(self.data, jnp.dtype(self.dtype)).reshape(self.shape))
 
@@ -34,7 +34,7 @@ class HeldArray(Frozen):
 
 
 class HeldDict(Frozen):
-    """A dict of constants as a value, with the entries in their order."""
+    """A dict of constants as a value, in the order of its entries."""
 
     entries: Entries
 
@@ -69,15 +69,15 @@ def init_fn(
     """A keyword of `compact` that starts from `function(key, dtype)` at each `setup`.
 
     Args:
-        function: of the random key and the dtype of `setup`, returns an array.
-        kind: "parameter" for one that is trained, "state" for one that is kept in the state.
+        function: of the random key and the dtype of `setup`; it returns an array.
+        kind: "parameter", which is trained, or "state".
 
     Raises:
         TypeError: `function` does not take two arguments.
-        ValueError: another `kind`.
+        ValueError: `kind` is neither of the two.
 
-    Source: `@init_fn` of Lux 1.31, whose function gets the generator alone; without the dtype of
-        `setup` it could not start in it.
+    Source: `@init_fn` of Lux 1.31, whose function gets only the random generator; ours also gets
+        the dtype, so that it can draw in it.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -99,7 +99,7 @@ def init_fn(
 
 
 def non_trainable(x: Any) -> NonTrainable:
-    """A keyword of `compact` that is kept in the state, where no optimiser reaches it.
+    """A keyword of `compact` that is a state, which optimisers do not change.
 
     Args:
         x: an array, which keeps its dtype; a Python number, which takes the dtype of `setup` if
@@ -131,10 +131,10 @@ def non_trainable(x: Any) -> NonTrainable:
 
 
 def sorted_entries(function: Any, given: Mapping[str, Any]) -> dict[str, Entries]:
-    """The keywords of `compact` by kind, as values that a layer can hold.
+    """The keywords of `compact` by kind, as values that can be fields of a layer.
 
     Raises:
-        TypeError: a container mixes kinds, a parameter is no floating or complex array, or a
+        TypeError: a container mixes kinds, a parameter is not a floating or complex array, or a
             constant is not hashable.
     """
     found: dict[str, list] = {kind: [] for kind in _HELD_AS}
@@ -158,19 +158,19 @@ def children(tree: PyTree) -> Any:
 
 
 def named(tree: PyTree, item: str) -> Entries | None:
-    """The entries of a held container by the names they have in `ps` and `st`; None for others."""
+    """The entries of a stored container by their names in `ps` and `st`; None for other values."""
     if not isinstance(tree, tuple):
         return None
     return tree if _is_dict(tree) else tuple((f"{item}_{i}", e) for i, e in enumerate(tree, 1))
 
 
 def gathered(tree: tuple, seen: dict[str, Any]) -> Any:
-    """What `named` took apart, as the body of the function sees it: a tuple for a list."""
+    """The entries from `named`, as the function sees them: a list has become a tuple."""
     return Record(seen) if _is_dict(tree) else tuple(seen.values())
 
 
 def start(tree: PyTree, key: Key, dtype: np.dtype) -> Any:
-    """The tree of arrays that a held parameter or state starts as."""
+    """The initial arrays of a stored parameter or state."""
     if isinstance(tree, NonTrainable):
         tree = tree.value
     if (entries := named(tree, "array")) is not None:
@@ -188,7 +188,7 @@ def start(tree: PyTree, key: Key, dtype: np.dtype) -> Any:
 
 
 def view(tree: PyTree, entry: PyTree) -> Any:
-    """A parameter or state as the body of the function sees it."""
+    """A parameter or state as the function sees it."""
     if isinstance(tree, NonTrainable):
         tree = tree.value
     if (entries := named(tree, "array")) is None:
@@ -197,7 +197,7 @@ def view(tree: PyTree, entry: PyTree) -> Any:
 
 
 def constant(tree: PyTree) -> Any:
-    """A constant as the body of the function sees it."""
+    """A constant as the function sees it."""
     if isinstance(tree, HeldDict):
         return Record({name: constant(entry) for name, entry in tree.entries})
     return tuple(map(constant, tree)) if type(tree) is tuple else tree
@@ -254,7 +254,7 @@ def _kind(leaf: Any) -> str:
 
 
 def _held(value: Any, name: str) -> Any:
-    """`value` with arrays, lists and dicts in it made values; messages call it `name`."""
+    """`value` with its arrays, lists and dicts made hashable; `name` is for messages."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         value = value._asdict()  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(value, Mapping | Record):
@@ -297,7 +297,7 @@ def _held_parameter(value: Any, name: str) -> Any:
 
 
 def _held_constant(value: Any, name: str) -> Any:
-    """A constant as it is, or with the lists and dicts in it made values."""
+    """A constant, with its lists and dicts made hashable."""
     if isinstance(value, Mapping | Record):
         return HeldDict(tuple((key, _held_constant(e, name)) for key, e in value.items()))
     if _is_hashable(value):

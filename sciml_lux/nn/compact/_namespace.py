@@ -1,4 +1,4 @@
-"""Namespace: the `m` of a compact layer, which lives for one call."""
+"""Namespace: the `m` of a compact layer, valid during one call."""
 
 from typing import Any
 
@@ -29,10 +29,10 @@ _ADVICE = {
 
 
 class SubLayer:
-    """A sub-layer in the body of a compact layer: `m.encoder(x)` is its output.
+    """A sub-layer in the function of a compact layer: `m.encoder(x)` is its output.
 
-    The state it returns is the one that the next call gets. `m.encoder(x, ps)` takes other
-    parameters than its own.
+    The next call gets the state that this one returns. `m.encoder(x, ps)` uses `ps` in place of its
+    own parameters.
 
     Attributes:
         model, ps, st: the layer, its parameters, and its state so far.
@@ -66,7 +66,7 @@ class SubLayer:
 
 
 class Namespace:
-    """Sub-layers, parameters, states and constants of one call by name; states may be assigned."""
+    """Sub-layers, parameters, states and constants of one call by name; states can be assigned."""
 
     __slots__ = ("_layer", "_ps", "_st", "_trace")
 
@@ -113,9 +113,9 @@ class Namespace:
 
 
 def close(m: Namespace) -> States:
-    """The states at the end of the call, after which `m` answers with an error."""
+    """The states at the end of the call, after which any use of `m` is an error."""
     st = m._st
-    for name in ("_ps", "_st"):  # Whoever keeps `m` keeps no tracer.
+    for name in ("_ps", "_st"):  # A stored `m` must not keep tracers alive.
         object.__setattr__(m, name, _UNSET)
     return st
 
@@ -130,7 +130,7 @@ def _open(m: Namespace, path: tuple[str, ...]) -> Namespace:
 
 
 def _entry(m: Namespace, name: str) -> tuple[str, Any]:
-    """The kind and the held tree of an entry."""
+    """The kind and the stored value of an entry."""
     entries = m._layer.entries
     if name in entries:
         return entries[name]
@@ -155,7 +155,7 @@ def _sub_layers(m: Namespace, path: tuple[str, ...], tree: PyTree) -> Any:
 
 
 def _stored(tree: PyTree, value: Any, before: PyTree) -> Any:
-    """An assigned value in the form in which the state has it."""
+    """An assigned value in the form that it has in the state."""
     tree = tree.value if isinstance(tree, NonTrainable) else tree
     entries = named(tree, "array")
     if entries is not None:
@@ -169,7 +169,7 @@ def _stored(tree: PyTree, value: Any, before: PyTree) -> Any:
 
 
 def _strong(value: Any, before: PyTree) -> Any:
-    """A Python number, or an array made of such alone, in the dtype of `before` if it can be."""
+    """A weakly typed number or array in the dtype of `before`, if JAX would promote it to that."""
     is_weak = isinstance(value, int | float | complex) or getattr(value, "weak_type", False)
     is_number = hasattr(before, "dtype") and not jnp.issubdtype(before.dtype, jax.dtypes.extended)
     if not (is_weak and is_number):

@@ -1,4 +1,4 @@
-"""Adaptive pooling layers: windows as large as the size of the output asks for."""
+"""Adaptive pooling layers: the size of the output determines the windows."""
 
 import abc
 import dataclasses
@@ -53,9 +53,10 @@ class AdaptivePool(Layer):
 
 
 class AdaptiveMaxPool(AdaptivePool):
-    """y = the greatest number of each of `out_size` windows of one size, channel by channel.
+    """y = the maximum over each of `out_size` windows of equal size, channel by channel.
 
-    Along an axis of n, with m in the output, the stride is ⌊n/m⌋ and the window n - (m - 1) stride.
+    Along an axis of n elements, with m in the output, the stride is ⌊n/m⌋ and the window
+    n - (m - 1) stride.
 
     Args:
         out_size: the sizes of the spatial axes of the output.
@@ -65,11 +66,10 @@ class AdaptiveMaxPool(AdaptivePool):
     Returns: y (batch, *out_size, channels).
 
     Raises:
-        ValueError: sizes below 1; x with other axes, or smaller than the output.
-        TypeError: sizes that are not of integers; x that is not floating.
+        ValueError: a size below 1; x with another number of axes, or smaller than the output.
+        TypeError: a size is not an integer; x is not floating.
 
-    Source: `AdaptiveMaxPool` of Lux 1.31. PyTorch's windows differ in size where m does not divide
-        n.
+    Source: `AdaptiveMaxPool` of Lux 1.31. PyTorch's windows differ in size if m does not divide n.
 
     Example:
         >>> import jax.numpy as jnp
@@ -84,7 +84,7 @@ class AdaptiveMaxPool(AdaptivePool):
 
 
 class AdaptiveMeanPool(AdaptivePool):
-    """y = the mean of each of `out_size` windows of one size, channel by channel.
+    """y = the mean over each of `out_size` windows of equal size, channel by channel.
 
     Args:
         out_size: as in `AdaptiveMaxPool`.
@@ -105,7 +105,7 @@ class AdaptiveMeanPool(AdaptivePool):
 
 
 class AdaptiveLPPool(AdaptivePool):
-    """y = (Σ |x|ᵖ)^(1/p) over each of `out_size` windows of one size, channel by channel.
+    """y = (Σ |x|ᵖ)^(1/p) over each of `out_size` windows of equal size, channel by channel.
 
     Args:
         out_size: as in `AdaptiveMaxPool`.

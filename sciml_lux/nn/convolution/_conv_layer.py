@@ -98,7 +98,7 @@ class ConvLayer(Layer):
 
     @abc.abstractmethod
     def _initializers(self) -> tuple[Initializer, Initializer]:
-        """Those of weight and bias."""
+        """The initialisers of weight and bias."""
 
     @abc.abstractmethod
     def _convolved(self, x: Array, weight: Array, bias: Array | None) -> Array:

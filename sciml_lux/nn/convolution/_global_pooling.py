@@ -1,4 +1,4 @@
-"""Global pooling layers: the spatial axes become one number each."""
+"""Global pooling layers: all spatial positions become one number for each channel."""
 
 import abc
 import dataclasses
@@ -34,7 +34,7 @@ class GlobalPool(Layer):
 
 
 class GlobalMaxPool(GlobalPool):
-    """y = the greatest number of each channel; the spatial axes stay, with size 1.
+    """y = the maximum of each channel; the spatial axes stay, with size 1.
 
     Inputs: x (batch, *spatial, channels), floating.
 

@@ -1,4 +1,4 @@
-"""PixelShuffle: channels to finer pixels."""
+"""PixelShuffle: channels rearranged into finer pixels."""
 
 from jaxtyping import Array, Inexact
 
@@ -8,7 +8,7 @@ from .._array_check import check_array
 
 
 class PixelShuffle(Layer):
-    """y = x with blocks of rᵈ channels laid out as pixels, d spatial axes each r times as long.
+    """y = x with every rᵈ channels rearranged as pixels, along d axes that grow r times as long.
 
     Args:
         upscale_factor: r, at least 1.
@@ -19,7 +19,7 @@ class PixelShuffle(Layer):
 
     Raises:
         ValueError: r below 1; x without spatial axes, or with channels that rᵈ does not divide.
-        TypeError: r that is no integer.
+        TypeError: r is not an integer.
 
     Source: `PixelShuffle` of Lux 1.31, and arXiv 1609.05158.
 

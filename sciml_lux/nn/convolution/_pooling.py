@@ -1,4 +1,4 @@
-"""Pooling layers: windows of the spatial axes become one number each."""
+"""Pooling layers: each window of the spatial axes becomes one number."""
 
 import abc
 import dataclasses
@@ -53,15 +53,15 @@ class WindowPool(Layer):
 
 
 class MaxPool(WindowPool):
-    """y = the greatest number of each window, channel by channel.
+    """y = the maximum of each window, channel by channel.
 
     Args:
-        window: its size, one number for each of 1 to 3 spatial axes.
+        window: the size of a window, one number for each of 1 to 3 spatial axes.
         stride: from one window to the next; one number, or one for each axis; the size of the
-            window unless given.
-        padding: places without a number around x: an integer; or a tuple with an integer or a pair
-            (low, high) for each axis; or `SamePad()`.
-        dilation: distance in x of neighbours in a window; one number, or one for each axis.
+            window by default.
+        padding: empty places around x: an integer; or a tuple with an integer or a pair (low, high)
+            for each axis; or `SamePad()`.
+        dilation: distance in x between neighbours in a window; one number, or one for each axis.
 
     Inputs: x (batch, *spatial, channels), floating.
 
@@ -113,7 +113,7 @@ class MeanPool(WindowPool):
 class LPPool(WindowPool):
     """y = (Σ |x|ᵖ)^(1/p) over each window, channel by channel.
 
-    At a window of zeros, where a norm has no derivative, ours is 0.
+    The derivative at a window of zeros, where a norm has none, is defined as 0.
 
     Args:
         window: as in `MaxPool`.
@@ -130,7 +130,7 @@ class LPPool(WindowPool):
         ValueError: options out of bounds; windows that do not fit x.
         TypeError: an option of another type; x that is not floating.
 
-    Source: `LPPool` of Lux 1.31, which takes xᵖ for |x|ᵖ: another thing for odd p, and NaN where a
+    Source: `LPPool` of Lux 1.31, which has xᵖ in place of |x|ᵖ: different for odd p, and NaN if a
         sum is negative.
 
     Example:

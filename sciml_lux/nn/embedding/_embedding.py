@@ -23,19 +23,19 @@ class Embedding(Layer):
     Inputs: x (...), integers from 0, of any shape; for a vocabulary of several axes a tuple of
         such arrays, all of one shape, one for each axis.
 
-    Returns: y (..., out_dims) in the dtype of W. An index outside the vocabulary, and so a
-        negative one, gives a row of NaN and sends no gradient to any row: values cannot be looked
-        at when a program is traced, and nothing is clamped.
+    Returns: y (..., out_dims) in the dtype of W. An index outside the vocabulary, negative ones
+        included, gives a row of NaN and no gradient to any row: traced values cannot be checked,
+        and nothing is clamped.
 
     Parameters: weight (*in_dims, out_dims).
 
     Raises:
-        TypeError: indices that are no integers.
-        ValueError: sizes below 1; not as many index arrays as the vocabulary has axes, or of
-            several shapes; a weight of another shape.
+        TypeError: indices that are not integers.
+        ValueError: sizes below 1; the number of index arrays is not that of the axes of the
+            vocabulary, or their shapes differ; a weight of another shape.
 
-    Source: `Embedding` of Lux 1.31, which counts from 1, has the axes of W the other way round,
-        and raises for an index outside.
+    Source: `Embedding` of Lux 1.31, which counts from 1, has the axes of W in reverse order, and
+        raises an error for an index outside.
 
     Example:
         >>> import jax, jax.numpy as jnp

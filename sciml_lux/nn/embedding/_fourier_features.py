@@ -1,4 +1,4 @@
-"""FourierFeatures: random waves of the coordinates."""
+"""FourierFeatures: sines and cosines of the coordinates, with random frequencies."""
 
 import dataclasses
 import math
@@ -22,9 +22,9 @@ class FourierFeatures(Layer):
     Args:
         in_dims: size of the last axis of the input.
         num_features: number of frequencies, half the size of the last axis of the output.
-        scale: standard deviation of B, which is drawn from N(0, scale²): the larger, the faster
-            the functions that the layers behind can follow.
-        trainable: whether B is a parameter; a state otherwise.
+        scale: standard deviation of B, which is drawn from N(0, scale²): the larger it is, the
+            faster the variations that the following layers can represent.
+        trainable: whether B is a parameter; otherwise it is a state.
         precision: of the product Bx, as in `Dense`.
 
     Inputs: x (..., in_dims), floating.
@@ -37,7 +37,7 @@ class FourierFeatures(Layer):
 
     Raises:
         ValueError: sizes below 1; a scale that is not positive; x of another shape.
-        TypeError: a size that is no integer; x that is not real and floating.
+        TypeError: a size is not an integer; x is not real and floating.
 
     Source: arXiv 2006.10739, eq. 5.
 
@@ -74,7 +74,7 @@ class FourierFeatures(Layer):
     def __call__(
         self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
     ) -> tuple[Float[Array, "... features"], States]:
-        """The waves at x, and `st` as it was."""
+        """The features of x, and `st` as it was."""
         check_last_axis(self, x)
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise TypeError(

@@ -1,4 +1,4 @@
-"""RotaryPositionalEmbedding: features turned by their position."""
+"""RotaryPositionalEmbedding: features rotated by an angle proportional to the position."""
 
 import dataclasses
 
@@ -22,15 +22,16 @@ from ...precision import promote
 
 
 class RotaryPositionalEmbedding(Layer):
-    """Each pair (xᵢ, xᵢ₊ₙ), n = dim/2, turned by the angle t base^(-2i/dim) at position t.
+    """Each pair (xᵢ, xᵢ₊ₙ), n = dim/2, rotated by the angle t base^(-2i/dim) at position t.
 
-    The pairs lie half the features apart, where the paper turns neighbours.
+    The two features of a pair are dim/2 apart; in the paper they are neighbours.
 
     Args:
-        dim: number of features that are turned, even; those beyond are left as they are.
+        dim: number of features that are rotated, even; further ones are left unchanged.
         max_sequence_length: length of the caches.
         base: of the angular frequencies.
-        low_memory_variant: caches of width dim/2; else dim, with each angle twice.
+        low_memory_variant: whether the caches have width dim/2; otherwise dim, with each angle
+            twice.
 
     Inputs: x (batch, time, heads, features) with features ≥ dim and time ≤ max_sequence_length,
         or (time, heads, features); or a pair of x and positions (time,), integers from 0.
@@ -38,15 +39,15 @@ class RotaryPositionalEmbedding(Layer):
     Returns: y of the shape of x, in the widest of the dtypes of x and the caches. Positions
         outside the caches, negative ones among them, give NaN.
 
-    States: cos_cache and sin_cache, (max_sequence_length, dim/2 or dim), with all the digits of
-        the dtype at any position.
+    States: cos_cache and sin_cache, (max_sequence_length, dim/2 or dim), correct to the last digits
+        of the dtype at every position.
 
     Raises:
         ValueError: `dim` is not even and positive; x of another shape, or longer than the caches.
-        TypeError: positions that are no integers.
+        TypeError: positions that are not integers.
 
     Source: `RotaryPositionalEmbedding` of Lux 1.31, whose documentation leaves features beyond
-        `dim` as they are where the code refuses them; Su et al., arXiv 2104.09864.
+        `dim` unchanged while its code rejects them; Su et al., arXiv 2104.09864.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -91,7 +92,7 @@ class RotaryPositionalEmbedding(Layer):
         ps: Parameters,
         st: States,
     ) -> tuple[Float[Array, "... features"], States]:
-        """The turned features, and `st` as it was."""
+        """The rotated features, and `st` as it was."""
         x, positions = x if isinstance(x, tuple) and len(x) == 2 else (x, None)
         if not hasattr(x, "shape"):
             raise TypeError(

@@ -18,8 +18,8 @@ class SinusoidalPositionalEmbedding(Layer):
         dims: size of the new last axis, even.
         min_freq: the last frequency, σₙ.
         max_freq: the first frequency, σ₁; those between are in geometric progression.
-        scale: factor; by default √(2/dims), for which every y has length 1.
-        full_turns: whether frequencies count turns, so that they are multiplied by 2π.
+        scale: factor; by default √(2/dims), with which every y has norm 1.
+        full_turns: whether frequencies are in turns, and so multiplied by 2π.
 
     Inputs: x (...), positions of any shape, floating or integers; integers are taken in the dtype
         of the frequencies.
@@ -30,10 +30,10 @@ class SinusoidalPositionalEmbedding(Layer):
 
     Raises:
         ValueError: `dims` is not even and positive; a frequency is not positive.
-        TypeError: x is not real numbers.
+        TypeError: x is not an array of real numbers.
 
     Source: `SinusoidalPositionalEmbedding` of Lux 1.31; Vaswani et al., arXiv 1706.03762, who
-        alternate sines and cosines.
+        alternate sines and cosines; here all sines come first.
 
     Example:
         >>> import jax, jax.numpy as jnp
