@@ -1,4 +1,4 @@
-"""What the normalisation layers share."""
+"""Base classes of the normalisation layers."""
 
 import dataclasses
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from ...ops import identity
 
 
 class Normalization(Layer):
-    """Base of layers with a scale and a bias after a division by √(... + epsilon)."""
+    """Base of layers that divide by √(... + epsilon) and then apply a scale and a bias."""
 
     _: dataclasses.KW_ONLY
     affine: bool = True
@@ -34,13 +34,13 @@ class Normalization(Layer):
     init_bias: Initializer = zeros
 
     def __post_init__(self) -> None:
-        """Check the options that all have."""
+        """Check the options that all these layers have."""
         check_number(layer_name(self), "epsilon", self.epsilon, least=0)
         for name in ("activation", "init_scale", "init_bias"):
             check_function(layer_name(self), name, getattr(self, name, ones))
 
     def affine_parameters(self, key: Key, shape: tuple[int, ...], dtype: np.dtype) -> Record:
-        """Scale and bias of `shape` where the layer is affine."""
+        """Scale and bias of shape `shape` if the layer is affine."""
         if not self.affine:
             return Record()
         return Record(
@@ -54,7 +54,7 @@ class Normalization(Layer):
 
 
 class TrackedNormalization(Normalization):
-    """Base of those that keep running statistics of each channel."""
+    """Base of layers with running statistics of each channel."""
 
     dims: int
     activation: Callable[[Array], Array] = identity
@@ -69,11 +69,11 @@ class TrackedNormalization(Normalization):
         check_number(layer_name(self), "momentum", self.momentum, least=0, most=1)
 
     def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
-        """Scale and bias where they are used."""
+        """Scale and bias if they are used."""
         return self.affine_parameters(key, (self.dims,), dtype)
 
     def initial_states(self, key: Key, dtype: np.dtype) -> States:
-        """Mean 0 and variance 1 where they are tracked, and the flag of the training mode."""
+        """Mean 0 and variance 1 if they are tracked, and the training flag."""
         if not self.track_stats:
             return Record(training=Static(True))
         return Record(

@@ -27,20 +27,20 @@ class RMSNorm(Layer):
 
     Args:
         shape: the sizes of the last axes, or an integer for one.
-        affine: whether the scale is there.
+        affine: whether there is a scale.
         epsilon: added to the mean square.
         init_scale: initialiser of the scale; by default 1.
 
     Inputs: x (..., *shape), real floats.
 
-    Returns: y as x, in the widest of the dtypes of x and the scale; float16 and bfloat16 are
-        computed in float32 and come back.
+    Returns: y of the shape of x, in the widest of the dtypes of x and the scale; float16 and
+        bfloat16 are computed in float32 and rounded at the end.
 
     Parameters: scale of shape `shape`.
 
     Raises:
         ValueError: x has another shape; an option is out of range.
-        TypeError: an option of the wrong kind; x is not of real floats.
+        TypeError: an option of the wrong type; x is not an array of real floats.
 
     Source: `RMSNorm` of Lux 1.31, features last. arXiv 1910.07467.
 
@@ -76,7 +76,7 @@ class RMSNorm(Layer):
         return self.shape  # pyright: ignore[reportReturnType]
 
     def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
-        """The scale where it is used."""
+        """The scale if it is used."""
         if not self.affine:
             return Record()
         return Record(scale=self.init_scale(jax.random.fold_in(key, 0), self._shape, dtype))

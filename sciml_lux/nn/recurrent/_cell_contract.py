@@ -1,4 +1,4 @@
-"""What a recurrent cell is: ((y, carry), st) = cell(x, ps, st), or of (x, carry)."""
+"""The contract of a recurrent cell: ((y, carry), st) = cell(x or (x, carry), ps, st)."""
 
 from jaxtyping import Array, PyTree
 
@@ -6,10 +6,10 @@ from ...core import LayerLike, Parameters, States, apply, describe, layer_name, 
 
 
 def split_carry(layer: LayerLike, x: PyTree) -> tuple[Array, PyTree]:
-    """The input of a cell as the input proper and the carry, which is None if not given.
+    """The array and the carry in the input of a cell; the carry is None if not given.
 
     Raises:
-        ValueError: a tuple that is no pair.
+        ValueError: a tuple that is not a pair.
     """
     if not isinstance(x, tuple):
         return x, None
@@ -21,7 +21,7 @@ def split_carry(layer: LayerLike, x: PyTree) -> tuple[Array, PyTree]:
 
 
 def described(carry: PyTree) -> str:
-    """What was given in place of a carry of another form, in a word."""
+    """The form of a carry that was given, for messages."""
     return f"a tuple of {len(carry)}" if isinstance(carry, tuple) else describe(carry)
 
 
@@ -31,7 +31,7 @@ def apply_cell(
     """`(y, carry), st = cell(x, ps, st)`.
 
     Raises:
-        TypeError: the layer returns something else.
+        TypeError: the cell returns something else.
     """
     output, st = apply(cell, x, ps, st)
     if not (isinstance(output, tuple) and len(output) == 2):
@@ -45,9 +45,9 @@ def apply_cell(
 def initial_carry(cell: LayerLike, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
     """The carry from which `cell` starts, and its state.
 
-    Cells may have a method of this name. It looks at the shape and the dtype of `x` alone, the
-    input of one step, and the carry is None where only the first step itself can tell, which is
-    what is assumed of cells without the method.
+    Cells may define a method of this name, which uses only shape and dtype of `x`, the input of one
+    step. The carry is None if only the first step itself determines it, as is assumed of cells
+    without the method.
     """
     method = getattr(cell, "initial_carry", None)
     return (None, st) if method is None else method(x, ps, st)

@@ -1,4 +1,4 @@
-"""RecurrentCell: the parameters, the checks and the first carry that all cells share."""
+"""RecurrentCell: parameters, checks and initial carry, common to all cells."""
 
 import dataclasses
 import functools
@@ -27,7 +27,7 @@ Step: TypeAlias = tuple[Inexact[Array, "... out_dims"], tuple[Array, ...]]
 class RecurrentCell(Layer):
     """Base of cells whose gates are affine in the input and in the hidden state.
 
-    A subclass sets `num_gates`, names further parts of the carry in `_starts`, and computes one
+    A subclass sets `num_gates`, lists further parts of the carry in `_starts`, and computes one
     step in `_step(x, carry, ps) -> (y, carry)`.
     """
 
@@ -59,7 +59,7 @@ class RecurrentCell(Layer):
         check_precision(self)
 
     def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
-        """Weights, biases where they are used, and what of the first carry is trained."""
+        """Weights, biases if they are used, and the trained parts of the initial carry."""
         draw = [jax.random.fold_in(key, index) for index in range(6)]
         weights = {
             "weight_ih": self._stacked("init_weight", draw[0], (self.in_dims,), dtype),
@@ -76,7 +76,7 @@ class RecurrentCell(Layer):
         return Record(weights | starts)
 
     def initial_states(self, key: Key, dtype: np.dtype) -> States:
-        """A random key where the first carry is drawn, else nothing."""
+        """A random key if the initial carry is drawn, otherwise nothing."""
         return Record(rng=key) if self._draws() else Record()
 
     def initial_carry(
@@ -118,7 +118,7 @@ class RecurrentCell(Layer):
         raise NotImplementedError(f"{subject(self)} defines no `_step`.")
 
     def _starts(self) -> dict[str, tuple[Initializer, bool]]:
-        """The parts of the carry by name: how each starts, and whether that is trained."""
+        """The parts of the carry by name: the initialiser of each, and whether it is trained."""
         return {"hidden_state": (self.init_state, self.train_state)}
 
     def _draws(self) -> bool:
@@ -127,13 +127,13 @@ class RecurrentCell(Layer):
         )
 
     def _affine(self, x: Array, hidden: Array, ps: Parameters) -> tuple[Array, Array]:
-        """What the input and what the hidden state give to the gates."""
+        """The contributions of the input and of the hidden state to the gates."""
         biases = (ps.bias_ih, ps.bias_hh) if self.use_bias else (None, None)
         affine = functools.partial(fused_dense_bias_activation, identity, precision=self.precision)
         return affine(ps.weight_ih, x, biases[0]), affine(ps.weight_hh, hidden, biases[1])
 
     def _stacked(self, option: str, key: Key, columns: tuple, dtype: np.dtype) -> Array:
-        """An array for all gates, of which each is drawn by itself."""
+        """An array for all gates, each drawn on its own."""
         init = getattr(self, option)
         inits = init if isinstance(init, tuple) else (init,) * self.num_gates
         default = uniform(bound=1.0 / math.sqrt(max(self.out_dims, 1)))

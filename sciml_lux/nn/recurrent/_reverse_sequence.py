@@ -1,4 +1,4 @@
-"""ReverseSequence: time turned round."""
+"""ReverseSequence: time reversed."""
 
 from jaxtyping import PyTree
 
@@ -14,16 +14,16 @@ class ReverseSequence(Layer):
         axis: the axis of time.
 
     Inputs: an array; or (x, lengths) with integers over the axes before `axis`: each sequence is
-        turned round within its own length, and the padding after it stays.
+        reversed within its own length, and the padding after it stays in place.
 
     Returns: y, of the shape and dtype of x.
 
     Raises:
-        ValueError: x has no such axis; lengths have another shape; a tuple that is no pair.
-        TypeError: x is no array; lengths are no integers.
+        ValueError: x has no such axis; lengths have another shape; a tuple that is not a pair.
+        TypeError: x is not an array; lengths are not integers.
 
-    Source: `ReverseSequence` of Lux 1.31; lengths are ours. There `dim=nothing` reverses a vector
-        too; here that is `axis=-1`.
+    Source: `ReverseSequence` of Lux 1.31; Lux has no lengths. Its `dim=nothing` also reverses a
+        vector; here that is `axis=-1`.
 
     Example:
         >>> import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""StackedRNNCell: cells one on another, as one cell."""
+"""StackedRNNCell: a stack of cells as one cell."""
 
 import jax
 from jaxtyping import PyTree
@@ -9,12 +9,12 @@ from ._cell_contract import apply_cell, described, initial_carry, split_carry
 
 
 class StackedRNNCell(Layer):
-    """One step of cells one on another: the output of each is the input of the next.
+    """One step of a stack of cells: the output of each is the input of the next.
 
     Args:
-        *cells: layers that keep the contract of a cell (see `Recurrence`); tuples and lists of
-            them are spread out. They are called `layer_1`, `layer_2`, ... in the trees.
-        **named: the same under names of one's own.
+        *cells: recurrent cells (see `Recurrence`); tuples and lists of them are flattened. They are
+            called `layer_1`, `layer_2`, ... in the trees.
+        **named: cells under names of your choice.
 
     Inputs: x (..., in_dims of the first), or (x, carry) with the carry (carry_1, carry_2, ...).
 
@@ -23,11 +23,11 @@ class StackedRNNCell(Layer):
     Parameters and States: those of each cell under its name.
 
     Raises:
-        ValueError: there is no cell; the carry has another number of parts than there are cells.
-        TypeError: cells are given by position and by name at once, or one is no cell.
+        ValueError: there is no cell; the number of parts of the carry is not the number of cells.
+        TypeError: cells are given both by position and by name, or one is not a cell.
 
-    Source: not in Lux 1.31, where one writes a chain of recurrences that return sequences; that
-        works here too. In a stack all cells run in one loop over time.
+    Source: not in Lux 1.31, where one writes a chain of recurrences that return sequences, which
+        also works here. In a stack, all cells run in one loop over time.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -50,7 +50,7 @@ class StackedRNNCell(Layer):
         return dict(self.layers)
 
     def initial_carry(self, x: PyTree, ps: Parameters, st: States) -> tuple[tuple | None, States]:
-        """The carries of all cells, or None if one of them cannot tell before its first step."""
+        """The carries of all cells, or None if that of one is not known before its first step."""
         carries, states = [], {}
         for name, cell in self.layers:
             own_ps = getattr(ps, name)

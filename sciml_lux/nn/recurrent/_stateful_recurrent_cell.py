@@ -1,4 +1,4 @@
-"""StatefulRecurrentCell: a cell whose carry lies in the state."""
+"""StatefulRecurrentCell: a cell whose carry is part of the state."""
 
 import dataclasses
 from typing import Any, ClassVar, TypeVar
@@ -28,12 +28,12 @@ Tree = TypeVar("Tree")
 
 
 class StatefulRecurrentCell(Layer):
-    """y_t = cell(x_t, carry_{t-1}), one step a call, with the carry kept in the state.
+    """y_t = cell(x_t, carry_{t-1}), one step for each call, with the carry in the state.
 
     Args:
-        cell: a layer that keeps the contract of a cell (see `Recurrence`).
-        batch_shape: the batch axes of the input. The carry has its shape from the start, so that
-            the state can pass through a scan.
+        cell: a recurrent cell (see `Recurrence`).
+        batch_shape: the batch axes of the input. They fix the shape of the carry from the start, so
+            that a scan can carry the state.
         in_dims: size of the last axis of the input; by default `cell.in_dims`.
 
     Inputs: x (*batch_shape, in_dims).
@@ -42,13 +42,13 @@ class StatefulRecurrentCell(Layer):
 
     Parameters: exactly those of `cell`.
 
-    States: cell, the states of `cell`; carry, in the dtype of the states for ever; has_carry,
-        whether it counts: False until the first call and after `reset_carry(st)`, which lets the
-        cell start anew.
+    States: cell, the states of `cell`; carry, which keeps the dtype of the states; has_carry,
+        whether the carry is valid: False until the first call and after `reset_carry(st)`, so that
+        the next call starts from the initial carry.
 
     Raises:
         ValueError: x of another shape.
-        TypeError: `cell` is no cell, or its `in_dims` is not known.
+        TypeError: `cell` is not a cell, or its `in_dims` is not known.
 
     Source: `StatefulRecurrentCell` of Lux 1.31, whose carry is `nothing` before the first call and
         takes the shape of the first input.
@@ -74,7 +74,7 @@ class StatefulRecurrentCell(Layer):
     leaves_floats_inside: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Check the cell, and take the size of the input from it."""
+        """Check the cell and the size of the input."""
         if not is_layer(self.cell):
             raise TypeError(
                 f"`StatefulRecurrentCell` expects `cell` to be a layer such as nn.LSTMCell(2, 3), "
@@ -90,11 +90,11 @@ class StatefulRecurrentCell(Layer):
         return getattr(self.cell, "in_dims", None) if self.in_dims is None else self.in_dims
 
     def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
-        """Those of the cell."""
+        """The parameters of the cell."""
         return self.cell.initial_parameters(key, dtype)
 
     def initial_states(self, key: Key, dtype: np.dtype) -> States:
-        """The states of the cell beside a carry that does not count yet."""
+        """The states of the cell, and a carry that is not valid yet."""
 
         def first_step(key: Key) -> Any:
             x = jnp.zeros((*self.batch_shape, self._in_dims()), dtype)
@@ -116,7 +116,7 @@ class StatefulRecurrentCell(Layer):
                 f"{subject(self)} expects `x` to be of shape {wanted} (`batch_shape` and "
                 f"`in_dims`), got {describe(x)}."
             )
-        # Both ways then return the same dtypes.
+        # The two branches then return the same dtypes.
         x, carry = promote_floats(x, st.carry)
         (y, new), inner = jax.lax.cond(
             st.has_carry,
@@ -129,13 +129,13 @@ class StatefulRecurrentCell(Layer):
 
 
 def reset_carry(st: Tree) -> Tree:
-    """`st` with every `StatefulRecurrentCell` in it back at its start.
+    """`st` in which every `StatefulRecurrentCell` starts again from its initial carry.
 
     Args:
-        st: a state tree, or anything that holds one (`StatefulLuxLayer`, `TrainState`).
+        st: a state tree, or an object that contains one (`StatefulLuxLayer`, `TrainState`).
 
     Raises:
-        KeyError: there is none in it.
+        KeyError: there is no such cell in it.
 
     Source: `update_state(st, :carry, nothing)` of Lux 1.31.
 
