@@ -54,4 +54,8 @@ from ._tree import describe as describe
 from ._tree import first_difference as first_difference
 from ._tree import named_leaves as named_leaves
 from ._tree import path_name as path_name
+from ._types import Key as Key
+from ._types import LayerLike as LayerLike
+from ._types import Parameters as Parameters
+from ._types import States as States
 from ._version import __version__ as __version__

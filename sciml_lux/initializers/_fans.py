@@ -15,7 +15,7 @@ def fans(name: str, shape: tuple[int, ...], in_axis: int, out_axis: int) -> tupl
         out_axis: the axis of the outputs.
 
     Raises:
-        ValueError: axes that are not there, or one axis given twice.
+        ValueError: an axis that `shape` does not have, or the same axis twice.
     """
     if len(shape) < 2:
         return 1, math.prod(shape)

@@ -4,20 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import check_integer
+from ..core import Key, check_integer
 from ._initializer import initializer
 
 
 @initializer
 def identity_init(
-    key: jax.Array,
+    key: Key,
     shape: tuple[int, ...],
     dtype: np.dtype,
     *,
     gain: float = 1.0,
     shift: int | tuple[int, ...] = 0,
 ) -> jax.Array:
-    """gain times the weight of a map that returns its input; a bias is zero.
+    """gain times the weight of the identity map; zeros for a bias.
 
     A matrix (out, in) has `gain` on its diagonal, a kernel (out, in, *kernel) at its centre tap,
     ⌊(size - 1) / 2⌋ along each axis, from each input to the output of the same number.
@@ -26,14 +26,21 @@ def identity_init(
         key: not used.
         shape: of the weight.
         dtype: floating or complex.
-        gain: what stands in place of 1.
-        shift: by how much the entries are moved, circularly: along the first axis, or along each.
+        gain: the factor of the identity.
+        shift: by how many places the entries are rolled: along the first axis if an integer, or
+            along each axis if a tuple.
 
     Raises:
-        ValueError: `shift` with another number of entries than `shape` has.
+        ValueError: `shift` is a tuple whose length is not that of `shape`.
 
-    Source: `identity_init` of WeightInitializers.jl 1.3, where a kernel's axes come first, so that
-        one number moves the tap there and the outputs here.
+    Source: `identity_init` of WeightInitializers.jl 1.3, where the axes of a kernel come first: one
+        integer moves the tap there, and the outputs here.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux.initializers import identity_init
+        >>> identity_init(jax.random.key(0), (2, 3), jnp.float32).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
     if len(shape) < 2:
         return jnp.zeros(shape, dtype)

@@ -12,10 +12,11 @@ from ..precision import python_numbers, require_x64
 
 
 class Initializer(Frozen):
-    """An initialiser as a value: compares equal by name and options, pickles, prints as typed.
+    """An initialiser as a value: equal by name and options, picklable, printed as it was written.
 
-    Called with `(key, shape, dtype)` it draws; called with options only it returns itself with
-    these options set. NumPy numbers become Python's, so that none brings its dtype.
+    Called with `(key, shape, dtype)` it draws an array; called with options only, it returns an
+    initialiser with these options set. NumPy numbers become Python numbers, which have no dtype of
+    their own.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -57,7 +58,7 @@ class Initializer(Frozen):
         return f"{self.function.__name__}({options})" if options else self.function.__name__
 
     def __reduce__(self) -> tuple:
-        # The function's own name leads to its Initializer, so it is looked up rather than pickled.
+        # The module has the Initializer under the function's name, so pickle looks it up there.
         return (_named, (self.function.__module__, self.function.__name__, self.options))
 
 
@@ -66,7 +67,7 @@ def _options(function: Callable[..., Any]) -> list[str]:
 
 
 def _check_option(function: Callable[..., Any], name: str, value: Any) -> None:
-    """Raise unless `value` is a number where the signature says so; arrays are for the draw."""
+    """Raise unless `value` is a number where the signature says so; arrays pass unchecked."""
     wanted = inspect.signature(function).parameters[name].annotation
     if wanted is int:
         check_integer(function.__name__, name, value)
@@ -79,5 +80,15 @@ def _named(module: str, name: str, options: tuple) -> Initializer:
 
 
 def initializer(function: Callable[..., jax.Array]) -> Initializer:
-    """Make an `Initializer` of a function `(key, shape, dtype, **options)`; used as a decorator."""
+    """Make an `Initializer` of a function `(key, shape, dtype, **options)`; used as a decorator.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> @initializer
+        ... def constant(key, shape, dtype, *, value: float = 1.0):
+        ...     return jnp.full(shape, value, dtype)
+        >>> twos = constant(value=2.0)
+        >>> twos, twos(jax.random.key(0), (2,), jnp.float32).tolist()
+        (constant(value=2.0), [2.0, 2.0])
+    """
     return Initializer(function)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core import Key
 from ..precision._draws import draw_dtype, rounded
 from ._fans import fans
 from ._initializer import initializer
@@ -14,21 +15,36 @@ from ._initializer import initializer
 
 @initializer
 def normal(
-    key: jax.Array,
+    key: Key,
     shape: tuple[int, ...],
     dtype: np.dtype,
     *,
     mean: float = 0.0,
     std: float = 1.0,
 ) -> jax.Array:
-    """N(mean, std²); of complex numbers, real and imaginary part have half the variance each."""
+    """Draws from N(mean, std²); the parts of a complex number have half the variance each.
+
+    Args:
+        key: of the draw.
+        shape: of the result.
+        dtype: floating or complex.
+        mean: of the distribution.
+        std: its standard deviation.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux.initializers import normal
+        >>> x = normal(jax.random.key(0), (10_000,), jnp.float32, mean=3.0, std=0.5)
+        >>> f"{x.mean():.1f}, {x.std():.1f}"
+        '3.0, 0.5'
+    """
     draw = mean + std * jax.random.normal(key, shape, draw_dtype(dtype))
     return rounded(draw, dtype)
 
 
 @initializer
 def kaiming_normal(
-    key: jax.Array,
+    key: Key,
     shape: tuple[int, ...],
     dtype: np.dtype,
     *,
@@ -47,9 +63,16 @@ def kaiming_normal(
         out_axis: the axis of the outputs.
 
     Raises:
-        ValueError: axes that are not there, or one axis given twice.
+        ValueError: an axis that `shape` does not have, or the same axis twice.
 
     Source: `kaiming_normal` of WeightInitializers.jl 1.3; arXiv 1502.01852.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux.initializers import kaiming_normal
+        >>> weight = kaiming_normal(jax.random.key(0), (200, 50), jnp.float32)  # √(2/50) = 0.2
+        >>> f"{weight.std():.1f}"
+        '0.2'
     """
     fan_in, _ = fans("kaiming_normal", shape, in_axis, out_axis)
     return normal(key, shape, dtype, std=gain / math.sqrt(max(fan_in, 1)))
@@ -57,7 +80,7 @@ def kaiming_normal(
 
 @initializer
 def glorot_normal(
-    key: jax.Array,
+    key: Key,
     shape: tuple[int, ...],
     dtype: np.dtype,
     *,
@@ -76,9 +99,16 @@ def glorot_normal(
         out_axis: the axis of the outputs.
 
     Raises:
-        ValueError: axes that are not there, or one axis given twice.
+        ValueError: an axis that `shape` does not have, or the same axis twice.
 
     Source: `glorot_normal` of WeightInitializers.jl 1.3; Glorot and Bengio, AISTATS 2010.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux.initializers import glorot_normal
+        >>> weight = glorot_normal(jax.random.key(0), (150, 50), jnp.float32)  # √(2/200) = 0.1
+        >>> f"{weight.std():.1f}"
+        '0.1'
     """
     both = sum(fans("glorot_normal", shape, in_axis, out_axis))
     return normal(key, shape, dtype, std=gain * math.sqrt(2.0 / max(both, 1)))
@@ -86,7 +116,7 @@ def glorot_normal(
 
 @initializer
 def truncated_normal(
-    key: jax.Array,
+    key: Key,
     shape: tuple[int, ...],
     dtype: np.dtype,
     *,
@@ -101,10 +131,10 @@ def truncated_normal(
         key: of the draw.
         shape: of the result.
         dtype: floating.
-        mean: of the normal distribution before it is cut.
+        mean: of the normal distribution before truncation.
         std: its standard deviation, above 0.
-        lower: least value, as it is: not in standard deviations.
-        upper: greatest value.
+        lower: the smallest value, itself and not a number of standard deviations.
+        upper: the largest value.
 
     Raises:
         TypeError: a complex dtype.
@@ -112,9 +142,16 @@ def truncated_normal(
 
     Warns:
         UserWarning: the mean lies more than two standard deviations outside of [lower, upper],
-            where the digits of the dtype do not tell the values of the distribution apart.
+            where the dtype has too few digits to resolve the distribution.
 
     Source: `truncated_normal` of WeightInitializers.jl 1.3, whose limits are `lo` and `hi`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux.initializers import truncated_normal
+        >>> x = truncated_normal(jax.random.key(0), (1000,), jnp.float32, lower=0.0, upper=1.0)
+        >>> bool((x >= 0.0).all()), bool((x <= 1.0).all())
+        (True, True)
     """
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"`truncated_normal` expects a floating dtype, got {np.dtype(dtype)}.")
@@ -131,5 +168,5 @@ def truncated_normal(
         )
     limits = ((lower - mean) / std, (upper - mean) / std)
     draw = mean + std * jax.random.truncated_normal(key, *limits, shape, draw_dtype(dtype))
-    # Scaling rounds, so a draw at a limit may step over it.
+    # Scaling rounds, which may take a draw at a limit beyond it.
     return rounded(draw, dtype, lower, upper)

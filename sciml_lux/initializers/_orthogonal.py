@@ -6,24 +6,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core import Key
 from ..precision._draws import draw_dtype, rounded
 from ._initializer import initializer
 
 
 @initializer
 def orthogonal(
-    key: jax.Array, shape: tuple[int, ...], dtype: np.dtype, *, gain: float = 1.0
+    key: Key, shape: tuple[int, ...], dtype: np.dtype, *, gain: float = 1.0
 ) -> jax.Array:
-    """gain times a matrix with orthonormal rows or columns, drawn evenly from all there are.
+    """gain times a matrix with orthonormal rows or columns, drawn uniformly (Haar measure).
 
-    Rows are the entries of the first axis, columns those of all others. The matrix is Q of QR of a
-    normal one, with the signs that make the diagonal of R positive; float16 and bfloat16 are
-    computed in float32.
+    The first axis counts the rows, the other axes together the columns. The matrix is the Q of a QR
+    decomposition of normal draws, with signs that make the diagonal of R positive; float16 and
+    bfloat16 are computed in float32.
 
     Args:
         key: of the draw.
         shape: of two axes or more.
-        dtype: floating or complex; of complex numbers, the matrix is unitary.
+        dtype: floating or complex; a complex matrix is unitary.
         gain: factor of the matrix.
 
     Raises:
@@ -31,6 +32,13 @@ def orthogonal(
 
     Source: `orthogonal` of WeightInitializers.jl 1.3, where the last axis is set apart: weights are
         (..., in, out) there and (out, in, ...) here. arXiv 1312.6120.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux.initializers import orthogonal
+        >>> weight = orthogonal(jax.random.key(0), (2, 3), jnp.float32)
+        >>> (weight @ weight.T).round(3).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     if len(shape) < 2:
         raise ValueError(

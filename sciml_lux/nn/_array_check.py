@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from ..core import subject
+from ..core import LayerLike, subject
 
 
-def check_array(layer: Any, x: Any) -> None:
-    """Raise a TypeError unless `x` is an array; a tuple, such as attention returns, is none."""
+def check_array(layer: LayerLike, x: Any) -> None:
+    """Raise a TypeError unless `x` is an array; attention, for one, returns a tuple."""
     if not hasattr(x, "shape"):
         raise TypeError(
             f"{subject(layer)} expects `x` to be an array, got {type(x).__name__}. Convert it: "

@@ -1,17 +1,15 @@
 """The check that most layers begin with."""
 
-from typing import Any
-
 from jaxtyping import Array
 
-from ..core import subject
+from ..core import LayerLike, subject
 from ._array_check import check_array
 
 
-def check_last_axis(layer: Any, x: Array, layout: str = "(..., in_dims)") -> None:
+def check_last_axis(layer: LayerLike, x: Array, layout: str = "(..., in_dims)") -> None:
     """Raise a ValueError unless the last axis of `x` has the size `layer.in_dims`.
 
-    What is no array is a TypeError.
+    Anything but an array is a TypeError.
     """
     check_array(layer, x)
     if x.ndim == 0 or x.shape[-1] != layer.in_dims:

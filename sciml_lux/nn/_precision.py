@@ -5,12 +5,12 @@ import typing
 from collections.abc import Callable
 from typing import Any, Literal
 
-from ..core import check_choice, layer_name
+from ..core import LayerLike, check_choice, layer_name
 
 Precision = Literal["highest", "high", "default"]
 
 
-def check_precision(layer: Any) -> None:
+def check_precision(layer: LayerLike) -> None:
     """Raise unless the field `precision` is one of the three names.
 
     Raises:
@@ -20,5 +20,5 @@ def check_precision(layer: Any) -> None:
 
 
 def with_precision(make: Callable[..., Any], precision: Precision) -> Callable[..., Any]:
-    """`make` with the keyword, which functions without it do as long as nobody opts out."""
+    """`make` with the keyword `precision`, left out where it is "highest"."""
     return make if precision == "highest" else functools.partial(make, precision=precision)

@@ -1,11 +1,9 @@
 """Sizes among the fields of a layer."""
 
-from typing import Any
-
-from ..core import check_integer, is_integer, layer_name
+from ..core import LayerLike, check_integer, is_integer, layer_name
 
 
-def check_sizes(layer: Any, *names: str) -> None:
+def check_sizes(layer: LayerLike, *names: str) -> None:
     """Raise unless each of these fields is an integer of at least 1, or a tuple of such.
 
     Raises:

@@ -31,7 +31,9 @@ def test_dtype_is_that_of_the_name(name, shape):
 @pytest.mark.parametrize("name", HERE)
 def test_another_dtype_is_an_error(name):
     other = jnp.dtype("float16" if OWN[name] != "float16" else "float32")
-    message = rf"`{name}` is {OWN[name]} by its name, got the dtype {other}.* dtype={OWN[name]}"
+    message = (
+        rf"`{name}` expects the dtype in its name, {OWN[name]}, got {other}.* dtype={OWN[name]}"
+    )
     with pytest.raises(TypeError, match=message):
         getattr(initializers, name)(KEY, (2,), other)
 
@@ -84,5 +86,7 @@ def test_fixed_initialisers_as_options_of_a_layer():
     ps, _ = setup(0, layer, dtype=jnp.float32)
     assert (ps.bias == 0).all() and ps.weight.dtype == jnp.float32
     assert repr(layer) == "Dense(2, 3, init_weight=randn32, init_bias=zeros32)"
-    with pytest.raises(TypeError, match="`randn32` is float32 by its name, got the dtype float16"):
+    with pytest.raises(
+        TypeError, match="`randn32` expects the dtype in its name, float32, got float16"
+    ):
         setup(0, layer, dtype=jnp.float16)

@@ -5,7 +5,7 @@ from typing import Any
 
 from jaxtyping import Array
 
-from ...core import Layer, apply, check_number, is_integer, subject
+from ...core import Layer, LayerLike, Parameters, States, apply, check_number, is_integer, subject
 from ...initializers import Initializer
 from ...ops import scaled_dot_product_attention
 from .._precision import Precision, check_precision
@@ -19,32 +19,33 @@ class MultiHeadAttention(Layer):
 
     Args:
         dims: ((q_in, k_in, v_in), (qk, v), out): the sizes of the three inputs, of queries and
-            keys and of values over all heads, and of the output. In place of a tuple one integer
-            says that all are equal, and `dims` as one integer that all six are.
-        num_heads: divides qk and v.
-        attention_dropout_probability: with which a weight is dropped in training mode.
-        is_causal: whether a query sees only keys up to its own position; a mask is then refused.
+            keys and of values over all heads, and of the output. An integer in place of an inner
+            tuple stands for equal sizes, and an integer for `dims` makes all six equal.
+        num_heads: the number of heads; it divides qk and v.
+        attention_dropout_probability: the probability of dropping a weight in training mode.
+        is_causal: whether a query attends only to keys up to its own position; a mask is then an
+            error.
         use_bias: of the four projections.
         init_weight: of the four projections, as in `Dense`.
         init_bias: the same.
         precision: of all products, as in `Dense`.
 
     Inputs: x (batch, time, in) for all three; or (q, kv); or (q, k, v) or (q, k, v, mask), with k
-        and v equally long. The mask is boolean, True where a key is kept, (queries, keys) or
-        (batch, heads, queries, keys) with 1 on axes along which it is the same. The batch may be
-        several axes, or none.
+        and v equally long. The mask is boolean, True where a query may attend to a key, of shape
+        (queries, keys) or (batch, heads, queries, keys) with size 1 on axes to broadcast. There may
+        be several batch axes, or none.
 
-    Returns: y (batch, queries, out) and weights (batch, heads, queries, keys), which are those
-        after dropout, in the widest of the dtypes. A query that keeps no key gets zeros.
+    Returns: y (batch, queries, out) and weights (batch, heads, queries, keys), taken after dropout,
+        in the widest of the dtypes. A query whose keys are all masked gets zeros.
 
     Parameters: q_proj, k_proj, v_proj and out_proj, as those of `Dense`.
 
-    States: attention_dropout: rng and training; nothing where the probability is 0.
+    States: attention_dropout: rng and training; empty if the probability is 0.
 
     Raises:
-        TypeError: `dims` of another form; inputs that are no arrays.
+        TypeError: `dims` of another form; an input that is not an array.
         ValueError: heads that do not divide the sizes, a probability outside [0, 1]; inputs of
-            other shapes; a mask although `is_causal`.
+            other shapes; a mask together with `is_causal`.
 
     Source: `MultiHeadAttention` of Lux 1.31, features last; the weights are (heads, queries, keys)
         where its documentation says (queries, keys, heads) and its code has (keys, queries,
@@ -70,11 +71,11 @@ class MultiHeadAttention(Layer):
     init_weight: Initializer | None = None
     init_bias: Initializer | None = None
     precision: Precision = "highest"
-    q_proj: Any = dataclasses.field(init=False)
-    k_proj: Any = dataclasses.field(init=False)
-    v_proj: Any = dataclasses.field(init=False)
-    attention_dropout: Any = dataclasses.field(init=False)
-    out_proj: Any = dataclasses.field(init=False)
+    q_proj: LayerLike = dataclasses.field(init=False)
+    k_proj: LayerLike = dataclasses.field(init=False)
+    v_proj: LayerLike = dataclasses.field(init=False)
+    attention_dropout: LayerLike = dataclasses.field(init=False)
+    out_proj: LayerLike = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         """Check the sizes and make the projections."""
@@ -105,7 +106,9 @@ class MultiHeadAttention(Layer):
         dropout = Dropout(probability) if probability else NoOpLayer()
         object.__setattr__(self, "attention_dropout", dropout)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[tuple[Array, Array], Any]:
+    def __call__(
+        self, x: Array | tuple[Array, ...], ps: Parameters, st: States
+    ) -> tuple[tuple[Array, Array], States]:
         """Output and weights, and the new state."""
         q, k, v, mask = self._inputs(x)
         q, q_st = apply(self.q_proj, q, ps.q_proj, st.q_proj)
@@ -143,7 +146,7 @@ class MultiHeadAttention(Layer):
     def _in_heads(self, x: Array) -> Array:
         return x.reshape(*x.shape[:-1], self.num_heads, x.shape[-1] // self.num_heads)
 
-    def _inputs(self, x: Any) -> tuple[Array, Array, Array, Array | None]:
+    def _inputs(self, x: Array | tuple[Array, ...]) -> tuple[Array, Array, Array, Array | None]:
         """Queries, keys, values and mask of any form of the input."""
         given = list(x) if isinstance(x, tuple) else [x, x]
         given += given[-1:] if len(given) == 2 else []
@@ -173,7 +176,7 @@ class MultiHeadAttention(Layer):
 
 
 def _sizes(dims: Any) -> tuple[Any, ...]:
-    """q_in, k_in, v_in, qk, v and out of any form of `dims`; what is of no form is passed on."""
+    """q_in, k_in, v_in, qk, v and out from `dims`, unchecked; None for another form."""
     if not isinstance(dims, tuple):
         return (dims,) * 6
     if len(dims) != 3:

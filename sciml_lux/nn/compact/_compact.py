@@ -10,8 +10,21 @@ from typing import Any, overload
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
-from ...core import Layer, PrintFrame, Record, function_source, outermost, subject, typed
+from ...core import (
+    Key,
+    Layer,
+    LayerLike,
+    Parameters,
+    PrintFrame,
+    Record,
+    States,
+    function_source,
+    outermost,
+    subject,
+    typed,
+)
 from ...precision import match_input, tree_dtype
 from ._entries import Entries, children, named, sorted_entries, start
 from ._namespace import Namespace, close
@@ -20,11 +33,11 @@ _FORM = "Write `def net(m, x): ...` or `def net(m, x, ps): ...`."
 
 
 class CompactLuxLayer(Layer):
-    """What `compact` returns; made by it alone.
+    """The layer that `compact` returns; only `compact` makes it.
 
     Args:
         function: `y = function(m, x)` or `function(m, x, ps)`.
-        layers, parameters, states, constants: the keywords by kind.
+        layers, parameters, states, constants: the keywords of `compact`, by kind.
         name: the printing name.
         takes_indices: whether integer inputs are indices, which keep their dtype.
 
@@ -84,19 +97,19 @@ class CompactLuxLayer(Layer):
         kinds = ("layers", "parameters", "states", "constants")
         return {name: (kind, tree) for kind in kinds for name, tree in getattr(self, kind)}
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, those of a list or dict nested."""
         return {name: children(tree) for name, tree in self.layers}
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The parameters of the layers, then the layer's own."""
         return super().initial_parameters(key, dtype) | self._start(self.parameters, key, dtype)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The states of the layers, then the layer's own."""
         return super().initial_states(key, dtype) | self._start(self.states, key, dtype)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """What the function returns, and the states after its assignments."""
         x = self._matched(x, ps)
         m = Namespace(self, ps, st)
@@ -108,14 +121,14 @@ class CompactLuxLayer(Layer):
             raise TypeError(f"{subject(self)} returned None. End its function with `return y`.")
         return y, st
 
-    def _start(self, entries: Entries, key: jax.Array, dtype: np.dtype) -> Record:
+    def _start(self, entries: Entries, key: Key, dtype: np.dtype) -> Record:
         made = {}
         for index, (name, tree) in enumerate(entries, start=len(self.layers)):
             made[name] = start(tree, jax.random.fold_in(key, index), dtype)
         return Record(made)
 
-    def _matched(self, x: Any, ps: Any) -> Any:
-        """`x` by the policy for dtypes, for parameters in lists; the base looks at single ones."""
+    def _matched(self, x: PyTree, ps: Parameters) -> PyTree:
+        """`x` under the dtype policy for parameters in lists; the base class covers the others."""
         nested = [name for name, tree in self.parameters if named(tree, "array") is not None]
         dtype = tree_dtype([getattr(ps, name) for name in nested])
         if dtype is None or self.takes_indices:
@@ -123,8 +136,8 @@ class CompactLuxLayer(Layer):
         return match_input(x, dtype, lambda: subject(self), model=outermost)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        # Under the name of a decorated function its module has the layer, so that Python could not
-        # find the function by it.
+        # The name of a decorated function refers to the layer in its module, so pickle could not
+        # find the function under it.
         place = (
             getattr(self.function, "__module__", ""),
             getattr(self.function, "__qualname__", ""),
@@ -185,44 +198,46 @@ def compact(
     """A layer y = function(m, x), where `m` has the keywords by name.
 
     Args:
-        function: of `m` and the input (a tuple where there are several); with a third argument it
-            gets `ps` as well. Left out where `compact` decorates the function.
-        name: what is printed in place of the source.
+        function: of `m` and the input (a tuple if there are several), and optionally of `ps` as a
+            third argument. Leave it out to use `compact` as a decorator.
+        name: printed in place of the source.
         dispatch: a subclass of `CompactLuxLayer` to make, which may override its methods.
-        takes_indices: whether integer inputs are indices, which keep their dtype beside arrays.
-        **keywords: what `m` has. Lists, tuples and dicts hold things of one kind, and lists are
-            tuples in `m`.
+        takes_indices: whether integer inputs are indices, which keep their dtype.
+        **keywords: the attributes of `m`. A list, tuple or dict contains values of one kind; a list
+            is a tuple in `m`.
 
-            - Layers are sub-layers: `m.encoder(x)` is the output, and the next call in the same
-              body sees the state after it. `m.encoder(x, ps)` takes other parameters.
-            - Floating and complex arrays are parameters, started as given, in their own dtype.
-            - `init_fn` draws a parameter or state at `setup`, `non_trainable` is kept in the
-              state, and so is `Static`, a flag.
+            - Layers are sub-layers: `m.encoder(x)` is the output, and the next call of the
+              sub-layer in the function sees the new state. `m.encoder(x, ps)` takes other
+              parameters.
+            - Floating and complex arrays are the initial values of parameters, in their own dtype.
+            - `init_fn` draws a parameter or a state at `setup`. `non_trainable` and `Static`, a
+              flag, are states.
             - Numbers that the function assigns, as in `m.count = m.count + 1`, are state
               variables: a float takes the dtype of `setup`, an integer int32.
-            - Everything else is a constant, as it was given: functions, strings, other numbers.
+            - Everything else is a constant: functions, strings, other numbers.
 
     Returns: the layer, or a decorator that makes it.
 
-    Parameters: those of layers under their keyword, in a list under `layer_1, layer_2, ...`;
-        arrays under theirs, in a list under `array_1, array_2, ...`.
+    Parameters: those of each layer under its keyword, and within a list under `layer_1, layer_2,
+        ...`; arrays likewise, within a list under `array_1, array_2, ...`.
 
-    States: those of layers, and state variables, in the same manner.
+    States: those of the layers and the state variables, under the same names.
 
-    A state variable keeps its structure, shape and dtype. `m` is made anew for each call and ends
-    with it. The function compares by identity, the arrays by content.
+    A state variable keeps its structure, shape and dtype. Each call makes its own `m`, which is
+    invalid afterwards. The function compares by identity, arrays by content.
 
     Raises:
-        TypeError: `function` is none of (m, x) or (m, x, ps); a container mixes kinds; an array is
-            traced or an integer, which has no gradient; the function returns None.
+        TypeError: `function` takes neither (m, x) nor (m, x, ps); a container mixes kinds; an array
+            is traced, or of integers, which have no gradient; the function returns None.
         ValueError: a keyword starts with an underscore, or is `keys`, `values` or `items`.
-        AttributeError: the function asks for what there is not, or assigns what is no state.
-        StateStructureError: a state variable got another structure, shape or dtype.
-        RuntimeError: `m` is used after the call, or a state changed within a function in the body
+        AttributeError: the function reads an attribute that `m` does not have, or assigns one that
+            is not a state.
+        StateStructureError: a state variable is assigned another structure, shape or dtype.
+        RuntimeError: `m` is used after the call, or a state is changed inside a nested function
             that JAX transforms.
 
-    Source: `@compact` of Lux 1.31, where numbers and functions are states, whether they change or
-        not, and integer arrays are parameters. Here `dispatch` is a class.
+    Source: `@compact` of Lux 1.31, where numbers and functions are states even if they never
+        change, and integer arrays are parameters. Here `dispatch` is a class.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -275,7 +290,7 @@ def compact(
 
 
 def _find(module: str, qualified_name: str) -> Any:
-    """What a module has under a name."""
+    """The attribute of a module under a qualified name."""
     return operator.attrgetter(qualified_name)(importlib.import_module(module))
 
 

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import PyTree
 
-from ...core import Frozen, Record, Static, assigned_attributes, describe, is_layer, typed
+from ...core import Frozen, Key, Record, Static, assigned_attributes, describe, is_layer, typed
 from ...precision import own_array, require_x64, require_x64_for
 
 # Pairs of name and value stand for a dict, here and in the fields of every layer.
@@ -17,14 +18,14 @@ Entries = tuple[tuple[str, Any], ...]
 
 
 class HeldArray(Frozen):
-    """An array as a value, compared by content, so that a layer can hold it."""
+    """An array as a value, compared by content, so that it can be the field of a layer."""
 
     data: bytes
     dtype: str
     shape: tuple[int, ...]
 
     def array(self) -> jax.Array:
-        """The array, in its own dtype."""
+        """The array in its own dtype."""
         require_x64(self.dtype, "an array that a compact layer starts from")
         return own_array(np.frombuffer(self.data, jnp.dtype(self.dtype)).reshape(self.shape))
 
@@ -33,7 +34,7 @@ class HeldArray(Frozen):
 
 
 class HeldDict(Frozen):
-    """A dict of constants as a value, with the entries in their order."""
+    """A dict of constants as a value, in the order of its entries."""
 
     entries: Entries
 
@@ -68,15 +69,15 @@ def init_fn(
     """A keyword of `compact` that starts from `function(key, dtype)` at each `setup`.
 
     Args:
-        function: of the random key and the dtype of `setup`, returns an array.
-        kind: "parameter" for one that is trained, "state" for one that is kept in the state.
+        function: of the random key and the dtype of `setup`; it returns an array.
+        kind: "parameter", which is trained, or "state".
 
     Raises:
         TypeError: `function` does not take two arguments.
-        ValueError: another `kind`.
+        ValueError: `kind` is neither of the two.
 
-    Source: `@init_fn` of Lux 1.31, whose function gets the generator alone; without the dtype of
-        `setup` it could not start in it.
+    Source: `@init_fn` of Lux 1.31, whose function gets only the random generator; ours also gets
+        the dtype, so that it can draw in it.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -98,7 +99,7 @@ def init_fn(
 
 
 def non_trainable(x: Any) -> NonTrainable:
-    """A keyword of `compact` that is kept in the state, where no optimiser reaches it.
+    """A keyword of `compact` that is a state, which optimisers do not change.
 
     Args:
         x: an array, which keeps its dtype; a Python number, which takes the dtype of `setup` if
@@ -130,10 +131,10 @@ def non_trainable(x: Any) -> NonTrainable:
 
 
 def sorted_entries(function: Any, given: Mapping[str, Any]) -> dict[str, Entries]:
-    """The keywords of `compact` by kind, as values that a layer can hold.
+    """The keywords of `compact` by kind, as values that can be fields of a layer.
 
     Raises:
-        TypeError: a container mixes kinds, a parameter is no floating or complex array, or a
+        TypeError: a container mixes kinds, a parameter is not a floating or complex array, or a
             constant is not hashable.
     """
     found: dict[str, list] = {kind: [] for kind in _HELD_AS}
@@ -147,7 +148,7 @@ def sorted_entries(function: Any, given: Mapping[str, Any]) -> dict[str, Entries
     return {kind: tuple(entries) for kind, entries in found.items()}
 
 
-def children(tree: Any) -> Any:
+def children(tree: PyTree) -> Any:
     """Held layers nested in the dicts and tuples that `Layer.sublayers` may return."""
     if not isinstance(tree, tuple):
         return tree
@@ -156,20 +157,20 @@ def children(tree: Any) -> Any:
     return tuple(map(children, tree))
 
 
-def named(tree: Any, item: str) -> Entries | None:
-    """The entries of a held container by the names they have in `ps` and `st`; None for others."""
+def named(tree: PyTree, item: str) -> Entries | None:
+    """The entries of a stored container by their names in `ps` and `st`; None for other values."""
     if not isinstance(tree, tuple):
         return None
     return tree if _is_dict(tree) else tuple((f"{item}_{i}", e) for i, e in enumerate(tree, 1))
 
 
 def gathered(tree: tuple, seen: dict[str, Any]) -> Any:
-    """What `named` took apart, as the body of the function sees it: a tuple for a list."""
+    """The entries from `named`, as the function sees them: a list has become a tuple."""
     return Record(seen) if _is_dict(tree) else tuple(seen.values())
 
 
-def start(tree: Any, key: jax.Array, dtype: np.dtype) -> Any:
-    """The tree of arrays that a held parameter or state starts as."""
+def start(tree: PyTree, key: Key, dtype: np.dtype) -> Any:
+    """The initial arrays of a stored parameter or state."""
     if isinstance(tree, NonTrainable):
         tree = tree.value
     if (entries := named(tree, "array")) is not None:
@@ -186,8 +187,8 @@ def start(tree: Any, key: jax.Array, dtype: np.dtype) -> Any:
     return tree if isinstance(tree, Static) else jnp.asarray(tree, _number_dtype(tree, dtype))
 
 
-def view(tree: Any, entry: Any) -> Any:
-    """A parameter or state as the body of the function sees it."""
+def view(tree: PyTree, entry: PyTree) -> Any:
+    """A parameter or state as the function sees it."""
     if isinstance(tree, NonTrainable):
         tree = tree.value
     if (entries := named(tree, "array")) is None:
@@ -195,8 +196,8 @@ def view(tree: Any, entry: Any) -> Any:
     return gathered(tree, {name: view(inner, getattr(entry, name)) for name, inner in entries})
 
 
-def constant(tree: Any) -> Any:
-    """A constant as the body of the function sees it."""
+def constant(tree: PyTree) -> Any:
+    """A constant as the function sees it."""
     if isinstance(tree, HeldDict):
         return Record({name: constant(entry) for name, entry in tree.entries})
     return tuple(map(constant, tree)) if type(tree) is tuple else tree
@@ -253,7 +254,7 @@ def _kind(leaf: Any) -> str:
 
 
 def _held(value: Any, name: str) -> Any:
-    """`value` with arrays, lists and dicts in it made values; messages call it `name`."""
+    """`value` with its arrays, lists and dicts made hashable; `name` is for messages."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         value = value._asdict()  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(value, Mapping | Record):
@@ -296,7 +297,7 @@ def _held_parameter(value: Any, name: str) -> Any:
 
 
 def _held_constant(value: Any, name: str) -> Any:
-    """A constant as it is, or with the lists and dicts in it made values."""
+    """A constant, with its lists and dicts made hashable."""
     if isinstance(value, Mapping | Record):
         return HeldDict(tuple((key, _held_constant(e, name)) for key, e in value.items()))
     if _is_hashable(value):
@@ -325,7 +326,7 @@ _HELD_AS = {
 }
 
 
-def _initialized(held: InitFn, key: jax.Array, dtype: np.dtype) -> jax.Array:
+def _initialized(held: InitFn, key: Key, dtype: np.dtype) -> jax.Array:
     value = held.function(key, dtype)
     require_x64_for(value, "what the function of `init_fn` returned")
     if not _is_array(value):

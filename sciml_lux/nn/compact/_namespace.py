@@ -1,12 +1,22 @@
-"""Namespace: the `m` of a compact layer, which lives for one call."""
+"""Namespace: the `m` of a compact layer, valid during one call."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import get_opaque_trace_state
+from jaxtyping import PyTree
 
-from ...core import Record, StateStructureError, apply, first_difference, layer_name
+from ...core import (
+    LayerLike,
+    Parameters,
+    Record,
+    States,
+    StateStructureError,
+    apply,
+    first_difference,
+    layer_name,
+)
 from ._entries import NonTrainable, constant, gathered, named, view
 
 _UNSET: Any = object()
@@ -19,10 +29,10 @@ _ADVICE = {
 
 
 class SubLayer:
-    """A sub-layer in the body of a compact layer: `m.encoder(x)` is its output.
+    """A sub-layer in the function of a compact layer: `m.encoder(x)` is its output.
 
-    The state it returns is the one that the next call gets. `m.encoder(x, ps)` takes other
-    parameters than its own.
+    The next call gets the state that this one returns. `m.encoder(x, ps)` uses `ps` in place of its
+    own parameters.
 
     Attributes:
         model, ps, st: the layer, its parameters, and its state so far.
@@ -30,20 +40,20 @@ class SubLayer:
 
     __slots__ = ("__weakref__", "_m", "_path", "model")
 
-    def __init__(self, m: "Namespace", path: tuple[str, ...], model: Any) -> None:
+    def __init__(self, m: "Namespace", path: tuple[str, ...], model: LayerLike) -> None:
         self._m, self._path, self.model = m, path, model
 
     @property
-    def ps(self) -> Any:
+    def ps(self) -> Parameters:
         """The parameters."""
         return _at(_open(self._m, self._path)._ps, self._path)
 
     @property
-    def st(self) -> Any:
+    def st(self) -> States:
         """The state so far."""
         return _at(_open(self._m, self._path)._st, self._path)
 
-    def __call__(self, x: Any, ps: Any = _UNSET) -> Any:
+    def __call__(self, x: PyTree, ps: Parameters = _UNSET) -> Any:
         """The output for `x`."""
         before = self.st
         y, after = apply(self.model, x, self.ps if ps is _UNSET else ps, before)
@@ -56,11 +66,11 @@ class SubLayer:
 
 
 class Namespace:
-    """Sub-layers, parameters, states and constants of one call by name; states may be assigned."""
+    """Sub-layers, parameters, states and constants of one call by name; states can be assigned."""
 
     __slots__ = ("_layer", "_ps", "_st", "_trace")
 
-    def __init__(self, layer: Any, ps: Any, st: Any) -> None:
+    def __init__(self, layer: LayerLike, ps: Parameters, st: States) -> None:
         fields = (("_layer", layer), ("_ps", ps), ("_st", st), ("_trace", get_opaque_trace_state()))
         for name, value in fields:
             object.__setattr__(self, name, value)
@@ -102,10 +112,10 @@ class Namespace:
         return list(self._layer.entries)
 
 
-def close(m: Namespace) -> Any:
-    """The states at the end of the call, after which `m` answers with an error."""
+def close(m: Namespace) -> States:
+    """The states at the end of the call, after which any use of `m` is an error."""
     st = m._st
-    for name in ("_ps", "_st"):  # Whoever keeps `m` keeps no tracer.
+    for name in ("_ps", "_st"):  # A stored `m` must not keep tracers alive.
         object.__setattr__(m, name, _UNSET)
     return st
 
@@ -120,7 +130,7 @@ def _open(m: Namespace, path: tuple[str, ...]) -> Namespace:
 
 
 def _entry(m: Namespace, name: str) -> tuple[str, Any]:
-    """The kind and the held tree of an entry."""
+    """The kind and the stored value of an entry."""
     entries = m._layer.entries
     if name in entries:
         return entries[name]
@@ -137,15 +147,15 @@ def _entry(m: Namespace, name: str) -> tuple[str, Any]:
     )
 
 
-def _sub_layers(m: Namespace, path: tuple[str, ...], tree: Any) -> Any:
+def _sub_layers(m: Namespace, path: tuple[str, ...], tree: PyTree) -> Any:
     if (entries := named(tree, "layer")) is None:
         return SubLayer(m, path, tree)
     seen = {name: _sub_layers(m, (*path, name), entry) for name, entry in entries}
     return gathered(tree, seen)
 
 
-def _stored(tree: Any, value: Any, before: Any) -> Any:
-    """An assigned value in the form in which the state has it."""
+def _stored(tree: PyTree, value: Any, before: PyTree) -> Any:
+    """An assigned value in the form that it has in the state."""
     tree = tree.value if isinstance(tree, NonTrainable) else tree
     entries = named(tree, "array")
     if entries is not None:
@@ -158,8 +168,8 @@ def _stored(tree: Any, value: Any, before: Any) -> Any:
     return _strong(value, before)
 
 
-def _strong(value: Any, before: Any) -> Any:
-    """A Python number, or an array made of such alone, in the dtype of `before` if it can be."""
+def _strong(value: Any, before: PyTree) -> Any:
+    """A weakly typed number or array in the dtype of `before`, if JAX would promote it to that."""
     is_weak = isinstance(value, int | float | complex) or getattr(value, "weak_type", False)
     is_number = hasattr(before, "dtype") and not jnp.issubdtype(before.dtype, jax.dtypes.extended)
     if not (is_weak and is_number):
@@ -180,18 +190,18 @@ def _store(m: Namespace, path: tuple[str, ...], value: Any) -> None:
     object.__setattr__(m, "_st", _with(m._st, path, value))
 
 
-def _with(tree: Any, path: tuple[str, ...], value: Any) -> Any:
+def _with(tree: PyTree, path: tuple[str, ...], value: Any) -> Any:
     name, *rest = path
     return tree | {name: _with(getattr(tree, name), tuple(rest), value) if rest else value}
 
 
-def _at(tree: Any, path: tuple[str, ...]) -> Any:
+def _at(tree: PyTree, path: tuple[str, ...]) -> Any:
     for name in path:
         tree = getattr(tree, name)
     return tree
 
 
-def _unchanged(before: Any, after: Any) -> bool:
+def _unchanged(before: PyTree, after: PyTree) -> bool:
     old, new = jax.tree.leaves(before), jax.tree.leaves(after)
     same = len(old) == len(new) and all(a is b for a, b in zip(old, new, strict=True))
     return before is after or (same and jax.tree.structure(before) == jax.tree.structure(after))

@@ -1,9 +1,8 @@
 """BranchLayer: one input to several layers."""
 
-from collections.abc import Callable
-from typing import Any
+from jaxtyping import PyTree
 
-from ...core import Layer, apply, is_layer, typed
+from ...core import Layer, LayerLike, Parameters, States, apply, is_layer, typed
 from ...precision import promote_floats
 from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
 
@@ -15,15 +14,15 @@ class BranchLayer(Layer):
         *layers: layers or functions, called `layer_1`, `layer_2`, ... in the trees.
         fusion: None for a tuple of the outputs; a function of the outputs; or a layer, which gets
             the outputs as one tuple.
-        **named: the same as `layers` under names of one's own.
+        **named: layers or functions under names of your choice.
 
-    Inputs: anything; all layers get the same, a tuple as a whole too.
+    Inputs: anything; every layer gets the whole input, also if it is a tuple.
 
-    Parameters and States: those of each layer under its name. With a layer as fusion they lie
-    under `layers`, and the fusion's under `fusion`.
+    Parameters and States: those of each layer under its name. If `fusion` is a layer, they are
+    under `layers` and its own are under `fusion`.
 
     Raises:
-        TypeError: fusion is neither None nor function nor layer.
+        TypeError: `fusion` is not a function, a layer or None.
 
     Source: `BranchLayer` of Lux 1.31.
 
@@ -37,10 +36,10 @@ class BranchLayer(Layer):
     """
 
     layers: NamedLayers
-    fusion: Callable[..., Any] | Layer | None
+    fusion: LayerLike | None
 
     def __init__(
-        self, *layers: Any, fusion: Callable[..., Any] | Layer | None = None, **named: Any
+        self, *layers: LayerLike, fusion: LayerLike | None = None, **named: LayerLike
     ) -> None:
         if not (fusion is None or callable(fusion)):
             raise TypeError(
@@ -49,13 +48,13 @@ class BranchLayer(Layer):
         object.__setattr__(self, "layers", named_layers("BranchLayer", layers, named))
         object.__setattr__(self, "fusion", fusion)
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name; with a layer as fusion, `layers` and `fusion`."""
         if is_layer(self.fusion):
             return {"layers": dict(self.layers), "fusion": self.fusion}
         return dict(self.layers)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The fused outputs."""
         inputs = (x,) * len(self.layers)
         if is_layer(self.fusion):

@@ -1,9 +1,11 @@
 """Chain: layers one after another."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ...core import Layer, apply
+from jaxtyping import PyTree
+
+from ...core import Layer, LayerLike, Parameters, States, apply
 from ._named_layers import NamedLayers, named_layers, typed_layers
 
 
@@ -11,17 +13,19 @@ class Chain(Layer):
     """y = layer_n(... layer_2(layer_1(x))).
 
     Args:
-        *layers: layers or functions; tuples and lists of them are spread out. They are called
+        *layers: layers or functions; tuples and lists of them are flattened. They are called
             `layer_1`, `layer_2`, ... in the trees.
-        **named: the same under names of one's own. A chain without layers returns its input.
+        **named: layers or functions under names of your choice. A chain without layers returns its
+            input.
 
     Parameters and States: those of each layer under its name.
 
     Raises:
-        TypeError: layers are given by position and by name at once, or one is no layer.
+        TypeError: layers are given both by position and by name, or one is not a layer.
 
     `chain[0]`, `chain["layer_1"]` and `chain.layer_1` are the same layer; a slice is a chain whose
-    layers keep their names, so that the trees of the whole fit it.
+    layers keep their names, so that it can be called with the parameters and states of the whole
+    chain.
 
     Source: `Chain` of Lux 1.31; positions count from 0, as in Python.
 
@@ -40,14 +44,14 @@ class Chain(Layer):
 
     may_be_a_part: ClassVar[bool] = True
 
-    def __init__(self, *layers: Any, **named: Any) -> None:
+    def __init__(self, *layers: LayerLike, **named: LayerLike) -> None:
         object.__setattr__(self, "layers", named_layers("Chain", layers, named))
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, in order."""
         return dict(self.layers)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The output of the last layer."""
         states = {}
         for name, layer in self.layers:
@@ -60,17 +64,17 @@ class Chain(Layer):
     def __bool__(self) -> bool:
         return True
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[LayerLike]:
         return (layer for _, layer in self.layers)
 
-    def __getitem__(self, index: int | slice | str) -> Any:
+    def __getitem__(self, index: int | slice | str) -> LayerLike:
         if isinstance(index, slice):
             return Chain(**dict(self.layers[index]))
         if isinstance(index, str):
             return self.__getattr__(index)
         return self.layers[index][1]
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> LayerLike:
         layers = dict(self.__dict__.get("layers", ()))
         if name in layers:
             return layers[name]

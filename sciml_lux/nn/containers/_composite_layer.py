@@ -1,30 +1,29 @@
-"""What the layers share that make their children from their options."""
+"""Base of layers that build their children from their options."""
 
 import dataclasses
-from typing import Any
 
-from ...core import Layer
+from ...core import Layer, LayerLike
 from ._named_layers import NamedLayers
 
 
 class CompositeLayer(Layer):
-    """Base of layers whose children follow from the other fields, by `made_layers`.
+    """Base of layers whose children `made_layers` builds from the other fields.
 
-    They are made once and held in a field, so that others can be put in their place. The call
-    therefore takes sizes from the options and never from the children.
+    They are built once and stored in a field, where they can be replaced. The call therefore takes
+    sizes from the options and never from the children.
     """
 
     layers: NamedLayers = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the children; subclasses check their options before."""
+        """Build the children; subclasses check their options first."""
         object.__setattr__(self, "layers", tuple(self.made_layers().items()))
 
-    def made_layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, LayerLike]:
         """The children that the options ask for, by name."""
         raise NotImplementedError(f"`{type(self).__name__}` defines no `made_layers`.")
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, in order."""
         return dict(self.layers)
 

@@ -1,12 +1,12 @@
 """Maxout: the largest of what several layers return."""
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
-from ...core import Layer, describe, is_layer, subject
+from ...core import Layer, LayerLike, Parameters, States, describe, is_layer, subject
 from ...precision import promote_floats
 from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
 
@@ -16,13 +16,13 @@ class Maxout(Layer):
 
     Args:
         *layers: layers or functions, called `layer_1`, `layer_2`, ... in the trees; or a function
-            that makes a layer and a number n, for n such layers.
-        **named: the same under names of one's own.
+            that makes a layer and an integer n, for n such layers.
+        **named: layers or functions under names of your choice.
 
     Parameters and States: those of each layer under its name.
 
     Raises:
-        ValueError: no layers; the outputs have different shapes, which are never broadcast.
+        ValueError: no layers; the outputs have different shapes, even if they could be broadcast.
         TypeError: the outputs are complex, which have no order.
 
     Source: `Maxout` of Lux 1.31; arXiv 1302.4389.
@@ -38,7 +38,7 @@ class Maxout(Layer):
 
     layers: NamedLayers
 
-    def __init__(self, *layers: Any, **named: Any) -> None:
+    def __init__(self, *layers: LayerLike, **named: LayerLike) -> None:
         if len(layers) == 2 and type(layers[1]) is int and not is_layer(layers[0]):
             make, count = layers
             layers = tuple(make() for _ in range(count))
@@ -46,11 +46,11 @@ class Maxout(Layer):
         if not self.layers:
             raise ValueError("`Maxout` expects at least one layer, got none.")
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, in order."""
         return dict(self.layers)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The elementwise maximum of the outputs."""
         outputs, st = apply_each(self.layers, (x,) * len(self.layers), ps, st)
         self._check(outputs)

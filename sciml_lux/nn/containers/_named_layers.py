@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ...core import apply, is_layer
+from ...core import LayerLike, Parameters, States, apply, is_layer
 from ._wrapped_function import WrappedFunction
 
 NamedLayers = tuple[tuple[str, Any], ...]
 
 
-def as_layer(value: Any, container: str) -> Any:
-    """`value` if it is a layer, else the function `value` as a layer.
+def as_layer(value: Any, container: str) -> LayerLike:
+    """`value` as a layer: itself, or a `WrappedFunction` of it.
 
     Raises:
-        TypeError: neither.
+        TypeError: it is neither a layer nor a function.
     """
     if is_layer(value):
         return value
@@ -24,10 +24,12 @@ def as_layer(value: Any, container: str) -> Any:
     )
 
 
-def named_layers(container: str, layers: Iterable[Any], named: dict[str, Any]) -> NamedLayers:
+def named_layers(
+    container: str, layers: Iterable[LayerLike], named: dict[str, LayerLike]
+) -> NamedLayers:
     """Positional layers as `layer_1, layer_2, ...`, or keyword layers under their names.
 
-    Tuples and lists among positional layers are spread out; functions become layers.
+    Tuples and lists among positional layers are flattened; functions become layers.
 
     Raises:
         TypeError: layers are given both ways, or one is neither layer nor function.
@@ -42,7 +44,9 @@ def named_layers(container: str, layers: Iterable[Any], named: dict[str, Any]) -
     return tuple((name, as_layer(layer, container)) for name, layer in named.items())
 
 
-def apply_each(layers: NamedLayers, inputs: Iterable[Any], ps: Any, st: Any) -> tuple[tuple, Any]:
+def apply_each(
+    layers: NamedLayers, inputs: Iterable[Any], ps: Parameters, st: States
+) -> tuple[tuple, States]:
     """The outputs of `layers`, each for its own input, and the new states."""
     outputs, states = [], {}
     for (name, layer), x in zip(layers, inputs, strict=True):
@@ -52,12 +56,12 @@ def apply_each(layers: NamedLayers, inputs: Iterable[Any], ps: Any, st: Any) -> 
 
 
 def typed_layers(layers: NamedLayers) -> list[str]:
-    """The arguments one would type for `layers`."""
+    """`layers` as the arguments of a call, for printing."""
     default = all(name == f"layer_{i}" for i, (name, _) in enumerate(layers, start=1))
     return [repr(layer) if default else f"{name}={layer!r}" for name, layer in layers]
 
 
-def _spread(layers: Iterable[Any]) -> Iterable[Any]:
+def _spread(layers: Iterable[LayerLike]) -> Iterable[LayerLike]:
     for layer in layers:
         if isinstance(layer, tuple | list):
             yield from _spread(layer)

@@ -1,8 +1,8 @@
 """NoOpLayer: the identity as a layer."""
 
-from typing import Any
+from jaxtyping import PyTree
 
-from ...core import Layer
+from ...core import Layer, Parameters, States
 
 
 class NoOpLayer(Layer):
@@ -16,6 +16,6 @@ class NoOpLayer(Layer):
         ((), Record())
     """
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """`x` and `st` as they were."""
         return x, st

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from ...core import Layer, apply, is_layer, subject, typed
+from jaxtyping import PyTree
+
+from ...core import Layer, LayerLike, Parameters, States, apply, is_layer, subject, typed
 from ...precision import promote_floats
 from ._named_layers import NamedLayers, named_layers, typed_layers
 
@@ -14,16 +16,16 @@ class PairwiseFusion(Layer):
     Args:
         connection: function of the output and the next input, such as `operator.add`.
         *layers: layers or functions, called `layer_1`, `layer_2`, ... in the trees.
-        **named: the same under names of one's own.
+        **named: layers or functions under names of your choice.
 
-    Inputs: a tuple with one element more than there are layers; or anything else, which is taken
-    for each of them.
+    Inputs: a tuple with one element more than there are layers; or anything else, which is then
+    used for each of them.
 
     Parameters and States: those of each layer under its name.
 
     Raises:
-        TypeError: connection is no function; the input is a list.
-        ValueError: a tuple of another length.
+        TypeError: `connection` is not a function; the input is a list.
+        ValueError: the input is a tuple of another length.
 
     Source: `PairwiseFusion` of Lux 1.31. The order of the connection's arguments is that of Lux's
         code and tests; its docs write connection(x_(i+1), layer_i(y)).
@@ -41,7 +43,9 @@ class PairwiseFusion(Layer):
     connection: Callable[[Any, Any], Any]
     layers: NamedLayers
 
-    def __init__(self, connection: Callable[[Any, Any], Any], *layers: Any, **named: Any) -> None:
+    def __init__(
+        self, connection: Callable[[Any, Any], Any], *layers: LayerLike, **named: LayerLike
+    ) -> None:
         if not callable(connection) or is_layer(connection):
             raise TypeError(
                 f"`PairwiseFusion` expects `connection` to be a function of two arguments, got "
@@ -50,11 +54,11 @@ class PairwiseFusion(Layer):
         object.__setattr__(self, "connection", connection)
         object.__setattr__(self, "layers", named_layers("PairwiseFusion", layers, named))
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, in order."""
         return dict(self.layers)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The last joined output."""
         y, *others = self._inputs(x)
         states = {}
@@ -63,7 +67,7 @@ class PairwiseFusion(Layer):
             y = self.connection(*promote_floats(y, other))
         return y, st | states
 
-    def _inputs(self, x: Any) -> tuple:
+    def _inputs(self, x: PyTree) -> tuple:
         wanted = len(self.layers) + 1
         if isinstance(x, list):
             raise TypeError(

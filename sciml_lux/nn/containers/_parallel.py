@@ -1,9 +1,10 @@
 """Parallel: layers side by side, joined by a connection."""
 
-from collections.abc import Callable
 from typing import Any
 
-from ...core import Layer, apply, is_layer, subject, typed
+from jaxtyping import PyTree
+
+from ...core import Layer, LayerLike, Parameters, States, apply, is_layer, subject, typed
 from ...precision import promote_floats
 from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
 
@@ -15,15 +16,15 @@ class Parallel(Layer):
         connection: None for a tuple of the outputs; a function of the outputs; or a layer, which
             gets the outputs as one tuple.
         *layers: layers or functions, called `layer_1`, `layer_2`, ... in the trees.
-        **named: the same under names of one's own.
+        **named: layers or functions under names of your choice.
 
     Inputs: a tuple with one element for each layer, or anything else, which goes to all of them.
 
-    Parameters and States: those of each layer under its name. With a layer as connection they lie
-    under `layers`, and the connection's under `connection`.
+    Parameters and States: those of each layer under its name. If `connection` is a layer, they are
+    under `layers` and its own are under `connection`.
 
     Raises:
-        ValueError: a tuple of another length than there are layers.
+        ValueError: the input is a tuple whose length is not the number of layers.
 
     Source: `Parallel` of Lux 1.31.
 
@@ -37,22 +38,22 @@ class Parallel(Layer):
         (5, 4)
     """
 
-    connection: Callable[..., Any] | Layer | None
+    connection: LayerLike | None
     layers: NamedLayers
 
     def __init__(
-        self, connection: Callable[..., Any] | Layer | None, *layers: Any, **named: Any
+        self, connection: LayerLike | None, *layers: LayerLike, **named: LayerLike
     ) -> None:
         object.__setattr__(self, "connection", connection)
         object.__setattr__(self, "layers", named_layers("Parallel", layers, named))
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name; with a layer as connection, `layers` and `connection`."""
         if is_layer(self.connection):
             return {"layers": dict(self.layers), "connection": self.connection}
         return dict(self.layers)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The joined outputs."""
         if is_layer(self.connection):
             y, inner = self._branches(x, ps.layers, st.layers)
@@ -61,7 +62,7 @@ class Parallel(Layer):
         y, st = self._branches(x, ps, st)
         return (y if self.connection is None else self.connection(*promote_floats(*y))), st
 
-    def _branches(self, x: Any, ps: Any, st: Any) -> tuple[tuple, Any]:
+    def _branches(self, x: PyTree, ps: Parameters, st: States) -> tuple[tuple, Any]:
         if isinstance(x, tuple) and len(x) != len(self.layers):
             raise ValueError(
                 f"{subject(self)} expects a tuple of {len(self.layers)} inputs, one for each "

@@ -1,12 +1,17 @@
 """RepeatedLayer: one layer applied many times."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from ...core import (
+    LayerLike,
+    Parameters,
+    States,
     StateStructureError,
     WrapperLayer,
     apply,
@@ -19,31 +24,31 @@ from ._named_layers import as_layer
 
 
 class RepeatedLayer(WrapperLayer):
-    """y = layer(... layer(layer(x))), or y = layer((y, x)) each time, from y = x.
+    """y = layer(... layer(layer(x))), or y ← layer((y, x)) repeatedly, starting from y = x.
 
     The loop is a `lax.scan`: the program, and the time to compile it, do not grow with `repeats`.
 
     Args:
         layer: a layer or function whose output has the shape of its input.
         repeats: how many times.
-        input_injection: whether the layer gets the pair of its last output and x.
-        checkpoint: whether what lies within each repeat is computed again for the gradient, which
-            keeps only the outputs in memory.
+        input_injection: whether the layer gets the pair (last output, x) each time.
+        checkpoint: whether the gradient recomputes the inside of each repeat, so that only the
+            outputs stay in memory.
 
     Inputs: x, anything the layer takes.
 
-    Returns: the last output, in the dtype that the layer returns for x: x is widened before the
-    first repeat where the layer widens, and what is injected is that x.
+    Returns: the last output, in the dtype that the layer returns for x: if the layer widens, x is
+    widened before the first repeat, also where it is injected.
 
-    Parameters and States: exactly those of the layer; states go from one repeat to the next.
+    Parameters and States: exactly those of the layer; states pass from one repeat to the next.
 
     Raises:
         ValueError: fewer than one repeat; the output differs from the input in structure or shape.
-        TypeError: the output has another dtype than the input, and not a wider one.
+        TypeError: the dtype of the output is neither that of the input nor a wider one.
         StateStructureError: the layer changes the structure, a shape or a dtype of its state.
 
-    Source: `RepeatedLayer` of Lux 1.31, as documented: its code feeds the first x each time where
-        there is no input injection.
+    Source: `RepeatedLayer` of Lux 1.31, as documented: its code feeds the first x to every repeat
+        when there is no injection.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -54,7 +59,7 @@ class RepeatedLayer(WrapperLayer):
         ((5, 2), ['weight', 'bias'])
     """
 
-    layer: Any
+    layer: LayerLike
     repeats: int = 10
     _: dataclasses.KW_ONLY
     input_injection: bool = False
@@ -65,16 +70,16 @@ class RepeatedLayer(WrapperLayer):
         object.__setattr__(self, "layer", as_layer(self.layer, "RepeatedLayer"))
         check_integer("RepeatedLayer", "repeats", self.repeats, least=1)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The output of the last repeat."""
 
         wide_ps, narrowed_ps = shared(ps)
 
-        def once(y: Any, x: Any, st: Any) -> tuple[Any, Any]:
+        def once(y: PyTree, x: PyTree, st: States) -> tuple[Any, Any]:
             x = (y, x) if self.input_injection else y
             return apply(self.layer, x, narrowed_ps(wide_ps), st)
 
-        def step(x: Any) -> Any:
+        def step(x: PyTree) -> Any:
             return jax.eval_shape(lambda x: once(x, x, st), x)
 
         start = self._start(x, st, step)
@@ -87,8 +92,8 @@ class RepeatedLayer(WrapperLayer):
         body = jax.checkpoint(repeat, prevent_cse=False) if self.checkpoint else repeat
         return jax.lax.scan(body, (start, st), None, length=self.repeats)[0]
 
-    def _start(self, x: Any, st: Any, step: Any) -> Any:
-        """`x` in the dtypes that the layer returns for it, so that a loop can carry it."""
+    def _start(self, x: PyTree, st: States, step: Callable[..., Any]) -> Any:
+        """`x` in the dtypes that the layer returns for it, which a loop must carry."""
         y, new = step(x)
         difference = first_difference(st, new)
         if difference:
@@ -114,12 +119,12 @@ class RepeatedLayer(WrapperLayer):
         return start
 
 
-def _widened(x: Any, y: Any) -> Any:
-    """`x` in the dtype of `y` where that is the wider one, or where the layer narrows."""
+def _widened(x: PyTree, y: PyTree) -> Any:
+    """`x` in the dtype of `y` if that is wider, or if the layer narrows its input."""
     if x.dtype == y.dtype or not jnp.issubdtype(y.dtype, jnp.inexact):
         return x
     is_integer = jnp.issubdtype(x.dtype, jnp.integer)
-    # In mode "convert" the layer itself narrows what it is given.
+    # In mode "convert" the layer narrows its input itself.
     narrows = match_eltype_mode() == "convert"
     if not (is_integer or narrows) and result_dtype(x, y) != y.dtype:
         return x

@@ -1,9 +1,11 @@
-"""SkipConnection: a layer with a way around it."""
+"""SkipConnection: a layer with a connection around it."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ...core import Layer, apply, is_layer
+import numpy as np
+from jaxtyping import PyTree
+
+from ...core import Key, Layer, LayerLike, Parameters, States, apply, is_layer
 from ...precision import promote_floats
 from ._named_layers import as_layer
 
@@ -13,11 +15,11 @@ class SkipConnection(Layer):
 
     Args:
         layer: a layer or function.
-        connection: a function of the two, such as `operator.add`; or a layer, which gets the pair
-            `(layer(x), x)`.
+        connection: a function of output and input, such as `operator.add`; or a layer, which gets
+            the pair `(layer(x), x)`.
 
-    Parameters and States: exactly those of `layer`. With a layer as connection they lie under
-    `layers`, and the connection's under `connection`.
+    Parameters and States: exactly those of `layer`. If `connection` is a layer, they are under
+    `layers` and its own are under `connection`.
 
     Source: `SkipConnection` of Lux 1.31.
 
@@ -30,8 +32,8 @@ class SkipConnection(Layer):
         ((3, 2), ['weight', 'bias'])
     """
 
-    layer: Any
-    connection: Callable[[Any, Any], Any] | Layer
+    layer: LayerLike
+    connection: LayerLike
 
     leaves_floats_inside: ClassVar[bool] = True
 
@@ -40,29 +42,29 @@ class SkipConnection(Layer):
         object.__setattr__(self, "layer", as_layer(self.layer, "SkipConnection"))
 
     @property
-    def wrapped(self) -> Any:
-        """The layer where its trees are those of this one; None with a layer as connection."""
+    def wrapped(self) -> LayerLike:
+        """The inner layer, whose trees are those of this one; None if `connection` is a layer."""
         return None if is_layer(self.connection) else self.layer
 
-    def sublayers(self) -> dict[str, Any]:
-        """`layers` and `connection` with a layer as connection, else the layer alone."""
+    def sublayers(self) -> dict[str, LayerLike]:
+        """`layers` and `connection` if the latter is a layer, else the inner layer alone."""
         if is_layer(self.connection):
             return {"layers": self.layer, "connection": self.connection}
         return {"layer": self.layer}
 
-    def initial_parameters(self, key: Any, dtype: Any) -> Any:
-        """The parameters of `layer`, beside those of the connection where it is a layer."""
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
+        """The parameters of `layer`, and of the connection if it is a layer."""
         if is_layer(self.connection):
             return super().initial_parameters(key, dtype)
         return self.layer.initial_parameters(key, dtype)
 
-    def initial_states(self, key: Any, dtype: Any) -> Any:
-        """The states of `layer`, beside those of the connection where it is a layer."""
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
+        """The states of `layer`, and of the connection if it is a layer."""
         if is_layer(self.connection):
             return super().initial_states(key, dtype)
         return self.layer.initial_states(key, dtype)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The output joined with the input."""
         if not is_layer(self.connection):
             y, st = apply(self.layer, x, ps, st)

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from ...core import Layer
+from jaxtyping import PyTree
+
+from ...core import Layer, Parameters, States
 
 
 class WrappedFunction(Layer):
     """y = function(x), for a function without parameters or states.
 
     Args:
-        function: of one argument. Functions compare by identity: a lambda written anew at each
-            construction makes another layer and compiles again.
+        function: of one argument. Functions compare by identity: with a new lambda each time, every
+            model is a different one and compiles again.
 
     Source: `WrappedFunction` of Lux 1.31.
 
@@ -25,6 +27,6 @@ class WrappedFunction(Layer):
 
     function: Callable[[Any], Any]
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """`function(x)`, and `st` as it was."""
         return self.function(x), st

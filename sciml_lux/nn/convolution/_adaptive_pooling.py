@@ -1,14 +1,13 @@
-"""Adaptive pooling layers: windows as large as the size of the output asks for."""
+"""Adaptive pooling layers: the size of the output determines the windows."""
 
 import abc
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, layer_name, subject
+from ...core import Layer, Parameters, States, layer_name, subject
 from ...ops import lp_pool, max_pool, mean_pool
 from ...ops._pooling import exponent
 from ...ops._windows import per_axis
@@ -31,8 +30,8 @@ class AdaptivePool(Layer):
         per_axis(name, "out_size", self.out_size, len(self.out_size))
 
     def __call__(
-        self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "batch *out_size channels"], Any]:
+        self, x: Inexact[Array, "batch *spatial channels"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "batch *out_size channels"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         spatial = x.shape[1:-1]
@@ -54,9 +53,10 @@ class AdaptivePool(Layer):
 
 
 class AdaptiveMaxPool(AdaptivePool):
-    """y = the greatest number of each of `out_size` windows of one size, channel by channel.
+    """y = the maximum over each of `out_size` windows of equal size, channel by channel.
 
-    Along an axis of n, with m in the output, the stride is ⌊n/m⌋ and the window n - (m - 1) stride.
+    Along an axis of n elements, with m in the output, the stride is ⌊n/m⌋ and the window
+    n - (m - 1) stride.
 
     Args:
         out_size: the sizes of the spatial axes of the output.
@@ -66,11 +66,10 @@ class AdaptiveMaxPool(AdaptivePool):
     Returns: y (batch, *out_size, channels).
 
     Raises:
-        ValueError: sizes below 1; x with other axes, or smaller than the output.
-        TypeError: sizes that are not of integers; x that is not floating.
+        ValueError: a size below 1; x with another number of axes, or smaller than the output.
+        TypeError: a size is not an integer; x is not floating.
 
-    Source: `AdaptiveMaxPool` of Lux 1.31. PyTorch's windows differ in size where m does not divide
-        n.
+    Source: `AdaptiveMaxPool` of Lux 1.31. PyTorch's windows differ in size if m does not divide n.
 
     Example:
         >>> import jax.numpy as jnp
@@ -85,7 +84,7 @@ class AdaptiveMaxPool(AdaptivePool):
 
 
 class AdaptiveMeanPool(AdaptivePool):
-    """y = the mean of each of `out_size` windows of one size, channel by channel.
+    """y = the mean over each of `out_size` windows of equal size, channel by channel.
 
     Args:
         out_size: as in `AdaptiveMaxPool`.
@@ -106,7 +105,7 @@ class AdaptiveMeanPool(AdaptivePool):
 
 
 class AdaptiveLPPool(AdaptivePool):
-    """y = (Σ |x|ᵖ)^(1/p) over each of `out_size` windows of one size, channel by channel.
+    """y = (Σ |x|ᵖ)^(1/p) over each of `out_size` windows of equal size, channel by channel.
 
     Args:
         out_size: as in `AdaptiveMaxPool`.

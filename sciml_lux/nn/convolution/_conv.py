@@ -26,11 +26,11 @@ class Conv(ConvLayer):
         stride: from one window to the next; one number, or one for each axis.
         padding: how much is added around x: an integer; or a tuple with an integer or a pair
             (low, high) for each axis; or `SamePad()`.
-        dilation: distance in x of neighbours in the kernel; one number, or one for each axis.
-        groups: into how many parts the channels are split; each part of the output sees its part
-            of the input only. With `in_dims` groups this is a depthwise convolution.
+        dilation: distance in x between neighbours in the kernel; one number, or one for each axis.
+        groups: into how many parts the channels are split; each part of the output depends only on
+            its part of the input. With `in_dims` groups this is a depthwise convolution.
         use_bias: whether b is there.
-        cross_correlation: whether the kernel is taken as it is, as PyTorch does.
+        cross_correlation: whether the kernel is not flipped, as in PyTorch.
         init_weight: initialiser of W; by default U(±gain √(3/fan)), with fan = in_dims / groups
             times the size of the kernel, and the gain as in `Dense`.
         init_bias: initialiser of b; by default U(±1/√fan).
@@ -48,12 +48,12 @@ class Conv(ConvLayer):
     Parameters: weight (out_dims, in_dims / groups, *kernel_size), bias (out_dims,).
 
     Raises:
-        ValueError: options that do not fit each other; x or a parameter of another shape, or x
+        ValueError: options that contradict each other; x or a parameter of another shape, or x
             smaller than the kernel.
         TypeError: an option that is not of integers.
         EltypeMismatchError: as in `Dense`.
 
-    Source: `Conv` of Lux 1.31, which has zeros as padding only, and padding at both ends as one
+    Source: `Conv` of Lux 1.31, which pads only with zeros, and takes padding at both ends as one
         flat tuple.
 
     Example:

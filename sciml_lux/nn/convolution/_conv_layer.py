@@ -3,13 +3,22 @@
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, check_function, check_integer, layer_name, subject
+from ...core import (
+    Key,
+    Layer,
+    Parameters,
+    Record,
+    States,
+    check_function,
+    check_integer,
+    layer_name,
+    subject,
+)
 from ...initializers import Initializer
 from ...ops import identity
 from ...ops._windows import Padding, PerAxis, windows
@@ -52,7 +61,7 @@ class ConvLayer(Layer):
         padding = 0 if isinstance(self.padding, SamePad) else self.padding
         windows(name, self.kernel_size, self.stride, padding, self.dilation)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Weight, and bias where it is used."""
         init_weight, init_bias = self._initializers()
         weight = init_weight(jax.random.fold_in(key, 0), self._weight_shape(), dtype)
@@ -63,8 +72,8 @@ class ConvLayer(Layer):
         )
 
     def __call__(
-        self, x: Inexact[Array, "batch *spatial in_dims"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "batch *convolved out_dims"], Any]:
+        self, x: Inexact[Array, "batch *spatial in_dims"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "batch *convolved out_dims"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         axes = len(self.kernel_size)
@@ -89,7 +98,7 @@ class ConvLayer(Layer):
 
     @abc.abstractmethod
     def _initializers(self) -> tuple[Initializer, Initializer]:
-        """Those of weight and bias."""
+        """The initialisers of weight and bias."""
 
     @abc.abstractmethod
     def _convolved(self, x: Array, weight: Array, bias: Array | None) -> Array:

@@ -14,10 +14,10 @@ from ._same_pad import SamePad
 class ConvTranspose(ConvLayer):
     """y = activation(Cᵀ x + b), with C the linear map of `Conv` from out_dims to in_dims.
 
-    C has the same weight and options, so that this layer goes back to the sizes from which that
-    `Conv` comes. `SamePad` alone means another padding here than there, (k - 1) dilation + 1 -
-    stride in all, with which the size is multiplied by the stride: C has that padding, and with a
-    stride above 1 is not the `Conv` with `SamePad`.
+    C has the same weight and options, so that this layer restores the input size of that `Conv`.
+    Only `SamePad` means another padding here than there: (k - 1) dilation + 1 - stride in total,
+    which multiplies the size by the stride. C has that padding, so for a stride above 1 it is not
+    the `Conv` with `SamePad`.
 
     Args:
         kernel_size: k, one number for each of 1 to 3 spatial axes.
@@ -33,8 +33,9 @@ class ConvTranspose(ConvLayer):
         init_weight: initialiser of the weight; `glorot_uniform` by default.
         init_bias: initialiser of b; `zeros` by default.
         precision: of the products, as in `Dense`.
-        outpad: by how much the output is longer at its high end; one number, or one for each axis,
-            below the stride: with a stride above 1, `Conv` takes several sizes to the same.
+        outpad: how many elements are added at the high end of the output; one number, or one for
+            each axis, below the stride. It chooses among the sizes that `Conv` maps to the same one
+            if the stride is above 1.
 
     Inputs: x (batch, *spatial, in_dims), as in `Conv`.
 
@@ -45,13 +46,13 @@ class ConvTranspose(ConvLayer):
     Parameters: weight (in_dims, out_dims / groups, *kernel_size), bias (out_dims,).
 
     Raises:
-        ValueError: as in `Conv`; more padding than there is to take away; `SamePad` with a stride
-            that is longer than the kernel.
+        ValueError: as in `Conv`; more padding than the output has elements to remove; `SamePad`
+            with a stride longer than the kernel.
         TypeError: as in `Conv`.
         EltypeMismatchError: as in `Dense`.
 
-    Source: `ConvTranspose` of Lux 1.31, whose documentation gives two defaults for the weight: the
-        one of its signature, which is also its code's, is taken here. See `SamePad` for a size.
+    Source: `ConvTranspose` of Lux 1.31, whose documentation gives two defaults for the weight; ours
+        is the one in its signature and its code. See `SamePad` for a difference in size.
 
     Example:
         >>> import jax, jax.numpy as jnp

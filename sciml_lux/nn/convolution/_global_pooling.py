@@ -1,14 +1,13 @@
-"""Global pooling layers: the spatial axes become one number each."""
+"""Global pooling layers: all spatial positions become one number for each channel."""
 
 import abc
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, subject
+from ...core import Layer, Parameters, States, subject
 from ...ops import lp_pool, max_pool, mean_pool
 from ...ops._pooling import exponent
 from .._array_check import check_array
@@ -18,8 +17,8 @@ class GlobalPool(Layer):
     """Base of the pools over all of the spatial axes."""
 
     def __call__(
-        self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "batch *ones channels"], Any]:
+        self, x: Inexact[Array, "batch *spatial channels"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "batch *ones channels"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         if not 3 <= x.ndim <= 5 or 0 in x.shape[1:-1]:
@@ -35,7 +34,7 @@ class GlobalPool(Layer):
 
 
 class GlobalMaxPool(GlobalPool):
-    """y = the greatest number of each channel; the spatial axes stay, with size 1.
+    """y = the maximum of each channel; the spatial axes stay, with size 1.
 
     Inputs: x (batch, *spatial, channels), floating.
 

@@ -1,16 +1,14 @@
-"""PixelShuffle: channels to finer pixels."""
-
-from typing import Any
+"""PixelShuffle: channels rearranged into finer pixels."""
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, check_integer, subject
+from ...core import Layer, Parameters, States, check_integer, subject
 from ...ops import pixel_shuffle
 from .._array_check import check_array
 
 
 class PixelShuffle(Layer):
-    """y = x with blocks of rᵈ channels laid out as pixels, d spatial axes each r times as long.
+    """y = x with every rᵈ channels rearranged as pixels, along d axes that grow r times as long.
 
     Args:
         upscale_factor: r, at least 1.
@@ -21,7 +19,7 @@ class PixelShuffle(Layer):
 
     Raises:
         ValueError: r below 1; x without spatial axes, or with channels that rᵈ does not divide.
-        TypeError: r that is no integer.
+        TypeError: r is not an integer.
 
     Source: `PixelShuffle` of Lux 1.31, and arXiv 1609.05158.
 
@@ -40,8 +38,8 @@ class PixelShuffle(Layer):
         check_integer("PixelShuffle", "upscale_factor", self.upscale_factor, least=1)
 
     def __call__(
-        self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "batch *finer fewer_channels"], Any]:
+        self, x: Inexact[Array, "batch *spatial channels"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "batch *finer fewer_channels"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         if x.ndim < 3 or x.shape[-1] % self.upscale_factor ** (x.ndim - 2):

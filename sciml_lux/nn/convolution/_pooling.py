@@ -1,14 +1,13 @@
-"""Pooling layers: windows of the spatial axes become one number each."""
+"""Pooling layers: each window of the spatial axes becomes one number."""
 
 import abc
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, layer_name, subject
+from ...core import Layer, Parameters, States, layer_name, subject
 from ...ops import lp_pool, max_pool, mean_pool
 from ...ops._pooling import exponent
 from ...ops._windows import Padding, PerAxis, Windows
@@ -30,8 +29,8 @@ class WindowPool(Layer):
         self._windows()
 
     def __call__(
-        self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "batch *pooled channels"], Any]:
+        self, x: Inexact[Array, "batch *spatial channels"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "batch *pooled channels"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         if x.ndim != len(self.window) + 2:
@@ -54,15 +53,15 @@ class WindowPool(Layer):
 
 
 class MaxPool(WindowPool):
-    """y = the greatest number of each window, channel by channel.
+    """y = the maximum of each window, channel by channel.
 
     Args:
-        window: its size, one number for each of 1 to 3 spatial axes.
+        window: the size of a window, one number for each of 1 to 3 spatial axes.
         stride: from one window to the next; one number, or one for each axis; the size of the
-            window unless given.
-        padding: places without a number around x: an integer; or a tuple with an integer or a pair
-            (low, high) for each axis; or `SamePad()`.
-        dilation: distance in x of neighbours in a window; one number, or one for each axis.
+            window by default.
+        padding: empty places around x: an integer; or a tuple with an integer or a pair (low, high)
+            for each axis; or `SamePad()`.
+        dilation: distance in x between neighbours in a window; one number, or one for each axis.
 
     Inputs: x (batch, *spatial, channels), floating.
 
@@ -114,7 +113,7 @@ class MeanPool(WindowPool):
 class LPPool(WindowPool):
     """y = (Σ |x|ᵖ)^(1/p) over each window, channel by channel.
 
-    At a window of zeros, where a norm has no derivative, ours is 0.
+    The derivative at a window of zeros, where a norm has none, is defined as 0.
 
     Args:
         window: as in `MaxPool`.
@@ -131,7 +130,7 @@ class LPPool(WindowPool):
         ValueError: options out of bounds; windows that do not fit x.
         TypeError: an option of another type; x that is not floating.
 
-    Source: `LPPool` of Lux 1.31, which takes xᵖ for |x|ᵖ: another thing for odd p, and NaN where a
+    Source: `LPPool` of Lux 1.31, which has xᵖ in place of |x|ᵖ: different for odd p, and NaN if a
         sum is negative.
 
     Example:

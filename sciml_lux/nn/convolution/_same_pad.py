@@ -1,4 +1,4 @@
-"""SamePad: as much padding as keeps the size."""
+"""SamePad: the padding that preserves the size."""
 
 from collections.abc import Iterable
 
@@ -7,15 +7,16 @@ from ...ops._windows import Padding, PerAxis, Windows, windows
 
 
 class SamePad(Frozen):
-    """Padding with which stride 1 keeps the size, and stride s divides it by s, rounded up.
+    """Padding for which stride 1 preserves the size, and stride s divides it by s, rounded up.
 
-    A window of k with dilation d is padded by (k - 1) d in all; of an odd amount the larger half
-    comes first. In `ConvTranspose` the size is multiplied by s, and the padding is
-    (k - 1) d + 1 - s: for s above 1 not that of `Conv`, of which it is then not the transpose.
+    A window of k elements with dilation d gets (k - 1) d elements of padding in total; if that is
+    odd, the larger half comes first. In `ConvTranspose` the size is multiplied by s and the padding
+    is (k - 1) d + 1 - s. For s above 1 this differs from the padding of `Conv`, so the two layers
+    are then not transposes of each other.
 
     Source: `SamePad` of Lux 1.31, and arXiv 1603.07285. XLA and PyTorch put the larger half last,
         and XLA pads less for strides above 1. For `ConvTranspose` with stride and dilation above 1
-        the size that Lux documents is not the one it returns; ours is the documented one.
+        the size that Lux returns is not the documented one; ours is.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -27,7 +28,7 @@ class SamePad(Frozen):
     """
 
     def pairs(self, totals: Iterable[int]) -> tuple[tuple[int, int], ...]:
-        """(low, high) for each axis, from what they are together."""
+        """(low, high) for each axis, from the total."""
         return tuple((total - total // 2, total // 2) for total in totals)
 
 
@@ -38,7 +39,7 @@ def padded_windows(
     padding: Padding | SamePad,
     dilation: PerAxis,
 ) -> Windows:
-    """`windows`, with `SamePad` as numbers."""
+    """`windows` with `SamePad` replaced by numbers."""
     if not isinstance(padding, SamePad):
         return windows(name, size, stride, padding, dilation)
     where = windows(name, size, stride, 0, dilation)

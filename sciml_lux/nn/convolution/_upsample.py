@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY
-from typing import Any, Literal
+from typing import Literal
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, is_number, subject
+from ...core import Layer, Parameters, States, is_number, subject
 from ...ops import upsample_bilinear, upsample_linear, upsample_nearest, upsample_trilinear
 from .._array_check import check_array
 
@@ -26,20 +26,20 @@ class Upsample(Layer):
             three of them.
         scale: by how much each axis grows; one number, or one for each axis.
         size: the new sizes; one number, or one for each axis. Give this or `scale`.
-        align_corners: whether the first and the last elements stay where they are; else elements
-            are cells of equal width. "nearest" does not ask.
+        align_corners: whether the first and the last elements stay where they are; otherwise
+            elements are cells of equal width. Not used by "nearest".
 
     Inputs: x (batch, *spatial, channels).
 
     Returns: y (batch, *resized, channels), ⌊scale n⌋ or `size` along each axis.
 
     Raises:
-        ValueError: another mode; both or none of `scale` and `size`, or not above 0; x with
-            spatial axes that do not fit.
-        TypeError: integers, in the linear modes.
+        ValueError: another mode; both or neither of `scale` and `size`, or not above 0; x with
+            another number of spatial axes.
+        TypeError: x of integers in the linear modes.
 
-    Source: `Upsample` of Lux 1.31. Lux does not pass `align_corners` on, so that NNlib's own
-        default, true, rules there; ours is heard. "linear" is documented there and refused.
+    Source: `Upsample` of Lux 1.31. Lux does not pass `align_corners` on, so that the default of
+        NNlib, true, always applies there. Lux documents "linear" but raises an error for it.
 
     Example:
         >>> import jax.numpy as jnp
@@ -76,8 +76,8 @@ class Upsample(Layer):
             )
 
     def __call__(
-        self, x: Inexact[Array, "batch *spatial channels"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "batch *resized channels"], Any]:
+        self, x: Inexact[Array, "batch *spatial channels"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "batch *resized channels"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         axes, upsample = _LINEAR.get(self.mode, (max(x.ndim - 2, 1), upsample_nearest))

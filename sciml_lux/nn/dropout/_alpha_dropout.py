@@ -1,12 +1,9 @@
 """AlphaDropout: dropout for networks of selu units."""
 
-from typing import Any
-
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, Static, check_number
+from ...core import Key, Layer, Parameters, Record, States, Static, check_number
 from ...ops import alpha_dropout
 from .._array_check import check_array
 
@@ -14,11 +11,11 @@ from .._array_check import check_array
 class AlphaDropout(Layer):
     """y = A where(u > p, x, α) + B with u ~ U(0, 1), which keeps mean 0 and variance 1.
 
-    α = -1.7580993408473766 is where selu ends, A = 1/√((1-p)(1 + p α²)) and B = -A α p. In test
-    mode y = x.
+    α = -1.7580993408473766 is the lower limit of selu, A = 1/√((1-p)(1 + p α²)) and B = -A α p. In
+    test mode y = x.
 
     Args:
-        p: the chance of α; with 0 the layer passes x on, with 1 it gives 0.
+        p: the probability of α; 0 returns x, 1 returns zeros.
 
     Inputs: x of any shape, real floats.
 
@@ -30,8 +27,8 @@ class AlphaDropout(Layer):
         ValueError: p is not in [0, 1].
         TypeError: x is not of real floats.
 
-    Source: `AlphaDropout` of Lux 1.31; with p = 0 it makes a `NoOpLayer` there, and here the
-        states are the same for every p. arXiv 1706.02515.
+    Source: `AlphaDropout` of Lux 1.31; with p = 0 Lux makes a `NoOpLayer`; here the states have the
+        same form for every p. arXiv 1706.02515.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -48,11 +45,13 @@ class AlphaDropout(Layer):
         """Check the probability."""
         check_number("AlphaDropout", "p", self.p, least=0, most=1)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The random key and the mode."""
         return Record(rng=key, training=Static(True))
 
-    def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
+    def __call__(
+        self, x: Float[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "..."], States]:
         """The output, and `st` with a new key in training mode."""
         check_array(self, x)
         y, key = alpha_dropout(st.rng, x, self.p, bool(st.training) and self.p > 0)

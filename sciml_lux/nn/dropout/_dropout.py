@@ -1,24 +1,22 @@
-"""Dropout: entries set to zero by chance in training."""
+"""Dropout: entries set to zero at random in training."""
 
 import dataclasses
-from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, Static, check_number, is_integer
+from ...core import Key, Layer, Parameters, Record, States, Static, check_number, is_integer
 from ...ops import dropout
 from .._array_check import check_array
 
 
 class Dropout(Layer):
-    """y = x mask / (1 - p), with a mask of 0 with probability p and 1 else, drawn at each call.
+    """y = x mask / (1 - p), where mask is 0 with probability p, otherwise 1, drawn at each call.
 
     In test mode y = x.
 
     Args:
-        p: the chance of 0; with 0 the layer passes x on, with 1 it gives 0.
+        p: the probability of 0; p = 0 returns x, p = 1 returns zeros.
         axes: along which the mask varies, an axis or several; along the others it is shared. All
             by default.
 
@@ -30,10 +28,10 @@ class Dropout(Layer):
 
     Raises:
         ValueError: p is not in [0, 1]; x has no such axis.
-        TypeError: `axes` are no integers; x is not floating or complex.
+        TypeError: `axes` is not an integer or a tuple of integers; x is not floating or complex.
 
-    Source: `Dropout` of Lux 1.31; with p = 0 it makes a `NoOpLayer` there, and here the states are
-        the same for every p.
+    Source: `Dropout` of Lux 1.31; with p = 0 Lux makes a `NoOpLayer`; here the states have the same
+        form for every p.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -59,13 +57,13 @@ class Dropout(Layer):
                 f"{self.axes!r}."
             )
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The random key and the mode."""
         return Record(rng=key, training=Static(True))
 
     def __call__(
-        self, x: Inexact[Array, "..."], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "..."], Any]:
+        self, x: Inexact[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "..."], States]:
         """The output, and `st` with a new key in training mode."""
         check_array(self, x)
         draws = bool(st.training) and self.p > 0

@@ -1,26 +1,33 @@
 """VariationalHiddenDropout: dropout with one mask for many calls."""
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, Static, check_number, is_integer, subject
+from ...core import (
+    Key,
+    Layer,
+    Parameters,
+    Record,
+    States,
+    Static,
+    check_number,
+    is_integer,
+    subject,
+)
 from ...ops import dropout
 from .._array_check import check_array
 
 
 class VariationalHiddenDropout(Layer):
-    """y = x mask / (1 - p), with a mask of 0 with probability p and 1 else, kept between calls.
+    """y = x mask / (1 - p), where mask is 0 with probability p, otherwise 1, and lasts many calls.
 
-    The first call in training mode draws the mask and the next ones use it again, such as the
-    steps of a recurrence, until `update_state(st, "update_mask", True)` asks for a new one. In test
-    mode y = x.
+    The first call in training mode draws the mask. Later calls, such as the steps of a recurrence,
+    use it again until `update_state(st, "update_mask", True)` asks for a new one. In test mode y =
+    x.
 
     Args:
-        p: the chance of 0; with 0 the layer passes x on, with 1 it gives 0.
+        p: the probability of 0; p = 0 returns x, p = 1 returns zeros.
         shape: the shape of the mask: for each axis of x its size, or 1 where the mask is shared
             along it, such as (1, 8) for one mask of 8 features for the whole batch.
 
@@ -33,12 +40,11 @@ class VariationalHiddenDropout(Layer):
 
     Raises:
         ValueError: p is not in [0, 1]; x has another shape.
-        TypeError: `shape` is no tuple of integers; x is not floating or complex.
+        TypeError: `shape` is not a tuple of integers; x is not floating or complex.
 
-    Source: `VariationalHiddenDropout` of Lux 1.31, whose state changes its type when the first
-        call makes the mask. Here `shape` says beforehand what it will be, and takes the place of
-        `dims`, so that the state can be carried by a scan; the mask is boolean, so that it has no
-        digits that a wider x could miss. arXiv 1512.05287.
+    Source: `VariationalHiddenDropout` of Lux 1.31, whose state changes its type when the first call
+        makes the mask. Here `shape`, in place of `dims`, fixes the shape beforehand, so that a scan
+        can carry the state. The mask is boolean, so that it suits x of any dtype. arXiv 1512.05287.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -64,8 +70,8 @@ class VariationalHiddenDropout(Layer):
                 f"got {self.shape!r}."
             )
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """The random key, the mode, a mask that keeps all, and the wish for a new one."""
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
+        """The random key, the mode, a mask that keeps everything, and the request for a new one."""
         return Record(
             rng=key,
             training=Static(True),
@@ -74,8 +80,8 @@ class VariationalHiddenDropout(Layer):
         )
 
     def __call__(
-        self, x: Inexact[Array, "..."], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "..."], Any]:
+        self, x: Inexact[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "..."], States]:
         """The output, and `st` with the mask that was used in training mode."""
         check_array(self, x)
         fits = [n in (1, size) for n, size in zip(self.shape, x.shape, strict=False)]

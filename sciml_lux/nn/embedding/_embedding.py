@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact, Integer
 
-from ...core import Layer, Record, is_integer, subject
+from ...core import Key, Layer, Parameters, Record, States, is_integer, subject
 from ...initializers import Initializer, uniform
 from ...ops import gather
 
@@ -23,19 +23,19 @@ class Embedding(Layer):
     Inputs: x (...), integers from 0, of any shape; for a vocabulary of several axes a tuple of
         such arrays, all of one shape, one for each axis.
 
-    Returns: y (..., out_dims) in the dtype of W. An index outside the vocabulary, and so a
-        negative one, gives a row of NaN and sends no gradient to any row: values cannot be looked
-        at when a program is traced, and nothing is clamped.
+    Returns: y (..., out_dims) in the dtype of W. An index outside the vocabulary, negative ones
+        included, gives a row of NaN and no gradient to any row: traced values cannot be checked,
+        and nothing is clamped.
 
     Parameters: weight (*in_dims, out_dims).
 
     Raises:
-        TypeError: indices that are no integers.
-        ValueError: sizes below 1; not as many index arrays as the vocabulary has axes, or of
-            several shapes; a weight of another shape.
+        TypeError: indices that are not integers.
+        ValueError: sizes below 1; the number of index arrays is not that of the axes of the
+            vocabulary, or their shapes differ; a weight of another shape.
 
-    Source: `Embedding` of Lux 1.31, which counts from 1, has the axes of W the other way round,
-        and raises for an index outside.
+    Source: `Embedding` of Lux 1.31, which counts from 1, has the axes of W in reverse order, and
+        raises an error for an index outside.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -67,14 +67,14 @@ class Embedding(Layer):
                 f"{self.out_dims} (`out_dims`)."
             )
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The table."""
         init_weight = self.init_weight or _between_zero_and_one
         return Record(weight=init_weight(key, (*self._vocabulary, self.out_dims), dtype))
 
     def __call__(
-        self, x: Integer[Array, "..."] | tuple[Array, ...], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "... out_dims"], Any]:
+        self, x: Integer[Array, "..."] | tuple[Array, ...], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "... out_dims"], States]:
         """The rows, and `st` as it was."""
         indices = x if isinstance(x, tuple) else (x,)
         if isinstance(x, tuple) != isinstance(self.in_dims, tuple) or (
@@ -113,5 +113,5 @@ def _described(x: Any) -> str:
     return f"a tuple of {len(x)}" if isinstance(x, tuple) else type(x).__name__
 
 
-def _between_zero_and_one(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+def _between_zero_and_one(key: Key, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
     return uniform(bound=0.5)(key, shape, dtype) + 0.5

@@ -1,15 +1,14 @@
-"""FourierFeatures: random waves of the coordinates."""
+"""FourierFeatures: sines and cosines of the coordinates, with random frequencies."""
 
 import dataclasses
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, check_number, subject
+from ...core import Key, Layer, Parameters, Record, States, check_number, subject
 from ...initializers import normal
 from ...ops import fused_dense_bias_activation
 from .._last_axis import check_last_axis
@@ -23,9 +22,9 @@ class FourierFeatures(Layer):
     Args:
         in_dims: size of the last axis of the input.
         num_features: number of frequencies, half the size of the last axis of the output.
-        scale: standard deviation of B, which is drawn from N(0, scale²): the larger, the faster
-            the functions that the layers behind can follow.
-        trainable: whether B is a parameter; a state otherwise.
+        scale: standard deviation of B, which is drawn from N(0, scale²): the larger it is, the
+            faster the variations that the following layers can represent.
+        trainable: whether B is a parameter; otherwise it is a state.
         precision: of the product Bx, as in `Dense`.
 
     Inputs: x (..., in_dims), floating.
@@ -38,7 +37,7 @@ class FourierFeatures(Layer):
 
     Raises:
         ValueError: sizes below 1; a scale that is not positive; x of another shape.
-        TypeError: a size that is no integer; x that is not real and floating.
+        TypeError: a size is not an integer; x is not real and floating.
 
     Source: arXiv 2006.10739, eq. 5.
 
@@ -64,18 +63,18 @@ class FourierFeatures(Layer):
         check_precision(self)
         check_number("FourierFeatures", "scale", self.scale, above=0)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The frequencies if they are trained."""
         return self._frequencies(key, dtype) if self.trainable else Record()
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The frequencies if they are not trained."""
         return Record() if self.trainable else self._frequencies(key, dtype)
 
     def __call__(
-        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... features"], Any]:
-        """The waves at x, and `st` as it was."""
+        self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... features"], States]:
+        """The features of x, and `st` as it was."""
         check_last_axis(self, x)
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise TypeError(
@@ -88,7 +87,7 @@ class FourierFeatures(Layer):
         )
         return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1), st
 
-    def _frequencies(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def _frequencies(self, key: Key, dtype: np.dtype) -> Record:
         shape = (self.num_features, self.in_dims)
         draw = normal(std=self.scale)
         return Record(frequencies=draw(jax.random.fold_in(key, 0), shape, dtype))

@@ -1,4 +1,4 @@
-"""PeriodicEmbedding: some inputs on circles."""
+"""PeriodicEmbedding: sine and cosine in place of periodic inputs."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...core import Layer, is_integer, subject
+from ...core import Layer, Parameters, States, is_integer, subject
 from ...ops import periodic_sin_cos
 from ...precision import accumulating
 from .._array_check import check_array
@@ -15,8 +15,8 @@ from .._array_check import check_array
 class PeriodicEmbedding(Layer):
     """y = (the other inputs, sin(2πxᵢ/periodᵢ), cos(2πxᵢ/periodᵢ)), over the last axis of x.
 
-    The listed inputs are replaced by all their sines, then all their cosines, at the end; the rest
-    keeps its order. Whatever follows is then periodic in them.
+    The listed inputs are removed, and all their sines, then all their cosines, are appended; the
+    other inputs keep their order. Any function of y is periodic in the listed inputs.
 
     Args:
         indices: positions of the periodic inputs, counted from 0.
@@ -24,13 +24,13 @@ class PeriodicEmbedding(Layer):
 
     Inputs: x (..., in_dims), floating, in_dims above every index.
 
-    Returns: y (..., in_dims + len(indices)), in the dtype of x. Inputs of many periods lose no
-        digits: they are reduced by the period exactly.
+    Returns: y (..., in_dims + len(indices)), in the dtype of x. Large inputs lose no digits: they
+        are reduced modulo the period exactly.
 
     Raises:
-        ValueError: other numbers of indices and periods, an index twice or below 0, a period that
-            is not positive and finite; x without such an index.
-        TypeError: an index that is no integer; x that is not real and floating.
+        ValueError: different numbers of indices and periods, an index twice or below 0, a period
+            that is not positive and finite; x without such an index.
+        TypeError: an index is not an integer; x is not real and floating.
 
     Source: `PeriodicEmbedding` of Boltz 1.7, which counts from 1 and keeps indices and periods in
         the states.
@@ -71,8 +71,8 @@ class PeriodicEmbedding(Layer):
             )
 
     def __call__(
-        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... embedded_dims"], Any]:
+        self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... embedded_dims"], States]:
         """The embedded input, and `st` as it was."""
         check_array(self, x)
         if x.ndim == 0 or x.shape[-1] <= max(self.indices, default=0):

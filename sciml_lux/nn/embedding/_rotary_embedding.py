@@ -1,28 +1,37 @@
-"""RotaryPositionalEmbedding: features turned by their position."""
+"""RotaryPositionalEmbedding: features rotated by an angle proportional to the position."""
 
 import dataclasses
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, check_integer, check_number, is_integer, subject
+from ...core import (
+    Key,
+    Layer,
+    Parameters,
+    Record,
+    States,
+    check_integer,
+    check_number,
+    is_integer,
+    subject,
+)
 from ...ops import apply_rotary_embedding, compute_rotary_embedding_params
 from ...precision import promote
 
 
 class RotaryPositionalEmbedding(Layer):
-    """Each pair (xᵢ, xᵢ₊ₙ), n = dim/2, turned by the angle t base^(-2i/dim) at position t.
+    """Each pair (xᵢ, xᵢ₊ₙ), n = dim/2, rotated by the angle t base^(-2i/dim) at position t.
 
-    The pairs lie half the features apart, where the paper turns neighbours.
+    The two features of a pair are dim/2 apart; in the paper they are neighbours.
 
     Args:
-        dim: number of features that are turned, even; those beyond are left as they are.
+        dim: number of features that are rotated, even; further ones are left unchanged.
         max_sequence_length: length of the caches.
         base: of the angular frequencies.
-        low_memory_variant: caches of width dim/2; else dim, with each angle twice.
+        low_memory_variant: whether the caches have width dim/2; otherwise dim, with each angle
+            twice.
 
     Inputs: x (batch, time, heads, features) with features ≥ dim and time ≤ max_sequence_length,
         or (time, heads, features); or a pair of x and positions (time,), integers from 0.
@@ -30,15 +39,15 @@ class RotaryPositionalEmbedding(Layer):
     Returns: y of the shape of x, in the widest of the dtypes of x and the caches. Positions
         outside the caches, negative ones among them, give NaN.
 
-    States: cos_cache and sin_cache, (max_sequence_length, dim/2 or dim), with all the digits of
-        the dtype at any position.
+    States: cos_cache and sin_cache, (max_sequence_length, dim/2 or dim), correct to the last digits
+        of the dtype at every position.
 
     Raises:
         ValueError: `dim` is not even and positive; x of another shape, or longer than the caches.
-        TypeError: positions that are no integers.
+        TypeError: positions that are not integers.
 
     Source: `RotaryPositionalEmbedding` of Lux 1.31, whose documentation leaves features beyond
-        `dim` as they are where the code refuses them; Su et al., arXiv 2104.09864.
+        `dim` unchanged while its code rejects them; Su et al., arXiv 2104.09864.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -66,7 +75,7 @@ class RotaryPositionalEmbedding(Layer):
         check_integer(owner, "max_sequence_length", self.max_sequence_length, least=1)
         check_number(owner, "base", self.base, above=0)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The caches."""
         cos, sin = compute_rotary_embedding_params(
             self.dim,
@@ -77,8 +86,13 @@ class RotaryPositionalEmbedding(Layer):
         )
         return Record(cos_cache=cos, sin_cache=sin)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Float[Array, "... features"], Any]:
-        """The turned features, and `st` as it was."""
+    def __call__(
+        self,
+        x: Float[Array, "... time heads features"] | tuple[Array, Array],
+        ps: Parameters,
+        st: States,
+    ) -> tuple[Float[Array, "... features"], States]:
+        """The rotated features, and `st` as it was."""
         x, positions = x if isinstance(x, tuple) and len(x) == 2 else (x, None)
         if not hasattr(x, "shape"):
             raise TypeError(

@@ -2,14 +2,12 @@
 
 import dataclasses
 import math
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, check_number, is_integer, subject
+from ...core import Key, Layer, Parameters, Record, States, check_number, is_integer, subject
 from ...precision import accumulating, promote
 
 
@@ -20,8 +18,8 @@ class SinusoidalPositionalEmbedding(Layer):
         dims: size of the new last axis, even.
         min_freq: the last frequency, σₙ.
         max_freq: the first frequency, σ₁; those between are in geometric progression.
-        scale: factor; by default √(2/dims), for which every y has length 1.
-        full_turns: whether frequencies count turns, so that they are multiplied by 2π.
+        scale: factor; by default √(2/dims), with which every y has norm 1.
+        full_turns: whether frequencies are in turns, and so multiplied by 2π.
 
     Inputs: x (...), positions of any shape, floating or integers; integers are taken in the dtype
         of the frequencies.
@@ -32,10 +30,10 @@ class SinusoidalPositionalEmbedding(Layer):
 
     Raises:
         ValueError: `dims` is not even and positive; a frequency is not positive.
-        TypeError: x is not real numbers.
+        TypeError: x is not an array of real numbers.
 
     Source: `SinusoidalPositionalEmbedding` of Lux 1.31; Vaswani et al., arXiv 1706.03762, who
-        alternate sines and cosines.
+        alternate sines and cosines; here all sines come first.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -65,7 +63,7 @@ class SinusoidalPositionalEmbedding(Layer):
         if self.scale is not None:
             check_number("SinusoidalPositionalEmbedding", "scale", self.scale)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The frequencies."""
         count = self.dims // 2
         ratio = self.min_freq / self.max_freq
@@ -74,8 +72,8 @@ class SinusoidalPositionalEmbedding(Layer):
         return Record(sigmas=jnp.asarray(sigmas, jnp.finfo(dtype).dtype))
 
     def __call__(
-        self, x: Float[Array, "..."], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... dims"], Any]:
+        self, x: Float[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... dims"], States]:
         """The embedding, and `st` as it was."""
         dtype = getattr(x, "dtype", None)
         if dtype is None or not any(jnp.issubdtype(dtype, k) for k in (np.floating, np.integer)):

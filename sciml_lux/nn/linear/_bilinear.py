@@ -3,14 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, check_function, is_integer, subject
+from ...core import Key, Layer, Parameters, Record, States, check_function, is_integer, subject
 from ...initializers import Initializer, uniform
 from ...ops import identity
 from ...precision import broadcasting, promote
@@ -29,19 +28,20 @@ class Bilinear(Layer):
         init_bias: initialiser of b; by default the same.
         precision: of the products, as in `Dense`.
 
-    Inputs: a pair of x (..., in1) and y (..., in2) with equal leading axes; or x alone for both.
+    Inputs: a pair of x (..., in1) and y (..., in2) with equal leading axes; or x, which is then
+        used for both.
 
     Returns: z (..., out_dims) in the widest of the dtypes of the inputs and the parameters.
 
     Parameters: weight (out_dims, in1, in2), bias (out_dims,).
 
     Raises:
-        TypeError: sizes that are no integers, an activation that is no function, inputs that are
-            no arrays.
+        TypeError: a size is not an integer, `activation` is not a function, an input is not an
+            array.
         ValueError: sizes below zero; inputs or a parameter of another shape.
 
-    Source: `Bilinear` of Lux 1.31. Its documentation starts as ours does, where its code draws W
-        from a shifted normal distribution. PyTorch's `Bilinear` has the same weights.
+    Source: `Bilinear` of Lux 1.31. Its documentation has our initial weights; its code draws W from
+        a shifted normal distribution. PyTorch's `Bilinear` has the same weights.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -78,7 +78,7 @@ class Bilinear(Layer):
         check_function("Bilinear", "activation", self.activation, such_as="nn.tanh")
         check_precision(self)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Weight, and bias where it is used."""
         bounded = uniform(bound=1.0 / math.sqrt(max(self._pair[0], 1)))
         shape = (self.out_dims, *self._pair)
@@ -88,10 +88,11 @@ class Bilinear(Layer):
         bias = (self.init_bias or bounded)(jax.random.fold_in(key, 1), shape[:1], dtype)
         return Record(weight=weight, bias=bias)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Inexact[Array, "... out_dims"], Any]:
+    def __call__(
+        self, x: Inexact[Array, "... in_dims"] | tuple[Array, Array], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "... out_dims"], States]:
         """The output, and `st` as it was."""
-        pair: list[Any] = list(x) if isinstance(x, tuple) and len(x) == 2 else [x, x]
-        x, y = pair
+        x, y = x if isinstance(x, tuple) and len(x) == 2 else (x, x)
         if not (hasattr(x, "shape") and hasattr(y, "shape")):
             raise TypeError(
                 f"{subject(self)} expects an array or a pair of arrays, got "

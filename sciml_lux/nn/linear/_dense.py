@@ -3,13 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, check_function, check_integer, subject
+from ...core import Key, Layer, Parameters, Record, States, check_function, check_integer, subject
 from ...initializers import Initializer, kaiming_uniform, uniform
 from ...ops import fused_dense_bias_activation, identity
 from .._last_axis import check_last_axis
@@ -29,7 +28,7 @@ class Dense(Layer):
             the activation (√2 for relu, 5/3 for tanh, 3/4 for selu, 1 otherwise).
         init_bias: initialiser of b; by default U(±1/√in_dims).
         precision: of the matrix product, "highest" for full float32 on accelerators; "high" and
-            "default" let the platform take fewer digits there, and print.
+            "default" allow fewer digits there.
 
     Inputs: x (..., in_dims), floating or complex; integers are taken in the parameters' dtype.
 
@@ -39,10 +38,11 @@ class Dense(Layer):
 
     Raises:
         ValueError: sizes below zero; x or a parameter of another shape.
-        EltypeMismatchError: float16 meets bfloat16; or by `precision.match_eltype`.
+        EltypeMismatchError: float16 together with bfloat16; other mixtures if
+            `precision.match_eltype` forbids them.
 
-    Source: `Dense` of Lux 1.31. Ours is features last, and takes the usual gains (√2 for relu and
-        leaky relu) where Lux takes their squares.
+    Source: `Dense` of Lux 1.31. Ours has features last, and uses the usual gains (√2 for relu and
+        leaky relu); Lux uses their squares.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -70,7 +70,7 @@ class Dense(Layer):
         check_function("Dense", "activation", self.activation, such_as="nn.tanh")
         check_precision(self)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Weight, and bias where it is used."""
         init_weight = self.init_weight or kaiming_uniform(gain=gain(self.activation))
         init_bias = self.init_bias or uniform(bound=1.0 / math.sqrt(max(self.in_dims, 1)))
@@ -82,8 +82,8 @@ class Dense(Layer):
         )
 
     def __call__(
-        self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "... out_dims"], Any]:
+        self, x: Inexact[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "... out_dims"], States]:
         """The output, and `st` as it was."""
         check_last_axis(self, x)
         if ps.weight.shape != (self.out_dims, self.in_dims):

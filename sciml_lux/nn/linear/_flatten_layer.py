@@ -1,17 +1,16 @@
-"""FlattenLayer: several axes made one."""
+"""FlattenLayer: several axes merged into one."""
 
 import math
-from typing import Any
 
 from jaxtyping import Array
 
-from ...core import Layer, check_integer, subject
+from ...core import Layer, Parameters, States, check_integer, subject
 
 _FORM = "Leave it out to flatten all axes but the first."
 
 
 class FlattenLayer(Layer):
-    """y = x with all axes but the first made one, or the last `num_axes` axes made one.
+    """y = x with all axes but the first merged into one, or the last `num_axes` axes.
 
     Args:
         num_axes: how many of the last axes become one; None for all but the first, the batch.
@@ -23,10 +22,10 @@ class FlattenLayer(Layer):
     Raises:
         ValueError: `num_axes` below 1; x with too few axes.
 
-    Source: `FlattenLayer` of Lux 1.31, which wants a batch beside the `num_axes`. The last axis of
-        x varies fastest in y: channels, for an image (batch, height, width, channels). In Lux it is
-        the width, so that weights of a dense layer behind it, taken from there, fit x transposed
-        to (batch, channels, height, width).
+    Source: `FlattenLayer` of Lux 1.31, which requires a batch axis besides the `num_axes`. The last
+        axis of x varies fastest in y: channels, for an image (batch, height, width, channels). In
+        Lux it is the width: for weights from Lux of a dense layer that follows, transpose x to
+        (batch, channels, height, width).
 
     Example:
         >>> import jax.numpy as jnp
@@ -42,7 +41,7 @@ class FlattenLayer(Layer):
         if self.num_axes is not None:
             check_integer("FlattenLayer", "num_axes", self.num_axes, least=1, remedy=_FORM)
 
-    def __call__(self, x: Array, ps: Any, st: Any) -> tuple[Array, Any]:
+    def __call__(self, x: Array, ps: Parameters, st: States) -> tuple[Array, States]:
         """The flattened input, and `st` as it was."""
         needed = self.num_axes or 1
         if not hasattr(x, "shape") or x.ndim < needed:
@@ -51,5 +50,5 @@ class FlattenLayer(Layer):
                 f"{f'shape {x.shape}' if hasattr(x, 'shape') else type(x).__name__}."
             )
         kept = 1 if self.num_axes is None else x.ndim - self.num_axes
-        # The size is counted, since -1 cannot be found out in an empty batch.
+        # The size is computed, since reshape cannot infer -1 in an empty batch.
         return x.reshape(*x.shape[:kept], math.prod(x.shape[kept:])), st

@@ -1,4 +1,4 @@
-"""By how much initial weights are scaled to suit the activation that follows."""
+"""The scale of initial weights that suits the activation after them."""
 
 import math
 from collections.abc import Callable
@@ -17,5 +17,5 @@ _GAINS = {
 
 
 def gain(activation: Callable[[Array], Array]) -> float:
-    """The gain of `activation`, 1 for those that are not in the table."""
+    """The gain of `activation`; 1 if it is not in the table."""
     return _GAINS.get(getattr(activation, "__name__", ""), 1.0)

@@ -1,29 +1,27 @@
-"""ReshapeLayer: another shape within each batch member."""
+"""ReshapeLayer: another shape for each member of the batch."""
 
 import math
-from typing import Any
 
 from jaxtyping import Array
 
-from ...core import Layer, is_integer, subject
+from ...core import Layer, Parameters, States, is_integer, subject
 
 
 class ReshapeLayer(Layer):
     """y = x with all axes but the first reshaped to `dims`.
 
     Args:
-        dims: the axes behind the batch.
+        dims: the sizes of the axes after the batch.
 
     Inputs: x (batch, ...) with as many elements for each member as `dims` has; of any dtype.
 
     Returns: y (batch, *dims) in the dtype of x.
 
     Raises:
-        TypeError: `dims` is no tuple of integers.
+        TypeError: `dims` is not a tuple of integers.
         ValueError: sizes below 0; x with another number of elements.
 
-    Source: `ReshapeLayer` of Lux 1.31. Elements are taken with the last axis fastest, in Lux with
-        the first.
+    Source: `ReshapeLayer` of Lux 1.31. Here the last axis varies fastest, in Lux the first.
 
     Example:
         >>> import jax.numpy as jnp
@@ -46,7 +44,7 @@ class ReshapeLayer(Layer):
                 f"`ReshapeLayer` expects sizes of at least 0, got {self.dims!r} (`dims`)."
             )
 
-    def __call__(self, x: Array, ps: Any, st: Any) -> tuple[Array, Any]:
+    def __call__(self, x: Array, ps: Parameters, st: States) -> tuple[Array, States]:
         """The reshaped input, and `st` as it was."""
         shape = getattr(x, "shape", ())
         if not shape or math.prod(shape[1:]) != math.prod(self.dims):

@@ -1,14 +1,13 @@
-"""Scale: an affine map of each element by itself."""
+"""Scale: an elementwise affine map."""
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, check_function, check_integer, subject
+from ...core import Key, Layer, Parameters, Record, States, check_function, check_integer, subject
 from ...initializers import Initializer, ones, zeros
 from ...ops import identity
 from ...precision import broadcasting
@@ -34,10 +33,10 @@ class Scale(Layer):
     Parameters: weight (*dims), bias (*dims).
 
     Raises:
-        TypeError: a size that is no integer, an activation that is no function.
+        TypeError: a size is not an integer, or `activation` is not a function.
         ValueError: sizes below zero; x or a parameter of another shape.
 
-    Source: `Scale` of Lux 1.31, whose documentation starts with ones, as ours does, where its code
+    Source: `Scale` of Lux 1.31, whose documentation has ones as initial weights, as here; its code
         draws from `glorot_uniform`.
 
     Example:
@@ -74,7 +73,7 @@ class Scale(Layer):
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Weight, and bias where it is used."""
         weight = self.init_weight(jax.random.fold_in(key, 0), self.dims, dtype)
         if not self.use_bias:
@@ -84,8 +83,8 @@ class Scale(Layer):
         )
 
     def __call__(
-        self, x: Inexact[Array, "..."], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "..."], Any]:
+        self, x: Inexact[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "..."], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         if x.shape[-len(self.dims) :] != self.dims:

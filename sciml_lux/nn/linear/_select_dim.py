@@ -1,13 +1,11 @@
-"""SelectDim: one index, or several, of an axis."""
-
-from typing import Any
+"""SelectDim: one or several indices of an axis."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ...core import Layer, is_integer, subject
+from ...core import Layer, Parameters, States, is_integer, subject
 from ...precision import accumulating
 
 
@@ -16,8 +14,8 @@ class SelectDim(Layer):
 
     Args:
         axis: counted as in NumPy, negative from the end. Axis 0 is the batch.
-        index: an integer, which takes the axis away; or a range or tuple of integers, which keeps
-            it. Negative ones count from the end.
+        index: an integer, which removes the axis; or a range or tuple of integers, which keeps it.
+            Negative indices count from the end.
 
     Inputs: x of any dtype.
 
@@ -50,7 +48,7 @@ class SelectDim(Layer):
                 f"tuple of integers, got {self.axis!r} and {self.index!r}."
             )
 
-    def __call__(self, x: Array, ps: Any, st: Any) -> tuple[Array, Any]:
+    def __call__(self, x: Array, ps: Parameters, st: States) -> tuple[Array, States]:
         """The part, and `st` as it was."""
         shape = getattr(x, "shape", None)
         if shape is None or not -len(shape) <= self.axis < len(shape):
@@ -67,7 +65,7 @@ class SelectDim(Layer):
         if not isinstance(self.index, range | tuple):
             return jax.lax.index_in_dim(x, self.index, self.axis, keepdims=False), st
         inside = np.asarray([index % size for index in self._indices], np.int32)
-        # An index may be there many times.
+        # An index may occur many times.
         return accumulating(lambda x: jnp.take(x, inside, self.axis, mode="clip"), x), st
 
     @property

@@ -1,11 +1,10 @@
 """BatchNorm: normalisation of each channel over the batch."""
 
 import math
-from typing import Any
 
 from jaxtyping import Array, Float
 
-from ...core import subject
+from ...core import Parameters, States, subject
 from ...ops import batchnorm
 from .._array_check import check_array
 from ._normalization import TrackedNormalization
@@ -14,35 +13,35 @@ from ._normalization import TrackedNormalization
 class BatchNorm(TrackedNormalization):
     """y = activation((x - μ) / √(σ² + epsilon) scale + bias), with μ and σ² of each channel.
 
-    In training mode μ and σ² are mean and biased variance over all axes but the last, and the
-    running ones follow them, running ← (1 - momentum) running + momentum statistic, with the
-    unbiased variance. In test mode they are the running ones, or still those of the data where
-    `track_stats` is False.
+    In training mode μ and σ² are the mean and the biased variance over all axes but the last, and
+    the running statistics are updated, running ← (1 - momentum) running + momentum statistic, where
+    the statistic is the mean or the unbiased variance. In test mode μ and σ² are the running
+    statistics, or still those of the data if `track_stats` is False.
 
     Args:
         dims: number of channels, the size of the last axis.
         activation: elementwise function.
-        affine: whether scale and bias are there.
-        track_stats: whether running statistics are kept.
+        affine: whether there are scale and bias.
+        track_stats: whether running statistics are part of the states.
         epsilon: added to the variance.
         momentum: the weight of the new statistic.
         init_scale: initialiser of the scale; by default 1.
         init_bias: initialiser of the bias; by default 0.
 
-    Inputs: x (batch, ..., dims), real floats; in training mode with two values of each channel
-        or more.
+    Inputs: x (batch, ..., dims), real floats; in training mode with at least two values of each
+        channel.
 
-    Returns: y as x, in the widest of the dtypes of x and the parameters; float16 and bfloat16 are
-        computed in float32 and come back.
+    Returns: y of the shape of x, in the widest of the dtypes of x and the parameters; float16 and
+        bfloat16 are computed in float32 and rounded at the end.
 
     Parameters: scale (dims,), bias (dims,).
 
     States: running_mean (dims,), running_var (dims,), which keep their dtype; training.
 
     Raises:
-        ValueError: x has another shape, or one value of each channel in training mode; an option is
-            out of range.
-        TypeError: an option of the wrong kind; x is not of real floats.
+        ValueError: x has another shape, or only one value of each channel in training mode; an
+            option is out of range.
+        TypeError: an option of the wrong type; x is not an array of real floats.
 
     Source: `BatchNorm` of Lux 1.31, features last. Without `track_stats` the states have no
         entries for the statistics, where Lux has `nothing`. arXiv 1502.03167.
@@ -58,9 +57,9 @@ class BatchNorm(TrackedNormalization):
     """
 
     def __call__(
-        self, x: Float[Array, "batch ... dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "batch ... dims"], Any]:
-        """The output, and `st` with the running statistics brought up to date in training mode."""
+        self, x: Float[Array, "batch ... dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "batch ... dims"], States]:
+        """The output, and `st` with updated running statistics in training mode."""
         check_array(self, x)
         if x.ndim < 2 or x.shape[-1] != self.dims:
             raise ValueError(

@@ -1,13 +1,11 @@
 """GroupNorm: normalisation of groups of channels of each sample."""
 
 from collections.abc import Callable
-from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Record, check_integer, subject
+from ...core import Key, Parameters, States, check_integer, subject
 from ...ops import groupnorm, identity
 from .._array_check import check_array
 from ._normalization import Normalization
@@ -16,28 +14,29 @@ from ._normalization import Normalization
 class GroupNorm(Normalization):
     """y = activation((x - μ) / √(σ² + epsilon) scale + bias), μ and σ² of each sample and group.
 
-    A group is dims/groups neighbouring channels; μ and σ² are mean and biased variance over them
-    and over all axes between the first and the last, in training and test mode alike.
+    A group consists of dims/groups neighbouring channels; μ and σ² are the mean and the biased
+    variance over these and over all axes between the first and the last, in training and in test
+    mode.
 
     Args:
         dims: number of channels, the size of the last axis.
         groups: how many groups there are; divides `dims`.
         activation: elementwise function.
-        affine: whether scale and bias are there.
+        affine: whether there are scale and bias.
         epsilon: added to the variance.
         init_scale: initialiser of the scale; by default 1.
         init_bias: initialiser of the bias; by default 0.
 
     Inputs: x (batch, ..., dims), real floats.
 
-    Returns: y as x, in the widest of the dtypes of x and the parameters; float16 and bfloat16 are
-        computed in float32 and come back.
+    Returns: y of the shape of x, in the widest of the dtypes of x and the parameters; float16 and
+        bfloat16 are computed in float32 and rounded at the end.
 
     Parameters: scale (dims,), bias (dims,).
 
     Raises:
         ValueError: `groups` does not divide `dims`; x has another shape; an option is out of range.
-        TypeError: an option of the wrong kind; x is not of real floats.
+        TypeError: an option of the wrong type; x is not an array of real floats.
 
     Source: `GroupNorm` of Lux 1.31, features last. arXiv 1803.08494.
 
@@ -65,13 +64,13 @@ class GroupNorm(Normalization):
                 f"{self.dims} channels."
             )
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """Scale and bias where they are used."""
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
+        """Scale and bias if they are used."""
         return self.affine_parameters(key, (self.dims,), dtype)
 
     def __call__(
-        self, x: Float[Array, "batch ... dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "batch ... dims"], Any]:
+        self, x: Float[Array, "batch ... dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "batch ... dims"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         if x.ndim < 2 or x.shape[-1] != self.dims:

@@ -1,11 +1,10 @@
-"""InstanceNorm: normalisation of each channel of each sample over space."""
+"""InstanceNorm: normalisation of each channel of each sample over the spatial axes."""
 
 import dataclasses
-from typing import Any
 
 from jaxtyping import Array, Float
 
-from ...core import subject
+from ...core import Parameters, States, subject
 from ...ops import instancenorm
 from .._array_check import check_array
 from ._normalization import TrackedNormalization
@@ -14,24 +13,24 @@ from ._normalization import TrackedNormalization
 class InstanceNorm(TrackedNormalization):
     """y = activation((x - μ) / √(σ² + epsilon) scale + bias), μ and σ² of each sample and channel.
 
-    μ and σ² are mean and biased variance over the axes between the first and the last. With
-    `track_stats`, running ones follow their means over the batch in training mode, and take their
-    place in test mode.
+    μ and σ² are the mean and the biased variance over the axes between the first and the last. With
+    `track_stats`, running statistics follow their means over the batch in training mode, and
+    replace them in test mode.
 
     Args:
         dims: number of channels, the size of the last axis.
         activation: elementwise function.
-        affine: whether scale and bias are there.
-        track_stats: whether running statistics are kept.
+        affine: whether there are scale and bias.
+        track_stats: whether running statistics are part of the states.
         epsilon: added to the variance.
         momentum: the weight of the new statistic.
         init_scale: initialiser of the scale; by default 1.
         init_bias: initialiser of the bias; by default 0.
 
-    Inputs: x (batch, *spatial, dims) with one spatial axis or more, real floats.
+    Inputs: x (batch, *spatial, dims) with at least one spatial axis, real floats.
 
-    Returns: y as x, in the widest of the dtypes of x and the parameters; float16 and bfloat16 are
-        computed in float32 and come back.
+    Returns: y of the shape of x, in the widest of the dtypes of x and the parameters; float16 and
+        bfloat16 are computed in float32 and rounded at the end.
 
     Parameters: with `affine`, scale (dims,), bias (dims,).
 
@@ -39,9 +38,9 @@ class InstanceNorm(TrackedNormalization):
         training.
 
     Raises:
-        ValueError: x has another shape, or one place where statistics are tracked in training
-            mode; an option is out of range.
-        TypeError: an option of the wrong kind; x is not of real floats.
+        ValueError: x has another shape, or only one spatial position while statistics are tracked
+            in training mode; an option is out of range.
+        TypeError: an option of the wrong type; x is not an array of real floats.
 
     Source: `InstanceNorm` of Lux 1.31, features last. Without `track_stats` the states have no
         entries for the statistics, where Lux has `nothing`. arXiv 1607.08022.
@@ -60,9 +59,9 @@ class InstanceNorm(TrackedNormalization):
     track_stats: bool = False
 
     def __call__(
-        self, x: Float[Array, "batch *spatial dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "batch *spatial dims"], Any]:
-        """The output, and `st` with the running statistics brought up to date in training mode."""
+        self, x: Float[Array, "batch *spatial dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "batch *spatial dims"], States]:
+        """The output, and `st` with updated running statistics in training mode."""
         check_array(self, x)
         if x.ndim < 3 or x.shape[-1] != self.dims:
             raise ValueError(

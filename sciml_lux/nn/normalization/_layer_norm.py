@@ -2,13 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Record, is_integer, subject
+from ...core import Key, Parameters, States, is_integer, subject
 from ...ops import identity, layernorm
 from .._array_check import check_array
 from ._normalization import Normalization
@@ -17,33 +16,33 @@ from ._normalization import Normalization
 class LayerNorm(Normalization):
     """y = activation((x - μ) / √(σ² + epsilon) scale + bias), with μ and σ² of each sample.
 
-    μ and σ² are mean and biased variance over the last axes, those of `shape`. **This is not the
-    default of Lux**, whose layer takes them over the whole array, batch included, so that the
-    output for a sample depends on the samples beside it; `axis=None` does that.
+    μ and σ² are the mean and the biased variance over the last axes, those of `shape`. **This is
+    not the default of Lux**, whose layer takes them over the whole array, batch included, so that
+    the output for a sample depends on the other samples; `axis=None` does the same here.
 
     Args:
         shape: the sizes of the last axes, or an integer for one.
         activation: elementwise function.
-        affine: whether scale and bias are there.
+        affine: whether there are scale and bias.
         epsilon: added to the variance.
         init_scale: initialiser of the scale; by default 1.
         init_bias: initialiser of the bias; by default 0.
-        axis: over which the moments are taken: "features" for the last axes, those of `shape`;
-            None for the whole array, as in Lux; "sample" for every axis but the first; or an axis
-            or several.
+        axis: the axes over which μ and σ² are taken: "features" for the last axes, those of
+            `shape`; None for the whole array, as in Lux; "sample" for every axis but the first; or
+            an axis or several.
 
     Inputs: x (..., *shape), real floats.
 
-    Returns: y as x, in the widest of the dtypes of x and the parameters; float16 and bfloat16 are
-        computed in float32 and come back.
+    Returns: y of the shape of x, in the widest of the dtypes of x and the parameters; float16 and
+        bfloat16 are computed in float32 and rounded at the end.
 
     Parameters: scale of shape `shape`, bias of shape `shape`.
 
     Raises:
         ValueError: x has another shape or no such axis; an option is out of range.
-        TypeError: an option of the wrong kind; x is not of real floats.
+        TypeError: an option of the wrong type; x is not an array of real floats.
 
-    Source: `LayerNorm` of Lux 1.31, features last, but for the default of `axis` (`dims=Colon()`
+    Source: `LayerNorm` of Lux 1.31, features last, except for the default of `axis` (`dims=Colon()`
         there, `axis=None` here). arXiv 1607.06450.
 
     Example:
@@ -84,11 +83,13 @@ class LayerNorm(Normalization):
     def _shape(self) -> tuple[int, ...]:
         return self.shape  # pyright: ignore[reportReturnType]
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Scale and bias where they are used."""
         return self.affine_parameters(key, self._shape, dtype)
 
-    def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
+    def __call__(
+        self, x: Float[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "..."], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         features = len(self._shape)

@@ -1,21 +1,31 @@
-"""What the normalisation layers share."""
+"""Base classes of the normalisation layers."""
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ...core import Layer, Record, Static, check_function, check_integer, check_number, layer_name
+from ...core import (
+    Key,
+    Layer,
+    Parameters,
+    Record,
+    States,
+    Static,
+    check_function,
+    check_integer,
+    check_number,
+    layer_name,
+)
 from ...initializers import Initializer, ones, zeros
 from ...ops import identity
 
 
 class Normalization(Layer):
-    """Base of layers with a scale and a bias after a division by √(... + epsilon)."""
+    """Base of layers that divide by √(... + epsilon) and then apply a scale and a bias."""
 
     _: dataclasses.KW_ONLY
     affine: bool = True
@@ -24,13 +34,13 @@ class Normalization(Layer):
     init_bias: Initializer = zeros
 
     def __post_init__(self) -> None:
-        """Check the options that all have."""
+        """Check the options that all these layers have."""
         check_number(layer_name(self), "epsilon", self.epsilon, least=0)
         for name in ("activation", "init_scale", "init_bias"):
             check_function(layer_name(self), name, getattr(self, name, ones))
 
-    def affine_parameters(self, key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> Record:
-        """Scale and bias of `shape` where the layer is affine."""
+    def affine_parameters(self, key: Key, shape: tuple[int, ...], dtype: np.dtype) -> Record:
+        """Scale and bias of shape `shape` if the layer is affine."""
         if not self.affine:
             return Record()
         return Record(
@@ -38,13 +48,13 @@ class Normalization(Layer):
             bias=self.init_bias(jax.random.fold_in(key, 1), shape, dtype),
         )
 
-    def scale_and_bias(self, ps: Any) -> tuple[Any, Any]:
+    def scale_and_bias(self, ps: Parameters) -> tuple[Array | None, Array | None]:
         """The two parameters, or None for both."""
         return (ps.scale, ps.bias) if self.affine else (None, None)
 
 
 class TrackedNormalization(Normalization):
-    """Base of those that keep running statistics of each channel."""
+    """Base of layers with running statistics of each channel."""
 
     dims: int
     activation: Callable[[Array], Array] = identity
@@ -58,12 +68,12 @@ class TrackedNormalization(Normalization):
         check_integer(layer_name(self), "dims", self.dims, least=0)
         check_number(layer_name(self), "momentum", self.momentum, least=0, most=1)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """Scale and bias where they are used."""
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
+        """Scale and bias if they are used."""
         return self.affine_parameters(key, (self.dims,), dtype)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """Mean 0 and variance 1 where they are tracked, and the flag of the training mode."""
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
+        """Mean 0 and variance 1 if they are tracked, and the training flag."""
         if not self.track_stats:
             return Record(training=Static(True))
         return Record(
@@ -72,6 +82,6 @@ class TrackedNormalization(Normalization):
             training=Static(True),
         )
 
-    def running_mean_and_var(self, st: Any) -> tuple[Any, Any]:
+    def running_mean_and_var(self, st: States) -> tuple[Array | None, Array | None]:
         """The two statistics, or None for both."""
         return (st.running_mean, st.running_var) if self.track_stats else (None, None)

@@ -1,13 +1,22 @@
 """RMSNorm: division of each sample by its root mean square."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, check_function, check_number, is_integer, subject
+from ...core import (
+    Key,
+    Layer,
+    Parameters,
+    Record,
+    States,
+    check_function,
+    check_number,
+    is_integer,
+    subject,
+)
 from ...initializers import Initializer, ones
 from ...ops import rmsnorm
 from .._array_check import check_array
@@ -18,20 +27,20 @@ class RMSNorm(Layer):
 
     Args:
         shape: the sizes of the last axes, or an integer for one.
-        affine: whether the scale is there.
+        affine: whether there is a scale.
         epsilon: added to the mean square.
         init_scale: initialiser of the scale; by default 1.
 
     Inputs: x (..., *shape), real floats.
 
-    Returns: y as x, in the widest of the dtypes of x and the scale; float16 and bfloat16 are
-        computed in float32 and come back.
+    Returns: y of the shape of x, in the widest of the dtypes of x and the scale; float16 and
+        bfloat16 are computed in float32 and rounded at the end.
 
     Parameters: scale of shape `shape`.
 
     Raises:
         ValueError: x has another shape; an option is out of range.
-        TypeError: an option of the wrong kind; x is not of real floats.
+        TypeError: an option of the wrong type; x is not an array of real floats.
 
     Source: `RMSNorm` of Lux 1.31, features last. arXiv 1910.07467.
 
@@ -66,13 +75,15 @@ class RMSNorm(Layer):
     def _shape(self) -> tuple[int, ...]:
         return self.shape  # pyright: ignore[reportReturnType]
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """The scale where it is used."""
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
+        """The scale if it is used."""
         if not self.affine:
             return Record()
         return Record(scale=self.init_scale(jax.random.fold_in(key, 0), self._shape, dtype))
 
-    def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
+    def __call__(
+        self, x: Float[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "..."], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         features = len(self._shape)

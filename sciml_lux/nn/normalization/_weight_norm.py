@@ -1,25 +1,33 @@
-"""WeightNorm: a layer whose weights are trained as length times direction."""
+"""WeightNorm: weights trained as a length times a direction."""
 
 import dataclasses
-from typing import Any
 
-import jax
 import numpy as np
 from jax.core import Tracer
 
-from ...core import Record, WrapperLayer, as_record, is_integer, layer_name
+from ...core import (
+    Key,
+    LayerLike,
+    Parameters,
+    Record,
+    States,
+    WrapperLayer,
+    as_record,
+    is_integer,
+    layer_name,
+)
 from ...ops import norm_except, weightnorm
 
 
 class WeightNorm(WrapperLayer):
-    """y = layer(x) with each parameter of `which_params` as w = g v / ‖v‖.
+    """y = layer(x), where each parameter in `which_params` is w = g v / ‖v‖.
 
     Args:
         layer: the layer.
-        which_params: the names of its parameters to treat so, or one name.
-        axis: the axis of a parameter whose entries have lengths of their own, such as 0 for one
-            length for each output of `Dense`; None, the default, for one length of the whole
-            array; or a tuple with one of these for each of `which_params`.
+        which_params: the names of the parameters to normalise, or one name.
+        axis: the axis along which g varies, such as 0 for one length for each output of `Dense`;
+            None, the default, for one length for the whole array; or a tuple with one of these for
+            each name.
 
     Inputs and Returns: those of `layer`.
 
@@ -30,10 +38,10 @@ class WeightNorm(WrapperLayer):
     States: those of `layer`.
 
     Raises:
-        ValueError: a name is no array among the parameters of `layer`; a norm is zero at the start,
-            which leaves no direction (seen where `setup` is not traced); `axis` has another length
-            than `which_params`.
-        TypeError: `which_params` or `axis` are of the wrong kind.
+        ValueError: `layer` has no parameter array of such a name; an initial norm is zero, so that
+            there is no direction (checked unless `setup` is traced); the lengths of `axis` and
+            `which_params` differ.
+        TypeError: `which_params` or `axis` is of the wrong type.
 
     Source: `WeightNorm` of Lux 1.31, by its documentation: the default is one norm of the whole
         array, where its code takes one for each entry of the last axis; that is `axis=-1`, and in
@@ -51,13 +59,13 @@ class WeightNorm(WrapperLayer):
         (5, 3)
     """
 
-    layer: Any
+    layer: LayerLike
     which_params: str | tuple[str, ...]
     _: dataclasses.KW_ONLY
     axis: int | tuple[int | None, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check names and axes; one name is a tuple of one."""
+        """Check names and axes; a single name becomes a tuple."""
         names = self.which_params
         names = (names,) if isinstance(names, str) else names
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
@@ -84,8 +92,8 @@ class WeightNorm(WrapperLayer):
         axes = self.axis if isinstance(self.axis, tuple) else (self.axis,) * len(self.which_params)
         return dict(zip(self.which_params, axes, strict=True))
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """The parameters of the layer, those that are named as length and direction."""
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
+        """The parameters of the layer, with those in `which_params` as length and direction."""
         ps = self.layer.initial_parameters(key, dtype)
         normalized = {}
         for name, axis in self._axes.items():
@@ -106,8 +114,8 @@ class WeightNorm(WrapperLayer):
         rest = {name: ps[name] for name in ps if name not in self._axes}
         return Record(normalized=Record(normalized), unnormalized=Record(rest))
 
-    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
-        """Each length and direction as the weight that they make."""
+    def inner_trees(self, ps: Parameters, st: States) -> tuple[Parameters, States]:
+        """The parameters with the weight that each length and direction make."""
         parts, rest = ps.normalized, ps.unnormalized
         rest = rest.as_record() if hasattr(type(rest), "as_record") else as_record(rest)
         weights = {

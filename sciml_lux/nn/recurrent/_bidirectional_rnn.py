@@ -5,48 +5,50 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+from jaxtyping import Array, PyTree
 
-from ...core import apply, subject
+from ...core import LayerLike, Parameters, States, apply, subject
 from ...precision import promote_floats
 from ..containers._composite_layer import CompositeLayer
 from ._cell_contract import described
 from ._recurrence import Recurrence
 
 
-def concatenate_features(forward: Any, backward: Any) -> Any:
+def concatenate_features(forward: Array, backward: Array) -> Array:
     """Both along the last axis."""
     return jnp.concatenate([forward, backward], axis=-1)
 
 
 class BidirectionalRNN(CompositeLayer):
-    """y_t = merge(forward_t, backward_t), of one cell run forward in time and one run backward.
+    """y_t = merge(forward_t, backward_t), of one cell forward and one cell backward in time.
 
     Args:
-        cell: a layer that keeps the contract of a cell (see `Recurrence`).
-        backward_cell: the cell that goes backward; by default one like `cell`, with parameters of
-            its own.
+        cell: a recurrent cell (see `Recurrence`).
+        backward_cell: the cell that runs backward; by default one equal to `cell`, with its own
+            parameters.
         merge: a function of the two outputs; by default they are concatenated along the last axis.
             None for a tuple of both.
-        return_sequence: all steps, in the order of the input; otherwise the last output of each,
-            which for the backward cell is that at the first step.
-        return_carry: return `(y, (forward, backward))` with the carries after the last steps.
+        return_sequence: whether to return all steps, in the order of the input; otherwise the last
+            output of each cell, which for the backward cell is the one at the first step.
+        return_carry: whether to return `(y, (forward, backward))` with the carries after the last
+            steps.
         time_major, unroll, checkpoint: as in `Recurrence`.
 
     Inputs: x (*batch, time, in_dims), or (time, *batch, in_dims) if `time_major`; or (x, carry)
         with the carry a pair (forward, backward); or (x, carry, lengths), where carry may be None.
-        The backward cell begins at the last step before `lengths`; the outputs at padded steps
+        The backward cell starts at the last step that is not padding; the outputs at padded steps
         are zero before `merge`.
 
-    Returns: y (*batch, time, 2 out_dims), in the layout of the input, with the carries where asked
-        for.
+    Returns: y (*batch, time, 2 out_dims), in the layout of the input, with the carries if
+        `return_carry`.
 
     Parameters and States: forward_rnn and backward_rnn, those of the two cells.
 
     Raises:
-        ValueError: the carry is no pair; and as `Recurrence`.
+        ValueError: the carry is not a pair; and as `Recurrence`.
 
     Source: `BidirectionalRNN` of Lux 1.31, whose backward parameters lie one level deeper, between
-        two reversals. `return_sequence`, carries and lengths are ours.
+        two reversals. Lux has no `return_sequence`, carries and lengths.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -57,8 +59,8 @@ class BidirectionalRNN(CompositeLayer):
         (5, 7, 6)
     """
 
-    cell: Any
-    backward_cell: Any = None
+    cell: LayerLike
+    backward_cell: LayerLike = None
     _: dataclasses.KW_ONLY
     merge: Callable[[Any, Any], Any] | None = concatenate_features
     return_sequence: bool = True
@@ -68,7 +70,7 @@ class BidirectionalRNN(CompositeLayer):
     checkpoint: bool = False
 
     def __post_init__(self) -> None:
-        """Check the function that merges, and by building the two directions the rest."""
+        """Check `merge`; building the two directions checks the rest."""
         if self.merge is not None and not callable(self.merge):
             raise TypeError(
                 f"`BidirectionalRNN` expects `merge` to be a function of two arrays or None, got "
@@ -76,7 +78,7 @@ class BidirectionalRNN(CompositeLayer):
             )
         super().__post_init__()
 
-    def made_layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, LayerLike]:
         """The two directions by name."""
         backward = self.cell if self.backward_cell is None else self.backward_cell
         return {
@@ -84,8 +86,8 @@ class BidirectionalRNN(CompositeLayer):
             "backward_rnn": self._direction(backward, reverse=True),
         }
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
-        """The merged outputs, with the carries where asked for."""
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
+        """The merged outputs, with the carries if `return_carry`."""
         x, carry, rest = (
             (x[0], x[1], x[2:]) if isinstance(x, tuple) and len(x) > 1 else (x, None, ())
         )
@@ -105,7 +107,7 @@ class BidirectionalRNN(CompositeLayer):
         y = tuple(outputs) if self.merge is None else self.merge(*promote_floats(*outputs))
         return ((y, tuple(carries)) if self.return_carry else y), st | states
 
-    def _direction(self, cell: Any, *, reverse: bool) -> Recurrence:
+    def _direction(self, cell: LayerLike, *, reverse: bool) -> Recurrence:
         return Recurrence(
             cell,
             return_sequence=self.return_sequence,

@@ -1,15 +1,15 @@
-"""What a recurrent cell is: ((y, carry), st) = cell(x, ps, st), or of (x, carry)."""
+"""The contract of a recurrent cell: ((y, carry), st) = cell(x or (x, carry), ps, st)."""
 
-from typing import Any
+from jaxtyping import Array, PyTree
 
-from ...core import apply, describe, layer_name, subject
+from ...core import LayerLike, Parameters, States, apply, describe, layer_name, subject
 
 
-def split_carry(layer: Any, x: Any) -> tuple[Any, Any]:
-    """The input of a cell as the input proper and the carry, which is None if not given.
+def split_carry(layer: LayerLike, x: PyTree) -> tuple[Array, PyTree]:
+    """The array and the carry in the input of a cell; the carry is None if not given.
 
     Raises:
-        ValueError: a tuple that is no pair.
+        ValueError: a tuple that is not a pair.
     """
     if not isinstance(x, tuple):
         return x, None
@@ -20,16 +20,18 @@ def split_carry(layer: Any, x: Any) -> tuple[Any, Any]:
     return x
 
 
-def described(carry: Any) -> str:
-    """What was given in place of a carry of another form, in a word."""
+def described(carry: PyTree) -> str:
+    """The form of a carry that was given, for messages."""
     return f"a tuple of {len(carry)}" if isinstance(carry, tuple) else describe(carry)
 
 
-def apply_cell(cell: Any, x: Any, ps: Any, st: Any) -> tuple[tuple[Any, Any], Any]:
+def apply_cell(
+    cell: LayerLike, x: PyTree, ps: Parameters, st: States
+) -> tuple[tuple[PyTree, PyTree], States]:
     """`(y, carry), st = cell(x, ps, st)`.
 
     Raises:
-        TypeError: the layer returns something else.
+        TypeError: the cell returns something else.
     """
     output, st = apply(cell, x, ps, st)
     if not (isinstance(output, tuple) and len(output) == 2):
@@ -40,12 +42,12 @@ def apply_cell(cell: Any, x: Any, ps: Any, st: Any) -> tuple[tuple[Any, Any], An
     return output, st
 
 
-def initial_carry(cell: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+def initial_carry(cell: LayerLike, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
     """The carry from which `cell` starts, and its state.
 
-    Cells may have a method of this name. It looks at the shape and the dtype of `x` alone, the
-    input of one step, and the carry is None where only the first step itself can tell, which is
-    what is assumed of cells without the method.
+    Cells may define a method of this name, which uses only shape and dtype of `x`, the input of one
+    step. The carry is None if only the first step itself determines it, as is assumed of cells
+    without the method.
     """
     method = getattr(cell, "initial_carry", None)
     return (None, st) if method is None else method(x, ps, st)

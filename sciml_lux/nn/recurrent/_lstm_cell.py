@@ -1,14 +1,16 @@
 """LSTMCell: one step of a network with long short-term memory."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
+from jaxtyping import Array
 
+from ...core import Parameters
 from ...initializers import Initializer, zeros
 from ...ops import lstm_gates
 from ...precision import accumulating
-from ._recurrent_cell import RecurrentCell
+from ._recurrent_cell import RecurrentCell, Step
 
 
 class LSTMCell(RecurrentCell):
@@ -17,12 +19,12 @@ class LSTMCell(RecurrentCell):
     Args:
         in_dims: size of the last axis of the input.
         out_dims: size of the last axis of the output.
-        use_bias: whether the two biases are there.
-        train_state, train_memory: whether the first h and the first c are parameters.
-        init_weight, init_recurrent_weight, init_bias: initialisers, or tuples of four, one for
-            each gate, None in it for the default; by default U(±1/√out_dims).
-        init_state, init_memory: initialisers of the first h and c. One other than `zeros` or
-            `ones` that is not trained draws anew at each call without a carry.
+        use_bias: whether there are the two biases.
+        train_state, train_memory: whether the initial h and the initial c are parameters.
+        init_weight, init_recurrent_weight, init_bias: initialisers, or tuples of four, one for each
+            gate, in which None stands for the default; by default U(±1/√out_dims).
+        init_state, init_memory: initialisers of the initial h and c. Unless one is `zeros` or
+            `ones`, or trained, each call without a carry draws a new one.
         precision: of the matrix products, as in `Dense`.
 
     Inputs: x (..., in_dims), or (x, carry) with the carry (h, c), each (..., out_dims).
@@ -30,19 +32,19 @@ class LSTMCell(RecurrentCell):
     Returns: (y, carry), y (..., out_dims) and carry (y, c'), in the widest of the dtypes.
 
     Parameters: weight_ih (4 out_dims, in_dims), weight_hh (4 out_dims, out_dims), bias_ih and
-        bias_hh (4 out_dims,), gates in the order i, f, g, o, which is also PyTorch's;
-        hidden_state and memory (out_dims,) where trained.
+        bias_hh (4 out_dims,), gates in the order i, f, g, o, as in PyTorch; hidden_state and memory
+        (out_dims,) if trained.
 
-    States: rng, a random key, where the first carry is drawn.
+    States: rng, a random key, if the initial carry is drawn.
 
     Raises:
         ValueError: x, the carry or a parameter of another shape; a tuple of initialisers that is
             not of four.
-        TypeError: the carry is no tuple of two arrays.
+        TypeError: the carry is not a tuple of two arrays.
 
-    Source: `LSTMCell` of Lux 1.31. Lux documents the same U(±1/√out_dims) and draws a shifted
-        normal, and it looks at `init_memory` only if the memory is trained; ours is what is
-        documented. Hochreiter and Schmidhuber, Neural Computation 1997.
+    Source: `LSTMCell` of Lux 1.31. Lux documents U(±1/√out_dims) but draws from a shifted normal
+        distribution, and uses `init_memory` only if the memory is trained; ours follows its
+        documentation. Hochreiter and Schmidhuber, Neural Computation 1997.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -61,7 +63,7 @@ class LSTMCell(RecurrentCell):
 
     num_gates: ClassVar[int] = 4
 
-    def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
+    def _step(self, x: Array, carry: tuple[Array, ...], ps: Parameters) -> Step:
         hidden, memory = carry
         from_input, from_hidden = self._affine(x, hidden, ps)
         carry = lstm_gates(accumulating(jnp.add, from_input, from_hidden), memory)

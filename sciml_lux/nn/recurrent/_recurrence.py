@@ -5,8 +5,12 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, PyTree
 
 from ...core import (
+    LayerLike,
+    Parameters,
+    States,
     StateStructureError,
     WrapperLayer,
     check_integer,
@@ -24,43 +28,43 @@ class Recurrence(WrapperLayer):
 
     Args:
         cell: a layer with `((y, carry), st) = cell(x, ps, st)`, also of `(x, carry)` in place of
-            x, such as `LSTMCell`, `StackedRNNCell` or one's own.
-        return_sequence: return the outputs of all steps in place of the last.
-        return_carry: return `(y, carry)` with the carry after the last step.
-        time_major: time is the first axis of the input and of the sequence returned, in place of
-            the last but one.
-        reverse: go from the last step to the first; the sequence returned keeps the order of the
-            input.
-        unroll: how many steps are written out in one turn of the compiled loop.
-        checkpoint: do not store what is inside a step for the reverse pass, compute it again.
+            x, such as `LSTMCell`, `StackedRNNCell` or a cell of your own.
+        return_sequence: whether to return the outputs of all steps in place of the last.
+        return_carry: whether to return `(y, carry)` with the carry after the last step.
+        time_major: whether time is the first axis of the input and of the returned sequence, in
+            place of the second last.
+        reverse: whether to go from the last step to the first; the returned sequence has the order
+            of the input.
+        unroll: the number of steps in one iteration of the compiled loop.
+        checkpoint: whether the gradient recomputes the inside of each step in place of storing it.
 
-    Inputs: x (*batch, time, in_dims), or (time, *batch, in_dims) if `time_major`, without batch
-        axes too; or (x, carry) with the carry of the start; or (x, carry, lengths), where carry
+    Inputs: x (*batch, time, in_dims), or (time, *batch, in_dims) if `time_major`, where there may
+        be no batch axes; or (x, carry) with the initial carry; or (x, carry, lengths), where carry
         may be None and lengths (*batch,) are integers. The steps at and after `lengths` are
-        padding: they keep the carry, their outputs are zero, whatever they hold, and the last
-        output is that of the last step before (zero for a length of 0). A length above the number
-        of steps counts as all of them.
+        padding: whatever they contain, they leave the carry unchanged and their outputs are zero.
+        The last output is that of the last step that is not padding (zero for a length of 0). A
+        length above the number of steps counts as all of them.
 
     Returns: y (*batch, out_dims), or the sequence (*batch, time, out_dims), in the layout of the
-        input; with the carry where asked for.
+        input; with the carry if `return_carry`.
 
-    Parameters and States: exactly those of `cell`. Its state passes from step to step, through
-        padding too.
+    Parameters and States: exactly those of `cell`. Its state passes from step to step, also through
+        padding.
 
     Raises:
-        TypeError: x is no array; lengths are no integers, or are given for a cell that starts
-            without a carry that could be kept.
-        ValueError: x has no time axis or no step; lengths have another shape than the batch; the
-            cell changes the structure or the shapes of its carry.
+        TypeError: x is not an array; lengths are not integers, or are given for a cell whose
+            initial carry is not known before its first step.
+        ValueError: x has no time axis or no step; the shape of lengths is not that of the batch;
+            the cell changes the structure or the shapes of its carry.
         StateStructureError: the cell changes the structure of its state.
 
-    A cell may say from which carry it starts in a method `initial_carry(x, ps, st) -> (carry,
-    st)`, given the input of one step, of which it may use shape and dtype. One without the method
-    gets its first x without a carry.
+    A cell may define its initial carry in a method `initial_carry(x, ps, st) -> (carry, st)`, which
+    may use shape and dtype of x, the input of one step. A cell without the method gets its first x
+    without a carry.
 
-    Source: `Recurrence` of Lux 1.31. `BatchLastIndex` and `TimeLastIndex` have no use here: arrays
-        are features last, and `time_major` is the one choice of layout. Lux returns a list of
-        outputs and no carry, and takes lists of steps, which are stacked here: jnp.stack(steps).
+    Source: `Recurrence` of Lux 1.31. `BatchLastIndex` and `TimeLastIndex` have no counterpart:
+        features are last, and `time_major` is the only choice of layout. Lux returns a list of
+        outputs without the carry, and accepts lists of steps; here, stack them: jnp.stack(steps).
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -73,7 +77,7 @@ class Recurrence(WrapperLayer):
         ((5, 7, 3), False)
     """
 
-    cell: Any
+    cell: LayerLike
     _: dataclasses.KW_ONLY
     return_sequence: bool = False
     return_carry: bool = False
@@ -82,7 +86,7 @@ class Recurrence(WrapperLayer):
     unroll: int = 1
     checkpoint: bool = False
 
-    # The input holds lengths, which are no numbers to compute with; the cell treats the rest.
+    # The lengths in the input keep their integer dtype; the cell converts the rest.
     takes_indices: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -94,8 +98,8 @@ class Recurrence(WrapperLayer):
             )
         check_integer("Recurrence", "unroll", self.unroll, least=1)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
-        """The last output or all of them, with the carry where asked for."""
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
+        """The last output or all outputs, with the carry if `return_carry`."""
         x, carry, lengths = self._inputs(x)
         xs = x if self.time_major else jnp.moveaxis(x, -2, 0)
         (y, carry), ys, st = self._run(xs, carry, lengths, ps, st)
@@ -103,7 +107,7 @@ class Recurrence(WrapperLayer):
             y = ys if self.time_major else jax.tree.map(lambda a: jnp.moveaxis(a, 0, -2), ys)
         return ((y, carry) if self.return_carry else y), st
 
-    def _inputs(self, x: Any) -> tuple[Any, Any, Any]:
+    def _inputs(self, x: PyTree) -> tuple[Array, PyTree, Array | None]:
         if isinstance(x, tuple) and len(x) not in (2, 3):
             raise ValueError(
                 f"{subject(self)} expects `x`, (x, carry) or (x, carry, lengths), got a tuple of "
@@ -137,8 +141,10 @@ class Recurrence(WrapperLayer):
             )
         return x, carry, count_in_int32(lengths, x.shape[time_axis])
 
-    def _run(self, xs: Any, carry: Any, lengths: Any, ps: Any, st: Any) -> tuple[Any, Any, Any]:
-        """The last output with the carry, all outputs if wanted, and the state; time first."""
+    def _run(
+        self, xs: Array, carry: PyTree, lengths: Array | None, ps: Parameters, st: States
+    ) -> tuple[PyTree, PyTree, PyTree]:
+        """Last output with carry, all outputs if `return_sequence`, and state; time first."""
         if carry is None:
             carry, st = initial_carry(self.cell, _one_step(xs), ps, st)
         if carry is not None:
@@ -156,9 +162,15 @@ class Recurrence(WrapperLayer):
         return last, (jax.tree.map(self._joined, y, ys) if self.return_sequence else None), st
 
     def _scan(
-        self, xs: Any, y: Any, carry: Any, lengths: Any, ps: Any, st: Any
-    ) -> tuple[Any, Any, Any]:
-        """What `_run` returns, from a carry and, where there was a step before, its output."""
+        self,
+        xs: Array,
+        y: PyTree,
+        carry: PyTree,
+        lengths: Array | None,
+        ps: Parameters,
+        st: States,
+    ) -> tuple[PyTree, PyTree, PyTree]:
+        """The result of `_run` from a carry and, if a step came before, its output."""
         (like, like_carry), like_st = jax.eval_shape(
             lambda x, carry, st: apply_cell(self.cell, (x, carry), ps, st), _one_step(xs), carry, st
         )
@@ -168,10 +180,10 @@ class Recurrence(WrapperLayer):
         self._check_batch(start, lengths)
         wide, narrowed = shared(ps)
 
-        def step(loop: Any, now: Any) -> tuple[Any, Any]:
+        def step(loop: PyTree, now: PyTree) -> tuple[PyTree, PyTree]:
             (before, st), (x, time) = loop, now
             valid = None if lengths is None else time < lengths
-            # Padding may be NaN, which a weight of 0 would not keep out of the gradient.
+            # Padding may be NaN, and 0 times NaN would reach the gradient.
             x = _or_zero(valid, x)
             after, st = apply_cell(self.cell, (x, before[1]), narrowed(wide), st)
             y = jax.tree.map(lambda y: _or_zero(valid, y), after[0])
@@ -186,13 +198,13 @@ class Recurrence(WrapperLayer):
         )
         return last, ys, st
 
-    def _joined(self, first: Any, rest: Any) -> Any:
-        """The output of the first step with those of the others, in the order of time."""
+    def _joined(self, first: PyTree, rest: PyTree) -> PyTree:
+        """The outputs of the first step and of the others, in the order of time."""
         parts = promote(jnp.expand_dims(first, 0), rest)
         return jnp.concatenate(parts[::-1] if self.reverse else parts)
 
-    def _settled(self, start: Any, like: Any) -> Any:
-        """The start in the dtypes that the cell gives back, which a loop must begin with."""
+    def _settled(self, start: PyTree, like: PyTree) -> PyTree:
+        """The initial values in the dtypes that the cell returns, as a loop requires."""
         difference = first_difference(like, start, describe=_shape)
         if difference:
             raise ValueError(
@@ -201,10 +213,10 @@ class Recurrence(WrapperLayer):
             )
         return jax.tree.map(self._in_dtype_of, start, like)
 
-    def _in_dtype_of(self, start: Any, like: Any) -> Any:
+    def _in_dtype_of(self, start: PyTree, like: PyTree) -> PyTree:
         if start.dtype == like.dtype:
             return start
-        # In mode "convert" the cell itself would narrow it at its first step.
+        # In mode "convert" the cell would narrow it at its first step anyway.
         if result_dtype(start, like) != like.dtype and match_eltype_mode() != "convert":
             raise TypeError(
                 f"{subject(self)} expects `{layer_name(self.cell)}` to return a carry as wide as "
@@ -212,7 +224,7 @@ class Recurrence(WrapperLayer):
             )
         return start.astype(like.dtype)
 
-    def _check_state(self, before: Any, after: Any) -> None:
+    def _check_state(self, before: PyTree, after: PyTree) -> None:
         difference = first_difference(before, after)
         if difference:
             raise StateStructureError(
@@ -220,7 +232,7 @@ class Recurrence(WrapperLayer):
                 f"Inside {subject(self)} it must keep structure, shapes and dtypes."
             )
 
-    def _check_batch(self, start: Any, lengths: Any) -> None:
+    def _check_batch(self, start: PyTree, lengths: Array | None) -> None:
         if lengths is None:
             return
         for leaf in jax.tree.leaves(start):
@@ -236,14 +248,14 @@ def _shape(leaf: Any) -> str:
     return str(getattr(leaf, "shape", leaf))
 
 
-def _one_step(xs: Any) -> jax.ShapeDtypeStruct:
+def _one_step(xs: Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(xs.shape[1:], xs.dtype)
 
 
-def _choose(valid: Any, new: Any, old: Any) -> Any:
+def _choose(valid: Array, new: Array, old: Array) -> Array:
     mask = jax.lax.broadcast_in_dim(valid, new.shape, tuple(range(valid.ndim)))
     return jnp.where(mask, new, old)
 
 
-def _or_zero(valid: Any, x: Any) -> Any:
+def _or_zero(valid: Array | None, x: Array) -> Array:
     return x if valid is None else _choose(valid, x, jnp.zeros_like(x))

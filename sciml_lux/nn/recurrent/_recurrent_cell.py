@@ -1,15 +1,16 @@
-"""RecurrentCell: the parameters, the checks and the first carry that all cells share."""
+"""RecurrentCell: parameters, checks and initial carry, common to all cells."""
 
 import dataclasses
 import functools
 import math
-from typing import Any, ClassVar
+from typing import ClassVar, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Inexact, PyTree
 
-from ...core import Layer, Record, check_integer, describe, subject
+from ...core import Key, Layer, Parameters, Record, States, check_integer, describe, subject
 from ...initializers import Initializer, ones, uniform, zeros
 from ...ops import fused_dense_bias_activation, identity
 from ...precision import accumulating, promote_floats, result_dtype
@@ -19,11 +20,14 @@ from ._cell_contract import described, split_carry
 
 PerGate = Initializer | tuple[Initializer | None, ...] | None
 
+Step: TypeAlias = tuple[Inexact[Array, "... out_dims"], tuple[Array, ...]]
+"""What one step of a cell gives: the output and the new carry."""
+
 
 class RecurrentCell(Layer):
     """Base of cells whose gates are affine in the input and in the hidden state.
 
-    A subclass sets `num_gates`, names further parts of the carry in `_starts`, and computes one
+    A subclass sets `num_gates`, lists further parts of the carry in `_starts`, and computes one
     step in `_step(x, carry, ps) -> (y, carry)`.
     """
 
@@ -54,8 +58,8 @@ class RecurrentCell(Layer):
                 )
         check_precision(self)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """Weights, biases where they are used, and what of the first carry is trained."""
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
+        """Weights, biases if they are used, and the trained parts of the initial carry."""
         draw = [jax.random.fold_in(key, index) for index in range(6)]
         weights = {
             "weight_ih": self._stacked("init_weight", draw[0], (self.in_dims,), dtype),
@@ -71,11 +75,13 @@ class RecurrentCell(Layer):
         }
         return Record(weights | starts)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """A random key where the first carry is drawn, else nothing."""
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
+        """A random key if the initial carry is drawn, otherwise nothing."""
         return Record(rng=key) if self._draws() else Record()
 
-    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[tuple[jax.Array, ...], Any]:
+    def initial_carry(
+        self, x: Array, ps: Parameters, st: States
+    ) -> tuple[tuple[Array, ...], States]:
         """The carry before the first step, for inputs of the shape and dtype of `x`."""
         shape = (*x.shape[:-1], self.out_dims)
         dtype, key = result_dtype(x, ps.weight_ih), None
@@ -96,7 +102,9 @@ class RecurrentCell(Layer):
             carry.append(start)
         return tuple(carry), st
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[tuple[Any, tuple], Any]:
+    def __call__(
+        self, x: Inexact[Array, "... in_dims"] | tuple, ps: Parameters, st: States
+    ) -> tuple[Step, States]:
         """The output with the new carry, and the state."""
         x, carry = split_carry(self, x)
         self._check_input(x, ps)
@@ -104,14 +112,13 @@ class RecurrentCell(Layer):
             carry, st = self.initial_carry(x, ps, st)
         else:
             self._check_carry(x, carry)
-        x, carry = promote_floats(x, carry)
-        return self._step(x, carry, ps), st
+        return self._step(*promote_floats(x, carry), ps=ps), st
 
-    def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
+    def _step(self, x: Array, carry: tuple[Array, ...], ps: Parameters) -> Step:
         raise NotImplementedError(f"{subject(self)} defines no `_step`.")
 
     def _starts(self) -> dict[str, tuple[Initializer, bool]]:
-        """The parts of the carry by name: how each starts, and whether that is trained."""
+        """The parts of the carry by name: the initialiser of each, and whether it is trained."""
         return {"hidden_state": (self.init_state, self.train_state)}
 
     def _draws(self) -> bool:
@@ -119,14 +126,14 @@ class RecurrentCell(Layer):
             not trained and init not in (zeros, ones) for init, trained in self._starts().values()
         )
 
-    def _affine(self, x: Any, hidden: Any, ps: Any) -> tuple[jax.Array, jax.Array]:
-        """What the input and what the hidden state give to the gates."""
+    def _affine(self, x: Array, hidden: Array, ps: Parameters) -> tuple[Array, Array]:
+        """The contributions of the input and of the hidden state to the gates."""
         biases = (ps.bias_ih, ps.bias_hh) if self.use_bias else (None, None)
         affine = functools.partial(fused_dense_bias_activation, identity, precision=self.precision)
         return affine(ps.weight_ih, x, biases[0]), affine(ps.weight_hh, hidden, biases[1])
 
-    def _stacked(self, option: str, key: jax.Array, columns: tuple, dtype: np.dtype) -> jax.Array:
-        """An array for all gates, of which each is drawn by itself."""
+    def _stacked(self, option: str, key: Key, columns: tuple, dtype: np.dtype) -> Array:
+        """An array for all gates, each drawn on its own."""
         init = getattr(self, option)
         inits = init if isinstance(init, tuple) else (init,) * self.num_gates
         default = uniform(bound=1.0 / math.sqrt(max(self.out_dims, 1)))
@@ -136,7 +143,7 @@ class RecurrentCell(Layer):
         ]
         return jnp.concatenate(gates)
 
-    def _check_input(self, x: Any, ps: Any) -> None:
+    def _check_input(self, x: Array, ps: Parameters) -> None:
         check_last_axis(self, x, "(..., in_dims), the input of one step")
         for name, columns in (("weight_ih", self.in_dims), ("weight_hh", self.out_dims)):
             wanted = (self.num_gates * self.out_dims, columns)
@@ -147,7 +154,7 @@ class RecurrentCell(Layer):
                     "for this model."
                 )
 
-    def _check_carry(self, x: Any, carry: Any) -> None:
+    def _check_carry(self, x: Array, carry: PyTree) -> None:
         names = ", ".join(self._starts())
         if not isinstance(carry, tuple) or len(carry) != len(self._starts()):
             raise TypeError(

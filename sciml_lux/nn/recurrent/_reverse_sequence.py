@@ -1,8 +1,8 @@
-"""ReverseSequence: time turned round."""
+"""ReverseSequence: time reversed."""
 
-from typing import Any
+from jaxtyping import PyTree
 
-from ...core import Layer, check_integer, subject
+from ...core import Layer, Parameters, States, check_integer, subject
 from ...ops import reverse_sequence
 from .._array_check import check_array
 
@@ -14,16 +14,16 @@ class ReverseSequence(Layer):
         axis: the axis of time.
 
     Inputs: an array; or (x, lengths) with integers over the axes before `axis`: each sequence is
-        turned round within its own length, and the padding after it stays.
+        reversed within its own length, and the padding after it stays in place.
 
     Returns: y, of the shape and dtype of x.
 
     Raises:
-        ValueError: x has no such axis; lengths have another shape; a tuple that is no pair.
-        TypeError: x is no array; lengths are no integers.
+        ValueError: x has no such axis; lengths have another shape; a tuple that is not a pair.
+        TypeError: x is not an array; lengths are not integers.
 
-    Source: `ReverseSequence` of Lux 1.31; lengths are ours. There `dim=nothing` reverses a vector
-        too; here that is `axis=-1`.
+    Source: `ReverseSequence` of Lux 1.31; Lux has no lengths. Its `dim=nothing` also reverses a
+        vector; here that is `axis=-1`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -39,7 +39,7 @@ class ReverseSequence(Layer):
         """Check the axis."""
         check_integer("ReverseSequence", "axis", self.axis)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The reversed sequence, and `st` as it was."""
         if isinstance(x, tuple) and len(x) != 2:
             raise ValueError(

@@ -1,29 +1,28 @@
 """RNNCell: one step of the plain recurrent network."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ...core import check_function
+from ...core import Parameters, check_function
 from ...ops import tanh
 from ...precision import accumulating
-from ._recurrent_cell import RecurrentCell
+from ._recurrent_cell import RecurrentCell, Step
 
 
 class RNNCell(RecurrentCell):
-    """h' = activation(W_ih x + b_ih + W_hh h + b_hh), the output and the carry alike.
+    """h' = activation(W_ih x + b_ih + W_hh h + b_hh), which is both the output and the carry.
 
     Args:
         in_dims: size of the last axis of the input.
         out_dims: size of the last axis of the output.
         activation: elementwise function.
-        use_bias: whether the two biases are there.
-        train_state: whether the first h is a parameter.
+        use_bias: whether there are the two biases.
+        train_state: whether the initial h is a parameter.
         init_weight, init_recurrent_weight, init_bias: initialisers; by default U(±1/√out_dims).
-        init_state: initialiser of the first h. One other than `zeros` or `ones` that is not
-            trained draws anew at each call without a carry.
+        init_state: initialiser of the initial h. Unless it is `zeros` or `ones`, or h is trained,
+            each call without a carry draws a new one.
         precision: of the matrix products, as in `Dense`.
 
     Inputs: x (..., in_dims), or (x, carry) with the carry (h,), h (..., out_dims).
@@ -33,15 +32,15 @@ class RNNCell(RecurrentCell):
     Parameters: weight_ih (out_dims, in_dims), weight_hh (out_dims, out_dims), bias_ih and bias_hh
         (out_dims,), hidden_state (out_dims,) if `train_state`.
 
-    States: rng, a random key, where the first carry is drawn.
+    States: rng, a random key, if the initial carry is drawn.
 
     Raises:
         ValueError: x, the carry or a parameter of another shape.
-        TypeError: the carry is no tuple of as many arrays.
+        TypeError: the carry is not a tuple of one array.
 
-    Source: `RNNCell` of Lux 1.31. Lux documents the same U(±1/√out_dims) and draws a shifted
-        normal; ours is what is documented, and what PyTorch does. Lux holds a random generator in
-        the state always.
+    Source: `RNNCell` of Lux 1.31. Lux documents U(±1/√out_dims) but draws from a shifted normal
+        distribution; ours follows its documentation, and PyTorch. In Lux the state always contains
+        a random generator.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -61,7 +60,7 @@ class RNNCell(RecurrentCell):
         super().__post_init__()
         check_function("RNNCell", "activation", self.activation, such_as="nn.tanh")
 
-    def _step(self, x: Any, carry: Any, ps: Any) -> tuple[Any, tuple]:
+    def _step(self, x: Array, carry: tuple[Array, ...], ps: Parameters) -> Step:
         (hidden,) = carry
         from_input, from_hidden = self._affine(x, hidden, ps)
         y = self.activation(accumulating(jnp.add, from_input, from_hidden))

@@ -1,21 +1,20 @@
-"""StackedRNNCell: cells one on another, as one cell."""
-
-from typing import Any
+"""StackedRNNCell: a stack of cells as one cell."""
 
 import jax
+from jaxtyping import PyTree
 
-from ...core import Layer, subject
+from ...core import Layer, LayerLike, Parameters, States, subject
 from ..containers._named_layers import NamedLayers, named_layers, typed_layers
 from ._cell_contract import apply_cell, described, initial_carry, split_carry
 
 
 class StackedRNNCell(Layer):
-    """One step of cells one on another: the output of each is the input of the next.
+    """One step of a stack of cells: the output of each is the input of the next.
 
     Args:
-        *cells: layers that keep the contract of a cell (see `Recurrence`); tuples and lists of
-            them are spread out. They are called `layer_1`, `layer_2`, ... in the trees.
-        **named: the same under names of one's own.
+        *cells: recurrent cells (see `Recurrence`); tuples and lists of them are flattened. They are
+            called `layer_1`, `layer_2`, ... in the trees.
+        **named: cells under names of your choice.
 
     Inputs: x (..., in_dims of the first), or (x, carry) with the carry (carry_1, carry_2, ...).
 
@@ -24,11 +23,11 @@ class StackedRNNCell(Layer):
     Parameters and States: those of each cell under its name.
 
     Raises:
-        ValueError: there is no cell; the carry has another number of parts than there are cells.
-        TypeError: cells are given by position and by name at once, or one is no cell.
+        ValueError: there is no cell; the number of parts of the carry is not the number of cells.
+        TypeError: cells are given both by position and by name, or one is not a cell.
 
-    Source: not in Lux 1.31, where one writes a chain of recurrences that return sequences; that
-        works here too. In a stack all cells run in one loop over time.
+    Source: not in Lux 1.31, where one writes a chain of recurrences that return sequences, which
+        also works here. In a stack, all cells run in one loop over time.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -41,17 +40,17 @@ class StackedRNNCell(Layer):
 
     layers: NamedLayers
 
-    def __init__(self, *cells: Any, **named: Any) -> None:
+    def __init__(self, *cells: LayerLike, **named: LayerLike) -> None:
         object.__setattr__(self, "layers", named_layers("StackedRNNCell", cells, named))
         if not self.layers:
             raise ValueError("`StackedRNNCell` expects at least one cell, got none.")
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """The cells by name, in order."""
         return dict(self.layers)
 
-    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[tuple | None, Any]:
-        """The carries of all cells, or None if one of them cannot tell before its first step."""
+    def initial_carry(self, x: PyTree, ps: Parameters, st: States) -> tuple[tuple | None, States]:
+        """The carries of all cells, or None if that of one is not known before its first step."""
         carries, states = [], {}
         for name, cell in self.layers:
             own_ps = getattr(ps, name)
@@ -69,7 +68,9 @@ class StackedRNNCell(Layer):
             states[name] = own_st
         return tuple(carries), st | states
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[tuple[Any, tuple], Any]:
+    def __call__(
+        self, x: PyTree, ps: Parameters, st: States
+    ) -> tuple[tuple[PyTree, tuple], States]:
         """The output of the last cell with all carries, and the states."""
         x, carry = split_carry(self, x)
         if carry is not None and not (isinstance(carry, tuple) and len(carry) == len(self.layers)):

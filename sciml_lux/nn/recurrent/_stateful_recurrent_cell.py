@@ -1,4 +1,4 @@
-"""StatefulRecurrentCell: a cell whose carry lies in the state."""
+"""StatefulRecurrentCell: a cell whose carry is part of the state."""
 
 import dataclasses
 from typing import Any, ClassVar, TypeVar
@@ -6,8 +6,21 @@ from typing import Any, ClassVar, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
-from ...core import Layer, Record, describe, is_integer, is_layer, subject, update_state
+from ...core import (
+    Key,
+    Layer,
+    LayerLike,
+    Parameters,
+    Record,
+    States,
+    describe,
+    is_integer,
+    is_layer,
+    subject,
+    update_state,
+)
 from ...precision import promote_floats
 from ._cell_contract import apply_cell
 
@@ -15,12 +28,12 @@ Tree = TypeVar("Tree")
 
 
 class StatefulRecurrentCell(Layer):
-    """y_t = cell(x_t, carry_{t-1}), one step a call, with the carry kept in the state.
+    """y_t = cell(x_t, carry_{t-1}), one step for each call, with the carry in the state.
 
     Args:
-        cell: a layer that keeps the contract of a cell (see `Recurrence`).
-        batch_shape: the batch axes of the input. The carry has its shape from the start, so that
-            the state can pass through a scan.
+        cell: a recurrent cell (see `Recurrence`).
+        batch_shape: the batch axes of the input. They fix the shape of the carry from the start, so
+            that a scan can carry the state.
         in_dims: size of the last axis of the input; by default `cell.in_dims`.
 
     Inputs: x (*batch_shape, in_dims).
@@ -29,13 +42,13 @@ class StatefulRecurrentCell(Layer):
 
     Parameters: exactly those of `cell`.
 
-    States: cell, the states of `cell`; carry, in the dtype of the states for ever; has_carry,
-        whether it counts: False until the first call and after `reset_carry(st)`, which lets the
-        cell start anew.
+    States: cell, the states of `cell`; carry, which keeps the dtype of the states; has_carry,
+        whether the carry is valid: False until the first call and after `reset_carry(st)`, so that
+        the next call starts from the initial carry.
 
     Raises:
         ValueError: x of another shape.
-        TypeError: `cell` is no cell, or its `in_dims` is not known.
+        TypeError: `cell` is not a cell, or its `in_dims` is not known.
 
     Source: `StatefulRecurrentCell` of Lux 1.31, whose carry is `nothing` before the first call and
         takes the shape of the first input.
@@ -53,7 +66,7 @@ class StatefulRecurrentCell(Layer):
         (False, True)
     """
 
-    cell: Any
+    cell: LayerLike
     _: dataclasses.KW_ONLY
     batch_shape: tuple[int, ...] = ()
     in_dims: int | None = None
@@ -61,7 +74,7 @@ class StatefulRecurrentCell(Layer):
     leaves_floats_inside: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Check the cell, and take the size of the input from it."""
+        """Check the cell and the size of the input."""
         if not is_layer(self.cell):
             raise TypeError(
                 f"`StatefulRecurrentCell` expects `cell` to be a layer such as nn.LSTMCell(2, 3), "
@@ -76,14 +89,14 @@ class StatefulRecurrentCell(Layer):
     def _in_dims(self) -> Any:
         return getattr(self.cell, "in_dims", None) if self.in_dims is None else self.in_dims
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Any:
-        """Those of the cell."""
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
+        """The parameters of the cell."""
         return self.cell.initial_parameters(key, dtype)
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
-        """The states of the cell beside a carry that does not count yet."""
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
+        """The states of the cell, and a carry that is not valid yet."""
 
-        def first_step(key: jax.Array) -> Any:
+        def first_step(key: Key) -> Any:
             x = jnp.zeros((*self.batch_shape, self._in_dims()), dtype)
             ps = self.cell.initial_parameters(key, dtype)
             return apply_cell(self.cell, x, ps, self.cell.initial_states(key, dtype))
@@ -95,7 +108,7 @@ class StatefulRecurrentCell(Layer):
             has_carry=jnp.zeros((), jnp.bool_),
         )
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The output of the step, and the state with the new carry."""
         wanted = (*self.batch_shape, self._in_dims())
         if getattr(x, "shape", None) != wanted:
@@ -103,7 +116,7 @@ class StatefulRecurrentCell(Layer):
                 f"{subject(self)} expects `x` to be of shape {wanted} (`batch_shape` and "
                 f"`in_dims`), got {describe(x)}."
             )
-        # Both ways then return the same dtypes.
+        # The two branches then return the same dtypes.
         x, carry = promote_floats(x, st.carry)
         (y, new), inner = jax.lax.cond(
             st.has_carry,
@@ -116,13 +129,13 @@ class StatefulRecurrentCell(Layer):
 
 
 def reset_carry(st: Tree) -> Tree:
-    """`st` with every `StatefulRecurrentCell` in it back at its start.
+    """`st` in which every `StatefulRecurrentCell` starts again from its initial carry.
 
     Args:
-        st: a state tree, or anything that holds one (`StatefulLuxLayer`, `TrainState`).
+        st: a state tree, or an object that contains one (`StatefulLuxLayer`, `TrainState`).
 
     Raises:
-        KeyError: there is none in it.
+        KeyError: there is no such cell in it.
 
     Source: `update_state(st, :carry, nothing)` of Lux 1.31.
 

@@ -2,11 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 from jaxtyping import Array, Float
 
-from ...core import apply, subject
+from ...core import LayerLike, Parameters, States, apply, subject
 from ...ops import gelu
 from ...precision import promote
 from .._array_check import check_array
@@ -63,7 +62,7 @@ class FNOBlock(CompositeLayer):
         check_precision(self)
         super().__post_init__()
 
-    def made_layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, LayerLike]:
         """The two maps by name."""
         return {
             "spectral": SpectralConv(
@@ -73,8 +72,8 @@ class FNOBlock(CompositeLayer):
         }
 
     def __call__(
-        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... out_dims"], Any]:
+        self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... out_dims"], States]:
         """The output, and the states of both maps."""
         check_array(self, x)
         num_axes = len(self.modes)

@@ -1,12 +1,10 @@
 """HamiltonianNN: motion by a learned energy."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...core import Layer, WrapperLayer, apply, subject
+from ...core import Layer, Parameters, States, WrapperLayer, apply, subject
 from ...precision import promote
 from .._array_check import check_array
 
@@ -47,8 +45,8 @@ class HamiltonianNN(WrapperLayer):
     model: Layer
 
     def __call__(
-        self, x: Float[Array, "... phase_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... phase_dims"], Any]:
+        self, x: Float[Array, "... phase_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... phase_dims"], States]:
         """The motion, and the state of `model`."""
         check_array(self, x)
         if x.ndim == 0 or x.shape[-1] % 2:
@@ -62,7 +60,7 @@ class HamiltonianNN(WrapperLayer):
                 "it: x.astype(dtype)."
             )
 
-        def energy(x: Array) -> tuple[Array, Any]:
+        def energy(x: Array) -> tuple[Array, States]:
             return apply(self.model, x, ps, st)
 
         h, pull, new = jax.vjp(energy, x, has_aux=True)

@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...core import Layer, WrapperLayer, apply, subject
+from ...core import Layer, Parameters, States, WrapperLayer, apply, subject
 from ...precision import accumulating, promote
 from .._array_check import check_array
 
@@ -69,8 +68,8 @@ class PositiveDefinite(WrapperLayer):
         object.__setattr__(self, "x0", tuple(self.x0))
 
     def __call__(
-        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... 1"], Any]:
+        self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... 1"], States]:
         """V, and the state of `model`."""
         check_array(self, x)
         if x.shape[-1:] != (len(self.x0),):
@@ -137,8 +136,8 @@ class ShiftTo(WrapperLayer):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def __call__(
-        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... out_dims"], Any]:
+        self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... out_dims"], States]:
         """The shifted output, and the state of `model`."""
         check_array(self, x)
         if x.shape[-1:] != (len(self.in_val),):

@@ -4,11 +4,10 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Callable
-from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, check_function, check_number
+from ...core import Layer, LayerLike, Parameters, States, check_function, check_number
 from ...initializers import Initializer
 from ...ops import identity, relu
 from .._last_axis import check_last_axis
@@ -89,7 +88,7 @@ class MLP(CompositeLayer):
         """The blocks in a chain."""
         return Chain(**self.sublayers())
 
-    def made_layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, LayerLike]:
         """The blocks by name, in order."""
         sizes = (self.in_dims, *self.hidden_dims)
         last = len(self.hidden_dims)
@@ -103,8 +102,8 @@ class MLP(CompositeLayer):
         return blocks
 
     def __call__(
-        self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "... out_dims"], Any]:
+        self, x: Inexact[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "... out_dims"], States]:
         """The output of the last block."""
         check_last_axis(self, x)
         return self.chain(x, ps, st)
@@ -121,7 +120,7 @@ class MLP(CompositeLayer):
         )
         if not (self.norm_layer or self.dropout_rate):
             return dense
-        named: dict[str, Any] = {"dense": dense}
+        named: dict[str, LayerLike] = {"dense": dense}
         if self.norm_layer:
             named["norm"] = self.norm_layer(after)
             if activation is not identity:

@@ -2,11 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
-from jaxtyping import Array, Inexact
+from jaxtyping import Array, Inexact, PyTree
 
-from ...core import Layer, apply, check_number
+from ...core import Layer, LayerLike, Parameters, States, apply, check_number
 from ...ops import tanh
 from .._last_axis import check_last_axis
 from .._precision import Precision, check_precision, with_precision
@@ -83,7 +82,7 @@ class PirateNet(CompositeLayer):
         check_number("PirateNet", "scale", self.scale, above=0)
         super().__post_init__()
 
-    def made_layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, LayerLike]:
         """The layers by name."""
         size = self.hidden_dims
         dense = with_precision(self.dense, self.precision)
@@ -101,13 +100,13 @@ class PirateNet(CompositeLayer):
         }
 
     def __call__(
-        self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "... out_dims"], Any]:
+        self, x: Inexact[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "... out_dims"], States]:
         """The output, and the states of all layers."""
         check_last_axis(self, x)
         layers, states = self.sublayers(), {}
 
-        def run(name: str, x: Any) -> Any:
+        def run(name: str, x: PyTree) -> Array:
             y, states[name] = apply(layers[name], x, getattr(ps, name), getattr(st, name))
             return y
 

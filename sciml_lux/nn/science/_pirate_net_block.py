@@ -2,14 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, apply, describe, subject
+from ...core import Key, Layer, LayerLike, Parameters, States, apply, describe, subject
 from ...ops import tanh
 from ...precision import accumulating, promote
 from .._precision import Precision, check_precision, with_precision
@@ -69,19 +67,19 @@ class PirateNetBlock(CompositeLayer):
         check_precision(self)
         super().__post_init__()
 
-    def made_layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, LayerLike]:
         """The dense layers by name."""
         sizes = (self.in_dims, self.hidden_dims, self.hidden_dims, self.in_dims)
         dense = with_precision(self.dense, self.precision)
         return {f"dense_{i + 1}": dense(sizes[i], sizes[i + 1], self.activation) for i in range(3)}
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Those of the dense layers, and α = 0."""
         return super().initial_parameters(key, dtype) | {"alpha": jnp.zeros((), dtype)}
 
     def __call__(
-        self, x: tuple[Any, Any, Any], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "... in_dims"], Any]:
+        self, x: tuple[Array, Array, Array], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "... in_dims"], States]:
         """The output, and the states of the dense layers."""
         parts = x if isinstance(x, tuple) else (x,)
         shapes = [getattr(part, "shape", None) for part in parts]

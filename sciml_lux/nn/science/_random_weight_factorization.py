@@ -2,14 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Record, check_number
+from ...core import Key, Layer, Parameters, Record, States, check_number
 from ...initializers import Initializer, glorot_uniform, normal, zeros
 from ...ops import fused_dense_bias_activation, identity
 from ...precision import accumulating, promote
@@ -75,7 +74,7 @@ class RandomWeightFactorization(Layer):
         check_number("RandomWeightFactorization", "mean", self.mean)
         check_number("RandomWeightFactorization", "stddev", self.stddev, least=0)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The logarithms of the scales, the directions, and the bias where it is used."""
         shape = (self.out_dims, self.in_dims)
         weight = self.init_weight(jax.random.fold_in(key, 0), shape, dtype)
@@ -88,8 +87,8 @@ class RandomWeightFactorization(Layer):
         return ps | {"bias": self.init_bias(jax.random.fold_in(key, 2), shape[:1], dtype)}
 
     def __call__(
-        self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "... out_dims"], Any]:
+        self, x: Inexact[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "... out_dims"], States]:
         """The output, and `st` as it was."""
         check_last_axis(self, x)
         x, log_scale, direction = promote(x, ps.log_scale, ps.direction)

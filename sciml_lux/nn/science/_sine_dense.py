@@ -3,14 +3,13 @@
 import dataclasses
 import functools
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, check_number
+from ...core import Key, Layer, Parameters, Record, States, check_number
 from ...initializers import Initializer, uniform
 from ...ops import fused_dense_bias_activation
 from .._last_axis import check_last_axis
@@ -70,7 +69,7 @@ class SineDense(Layer):
         check_precision(self)
         check_number("SineDense", "omega", self.omega, above=0)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """Weight, and bias where it is used."""
         spread = math.sqrt(6.0 / self.in_dims) / self.omega
         bound = 1.0 / self.in_dims if self.is_first else spread
@@ -83,8 +82,8 @@ class SineDense(Layer):
         return Record(weight=weight, bias=init_bias(jax.random.fold_in(key, 1), shape[:1], dtype))
 
     def __call__(
-        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... out_dims"], Any]:
+        self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... out_dims"], States]:
         """The output, and `st` as it was."""
         check_last_axis(self, x)
         bias = ps.bias if self.use_bias else None

@@ -3,11 +3,10 @@
 import dataclasses
 import functools
 import math
-from typing import Any
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, check_number
+from ...core import Layer, LayerLike, Parameters, States, check_number
 from ...initializers import uniform
 from .._last_axis import check_last_axis
 from .._precision import Precision, check_precision
@@ -78,7 +77,7 @@ class SIREN(CompositeLayer):
         """The layers in a chain."""
         return Chain(**self.sublayers())
 
-    def made_layers(self) -> dict[str, Any]:
+    def made_layers(self) -> dict[str, LayerLike]:
         """A sine layer for each hidden size, and a linear one."""
         sine = functools.partial(SineDense, precision=self.precision)
         layers: list[Layer] = [
@@ -93,8 +92,8 @@ class SIREN(CompositeLayer):
         return {f"layer_{i}": layer for i, layer in enumerate(layers, start=1)}
 
     def __call__(
-        self, x: Inexact[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Inexact[Array, "... out_dims"], Any]:
+        self, x: Inexact[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Inexact[Array, "... out_dims"], States]:
         """The output of the last layer."""
         check_last_axis(self, x)
         return self.chain(x, ps, st)

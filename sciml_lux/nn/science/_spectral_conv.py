@@ -1,13 +1,12 @@
 """SpectralConv: a linear map of the low Fourier modes."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, subject
+from ...core import Key, Layer, Parameters, Record, States, subject
 from ...initializers import Initializer
 from ...ops import spectral_convolution
 from ...precision._draws import draw_dtype, rounded
@@ -69,7 +68,7 @@ class SpectralConv(Layer):
         check_sizes(self, "in_dims", "out_dims", "modes")
         check_precision(self)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The weight."""
         kept = (*(2 * m for m in self.modes[:-1]), self.modes[-1])
         shape = (2, self.out_dims, self.in_dims, *kept)
@@ -80,8 +79,8 @@ class SpectralConv(Layer):
         return Record(weight=rounded(drawn / (self.in_dims * self.out_dims), dtype))
 
     def __call__(
-        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... out_dims"], Any]:
+        self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... out_dims"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         num_axes = len(self.modes)

@@ -2,14 +2,23 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, check_choice, check_number, is_integer, subject
+from ...core import (
+    Key,
+    Layer,
+    Parameters,
+    Record,
+    States,
+    check_choice,
+    check_number,
+    is_integer,
+    subject,
+)
 from ...initializers import Initializer, normal
 from ...ops import LEAST_KNOTS, SplineBasis, interpolate
 from .._array_check import check_array
@@ -84,7 +93,7 @@ class SplineLayer(Layer):
                 f"{self.basis!r}, got {len(self._knots())}. Use a smaller `grid_step`."
             )
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The values, and the knots if they are trained."""
         init = self.init_saved_points or normal
         shape = (len(self._knots()), *self.in_dims)
@@ -93,11 +102,13 @@ class SplineLayer(Layer):
             return Record(saved_points=saved_points)
         return Record(saved_points=saved_points, grid=jnp.asarray(self._knots(), dtype))
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The knots if they are not trained."""
         return Record() if self.train_grid else Record(grid=jnp.asarray(self._knots(), dtype))
 
-    def __call__(self, x: Float[Array, "..."], ps: Any, st: Any) -> tuple[Float[Array, "..."], Any]:
+    def __call__(
+        self, x: Float[Array, "..."], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "..."], States]:
         """The values at x, and `st` as it was."""
         check_array(self, x)
         expected = (len(self._knots()), *self.in_dims)

@@ -2,13 +2,12 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Layer, Record, subject
+from ...core import Key, Layer, Parameters, Record, States, subject
 from ...initializers import Initializer, normal
 from ...ops import fused_dense_bias_activation, identity, kronecker_product
 from ...precision import promote
@@ -73,7 +72,7 @@ class TensorProductLayer(Layer):
         check_sizes(self, "out_dims")
         check_precision(self)
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The weight."""
         init_weight = self.init_weight or normal
         columns = math.prod(basis.n for basis in self.basis_functions)
@@ -82,8 +81,8 @@ class TensorProductLayer(Layer):
         )
 
     def __call__(
-        self, x: Float[Array, "... in_dims"], ps: Any, st: Any
-    ) -> tuple[Float[Array, "... out_dims"], Any]:
+        self, x: Float[Array, "... in_dims"], ps: Parameters, st: States
+    ) -> tuple[Float[Array, "... out_dims"], States]:
         """The output, and `st` as it was."""
         check_array(self, x)
         count = len(self.basis_functions)

@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
-from ...core import WrapperLayer, apply
+from ...core import LayerLike, Parameters, States, WrapperLayer, apply
 from ...precision import bf16, f16, f32, f64, resolve_dtype, tree_dtype
 from ..containers._named_layers import as_layer
 
@@ -48,7 +49,7 @@ class AlternatePrecision(WrapperLayer):
     """
 
     dtype: Any
-    layer: Any
+    layer: LayerLike
     _: dataclasses.KW_ONLY
     cast_params: bool = True
 
@@ -66,24 +67,24 @@ class AlternatePrecision(WrapperLayer):
         object.__setattr__(self, "dtype", name)
         object.__setattr__(self, "layer", as_layer(self.layer, "AlternatePrecision"))
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The output in the dtype of `x`."""
         resolve_dtype(self.dtype, "`AlternatePrecision`: `dtype`")  # x64 may be off by now.
         y, st = apply(self.layer, _CONVERSIONS[self.dtype](x), *self.inner_trees(ps, st))
         return _as_outside(y, x, ps), st
 
-    def initial_carry(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def initial_carry(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The carry from which the layer starts, where it is a cell that can tell."""
         like = jax.eval_shape(_CONVERSIONS[self.dtype], x)
         carry, st = super().initial_carry(like, ps, st)
         return _as_outside(carry, x, ps), st
 
-    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
+    def inner_trees(self, ps: Parameters, st: States) -> tuple[Parameters, States]:
         """The parameters in `dtype`, where they are cast."""
         return (_CONVERSIONS[self.dtype](ps) if self.cast_params else ps), st
 
 
-def _as_outside(y: Any, x: Any, ps: Any) -> Any:
+def _as_outside(y: PyTree, x: PyTree, ps: Parameters) -> PyTree:
     """`y` in the dtype of `x`, or of `ps` where `x` has no floats."""
     outer = tree_dtype(x) or tree_dtype(ps)
     return y if outer is None else _CONVERSIONS[jnp.finfo(outer).dtype.name](y)

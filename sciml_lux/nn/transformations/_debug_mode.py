@@ -5,8 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, PyTree
 
 from ...core import (
+    LayerLike,
+    Parameters,
+    States,
     StateStructureError,
     WrapperLayer,
     apply,
@@ -58,7 +62,7 @@ class DebugLayer(WrapperLayer):
         `WrappedFunction` (at `layer_2`): the output is not finite.
     """
 
-    layer: Any
+    layer: LayerLike
     _: dataclasses.KW_ONLY
     nan_check: str = "both"
     error_check: bool = True
@@ -68,7 +72,7 @@ class DebugLayer(WrapperLayer):
         object.__setattr__(self, "layer", as_layer(self.layer, "DebugLayer"))
         check_choice("DebugLayer", "nan_check", self.nan_check, _CHECKS)
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
         """The output of the layer, checked."""
         name = subject(self.layer)
         if self.nan_check in ("both", "backward"):
@@ -90,7 +94,7 @@ class DebugLayer(WrapperLayer):
         return y, new
 
 
-def debug_mode(model: Any, *, nan_check: str = "both", error_check: bool = True) -> Any:
+def debug_mode(model: LayerLike, *, nan_check: str = "both", error_check: bool = True) -> LayerLike:
     """The same model with its leaf layers watched: the first NaN or infinity is an error.
 
     The error names the path of the layer and whether it is in its input, parameters, states,
@@ -117,13 +121,17 @@ def debug_mode(model: Any, *, nan_check: str = "both", error_check: bool = True)
         DebugLayer(Dense(2, 3), nan_check='forward')
     """
 
-    def watch(layer: Any, ps: Any, st: Any, _: Any) -> tuple[Any, Any, Any]:
+    def watch(
+        layer: LayerLike, ps: Parameters, st: States, _: Any
+    ) -> tuple[LayerLike, Parameters, States]:
         return DebugLayer(layer, nan_check=nan_check, error_check=error_check), ps, st
 
     return layer_map(watch, model, parameter_structure(model), state_structure(model))[0]
 
 
-def _cause(name: str, x: Any, ps: Any, st: Any, y: Any, new: Any) -> tuple[Any, tuple[str, ...]]:
+def _cause(
+    name: str, x: PyTree, ps: Parameters, st: States, y: PyTree, new: PyTree
+) -> tuple[Array | int, tuple[str, ...]]:
     """Which of the messages is true, counted from 1, or 0; and the messages."""
     parts = {
         "the input": x,
@@ -145,7 +153,9 @@ def _cause(name: str, x: Any, ps: Any, st: Any, y: Any, new: Any) -> tuple[Any, 
     return jnp.where(flags.any(), first, jnp.zeros((), jnp.int32)), tuple(messages)
 
 
-def _watched(tree: Any, what: str | None, cause: Any = 0, causes: tuple[str, ...] = ()) -> Any:
+def _watched(
+    tree: PyTree, what: str | None, cause: Array | int = 0, causes: tuple[str, ...] = ()
+) -> Any:
     """`tree` with each floating leaf's cotangent watched."""
     leaves, rebuild = floating_leaves(tree)
     named = [path for path, leaf in named_leaves(tree).items() if _is_float(leaf)]

@@ -1,7 +1,8 @@
 """Entries of trees of records by path: reading, taking apart and putting together."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+
+from jaxtyping import PyTree
 
 from ...core import Record, as_record
 
@@ -32,14 +33,14 @@ def starts_with(path: Path, start: Path) -> bool:
     return path[: len(start)] == start
 
 
-def records(tree: Any) -> Any:
+def records(tree: PyTree) -> PyTree:
     """A tree in which entries can be replaced; a flat view or NamedTuple as a `Record`."""
     if isinstance(tree, Record | Mapping):
         return tree
     return tree.as_record() if hasattr(type(tree), "as_record") else as_record(tree)
 
 
-def has_entry(tree: Any, path: Path) -> bool:
+def has_entry(tree: PyTree, path: Path) -> bool:
     """Whether there is an entry, a leaf or a tree, at `path`."""
     for name in path:
         if not isinstance(tree, Record | Mapping) or name not in tree:
@@ -48,14 +49,14 @@ def has_entry(tree: Any, path: Path) -> bool:
     return True
 
 
-def entry(tree: Any, path: Path) -> Any:
+def entry(tree: PyTree, path: Path) -> PyTree:
     """The entry at `path`."""
     for name in path:
         tree = tree[name]
     return tree
 
 
-def check_path(subject: str, tree: Any, path: Path) -> None:
+def check_path(subject: str, tree: PyTree, path: Path) -> None:
     """Raise unless `tree`, the parameters of a layer, has an entry at `path`.
 
     Raises:
@@ -71,7 +72,7 @@ def check_path(subject: str, tree: Any, path: Path) -> None:
         raise KeyError(f"{subject} finds no parameter `{dotted(path)}`; {holder} {known}.")
 
 
-def with_entry(tree: Any, path: Path, value: Any) -> Any:
+def with_entry(tree: PyTree, path: Path, value: PyTree) -> PyTree:
     """`tree` with another entry at `path`, in the same place or as the last one."""
     if not path:
         return value
@@ -80,7 +81,7 @@ def with_entry(tree: Any, path: Path, value: Any) -> Any:
     return tree | {name: inner}
 
 
-def without(tree: Any, paths: Iterable[Path]) -> Any:
+def without(tree: PyTree, paths: Iterable[Path]) -> PyTree:
     """`tree` without the entries at `paths`."""
     paths = set(paths)
     kept = {}
@@ -91,7 +92,7 @@ def without(tree: Any, paths: Iterable[Path]) -> Any:
     return kept if isinstance(tree, Mapping) else Record(kept)
 
 
-def only(tree: Any, paths: Iterable[Path]) -> Any:
+def only(tree: PyTree, paths: Iterable[Path]) -> PyTree:
     """`tree` with nothing but the entries at `paths`, in the order of `tree`."""
     paths = set(paths)
     kept = {}
@@ -102,7 +103,7 @@ def only(tree: Any, paths: Iterable[Path]) -> Any:
     return kept if isinstance(tree, Mapping) else Record(kept)
 
 
-def merged(tree: Any, other: Any) -> Any:
+def merged(tree: PyTree, other: PyTree) -> PyTree:
     """The entries of both; where both have a tree, the entries of both trees."""
     new = {
         name: merged(tree[name], value) if name in tree else value for name, value in other.items()
@@ -110,7 +111,7 @@ def merged(tree: Any, other: Any) -> Any:
     return tree | new
 
 
-def ordered(tree: Any, like: Any) -> Any:
+def ordered(tree: PyTree, like: PyTree) -> PyTree:
     """`tree` with its entries in the order of `like`."""
     if not isinstance(like, Record | Mapping):
         return tree

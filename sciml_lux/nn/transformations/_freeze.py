@@ -8,7 +8,11 @@ import jax
 import numpy as np
 
 from ...core import (
+    Key,
+    LayerLike,
+    Parameters,
     Record,
+    States,
     WrapperLayer,
     flat_children,
     layer_name,
@@ -64,7 +68,7 @@ class FrozenLayer(WrapperLayer):
         (['bias'], ['weight'], (3,))
     """
 
-    layer: Any
+    layer: LayerLike
     which: tuple[str, ...] | None = None
     _: dataclasses.KW_ONLY
     freeze_states: bool = False
@@ -81,49 +85,49 @@ class FrozenLayer(WrapperLayer):
         object.__setattr__(self, "which", tuple(map(dotted, paths)))
 
     @property
-    def wrapped(self) -> Any:
+    def wrapped(self) -> LayerLike:
         """The inner layer, which messages call by the name of this one."""
         return self.layer
 
-    def sublayers(self) -> dict[str, Any]:
+    def sublayers(self) -> dict[str, LayerLike]:
         """None: the trees of the inner layer are not to be found in those of this one."""
         return {}
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Any:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The parameters that are not frozen."""
         return self.split(self.layer.initial_parameters(key, dtype))[0]
 
-    def initial_states(self, key: jax.Array, dtype: np.dtype) -> Record:
+    def initial_states(self, key: Key, dtype: np.dtype) -> States:
         """The frozen parameters, and the states of the layer."""
         ps = self.layer.initial_parameters(jax.random.fold_in(key, 0), dtype)
         states = self.layer.initial_states(jax.random.fold_in(key, 1), dtype)
         return Record(frozen_params=self.split(ps)[1], states=states)
 
-    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
+    def inner_trees(self, ps: Parameters, st: States) -> tuple[Parameters, States]:
         """All parameters of the layer, and its states; in test mode where these are frozen."""
         states = testmode(st.states) if self.freeze_states else st.states
         return self.join(ps, st.frozen_params), states
 
-    def outer_states(self, st: Any, inner: Any) -> Any:
+    def outer_states(self, st: States, inner: States) -> States:
         """With the layer's new states, unless they are frozen."""
         return st if self.freeze_states else st | {"states": inner}
 
-    def split(self, ps: Any) -> tuple[Any, Any]:
+    def split(self, ps: Parameters) -> tuple[Parameters, Parameters]:
         """The layer's parameters as those that are not frozen and those that are."""
         if self.which is None:
             return Record(), ps
         ps, paths = records(ps), as_paths(self.which)
         return without(ps, paths), only(ps, paths)
 
-    def join(self, ps: Any, frozen_params: Any) -> Any:
+    def join(self, ps: Parameters, frozen_params: Parameters) -> Parameters:
         """The layer's parameters from the two parts, which may come in another order."""
         return frozen_params if self.which is None else merged(records(ps), frozen_params)
 
 
 def freeze(
-    layer: Any,
-    ps: Any = None,
-    st: Any = None,
+    layer: LayerLike,
+    ps: Parameters = None,
+    st: States = None,
     which: str | Iterable[str] | None = None,
     *,
     freeze_states: bool = False,
@@ -177,8 +181,12 @@ def freeze(
 
 
 def _frozen(
-    layer: Any, ps: Any, st: Any, paths: tuple[Path, ...] | None, freeze_states: bool
-) -> tuple[Any, Any, Any]:
+    layer: LayerLike,
+    ps: Parameters,
+    st: States,
+    paths: tuple[Path, ...] | None,
+    freeze_states: bool,
+) -> tuple[LayerLike, Parameters, States]:
     """The layer with all its parameters, or those at `paths`, frozen."""
     if isinstance(layer, FrozenLayer):
         before = None if layer.which is None else as_paths(layer.which)
@@ -197,7 +205,7 @@ def _frozen(
     return frozen, kept, Record(frozen_params=fixed, states=st)
 
 
-def _unchanged_children(layer: Any, ps: Any, st: Any) -> list[Child]:
+def _unchanged_children(layer: LayerLike, ps: Parameters, st: States) -> list[Child]:
     """The children that get their parameters as they are, so that states may take their place."""
     casts = isinstance(layer, AlternatePrecision) and layer.cast_params
     return [] if casts else children(layer, ps, st)
@@ -216,7 +224,7 @@ def _concerns(path: Path, child: Child) -> bool:
     return starts_with(path, child.path) or starts_with(child.path, path)
 
 
-def unfreeze(layer: Any, ps: Any = None, st: Any = None) -> Any:
+def unfreeze(layer: LayerLike, ps: Parameters = None, st: States = None) -> Any:
     """The layer with everything in it that is frozen among the parameters again.
 
     Args:
@@ -247,7 +255,9 @@ def unfreeze(layer: Any, ps: Any = None, st: Any = None) -> Any:
     if ps is None:
         return unfreeze(layer, parameter_structure(layer), state_structure(layer))[0]
 
-    def thaw(layer: Any, ps: Any, st: Any, path: Path) -> tuple[Any, Any, Any]:
+    def thaw(
+        layer: LayerLike, ps: Parameters, st: States, path: Path
+    ) -> tuple[LayerLike, Parameters, States]:
         if isinstance(layer, FrozenLayer):
             return unfreeze(*_thawed(layer, ps, st))
         if _holds_frozen(layer):
@@ -262,12 +272,12 @@ def unfreeze(layer: Any, ps: Any = None, st: Any = None) -> Any:
     return layer_map(thaw, layer, ps, st)
 
 
-def _holds_frozen(layer: Any) -> bool:
+def _holds_frozen(layer: LayerLike) -> bool:
     inner = flat_children(getattr(layer, "sublayers", dict)()).values()
     return any(isinstance(child, FrozenLayer) or _holds_frozen(child) for child in inner)
 
 
-def _thawed(layer: FrozenLayer, ps: Any, st: Any) -> tuple[Any, Any, Any]:
+def _thawed(layer: FrozenLayer, ps: Parameters, st: States) -> tuple[LayerLike, Parameters, States]:
     """The inner layer, with its parameters in its own order, and its states."""
     whole = layer.join(ps, st.frozen_params)
     return layer.layer, ordered(whole, parameter_structure(layer.layer)), st.states

@@ -5,7 +5,14 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ...core import flat_children, parameter_structure, state_structure
+from ...core import (
+    LayerLike,
+    Parameters,
+    States,
+    flat_children,
+    parameter_structure,
+    state_structure,
+)
 from ._entries import Path, dotted, entry, has_entry, records, with_entry
 
 
@@ -13,14 +20,17 @@ class Child(NamedTuple):
     """A child of a container, and where its parameters and states lie in the container's."""
 
     path: Path
-    layer: Any
-    ps: Any
-    st: Any
+    layer: LayerLike
+    ps: Parameters
+    st: States
 
 
 def layer_map(
-    f: Callable[[Any, Any, Any, Path], tuple[Any, Any, Any]], layer: Any, ps: Any, st: Any
-) -> tuple[Any, Any, Any]:
+    f: Callable[[LayerLike, Parameters, States, Path], tuple[LayerLike, Parameters, States]],
+    layer: LayerLike,
+    ps: Parameters,
+    st: States,
+) -> tuple[LayerLike, Parameters, States]:
     """The model with `layer, ps, st = f(layer, ps, st, path)` done to each of its leaf layers.
 
     A leaf is a layer without children, or one that keeps parameters or states of children
@@ -59,7 +69,7 @@ def layer_map(
     return _mapped(f, layer, records(ps), records(st), ())
 
 
-def _mapped(f: Callable[..., Any], layer: Any, ps: Any, st: Any, path: Path) -> Any:
+def _mapped(f: Callable[..., Any], layer: LayerLike, ps: Parameters, st: States, path: Path) -> Any:
     inner = children(layer, ps, st)
     if not inner:
         return f(layer, ps, st, path)
@@ -67,7 +77,7 @@ def _mapped(f: Callable[..., Any], layer: Any, ps: Any, st: Any, path: Path) -> 
     return rebuilt(layer, ps, st, new)
 
 
-def children(layer: Any, ps: Any, st: Any) -> list[Child]:
+def children(layer: LayerLike, ps: Parameters, st: States) -> list[Child]:
     """The children with their trees; none for a leaf. An only child may have the layer's own."""
     named = flat_children(getattr(layer, "sublayers", dict)())
     if len(named) == 1:
@@ -80,7 +90,9 @@ def children(layer: Any, ps: Any, st: Any) -> list[Child]:
     return [Child(path, child, entry(ps, path), entry(st, path)) for path, child in paths.items()]
 
 
-def rebuilt(layer: Any, ps: Any, st: Any, new: list[Child]) -> tuple[Any, Any, Any]:
+def rebuilt(
+    layer: LayerLike, ps: Parameters, st: States, new: list[Child]
+) -> tuple[LayerLike, Parameters, States]:
     """The container with its children, and its trees with theirs, in place of what was there."""
     if [child.path for child in new] == [()]:
         (name,) = flat_children(layer.sublayers())
@@ -91,7 +103,7 @@ def rebuilt(layer: Any, ps: Any, st: Any, new: list[Child]) -> tuple[Any, Any, A
     return layer.with_sublayers({dotted(child.path): child.layer for child in new}), ps, st
 
 
-def _structure(layer: Any) -> tuple[Any, Any]:
+def _structure(layer: LayerLike) -> tuple[Parameters, States]:
     return jax.tree.structure(parameter_structure(layer)), jax.tree.structure(
         state_structure(layer)
     )

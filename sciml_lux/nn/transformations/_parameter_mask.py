@@ -1,14 +1,15 @@
 """parameter_mask: some parameters of a tree marked, for optax."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
+from ...core import Parameters
 from ._entries import as_paths, check_path, entry, records, with_entry
 
 
-def parameter_mask(ps: Any, which: str | Iterable[str]) -> Any:
+def parameter_mask(ps: Parameters, which: str | Iterable[str]) -> PyTree:
     """A tree like `ps` that is True at the parameters named and False elsewhere.
 
     For optax, as in `optax.masked(optax.set_to_zero(), parameter_mask(ps, "layer_1"))` after an

@@ -2,12 +2,22 @@
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
-from ...core import WrapperLayer, describe, first_difference, parameter_structure
+from ...core import (
+    Key,
+    LayerLike,
+    Parameters,
+    States,
+    WrapperLayer,
+    describe,
+    first_difference,
+    parameter_structure,
+)
 from ...precision import shared
 from ._entries import (
     Path,
@@ -59,7 +69,7 @@ class TiedLayer(WrapperLayer):
         (['weight', 'bias'], ['bias'], ['weight', 'bias'])
     """
 
-    layer: Any
+    layer: LayerLike
     groups: tuple[tuple[str, ...], ...]
 
     def __post_init__(self) -> None:
@@ -67,24 +77,24 @@ class TiedLayer(WrapperLayer):
         groups = _checked("`TiedLayer`", parameter_structure(self.layer), self.groups)
         object.__setattr__(self, "groups", tuple(tuple(map(str, group)) for group in groups))
 
-    def initial_parameters(self, key: jax.Array, dtype: np.dtype) -> Any:
+    def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
         """The layer's parameters, those of each group once."""
         return self.contract(self.layer.initial_parameters(key, dtype))
 
-    def inner_trees(self, ps: Any, st: Any) -> tuple[Any, Any]:
+    def inner_trees(self, ps: Parameters, st: States) -> tuple[Parameters, States]:
         """Each group's parameter at all its places."""
         return self._spread(ps), st
 
-    def contract(self, ps: Any) -> Any:
+    def contract(self, ps: Parameters) -> Parameters:
         """The layer's parameters with the first place of each group alone."""
         places = _places(self.layer, self.groups)
         return without(records(ps), [place.path for _, *rest in places for place in rest])
 
-    def expand(self, ps: Any) -> Any:
+    def expand(self, ps: Parameters) -> Parameters:
         """The parameters that the layer takes, in its own order; the opposite of `contract`."""
         return ordered(self._spread(ps), parameter_structure(self.layer))
 
-    def _spread(self, ps: Any) -> Any:
+    def _spread(self, ps: Parameters) -> Parameters:
         ps = records(ps)
         for first, *rest in _places(self.layer, self.groups):
             wide, narrowed = shared(entry(ps, first.path))
@@ -93,7 +103,7 @@ class TiedLayer(WrapperLayer):
         return ps
 
 
-def tie(layer: Any, groups: Groups) -> TiedLayer:
+def tie(layer: LayerLike, groups: Groups) -> TiedLayer:
     """The layer with one parameter for each group of places, as a `TiedLayer`.
 
     Args:
@@ -120,7 +130,9 @@ def tie(layer: Any, groups: Groups) -> TiedLayer:
     return TiedLayer(layer, tuple(tuple(group) for group in groups))
 
 
-def share_parameters(ps: Any, groups: Groups, new_parameters: Sequence[Any] | None = None) -> Any:
+def share_parameters(
+    ps: Parameters, groups: Groups, new_parameters: Sequence[PyTree] | None = None
+) -> Parameters:
     """`ps` with the same arrays at all places of each group.
 
     They are equal at the start alone: each place has its own gradient and its own update. `nn.tie`
@@ -176,32 +188,32 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         return dotted(self.path) + (".T" if self.transposed else "")
 
-    def seen_from(self, other: "Place", value: Any) -> Any:
+    def seen_from(self, other: "Place", value: PyTree) -> PyTree:
         """What lies here where `value` lies at `other`."""
         return value if self.transposed == other.transposed else _transpose(value)
 
 
-def _transpose(matrix: Any) -> Any:
+def _transpose(matrix: PyTree) -> PyTree:
     if isinstance(matrix, jax.ShapeDtypeStruct):
         return jax.ShapeDtypeStruct(matrix.shape[::-1], matrix.dtype)
     return matrix.T
 
 
 @functools.lru_cache(maxsize=256)
-def _places(layer: Any, groups: Groups) -> list[list[Place]]:
+def _places(layer: LayerLike, groups: Groups) -> list[list[Place]]:
     """The places of a `TiedLayer`, which were checked when it was made."""
     ps = parameter_structure(layer)
     return [[_place(ps, path) for path in as_paths(group)] for group in groups]
 
 
-def _place(ps: Any, path: Path) -> Place:
+def _place(ps: Parameters, path: Path) -> Place:
     """A parameter that is called T itself is no transpose."""
     if len(path) > 1 and path[-1] == "T" and not has_entry(ps, path):
         return Place(path[:-1], True)
     return Place(path, False)
 
 
-def _checked(subject: str, ps: Any, groups: Groups) -> list[list[Place]]:
+def _checked(subject: str, ps: Parameters, groups: Groups) -> list[list[Place]]:
     """The groups as places, which exist, are disjoint and hold the same structures."""
     places = [[_place(ps, path) for path in as_paths(group)] for group in groups]
     for group in places:
@@ -221,7 +233,7 @@ def _checked(subject: str, ps: Any, groups: Groups) -> list[list[Place]]:
     return places
 
 
-def _check_matrix(subject: str, place: Place, value: Any) -> None:
+def _check_matrix(subject: str, place: Place, value: PyTree) -> None:
     if place.transposed and len(getattr(value, "shape", ())) != 2:
         got = describe(value) if hasattr(value, "shape") else "a tree of parameters"
         raise ValueError(
@@ -240,7 +252,7 @@ def _check_disjoint(subject: str, paths: list[Path]) -> None:
                 )
 
 
-def _check_same(subject: str, first: Any, other: Any, place: Place, other_name: str) -> None:
+def _check_same(subject: str, first: PyTree, other: PyTree, place: Place, other_name: str) -> None:
     difference = first_difference(first, other)
     if difference:
         raise ValueError(
