@@ -14,6 +14,8 @@ def is_layer(value: Any) -> bool:
       dtypes of those that came in.
 
     `Layer` defines the first two for a layer without trees of its own, or made of other layers.
+    They are traced once, for the names: a call refuses entries that are not among them, and takes
+    dicts in their order. Where JAX cannot trace them, trees are taken as they are.
 
     What a layer **may** define; each has a default in `Layer`, or is left out:
 

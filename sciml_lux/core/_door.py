@@ -1,13 +1,14 @@
 """The door of a model: what the user gives is checked, and brought into form, once."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import jax
 
 from ..precision import require_x64_for
 from ._contract import layer_name
-from ._record import Record
+from ._record import Record, as_record
 from ._tree import StateStructureError
 
 
@@ -52,23 +53,33 @@ def as_given(given: Any, admitted: Any, new: Any) -> Any:
         name: as_given(entry, admitted[name], new[name]) if name in new else entry
         for name, entry in given.items()
     }
-    return type(given)(entries)  # pyright: ignore[reportCallIssue]
+    return _of_the_same_type(given, entries)
+
+
+def _of_the_same_type(given: Any, entries: dict[str, Any]) -> Any:
+    if not isinstance(given, MutableMapping):
+        return type(given)(entries)
+    new = copy.copy(given)  # A `defaultdict` could not be made from its entries alone.
+    new.update(entries)
+    return new
 
 
 def _admitted(model: Any, tree: Any, kind: str, own: str, other: str) -> Any:
     # A class that is not a `Layer` has no place to keep its names: its trees are taken as they are.
-    if not isinstance(tree, Record | Mapping) or not hasattr(type(model), own):
+    names = getattr(model, own) if hasattr(type(model), own) else None
+    if not isinstance(tree, Record | Mapping) or names is None:
         return tree
-    names = getattr(model, own)
     if getattr(model, "may_be_a_part", False):
         tree = _without_siblings(names, tree)
     if path := _unknown(names, tree):
         if _has(getattr(model, other), path):
-            return tree  # `ps` and `st` are swapped: told where the first entry is missed.
+            # `ps` and `st` are swapped: told where the first entry is missed.
+            return as_record(tree)
         raise StateStructureError(
             f"`{layer_name(model)}` expects `{kind}` to have no entries but its own, got "
-            f"`{'.'.join(path)}` too. Pass the trees that setup(key, model) made for this model; "
-            "a class of your own says what it has in `initial_parameters` and `initial_states`."
+            f"`{'.'.join(map(str, path))}` too. Pass the trees that setup(key, model) made for "
+            "this model; a class of your own says what it has in `initial_parameters` and "
+            "`initial_states`."
         )
     return _in_form(names, tree)
 

@@ -14,7 +14,7 @@ from ._display import layer_tree
 from ._frozen import Frozen
 from ._guard import apply, guarded
 from ._record import Record
-from ._structure import parameter_structure, state_structure
+from ._structure import known_structure
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
@@ -53,9 +53,15 @@ class Layer(Frozen):
     # Whether `summary` has a row for it beside those of its children.
     has_summary_row: ClassVar[bool] = False
 
-    # The trees of parameters and states, for the names in them: what a call may be given.
-    _own_parameters = functools.cached_property(parameter_structure)
-    _own_states = functools.cached_property(state_structure)
+    @functools.cached_property
+    def _own_parameters(self) -> Any:
+        """The tree of parameters, for the names in it: what a call may be given."""
+        return known_structure(self.initial_parameters)
+
+    @functools.cached_property
+    def _own_states(self) -> Any:
+        """The tree of states, for the names in it."""
+        return known_structure(self.initial_states)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

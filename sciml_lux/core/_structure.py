@@ -1,5 +1,6 @@
 """The trees of a model as shapes, dtypes and names, without an array."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -28,6 +29,18 @@ def state_structure(model: Any, dtype: Any = jnp.float32) -> Any:
         ShapeDtypeStruct(shape=(2,), dtype=float32)
     """
     return _structure(model.initial_states, dtype)
+
+
+def known_structure(initial: Callable[..., Any]) -> Any:
+    """The tree that `initial(key, dtype)` makes, as shapes; None where JAX cannot trace it.
+
+    Such is a layer that reads its numbers from a file, draws them by NumPy, or has another number
+    of them for each key: a call does without.
+    """
+    try:
+        return _structure(initial, jnp.float32)
+    except Exception:  # Whatever a user's own code raises; `setup` shows it.
+        return None
 
 
 def _structure(initial: Any, dtype: Any) -> Any:

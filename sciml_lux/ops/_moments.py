@@ -81,7 +81,8 @@ def unit_for(x: Array, about: Array | float, over: Over, epsilon: float) -> Arra
     unit, limits = _UNITS[x.dtype.name], jnp.finfo(x.dtype)
     if epsilon * unit * unit * float(limits.eps) > float(limits.tiny):
         return unit
-    return inverse_power_of_two(over(jnp.max, jnp.abs(x - about)))
+    largest = functools.partial(jnp.max, initial=0.0)  # For an axis without entries.
+    return inverse_power_of_two(over(largest, jnp.abs(x - about)))
 
 
 def shift(epsilon: float, unit: Array | float, dtype: np.dtype) -> Array:

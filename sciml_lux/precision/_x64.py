@@ -15,6 +15,7 @@ import numpy as np
 _WIDE = frozenset({"float64", "complex128"})
 _WIDE_DTYPES = frozenset(map(np.dtype, _WIDE))
 _NUMPY = (np.ndarray, np.generic)
+_ATOMS = frozenset({bool, int, float, complex, type(None)})
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -105,20 +106,36 @@ def require_x64_of(
     """
 
     def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        signature = inspect.signature(function)
+        places = [(name, _place(function, name)) for name in names]
 
         @functools.wraps(function)
         def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-            data = (*args, *kwargs.values())
-            if not x64_enabled() or any([isinstance(value, _NUMPY) for value in data]):
-                given = signature.bind(*args, **kwargs).arguments
-                for name in names:
-                    require_x64_for(given.get(name), f"`{function.__name__}`: `{name}`")
+            for name, place in places:
+                given = args[place] or (kwargs.get(name),)
+                if not all([_passes(value) for value in given]):
+                    data = given if place.stop is None else given[0]
+                    require_x64_for(data, f"`{function.__name__}`: `{name}`")
             return function(*args, **kwargs)
 
         return checked
 
     return decorate
+
+
+def _place(function: Callable[..., Any], name: str) -> slice:
+    """Where the argument is among those given by position; nowhere if it has to be named."""
+    parameters = inspect.signature(function).parameters
+    index, kind = list(parameters).index(name), parameters[name].kind
+    if kind is inspect.Parameter.VAR_POSITIONAL:
+        return slice(index, None)
+    return slice(index, index + (kind is not inspect.Parameter.KEYWORD_ONLY))
+
+
+def _passes(value: Any) -> bool:
+    """Whether it is seen at a glance that nothing is refused, as in nearly every call."""
+    if isinstance(value, jax.Array):
+        return x64_enabled() or value.dtype not in _WIDE_DTYPES
+    return type(value) in _ATOMS
 
 
 def _refused(tree: Any) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 """What may be given to a model as `ps` and `st`: mappings are taken, entries too many are not."""
 
 import collections
+import types
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import pytest
 
 from sciml_lux import (
     ComponentArray,
+    Layer,
     Record,
     StatefulLuxLayer,
     StateStructureError,
@@ -57,9 +59,27 @@ def test_a_state_that_does_not_change_is_the_one_that_was_given():
     assert model(X, ps, st)[1] is st
 
 
-def test_other_mappings_keep_their_type():
-    st = collections.OrderedDict(DICT_ST)
-    assert type(MODEL(X, DICT_PS, st)[1]) is collections.OrderedDict
+@pytest.mark.parametrize(
+    "st",
+    [
+        collections.OrderedDict(DICT_ST),
+        collections.defaultdict(dict, DICT_ST),
+        collections.UserDict(DICT_ST),
+        types.MappingProxyType(DICT_ST),
+    ],
+)
+def test_other_mappings_keep_their_type(st):
+    _, new = MODEL(X, DICT_PS, st)
+    assert type(new) is type(st) and new is not st
+    trees_equal(dict(new), MODEL(X, DICT_PS, DICT_ST)[1])
+    trees_equal(dict(st), DICT_ST)
+
+
+def test_a_scan_carries_a_defaultdict():
+    st, _ = jax.lax.scan(
+        lambda st, _: MODEL(X, PS, st)[::-1], collections.defaultdict(dict, DICT_ST), length=2
+    )
+    assert st.default_factory is dict
 
 
 def test_gradients_are_what_jax_makes_of_what_was_given():
@@ -106,6 +126,7 @@ def test_containers_leaves_and_layers_with_states_take_dicts():
             ST,
             "`ps` to have no entries but its own, got `layer_2.bais` too. Pass the trees",
         ),
+        ({0: X}, ST, "`ps` to have no entries but its own, got `0` too"),
         (DICT_PS | {"extra": 1}, ST, "`ps` to have no entries but its own, got `extra` too"),
         (PS, ST | {"count": 1}, "`st` to have no entries but its own, got `count` too"),
     ],
@@ -119,6 +140,35 @@ def test_an_entry_too_many_raises(ps, st, text):
 def test_an_entry_too_many_raises_in_a_stateful_layer():
     with pytest.raises(StateStructureError, match="`Chain` expects `st` to have no entries but"):
         StatefulLuxLayer(MODEL, PS, ST | {"count": 1})
+
+
+def test_dicts_that_are_swapped_are_told_so_as_records_are():
+    for ps, st in ((PS, ST), (DICT_PS, DICT_ST)):
+        with pytest.raises(AttributeError, match="`weight`, but `ps` and `st` are swapped"):
+            MODEL(X, st, ps)
+
+
+class Drawn(Layer):
+    """Drawn by NumPy, which JAX cannot trace."""
+
+    dims: int
+
+    def initial_parameters(self, key, dtype):
+        draw = np.random.default_rng(int(jax.random.bits(key)))
+        return Record(shift=jnp.asarray(draw.normal(size=self.dims), dtype))
+
+    def __call__(self, x, ps, st):
+        return x + jnp.broadcast_to(ps.shift, x.shape), st
+
+
+@pytest.mark.parametrize("model", [Drawn(2), nn.Chain(Drawn(2), nn.Dense(2, 2))])
+def test_a_layer_whose_start_cannot_be_traced_is_called_with_the_trees_as_they_are(model):
+    ps, st = setup(0, model)
+    y, _ = model(X, ps, st)
+    np.testing.assert_allclose(jax.jit(model)(X, ps, st)[0], y, rtol=1e-5)
+    assert StatefulLuxLayer(model, ps, st)(X).shape == y.shape
+    with pytest.raises(AttributeError, match=r"got dict. Convert it: lux.as_record\(tree\)"):
+        model(X, as_dict(ps), st)
 
 
 def test_a_part_of_a_chain_takes_the_trees_of_the_whole():

@@ -224,6 +224,14 @@ def test_empty_batches_are_empty():
         assert y.shape == x.shape
 
 
+def test_axes_without_entries_are_empty_with_epsilon_and_without():
+    x = jnp.ones((3, 0), jnp.float32)
+    for epsilon in (None, 0.0):
+        assert ops.layernorm(x, None, None, axis=-1, epsilon=epsilon).shape == x.shape
+        assert ops.layernorm(x.T, None, None, axis=0, epsilon=epsilon).shape == x.T.shape
+        assert ops.rmsnorm(x, None, epsilon=epsilon).shape == x.shape
+
+
 def test_norm_except_is_numpy_and_safe_at_zero(dtype):
     v = draw(2, 3, 4, dtype=dtype)
     close(ops.norm_except(v), np.sqrt(np.sum(np.square(v), keepdims=True)), dtype)

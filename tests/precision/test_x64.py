@@ -103,6 +103,24 @@ def test_decorated_function_answers_wide_data_and_takes_wide_settings():
         np.testing.assert_array_equal(scaled(wide), [2.0, 2.0])
 
 
+def test_decorated_function_has_its_data_looked_at_wherever_it_is_given():
+    @require_x64_of("x")
+    def last(axis, *, x=None):
+        return x
+
+    with jax.enable_x64(True):
+        wide = jnp.ones(2, jnp.float64)
+    with jax.enable_x64(False):
+        assert last(np.float64(1.0)) is None
+        for x in (wide, np.ones(2), [np.ones(2)]):
+            with pytest.raises(TypeError, match=r"^`last`: `x`.* is float64, but jax_enable_x64"):
+                last(0, x=x)
+    for on in (True, False):
+        masked = np.ma.masked_array(np.ones(2, np.float32))
+        with jax.enable_x64(on), pytest.raises(TypeError, match="^`last`: `x` is a masked array"):
+            last(0, x=masked)
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
     [
