@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from ...core import Record, WrapperLayer, as_record, is_integer, layer_name
+from ...core import Record, WrapperLayer, as_record, check_layer, is_integer, layer_name
 from ...ops import norm_except, weightnorm
 
 
@@ -57,7 +57,8 @@ class WeightNorm(WrapperLayer):
     axis: int | tuple[int | None, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check names and axes; one name is a tuple of one."""
+        """Check layer, names and axes; one name is a tuple of one."""
+        check_layer("WeightNorm", "layer", self.layer, "nn.Dense(2, 3)")
         names = self.which_params
         names = (names,) if isinstance(names, str) else names
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):

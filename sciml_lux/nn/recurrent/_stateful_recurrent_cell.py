@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...core import Layer, Record, describe, is_integer, is_layer, subject, update_state
+from ...core import Layer, Record, check_layer, describe, is_integer, subject, update_state
 from ...precision import promote_floats
 from ._cell_contract import apply_cell
 
@@ -62,11 +62,7 @@ class StatefulRecurrentCell(Layer):
 
     def __post_init__(self) -> None:
         """Check the cell, and take the size of the input from it."""
-        if not is_layer(self.cell):
-            raise TypeError(
-                f"`StatefulRecurrentCell` expects `cell` to be a layer such as nn.LSTMCell(2, 3), "
-                f"got {self.cell!r}."
-            )
+        check_layer("StatefulRecurrentCell", "cell", self.cell, "nn.LSTMCell(2, 3)")
         if not is_integer(self._in_dims()):
             raise TypeError(
                 "`StatefulRecurrentCell` expects `in_dims` to be an integer, because "
