@@ -1,10 +1,16 @@
 """Every Python block of the README and the pages runs, in order, in one namespace for the page."""
 
+import inspect
+import math
 import re
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from sciml_lux import nn, training
 from tests.conftest import needs_x64
 
 ROOT = Path(__file__).parent.parent
@@ -18,7 +24,11 @@ def test_code_of_the_pages_runs(page, least, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     namespace = {}
     for block in blocks:
+        capsys.readouterr()
         exec(compile(block, page, "exec"), namespace)
+        printed = capsys.readouterr().out.splitlines()
+        for shown in re.findall(r"^print\(.*\n# (.*)", block, re.M):
+            assert shown in printed
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "bench", "lint", "types"])
@@ -33,3 +43,31 @@ def test_readme_links_to_files_that_exist():
     assert links
     for link in links:
         assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/distributed.md"])
+def test_lines_are_at_most_100_characters(page):
+    lines = (ROOT / page).read_text().splitlines()
+    assert [line for line in lines if len(line) > 100 and not line.startswith("|")] == []
+
+
+def test_what_there_is_names_what_is_exported():
+    table = (ROOT / "README.md").read_text().split("## What there is")[1].split("```")[0]
+    names = re.findall(r"^\| [a-z].*", table, re.M)
+    assert len(names) == 7
+    for name in re.findall(r"`(\w+)`", "".join(names)):
+        assert hasattr(nn, name), name
+
+
+def test_minimise_has_the_options_of_fit_that_readme_names():
+    options = {"validation", "validation_every", "callbacks", "checkpoint", "resume"}
+    for function in (training.fit, training.minimise):
+        assert options <= set(inspect.signature(function).parameters)
+
+
+@needs_x64
+def test_numpy_scalar_widens_as_readme_warns():
+    x32 = jnp.ones(2, jnp.float32)
+    with jax.numpy_dtype_promotion("standard"):
+        assert (x32 * np.sqrt(2.0)).dtype == jnp.float64
+    assert (x32 * math.sqrt(2.0)).dtype == jnp.float32

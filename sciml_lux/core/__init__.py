@@ -11,6 +11,7 @@ from ._children import named as named
 from ._component_array import ComponentArray as ComponentArray
 from ._component_array import contracted as contracted
 from ._component_array import expanded as expanded
+from ._contract import check_layer as check_layer
 from ._contract import is_layer as is_layer
 from ._contract import layer_name as layer_name
 from ._contract import sublayers_of as sublayers_of

@@ -50,6 +50,24 @@ def is_layer(value: Any) -> bool:
     )
 
 
+def check_layer(owner: str, name: str, value: Any, example: str) -> None:
+    """Raise unless `value` is a layer.
+
+    Args:
+        owner: what the option is of, for the message.
+        name: of the option.
+        value: what was given.
+        example: a layer that would do, as one would type it.
+
+    Raises:
+        TypeError: it lacks `initial_parameters`, `initial_states` or `__call__`.
+    """
+    if not is_layer(value):
+        raise TypeError(
+            f"`{owner}` expects `{name}` to be a layer such as {example}, got {value!r}."
+        )
+
+
 def layer_name(layer: Any) -> str:
     """The name by which messages and tables call a layer: its `display_name`, or its type's."""
     return getattr(layer, "display_name", None) or type(layer).__name__

@@ -13,6 +13,7 @@ from ._guard import apply
 from ._seeded_key import seeded_key
 from ._static import Static
 from ._structure import parameter_structure, state_structure
+from ._tree import describe
 
 
 def setup(key: jax.Array | int, model: Any, dtype: Any = jnp.float32) -> tuple[Any, Any]:
@@ -135,6 +136,12 @@ def output_structure(model: Any, x: Any, key: jax.Array | int = 0) -> Any:
     Parameters are taken in the dtype of `x`.
     """
     require_x64_for(x, "`x`")
+    for leaf in jax.tree.leaves(x):
+        if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
+            raise TypeError(
+                f"`{layer_name(model)}` expects `x` to be an array or a tree of arrays, got "
+                f"{describe(leaf)}. Of a shape make jax.ShapeDtypeStruct((8, 2), jnp.float32)."
+            )
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(x) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     dtype = dtypes[0] if dtypes else jnp.float32
 

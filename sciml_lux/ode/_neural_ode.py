@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import apply
+from ..core import apply, check_layer
 from ._ode_layer import ODELayer, VectorField
 
 
@@ -32,7 +32,8 @@ class NeuralODE(ODELayer):
     Raises:
         ValueError: times out of order or range, a state that is not finite, a vector field of
             another shape.
-        TypeError: dtypes differ between state and vector field; names the leaf.
+        TypeError: `model` is not a layer; dtypes differ between state and vector field, and the
+            leaf is named.
         RuntimeError: the solve failed.
 
     Source: `NeuralODE` of DiffEqFlux.jl; ours can pass the time to the network.
@@ -57,6 +58,7 @@ class NeuralODE(ODELayer):
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
+        check_layer("NeuralODE", "model", self.model, "nn.Dense(2, 2)")
         if not (isinstance(self.time_input, bool) or self.time_input == "concat"):
             raise ValueError(
                 '`NeuralODE` expects `time_input` to be False, True or "concat", got '

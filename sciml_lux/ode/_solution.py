@@ -15,7 +15,8 @@ class Solution(NamedTuple):
         ts: (n,) the times of the states, in the real dtype of the state.
         ys: the states, a tree like the initial state with a leading axis of n.
         stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`.
-        result: why the solve ended, a `diffrax.RESULTS`.
+        result: why the solve ended, a `diffrax.RESULTS`; `diffrax.RESULTS[result]` is its text,
+            empty where it succeeded.
     """
 
     ts: Float[Array, " n"]

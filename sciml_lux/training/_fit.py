@@ -119,6 +119,7 @@ def fit(
         (True, 200)
     """
     history = history_of("fit", tstate)
+    check_objective(objective)
     source = source_of(data)
     options = Options(
         "fit",
@@ -134,7 +135,6 @@ def fit(
     total = _total(options, source, steps, epochs)
     if resume:
         refuse_bare("fit", "data", source)
-    check_objective(objective)
     ad = ad or AutoReverse()
     begin = history.train_state
     made_with = functools.partial(

@@ -17,6 +17,7 @@ from ._ad import AutoReverse
 from ._chunk import MAX_CHUNK
 from ._compiled import compiled
 from ._finite import all_finite
+from ._objective import evaluate
 from ._outcome import Outcome, finite_or_refuse, moved_to
 from ._session import Session
 from ._stats import Stats, check_stats, room_for
@@ -171,7 +172,7 @@ class _Problem:
     def _value(self, values: list[Any], args: Any) -> tuple[jax.Array, Any]:
         tstate, data = TrainState.from_flat(self._structure, args[0]), args[1]
         ps = self.parameters_of(values)
-        loss, _, stats = self._objective(tstate.model, ps, tstate.states, data)
+        loss, _, stats = evaluate(self._objective, tstate.model, ps, tstate.states, data)
         return _wide(loss), stats
 
     def _function(self, values: list[Any], args: Any) -> tuple[Any, None]:

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..core import StateStructureError, describe, first_difference
+from ..core import StateStructureError, first_difference
 from ..precision import require_kept
 from ._ad import AD
 from ._call_update import call_update, extra_arguments
 from ._compiled import compiled
 from ._donation import tells_of_deletion
 from ._loss_scale import loss_scale_of, scaled, states_after, unscaled
-from ._objective import Objective, check_objective
+from ._objective import Objective, check_objective, evaluate
 from ._structure import Structure
 from ._train_state import TrainState
 
@@ -237,18 +237,7 @@ def gradients(
     scale = loss_scale_of(tstate.optimizer_state)
 
     def loss_of_parameters(ps: Any) -> tuple[jax.Array, tuple[Any, Any, Any]]:
-        output = objective(tstate.model, ps, tstate.states, data)
-        if not (isinstance(output, tuple) and len(output) == 3):
-            raise TypeError(
-                "the objective must return (loss, st, stats), got "
-                f"{type(output).__name__}. Write `return loss, st, {{}}`."
-            )
-        loss, states, stats = output
-        if jnp.shape(loss) != ():
-            raise TypeError(
-                f"the objective must return a scalar loss, got {describe(loss)}. Take the mean, "
-                "or set `agg`."
-            )
+        loss, states, stats = evaluate(objective, tstate.model, ps, tstate.states, data)
         check_loss_dtype(loss, tstate.parameters)
         return scaled(loss, scale), (loss, states, stats)
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux import WrapperLayer, nn, summary
+from sciml_lux import WrapperLayer, nn, output_size, summary
 from tests.conftest import needs_x32, needs_x64
 from tests.core.layers import Duck, Running, Scale
 
@@ -32,6 +32,14 @@ def test_rows_are_exact():
 
 def test_total_is_that_of_the_model():
     assert tuple(summary(MODEL, struct(16, 2)).total) == ("", "Chain", "float32[16,1]", 33, 132)
+
+
+@pytest.mark.parametrize("function", [summary, output_size])
+def test_shape_in_place_of_an_array_is_an_error(function):
+    with pytest.raises(
+        TypeError, match="`Chain` expects `x` to be an array .* got 16. Of a shape make"
+    ):
+        function(MODEL, (16, 2))
 
 
 def test_row_fields_have_names():

@@ -322,11 +322,6 @@ def test_options_of_another_kind_are_errors(options, error, text):
         ode.NeuralODE(Decay(), (0.0, 1.0), **options)
 
 
-def test_fixed_steps_without_a_size_are_an_error():
-    with pytest.raises(ValueError, match="Euler has fixed steps; give their size as `dt0`"):
-        ode.NeuralODE(Decay(), (0.0, 1.0), solver=diffrax.Euler())
-
-
 @pytest.mark.parametrize(
     ("state", "options"),
     [

@@ -3,6 +3,7 @@
 import decimal
 import re
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,3 +93,15 @@ def test_positive_of_what_is_not_a_number_is_refused(value):
     text = f"`Positive` expects `initial` to be a number above 0, got {value!r}"
     with pytest.raises(TypeError, match=re.escape(text)):
         ode.Positive(value)
+
+
+def test_fixed_steps_without_a_size_are_an_error():
+    with pytest.raises(ValueError, match="Euler has fixed steps; give their size as `dt0`"):
+        LAYERS["NeuralODE"](solver=diffrax.Euler())
+
+
+def test_model_that_is_not_a_layer_is_an_error():
+    with pytest.raises(
+        TypeError, match="`NeuralODE` expects `model` to be a layer such as .* got 3"
+    ):
+        ode.NeuralODE(3, (0.0, 1.0))

@@ -240,10 +240,25 @@ def test_what_is_no_objective_is_refused(dtype):
     assert step(Unhashable().__call__, dtype) == step_of_loss(dtype)  # As under `jax.jit`.
     for call in (
         lambda: training.fit(tstate, None, data, steps=1),
+        lambda: training.fit(tstate, data, LOSS, steps=1),
         lambda: training.train_steps(AD, data, LOSS, tstate, steps=1),
     ):
         with pytest.raises(TypeError, match="the objective must be a function .* The order is"):
             call()
+
+
+@pytest.mark.parametrize(
+    ("objective", "text"),
+    [
+        (lambda y_pred, y: jnp.mean(y_pred - y), r"\(model, ps, st, data\) and .* \(y_pred, y\)"),
+        (lambda model, ps, st, data: (jnp.sum(data[0]), st), r"got a tuple of 2. Write `return"),
+        (lambda model, ps, st, data: jnp.sum(data[0]), r"got float\d\d\[\]. Write `return"),
+    ],
+)
+def test_objective_of_another_form_is_an_error(dtype, objective, text):
+    data, tstate = start(dtype)
+    with pytest.raises(TypeError, match=f"the objective .*{text}"):
+        training.single_train_step(AD, objective, data, tstate)
 
 
 def test_state_in_another_place_names_the_order(dtype):

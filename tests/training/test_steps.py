@@ -220,13 +220,6 @@ def test_gradients_like_no_parameters_name_the_first_path(dtype):
         training.apply_gradients(tstate, grads)
 
 
-def test_objective_without_triple_is_an_error(dtype):
-    with pytest.raises(TypeError, match=r"must return \(loss, st, stats\), got .*Tracer"):
-        training.compute_gradients(
-            AD, lambda model, ps, st, x: jnp.sum(x), jnp.ones(1, dtype), tiny_state(dtype)
-        )
-
-
 def test_objective_that_is_no_scalar_is_an_error(dtype):
     with pytest.raises(TypeError, match=r"must return a scalar loss, got float..\[8,1\]. Take the"):
         training.single_train_step(

@@ -13,6 +13,7 @@ from ...core import (
     States,
     WrapperLayer,
     as_record,
+    check_layer,
     is_integer,
     layer_name,
 )
@@ -65,7 +66,8 @@ class WeightNorm(WrapperLayer):
     axis: int | tuple[int | None, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check names and axes; a single name becomes a tuple."""
+        """Check the layer, names and axes; a single name becomes a tuple."""
+        check_layer("WeightNorm", "layer", self.layer, "nn.Dense(2, 3)")
         names = self.which_params
         names = (names,) if isinstance(names, str) else names
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):

@@ -14,8 +14,8 @@ from ...core import (
     StateStructureError,
     WrapperLayer,
     check_integer,
+    check_layer,
     first_difference,
-    is_layer,
     layer_name,
     subject,
 )
@@ -91,11 +91,7 @@ class Recurrence(WrapperLayer):
 
     def __post_init__(self) -> None:
         """Check the cell and the number of steps to unroll."""
-        if not is_layer(self.cell):
-            raise TypeError(
-                f"`Recurrence` expects `cell` to be a layer such as nn.LSTMCell(2, 3), got "
-                f"{self.cell!r}."
-            )
+        check_layer("Recurrence", "cell", self.cell, "nn.LSTMCell(2, 3)")
         check_integer("Recurrence", "unroll", self.unroll, least=1)
 
     def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:

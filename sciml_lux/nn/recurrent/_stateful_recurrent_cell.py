@@ -15,9 +15,9 @@ from ...core import (
     Parameters,
     Record,
     States,
+    check_layer,
     describe,
     is_integer,
-    is_layer,
     subject,
     update_state,
 )
@@ -74,12 +74,8 @@ class StatefulRecurrentCell(Layer):
     leaves_floats_inside: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Check the cell and the size of the input."""
-        if not is_layer(self.cell):
-            raise TypeError(
-                f"`StatefulRecurrentCell` expects `cell` to be a layer such as nn.LSTMCell(2, 3), "
-                f"got {self.cell!r}."
-            )
+        """Check the cell, and take the size of the input from it."""
+        check_layer("StatefulRecurrentCell", "cell", self.cell, "nn.LSTMCell(2, 3)")
         if not is_integer(self._in_dims()):
             raise TypeError(
                 "`StatefulRecurrentCell` expects `in_dims` to be an integer, because "

@@ -82,6 +82,13 @@ def test_weight_norm_of_an_unknown_name_is_an_error(layer, name):
         made(nn.WeightNorm(layer, name))
 
 
+def test_weight_norm_of_what_is_not_a_layer_is_an_error():
+    with pytest.raises(
+        TypeError, match="`WeightNorm` expects `layer` to be a layer such as .* got 3"
+    ):
+        nn.WeightNorm(3, "weight")
+
+
 @pytest.mark.parametrize(
     ("names", "axis", "error", "text"),
     [
