@@ -63,7 +63,7 @@ def pad_constant(
         inside = jnp.pad(jnp.ones((1, *x.shape[1:-1], 1), bool), widths)
         return jnp.where(inside, jnp.pad(x, widths), value)
 
-    return accumulating(padded, x, value)
+    return accumulating(padded, x, jnp.asarray(value))
 
 
 @require_x64_of("x")
