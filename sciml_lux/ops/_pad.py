@@ -55,10 +55,14 @@ def pad_constant(
             f"`pad_constant` expects `value` of shape (), got {jnp.shape(value)}. Pass one number."
         )
 
-    def padded(x: Array, value: Array) -> Array:
-        return jnp.pad(x, widths, constant_values=value)
+    if not hasattr(value, "dtype"):
+        return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
 
-    return accumulating(padded, x, jnp.asarray(value, x.dtype))
+    # JAX fails to differentiate its pad by the value alone.
+    framed = jnp.pad(x, widths)
+    inside = jnp.pad(jnp.ones((1, *x.shape[1:-1], 1), bool), widths)
+    around = accumulating(lambda value: jnp.broadcast_to(value, framed.shape), jnp.asarray(value))
+    return jnp.where(inside, framed, around)
 
 
 @require_x64_of("x")

@@ -106,6 +106,25 @@ def test_pad_constant_refuses_a_number_the_dtype_cannot_hold():
         ops.pad_constant(line(1), 1, jnp.ones(2, jnp.float32))
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_pad_constant_has_derivatives_by_its_value_alone(dtype):
+    x = jnp.asarray([[[jnp.inf], [-0.0], [jnp.nan]]], dtype)
+
+    def around(value):
+        return ops.pad_constant(x, ((400, 300),), value)
+
+    value = jnp.asarray(2.0, dtype)
+    np.testing.assert_array_equal(*(around(v).astype(jnp.float32) for v in (value, 2.0)))
+    assert jnp.signbit(around(value)[0, 401, 0])
+    by_value = jax.grad(lambda v: jnp.sum(jnp.where(jnp.isfinite(around(v)), around(v), 0)))(value)
+    assert (by_value.item(), by_value.dtype) == (700.0, dtype)
+    np.testing.assert_array_equal(jax.jacfwd(around)(value)[0, 400:403, 0], [0.0, 0.0, 0.0])
+    by_x = jax.grad(lambda x: jnp.sum(3 * ops.pad_constant(x, 1, value)))(
+        jnp.ones((1, 2, 1), dtype)
+    )
+    np.testing.assert_array_equal(by_x, jnp.full((1, 2, 1), 3, dtype))
+
+
 @pytest.mark.parametrize("pad", ALL)
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
 def test_padding_without_spatial_axes_is_an_error(pad, shape):
