@@ -58,12 +58,11 @@ def pad_constant(
     if not hasattr(value, "dtype"):
         return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
 
-    def padded(x: Array, value: Array) -> Array:
-        # JAX fails to differentiate its pad by the value alone.
-        inside = jnp.pad(jnp.ones((1, *x.shape[1:-1], 1), bool), widths)
-        return jnp.where(inside, jnp.pad(x, widths), value)
-
-    return accumulating(padded, x, jnp.asarray(value))
+    # JAX fails to differentiate its pad by the value alone.
+    framed = jnp.pad(x, widths)
+    inside = jnp.pad(jnp.ones((1, *x.shape[1:-1], 1), bool), widths)
+    around = accumulating(lambda value: jnp.broadcast_to(value, framed.shape), jnp.asarray(value))
+    return jnp.where(inside, framed, around)
 
 
 @require_x64_of("x")
