@@ -76,7 +76,7 @@ def check_number(
     if not is_number(value):
         raise TypeError(_message(owner, name, wanted, value, remedy))
     inside = (
-        not math.isnan(value)
+        (is_integer(value) or not math.isnan(value))  # A long integer is beyond every float.
         and (least is None or value >= least)
         and (most is None or value <= most)
         and (above is None or value > above)

@@ -311,7 +311,7 @@ def test_without_throw_the_result_tells(dtype):
         ({"adjoint": "x"}, TypeError, "`adjoint` to be a diffrax adjoint, such as .*got 'x'"),
         ({"stepsize_controller": 3}, TypeError, "`stepsize_controller` to be None or a diffrax"),
         ({"max_steps": 0}, ValueError, "`max_steps` to be an integer of at least 1, got 0"),
-        ({"max_steps": 2.5}, ValueError, "`max_steps` to be an integer above 0, got 2.5"),
+        ({"max_steps": 2.5}, TypeError, "`max_steps` to be an integer of at least 1, got 2.5"),
         ({"dt0": -0.1}, ValueError, "`dt0` to lead from t0=0.0 towards t1=1.0, got -0.1"),
         ({"dt0": 0.0}, ValueError, "`dt0` to lead from t0=0.0 towards t1=1.0, got 0.0"),
         ({"time_input": 1, "dt0": None}, ValueError, "`time_input` to be False, True or"),
