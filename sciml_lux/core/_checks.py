@@ -76,7 +76,7 @@ def check_number(
     if not is_number(value):
         raise TypeError(_message(owner, name, wanted, value, remedy))
     inside = (
-        _is_ordered(value)
+        (is_integer(value) or not math.isnan(value))  # A long integer is beyond every float.
         and (least is None or value >= least)
         and (most is None or value <= most)
         and (above is None or value > above)
@@ -125,11 +125,6 @@ def check_function(
     if not callable(value):
         wanted = f"a function such as {such_as}" if such_as else "a function"
         raise TypeError(_message(owner, name, wanted, value, remedy))
-
-
-def _is_ordered(value: Any) -> bool:
-    """Whether it is not NaN; an integer too large for a float is asked too."""
-    return isinstance(value, int) or not math.isnan(value)
 
 
 def _message(owner: str, name: str, wanted: str, value: Any, remedy: str) -> str:

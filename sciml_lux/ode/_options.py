@@ -1,13 +1,12 @@
 """The options of a differential-equation layer: checks, and a place for those without a hash."""
 
-import sys
+import math
 from collections.abc import Callable
 from typing import Any
 
 import diffrax
 
 from ..core import check_integer, check_number
-from ..precision import python_numbers
 
 VectorField = Callable[[Any, Any], Any]
 
@@ -68,8 +67,15 @@ def _check_finite(layer: Any, option: str, name: str, above: float | None = 0) -
     value = getattr(layer, option)
     remedy = "Write float(array)." if hasattr(value, "shape") else ""
     check_number(name, option, value, above=above, remedy=remedy)
-    if abs(python_numbers(value)) > sys.float_info.max:
+    if not _is_finite(value):
         raise ValueError(f"`{name}` expects `{option}` to be finite, got {value!r}.")
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # A long integer, beyond every float.
+        return False
 
 
 def _check_first_step(layer: Any, name: str) -> None:

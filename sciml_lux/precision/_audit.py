@@ -110,7 +110,7 @@ def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -
 
     Raises:
         ValueError: `grads` is not 0, 1 or 2.
-        TypeError: `want` is no floating dtype; float64 arguments of NumPy, or as `want`, while
+        TypeError: `want` is not a floating dtype; float64 arguments of NumPy, or as `want`, while
             x64 is off.
 
     Example:

@@ -71,9 +71,10 @@ def minimise(
         were: the problem must be the same at each step.
 
     Raises:
-        ValueError: `steps` or an `every` is no integer or out of range; `resume` with SciPy.
-        TypeError: the method is none of these; a least-squares solver without residuals; complex
-            parameters with scipy; float64 NumPy data, x64 off; data that are no tree of arrays.
+        ValueError: `steps` or an `every` is out of range; `resume` with SciPy.
+        TypeError: `steps` or an `every` is not an integer; the method is none of these; a
+            least-squares solver without residuals; complex parameters with SciPy; float64 NumPy
+            data, x64 off; data that are not a tree of arrays, where the method is not of optax.
         NonFiniteError: the loss is not finite at the start, or where the method leads.
         CheckpointError: as of `fit`, or the checkpoint is of another method.
 

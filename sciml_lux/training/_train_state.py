@@ -44,7 +44,7 @@ class TrainState:
     Raises:
         StateStructureError: the parameters are not those of the model; names the first path.
         EltypeMismatchError: the optimiser loses digits, or cannot be traced, in mode "error".
-        TypeError: float64 NumPy parameters while x64 is off, or `optimizer` is no optax one.
+        TypeError: float64 NumPy parameters while x64 is off, or `optimizer` is not of optax.
 
     Source: `Training.TrainState` of Lux 1.31.
 

@@ -84,3 +84,9 @@ def test_functions():
         check_function("Dense", "activation", "tanh", such_as="nn.tanh")
     with pytest.raises(TypeError, match=r"to be a function, got None\. Pass one\."):
         check_function("Dense", "activation", None, remedy="Pass one.")
+
+
+def test_long_integer_is_compared_with_the_limits():
+    check_number("A", "rate", 10**400, above=0)
+    with pytest.raises(ValueError, match="`A` expects `rate` to be a number above 0, got -1000"):
+        check_number("A", "rate", -(10**400), above=0)

@@ -34,7 +34,7 @@ def test_what_is_not_a_number_is_refused_by_name(layer, option):
 
 @pytest.mark.parametrize("option", ["rtol", "atol", "dt0"])
 def test_traced_number_is_refused_by_name(option):
-    text = f"`NeuralODE` expects `{option}` to be a number( above 0)?, got .*Tracer"
+    text = f"`NeuralODE` expects `{option}` to be a number.*, got .*Tracer"
     with pytest.raises(TypeError, match=text):
         jax.jit(lambda x: LAYERS["NeuralODE"](**{option: x}) and 0)(1e-3)
 
@@ -57,7 +57,10 @@ def test_tolerance_out_of_range_is_refused(option, value, text):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400, -(10**400)])
 def test_first_step_that_is_not_finite_is_refused(value):
-    with pytest.raises(ValueError, match="`dt0` to be (a number|finite), got "):
+    text = (
+        f"`NeuralODE` expects `dt0` to be {'a number' if str(value) == 'nan' else 'finite'}, got "
+    )
+    with pytest.raises(ValueError, match=text):
         LAYERS["NeuralODE"](dt0=value)
 
 
