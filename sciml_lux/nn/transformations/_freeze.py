@@ -263,9 +263,9 @@ def unfreeze(layer: LayerLike, ps: Parameters = None, st: States = None) -> Any:
         if _holds_frozen(layer):
             place = f" (at `{dotted(path)}`)" if path else ""
             raise TypeError(
-                f"`unfreeze` expects nothing frozen inside `{layer_name(layer)}`{place}, which "
-                f"keeps the trees of its layers in a form of its own, got {layer!r}. Unfreeze the "
-                "layer before it is put there, or freeze around it: freeze(model, ps, st, which)."
+                f"`unfreeze` expects nothing frozen inside `{layer_name(layer)}`{place}, whose "
+                f"trees do not contain those of its children, got {layer!r}. Unfreeze the child "
+                "before you wrap it, or freeze the wrapper: freeze(model, ps, st, which)."
             )
         return layer, ps, st
 
