@@ -272,8 +272,8 @@ def _held(value: Any, name: str) -> Any:
 def _held_array(value: Any, subject: str) -> HeldArray:
     if isinstance(value, Tracer):
         raise TypeError(
-            f"{subject} is a traced array, which no layer can hold. Make the layer outside of "
-            "jit, grad and vmap, or pass the array with the input."
+            f"{subject} is a traced array, which cannot be a part of a layer. Make the layer "
+            "outside of jit, grad and vmap, or pass the array with the input."
         )
     if not jnp.issubdtype(value.dtype, jnp.number) and value.dtype != jnp.bool_:
         raise TypeError(
@@ -337,7 +337,7 @@ def _initialized(held: InitFn, key: Key, dtype: np.dtype) -> jax.Array:
     if held.kind == "parameter" and not jnp.issubdtype(value.dtype, jnp.inexact):
         raise TypeError(
             f"`init_fn` expects a parameter to be floating or complex, got {describe(value)}. "
-            'Write init_fn(..., "state") to keep it in the state.'
+            'Write init_fn(..., "state") to make it a state.'
         )
     return own_array(value)
 

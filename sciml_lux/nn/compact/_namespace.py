@@ -22,7 +22,7 @@ from ._entries import NonTrainable, constant, gathered, named, view
 _UNSET: Any = object()
 _ADVICE = {
     "layers": "A sub-layer is fixed; call it: `m.{name}(x)`.",
-    "parameters": "Parameters change by training alone; start a state variable with "
+    "parameters": "Only training changes parameters; start a state variable with "
     "{name}=non_trainable(...).",
     "constants": "Start a state variable with {name}=non_trainable(...), of arrays or numbers.",
 }
@@ -182,10 +182,10 @@ def _strong(value: Any, before: PyTree) -> Any:
 def _store(m: Namespace, path: tuple[str, ...], value: Any) -> None:
     if get_opaque_trace_state() != m._trace:
         raise RuntimeError(
-            f"the state `{'.'.join(path)}` of `{layer_name(m._layer)}` changed within a function "
-            "that JAX transforms (jit, grad, vmap, scan, ...) in the body, from where it cannot "
-            "be taken out. Change it outside of that function, or return it from there; layers "
-            "that change their state in training alone can be called in test mode."
+            f"the state `{'.'.join(path)}` of `{layer_name(m._layer)}` changed inside a nested "
+            "function that JAX transforms (jit, grad, vmap, scan, ...), and a traced value cannot "
+            "leave that function. Change the state outside of it, or return the value from it; "
+            "call layers that change their state only in training in test mode."
         )
     object.__setattr__(m, "_st", _with(m._st, path, value))
 

@@ -79,7 +79,7 @@ class PairwiseFusion(Layer):
         if len(x) != wanted:
             raise ValueError(
                 f"{subject(self)} expects a tuple of {wanted} inputs, one more than there are "
-                f"layers, got {len(x)}. Pass anything but a tuple to take the same each time."
+                f"layers, got {len(x)}. An input that is not a tuple is used each time."
             )
         return x
 

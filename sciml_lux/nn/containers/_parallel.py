@@ -66,7 +66,7 @@ class Parallel(Layer):
         if isinstance(x, tuple) and len(x) != len(self.layers):
             raise ValueError(
                 f"{subject(self)} expects a tuple of {len(self.layers)} inputs, one for each "
-                f"layer, got {len(x)}. Pass anything but a tuple to give all layers the same."
+                f"layer, got {len(x)}. An input that is not a tuple goes to all layers."
             )
         if isinstance(x, list):
             raise TypeError(

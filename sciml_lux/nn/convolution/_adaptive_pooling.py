@@ -98,6 +98,13 @@ class AdaptiveMeanPool(AdaptivePool):
         TypeError: sizes or x of another type.
 
     Source: `AdaptiveMeanPool` of Lux 1.31.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import Record
+        >>> x = jnp.arange(1, 5, dtype=jnp.float32).reshape(1, 4, 1)
+        >>> AdaptiveMeanPool((2,))(x, Record(), Record())[0].ravel().tolist()
+        [1.5, 3.5]
     """
 
     def _pool(self) -> Callable[..., Array]:
@@ -120,6 +127,13 @@ class AdaptiveLPPool(AdaptivePool):
         TypeError: sizes, p or x of another type.
 
     Source: `AdaptiveLPPool` of Lux 1.31; see `LPPool`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import Record
+        >>> x = jnp.arange(1, 5, dtype=jnp.float32).reshape(1, 4, 1)
+        >>> AdaptiveLPPool((2,), p=1.0)(x, Record(), Record())[0].ravel().tolist()
+        [3.0, 7.0]
     """
 
     _: dataclasses.KW_ONLY

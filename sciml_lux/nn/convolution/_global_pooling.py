@@ -70,6 +70,13 @@ class GlobalMeanPool(GlobalPool):
         TypeError: x of integers.
 
     Source: `GlobalMeanPool` of Lux 1.31.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import Record
+        >>> x = jnp.arange(1, 5, dtype=jnp.float32).reshape(1, 4, 1)
+        >>> GlobalMeanPool()(x, Record(), Record())[0].ravel().tolist()
+        [2.5]
     """
 
     def _pool(self) -> Callable[..., Array]:
@@ -91,6 +98,13 @@ class GlobalLPPool(GlobalPool):
         TypeError: x that is not floating.
 
     Source: `GlobalLPPool` of Lux 1.31; see `LPPool`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import Record
+        >>> x = jnp.arange(1, 5, dtype=jnp.float32).reshape(1, 4, 1)
+        >>> GlobalLPPool(p=1.0)(x, Record(), Record())[0].ravel().tolist()
+        [10.0]
     """
 
     _: dataclasses.KW_ONLY

@@ -104,6 +104,13 @@ class MeanPool(WindowPool):
         TypeError: an option that is not of integers; x of integers.
 
     Source: `MeanPool` of Lux 1.31.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import Record
+        >>> x = jnp.arange(1, 5, dtype=jnp.float32).reshape(1, 4, 1)
+        >>> MeanPool((2,))(x, Record(), Record())[0].ravel().tolist()
+        [1.5, 3.5]
     """
 
     def _pool(self) -> Callable[..., Array]:

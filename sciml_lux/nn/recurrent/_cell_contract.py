@@ -36,7 +36,7 @@ def apply_cell(
     output, st = apply(cell, x, ps, st)
     if not (isinstance(output, tuple) and len(output) == 2):
         raise TypeError(
-            f"`{layer_name(cell)}` is used as a cell and expects to return ((y, carry), st), got "
+            f"`{layer_name(cell)}` is used as a cell, which must return ((y, carry), st), got "
             f"(y, st) with `y` of type {type(output).__name__}. Use a cell such as nn.LSTMCell."
         )
     return output, st

@@ -147,8 +147,8 @@ class Recurrence(WrapperLayer):
             return self._scan(xs, None, carry, lengths, ps, st)
         if lengths is not None:
             raise TypeError(
-                f"{subject(self)} expects a carry that padded steps can keep, got None, and "
-                f"`{layer_name(self.cell)}` does not say from which it starts. Define its method "
+                f"{subject(self)} with `lengths` expects an initial carry, got None, and "
+                f"`{layer_name(self.cell)}` does not define one. Define its method "
                 "`initial_carry`, or pass (x, carry, lengths)."
             )
         first, rest = (xs[-1], xs[:-1]) if self.reverse else (xs[0], xs[1:])

@@ -14,15 +14,15 @@ from ...ops import (
 
 
 class Basis(Frozen):
-    """n functions of one variable: called with x (...), it gives (..., n) in the dtype of x.
+    """n functions of one variable: called with x (...), returns (..., n) in the dtype of x.
 
-    A basis of one's own is a subclass that defines `__call__`.
+    For a basis of your own, define `__call__` in a subclass.
 
     Args:
         n: number of functions.
 
     Raises:
-        ValueError: `n` is no integer of at least 1.
+        ValueError: `n` is not an integer of at least 1.
 
     Source: `Basis` of Boltz 1.7, whose option `dim` is the last axis here.
 
@@ -50,8 +50,13 @@ class Basis(Frozen):
 class Chebyshev(Basis):
     """The Chebyshev polynomials of the first kind T₀, ..., Tₙ₋₁.
 
-    Source: `Basis.Chebyshev` of Boltz 1.7 as documented; its code gives T₁, ..., Tₙ, on [-1, 1]
-        alone and with infinite derivatives at the ends.
+    Source: `Basis.Chebyshev` of Boltz 1.7 as documented; its code computes T₁, ..., Tₙ, only on
+        [-1, 1] and with infinite derivatives at the ends.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Chebyshev(4)(jnp.float32(0.5)).tolist()
+        [1.0, 0.5, -0.5, -1.0]
     """
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "... n"]:
@@ -63,6 +68,11 @@ class Sin(Basis):
     """sin(x), ..., sin(nx).
 
     Source: `Basis.Sin` of Boltz 1.7.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> [f"{y:.3f}" for y in Sin(2)(jnp.float32(jnp.pi / 4))]
+        ['0.707', '1.000']
     """
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "... n"]:
@@ -74,6 +84,11 @@ class Cos(Basis):
     """cos(x), ..., cos(nx), without the constant.
 
     Source: `Basis.Cos` of Boltz 1.7.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Cos(2)(jnp.float32(0.0)).tolist()
+        [1.0, 1.0]
     """
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "... n"]:
@@ -86,6 +101,11 @@ class Fourier(Basis):
 
     Source: `Basis.Fourier` of Boltz 1.7: sines of half-integer frequency and no constant, which
         is not the usual Fourier series.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Fourier(2)(jnp.float32(0.0)).tolist()  # sin(x/2), cos(x)
+        [0.0, 1.0]
     """
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "... n"]:
@@ -97,6 +117,11 @@ class Legendre(Basis):
     """The Legendre polynomials P₀, ..., Pₙ₋₁.
 
     Source: `Basis.Legendre` of Boltz 1.7.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Legendre(3)(jnp.float32(0.5)).tolist()
+        [1.0, 0.5, -0.125]
     """
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "... n"]:
@@ -108,6 +133,11 @@ class Polynomial(Basis):
     """1, x, ..., xⁿ⁻¹.
 
     Source: `Basis.Polynomial` of Boltz 1.7.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Polynomial(4)(jnp.float32(2.0)).tolist()
+        [1.0, 2.0, 4.0, 8.0]
     """
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "... n"]:

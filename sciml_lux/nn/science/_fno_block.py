@@ -54,7 +54,7 @@ class FNOBlock(CompositeLayer):
     precision: Precision = "highest"
 
     def __post_init__(self) -> None:
-        """Check the sizes, and make the two maps."""
+        """Check the sizes, and build the two maps."""
         if isinstance(self.modes, list | int):
             modes = tuple(self.modes) if isinstance(self.modes, list) else (self.modes,)
             object.__setattr__(self, "modes", modes)

@@ -1,4 +1,4 @@
-"""HamiltonianNN: motion by a learned energy."""
+"""HamiltonianNN: motion under a learned energy."""
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,12 @@ from .._array_check import check_array
 class HamiltonianNN(WrapperLayer):
     """(dq/dt, dp/dt) = (∂H/∂p, -∂H/∂q) at x = (q, p), where H is a layer.
 
-    Along the motion H is constant. The derivative is taken by JAX and can be differentiated again,
-    to any order and in either mode.
+    H is constant along the motion. The output can be differentiated again, to any order, in forward
+    and in reverse mode.
 
     Args:
         model: the layer H, from (..., 2n) to one number for each member of the batch, (..., 1) or
-            (...). Its members must not mix.
+            (...), which must not depend on other members.
 
     Inputs: x (..., 2n), positions before momenta, floating.
 
@@ -26,7 +26,7 @@ class HamiltonianNN(WrapperLayer):
     Parameters and States: exactly those of `model`.
 
     Raises:
-        ValueError: the last axis of x is odd; H is no number for each member of the batch.
+        ValueError: the last axis of x is odd; H is not one number for each member of the batch.
         TypeError: x is not real and floating, or H not real.
 
     Source: arXiv 1906.01563; `HamiltonianNN` of Boltz 1.7, whose code returns (∂H/∂p, ∂H/∂q),
@@ -74,7 +74,7 @@ class HamiltonianNN(WrapperLayer):
             raise TypeError(f"{subject(self)} expects `model` to be real, got {h.dtype.name}.")
         wide, _ = promote(x, h)
         if wide.dtype != x.dtype:
-            # A derivative has the dtype of what it is taken by, so that is widened first.
+            # A derivative has the dtype of x, so x is widened first.
             h, pull, new = jax.vjp(energy, wide, has_aux=True)
         (slope,) = pull(jnp.ones_like(h))
         by_position, by_momentum = jnp.split(slope, 2, axis=-1)

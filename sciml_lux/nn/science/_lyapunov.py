@@ -26,24 +26,24 @@ def squared_distance(
 class PositiveDefinite(WrapperLayer):
     """V(x) = ψ(φ(x) - φ(x₀)) + r(x, x₀), a Lyapunov function: 0 at x₀ and positive elsewhere.
 
-    That holds whatever the parameters of the layer φ are, if ψ is positive definite about 0, and r
-    is 0 for equal arguments and positive for others.
+    That holds for all parameters of the layer φ, if ψ is positive definite, and r is 0 for equal
+    arguments and positive for others.
 
     Args:
         model: the layer φ, from (..., in_dims) to (..., out_dims).
-        x0: the point where V is 0, as numbers.
-        psi: function of an array (..., out_dims) that gives (...); by default ‖z‖².
-        r: function of two arrays (..., in_dims) that gives (...); by default ‖x - y‖².
+        x0: the point where V is 0, a sequence of numbers.
+        psi: function of an array (..., out_dims) that returns (...); by default ‖z‖².
+        r: function of two arrays (..., in_dims) that returns (...); by default ‖x - y‖².
 
     Inputs: x (..., len(x0)), floating.
 
     Returns: (..., 1) in the widest of the dtypes of x and of φ.
 
-    Parameters and States: exactly those of `model`, which is called at x₀ first, with a batch of
-        one, and at x then.
+    Parameters and States: exactly those of `model`, which is called first at x₀, with a batch of
+        one, and then at x.
 
     Raises:
-        ValueError: x of another shape; `psi` or `r` that gives other shapes.
+        ValueError: x of another shape; `psi` or `r` returns another shape.
         TypeError: x that is not real and floating.
 
     Source: `PositiveDefinite` of Boltz 1.7, which keeps x₀ in the states; arXiv 2109.13359.
@@ -64,7 +64,7 @@ class PositiveDefinite(WrapperLayer):
     r: Callable[[Array, Array], Array] = squared_distance
 
     def __post_init__(self) -> None:
-        """Keep the point as numbers."""
+        """Store the point as Python numbers."""
         object.__setattr__(self, "x0", tuple(self.x0))
 
     def __call__(
@@ -101,18 +101,18 @@ class ShiftTo(WrapperLayer):
 
     Args:
         model: the layer φ, from (..., in_dims) to (..., out_dims).
-        in_val: the point, as numbers.
-        out_val: the value there, as numbers.
+        in_val: the point, a sequence of numbers.
+        out_val: the value there, a sequence of numbers.
 
     Inputs: x (..., len(in_val)), floating.
 
     Returns: y (..., len(out_val)) in the widest of the dtypes of x and the parameters.
 
-    Parameters and States: exactly those of `model`, which is called at `in_val` first, with a batch
-        of one, and at x then.
+    Parameters and States: exactly those of `model`, which is called first at `in_val`, with a batch
+        of one, and then at x.
 
     Raises:
-        ValueError: x, or what φ gives, of another shape.
+        ValueError: x or the output of φ has another shape.
         TypeError: x that is not real and floating.
 
     Source: `ShiftTo` of Boltz 1.7, which keeps `in_val` and `out_val` in the states.
@@ -131,7 +131,7 @@ class ShiftTo(WrapperLayer):
     out_val: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Keep point and value as numbers."""
+        """Store point and value as Python numbers."""
         for name in ("in_val", "out_val"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 

@@ -25,24 +25,26 @@ class MLP(CompositeLayer):
 
     Args:
         in_dims: size of the last axis of the input.
-        hidden_dims: size of the last axis after each block; the last one is that of the output.
+        hidden_dims: size of the last axis after each block; the last size is that of the output.
         activation: elementwise function, in all blocks but the last.
-        norm_layer: function that makes a layer of a size, such as nn.LayerNorm; None for none.
-        dropout_rate: probability with which a number is dropped; 0 for no dropout.
+        norm_layer: function from a size to a normalisation layer, such as nn.LayerNorm; None for no
+            normalisation.
+        dropout_rate: probability of dropping a number; 0 for no dropout.
         use_bias, init_weight, init_bias, precision: options of every `Dense`.
         last_layer_activation: whether the last block has the activation too.
-        residual_connection: whether x is added to the output of each block that keeps its size.
+        residual_connection: whether the input of each block that preserves the size is added to its
+            output.
 
     Inputs: x (..., in_dims).
 
     Returns: y (..., hidden_dims[-1]) in the widest of the dtypes of x and the parameters.
 
     Parameters and States: `block1`, `block2`, ...: those of a `Dense`; with `norm_layer` or dropout
-        those of a chain with `dense`, `norm`, `activation` and `dropout`, as far as it has them.
+        those of a chain with `dense`, `norm`, `activation` and `dropout`, as far as they are used.
 
     Raises:
-        ValueError: no `hidden_dims`, a size below 1, a rate beyond [0, 1]; x of another shape.
-        TypeError: a size that is no integer; `activation` or `norm_layer` that is no function.
+        ValueError: no `hidden_dims`, a size below 1, a rate outside [0, 1]; x of another shape.
+        TypeError: a size is not an integer; `activation` or `norm_layer` is not a function.
 
     Source: `MLP` of Boltz 1.7, where `norm_layer` takes (block number, size, activation).
 
@@ -69,7 +71,7 @@ class MLP(CompositeLayer):
     residual_connection: bool = False
 
     def __post_init__(self) -> None:
-        """Check sizes and functions, and make the blocks."""
+        """Check sizes and functions, and build the blocks."""
         if isinstance(self.hidden_dims, list):
             object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
         check_sizes(self, "in_dims", "hidden_dims")

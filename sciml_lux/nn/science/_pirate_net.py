@@ -1,4 +1,4 @@
-"""PirateNet: a deep network for differential equations that starts as a linear map."""
+"""PirateNet: a deep network for differential equations that is initially linear in its features."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,21 +19,21 @@ from ._pirate_net_block import PirateNetBlock
 class PirateNet(CompositeLayer):
     """y = W xₙ with x₀ = Φ(x), xₗ₊₁ = block(xₗ, u, v), u = σ(Wᵤ Φ(x) + bᵤ), v = σ(Wᵥ Φ(x) + bᵥ).
 
-    Φ are Fourier features and the blocks are `PirateNetBlock`s. As their α start at 0, the network
-    starts as y = W Φ(x): a linear model, whose W may be set by least squares to data that are known
-    beforehand, such as an initial condition.
+    Φ are Fourier features and the blocks are `PirateNetBlock`s. Their α are initially 0, so that
+    the network is initially y = W Φ(x): a linear model, whose W can be fitted by least squares to
+    known data, such as an initial condition.
 
     Args:
         in_dims: size of the last axis of the input.
         hidden_dims: number of features and size of every layer, even.
         out_dims: size of the last axis of the output.
-        num_blocks: how many blocks.
+        num_blocks: number of blocks.
         activation: elementwise function σ.
         scale: of the Fourier features.
         dense: function (in_dims, out_dims, activation) that makes the dense layers of the blocks
             and gates, such as nn.RandomWeightFactorization.
-        precision: of all matrix products, as in `Dense`; unless it is "highest", `dense` is given
-            it as the keyword `precision`.
+        precision: of all matrix products, as in `Dense`; unless it is "highest", it is passed to
+            `dense` as the keyword `precision`.
 
     Inputs: x (..., in_dims), floating.
 
@@ -46,7 +46,7 @@ class PirateNet(CompositeLayer):
     Raises:
         ValueError: sizes below 1, an odd `hidden_dims`, a scale that is not positive; x of another
             shape.
-        TypeError: a size that is no integer.
+        TypeError: a size is not an integer.
 
     Source: arXiv 2402.00326, section 4; its features lack the factor 2π of ours.
 
@@ -70,7 +70,7 @@ class PirateNet(CompositeLayer):
     precision: Precision = "highest"
 
     def __post_init__(self) -> None:
-        """Check the sizes, and make the layers."""
+        """Check the sizes, and build the layers."""
         sizes = ("in_dims", "hidden_dims", "out_dims", "num_blocks")
         check_sizes(self, *sizes)
         check_precision(self)

@@ -1,4 +1,4 @@
-"""PirateNetBlock: a gated residual block that starts as the identity."""
+"""PirateNetBlock: a gated residual block that is initially the identity."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from ..linear._dense import Dense
 
 
 class PirateNetBlock(CompositeLayer):
-    """α h + (1 - α) x, where h is three dense layers with gates u and v between.
+    """y = α h + (1 - α) x, where h is the output of three dense layers with gates u and v.
 
     f = σ(W₁x + b₁), g = σ(W₂ z₁ + b₂), h = σ(W₃ z₂ + b₃), with z₁ = f u + (1 - f) v and
-    z₂ = g u + (1 - g) v. The trainable α starts at 0, so that the block starts as y = x and a deep
-    network as a shallow one.
+    z₂ = g u + (1 - g) v. The trainable α is initially 0, so that the block is initially y = x, and
+    a deep network is initially a shallow one.
 
     Args:
         in_dims: size of the last axis of x and of the output.
@@ -29,8 +29,8 @@ class PirateNetBlock(CompositeLayer):
         activation: elementwise function σ.
         dense: function (in_dims, out_dims, activation) that makes the dense layers, such as
             nn.RandomWeightFactorization.
-        precision: of the matrix products, as in `Dense`; unless it is "highest", `dense` is given
-            it as the keyword `precision`.
+        precision: of the matrix products, as in `Dense`; unless it is "highest", it is passed to
+            `dense` as the keyword `precision`.
 
     Inputs: the tuple (x, u, v) of shapes (..., in_dims), (..., hidden_dims), (..., hidden_dims).
 
@@ -39,8 +39,8 @@ class PirateNetBlock(CompositeLayer):
     Parameters: `dense_1`, `dense_2`, `dense_3`; alpha ().
 
     Raises:
-        ValueError: sizes below 1; an input that is no triple, or of other shapes.
-        TypeError: a size that is no integer.
+        ValueError: sizes below 1; the input is not a triple, or has other shapes.
+        TypeError: a size is not an integer.
 
     Source: arXiv 2402.00326, eqs. 4.2 to 4.7.
 
@@ -62,7 +62,7 @@ class PirateNetBlock(CompositeLayer):
     precision: Precision = "highest"
 
     def __post_init__(self) -> None:
-        """Check the sizes, and make the dense layers."""
+        """Check the sizes, and build the dense layers."""
         check_sizes(self, "in_dims", "hidden_dims")
         check_precision(self)
         super().__post_init__()

@@ -20,15 +20,15 @@ from .._sizes import check_sizes
 class RandomWeightFactorization(Layer):
     """y = activation(x Wᵀ + b) with W = diag(exp(s)) V, over the last axis of x.
 
-    Each output has a step size of its own, since the gradient by s and V sees the same W at another
-    scale. At the start W is what `init_weight` gives, whatever s is.
+    Training s and V in place of W gives each output its own step size. The initial W is what
+    `init_weight` draws, whatever s is.
 
     Args:
         in_dims: size of the last axis of the input.
         out_dims: size of the last axis of the output.
         activation: elementwise function.
         mean, stddev: of the normal distribution from which s is drawn.
-        use_bias: whether b is there.
+        use_bias: whether there is a bias b.
         init_weight: initialiser of W, from which V = diag(exp(-s)) W.
         init_bias: initialiser of b.
         precision: of the matrix product, as in `Dense`.
@@ -42,7 +42,7 @@ class RandomWeightFactorization(Layer):
 
     Raises:
         ValueError: sizes below 1; a stddev below 0; x of another shape.
-        TypeError: a size that is no integer.
+        TypeError: a size is not an integer.
 
     Source: arXiv 2210.01274, eq. 5 and algorithm 1, with its mean 1, standard deviation 0.1 and
         Glorot's scheme.
@@ -68,14 +68,14 @@ class RandomWeightFactorization(Layer):
     precision: Precision = "highest"
 
     def __post_init__(self) -> None:
-        """Check the sizes and the spread."""
+        """Check the sizes and the standard deviation."""
         check_sizes(self, "in_dims", "out_dims")
         check_precision(self)
         check_number("RandomWeightFactorization", "mean", self.mean)
         check_number("RandomWeightFactorization", "stddev", self.stddev, least=0)
 
     def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
-        """The logarithms of the scales, the directions, and the bias where it is used."""
+        """The logarithms of the scales, the directions, and the bias if it is used."""
         shape = (self.out_dims, self.in_dims)
         weight = self.init_weight(jax.random.fold_in(key, 0), shape, dtype)
         draw = normal(mean=self.mean, std=self.stddev)

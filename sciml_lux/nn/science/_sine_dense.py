@@ -1,4 +1,4 @@
-"""SineDense: the affine map with a fast sine."""
+"""SineDense: an affine map followed by a sine of high frequency."""
 
 import dataclasses
 import functools
@@ -23,10 +23,10 @@ class SineDense(Layer):
     Args:
         in_dims: size of the last axis of the input.
         out_dims: size of the last axis of the output.
-        omega: factor of the frequencies, by which training moves them faster as well.
-        is_first: whether x are coordinates rather than the output of such a layer, which decides
-            how W starts.
-        use_bias: whether b is there.
+        omega: factor of the frequencies; a larger one also makes them change faster in training.
+        is_first: whether x are coordinates rather than the output of such a layer; this determines
+            the initial W.
+        use_bias: whether there is a bias b.
         init_weight: initialiser of W; by default U(±1/in_dims) in the first layer and
             U(±√(6/in_dims)/omega) in others, which keeps the argument of the sine at variance 1.
         init_bias: initialiser of b; by default U(±1/√in_dims).
@@ -40,9 +40,9 @@ class SineDense(Layer):
 
     Raises:
         ValueError: sizes below 1; an omega that is not positive; x of another shape.
-        TypeError: a size that is no integer.
+        TypeError: a size is not an integer.
 
-    Source: arXiv 2006.09661, section 3.2; the bias starts as in its authors' code.
+    Source: arXiv 2006.09661, section 3.2; the initial bias is that of its authors' code.
 
     Example:
         >>> import jax, jax.numpy as jnp

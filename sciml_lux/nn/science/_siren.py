@@ -20,15 +20,15 @@ from ._sine_dense import SineDense
 class SIREN(CompositeLayer):
     """y = W h + b with h = φₙ(... φ₁(x)) and φ(x) = sin(omega (W x + b)).
 
-    Derivatives of a SIREN are SIRENs again, of any order and at full size, which is what losses
-    with derivatives need.
+    Derivatives of a SIREN are SIRENs again, to any order, which suits losses with derivatives.
 
     Args:
         in_dims: size of the last axis of the input.
         hidden_dims: size of each hidden layer, such as (64, 64).
         out_dims: size of the last axis of the output.
-        omega_first: omega of the first layer; with it inputs in [-1, 1] span many periods.
-        omega: omega of the others.
+        omega_first: omega of the first layer, large enough that inputs in [-1, 1] span many
+            periods.
+        omega: omega of the other layers.
         precision: of the matrix products, as in `Dense`.
 
     Inputs: x (..., in_dims).
@@ -36,12 +36,12 @@ class SIREN(CompositeLayer):
     Returns: y (..., out_dims) in the widest of the dtypes of x and the parameters.
 
     Parameters: `layer_1`, `layer_2`, ...: those of a `SineDense` for each hidden layer, and of a
-        `Dense` without activation, whose weight starts like theirs, U(±√(6/in_dims)/omega).
+        `Dense` without activation, whose initial weight is like theirs, U(±√(6/in_dims)/omega).
 
     Raises:
         ValueError: no `hidden_dims`, sizes below 1, an omega that is not positive; x of another
             shape.
-        TypeError: a size that is no integer.
+        TypeError: a size is not an integer.
 
     Source: arXiv 2006.09661, section 3.2 and the supplement 1.5.
 
@@ -63,7 +63,7 @@ class SIREN(CompositeLayer):
     precision: Precision = "highest"
 
     def __post_init__(self) -> None:
-        """Check sizes and frequencies, and make the layers."""
+        """Check sizes and frequencies, and build the layers."""
         if isinstance(self.hidden_dims, list):
             object.__setattr__(self, "hidden_dims", tuple(self.hidden_dims))
         check_sizes(self, "in_dims", "hidden_dims", "out_dims")

@@ -1,4 +1,4 @@
-"""SpectralConv: a linear map of the low Fourier modes."""
+"""SpectralConv: a linear map on the low Fourier modes."""
 
 import dataclasses
 
@@ -16,16 +16,17 @@ from .._sizes import check_sizes
 
 
 class SpectralConv(Layer):
-    """y = F⁻¹(R · F(x)): every low Fourier mode of x is multiplied by a complex matrix of its own.
+    """y = F⁻¹(R · F(x)): each low Fourier mode of x is multiplied by its own complex matrix.
 
-    The modes belong to the function and not to the grid: on a finer grid the layer does the same
-    to the same function, as long as that has no higher modes. It commutes with translations.
+    The modes do not depend on the grid: on a finer grid the layer maps the same function to the
+    same function, provided that the coarser grid resolves all its modes. It commutes with
+    translations.
 
     Args:
         in_dims: channels of the input.
         out_dims: channels of the output.
-        modes: how many frequencies are kept along each spatial axis, a tuple with one entry for
-            each (an integer for one axis): m keeps 0, ..., m - 1 along the last spatial axis and
+        modes: the number of frequencies along each spatial axis, a tuple with one entry for each
+            (an integer for one axis): m stands for 0, ..., m - 1 along the last spatial axis and
             -m, ..., m - 1 along the others. The opposite frequencies of a real function follow.
         init_weight: initialiser of real and imaginary parts; by default U(0, 1/(in_dims out_dims)).
         precision: of the products with R, as in `Dense`.
@@ -36,11 +37,12 @@ class SpectralConv(Layer):
     Returns: y (..., *spatial, out_dims) in the widest of the dtypes of x and the parameters.
 
     Parameters: weight (2, out_dims, in_dims, 2m₁, ..., mₙ): real and imaginary part of R, the
-        negative frequencies behind the others. One real array, so that optimisers see real numbers.
+        negative frequencies after the others. It is one real array, so that optimisers work with
+        real numbers.
 
     Raises:
         ValueError: sizes below 1; x of another shape, or with too few points for the modes.
-        TypeError: a size that is no integer; float16 and bfloat16, for which there is no FFT.
+        TypeError: a size is not an integer; float16 or bfloat16, for which there is no FFT.
 
     Source: arXiv 2010.08895, section 4.
 

@@ -29,30 +29,30 @@ class SplineLayer(Layer):
 
     Args:
         in_dims: shape of one value of the function, () for a number.
-        grid_min, grid_max, grid_step: the knots are grid_min, grid_min + grid_step, ... up to
+        grid_min, grid_max, grid_step: the knots are grid_min, grid_min + grid_step, ..., up to
             grid_max.
         basis: "constant", "linear", "quadratic" or "cubic", as in `ops.interpolate`.
-        train_grid: whether the knots are parameters. Nothing keeps them in increasing order, which
-            the interpolation needs.
+        train_grid: whether the knots are parameters. Training may bring them out of the increasing
+            order that the interpolation needs.
         init_saved_points: initialiser of the values; by default N(0, 1).
 
     Inputs: x (...), points of any shape.
 
-    Returns: y (..., *in_dims) in the widest of the dtypes of x, parameters and knots. Beyond the
-        grid the first or last piece goes on.
+    Returns: y (..., *in_dims) in the widest of the dtypes of x, parameters and knots. Outside the
+        grid the first or the last piece is extrapolated.
 
-    Parameters: saved_points (knots, *in_dims); grid (knots,) if it is trained.
+    Parameters: saved_points (knots, *in_dims); grid (knots,) if `train_grid`.
 
-    States: grid (knots,) if it is not.
+    States: grid (knots,) if not `train_grid`.
 
     Raises:
-        ValueError: no such basis, a step or range that gives too few knots for it.
-        TypeError: `in_dims` is no tuple of integers.
+        ValueError: another basis; a step or range with too few knots for it.
+        TypeError: `in_dims` is not a tuple of integers.
 
-    Source: `SplineLayer` of Boltz 1.7, knots first where it has them last. Its default for the
-        values is documented as normal, as here, and uniform on [0, 1) in its code; its
-        `init_saved_points` takes (rng, in_dims, grid_min, grid_max, grid_step), ours (key, shape,
-        dtype) like every initialiser.
+    Source: `SplineLayer` of Boltz 1.7, with the knots first, not last. Its initial values are
+        documented as normal, as here, but uniform on [0, 1) in its code. Its `init_saved_points`
+        takes (rng, in_dims, grid_min, grid_max, grid_step); ours takes (key, shape, dtype), as
+        every initialiser does.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -122,7 +122,7 @@ class SplineLayer(Layer):
         return interpolate(x, grid, ps.saved_points, self.basis), st
 
     def _knots(self) -> list[float]:
-        """The grid; its end is exactly grid_max where a whole number of steps leads there."""
+        """The grid; it ends exactly at grid_max if a whole number of steps leads there."""
         length = self.grid_max - self.grid_min
         steps = length / self.grid_step
         count = math.floor(steps * (1 + 1e-12))

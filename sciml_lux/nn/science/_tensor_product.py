@@ -18,7 +18,7 @@ from ._basis import Basis
 
 
 class TensorProductLayer(Layer):
-    """y = W (B₁(x₁) ⊗ ... ⊗ Bₖ(xₖ)), over the last axis of x, where the bases B are fixed.
+    """y = W (B₁(x₁) ⊗ ... ⊗ Bₖ(xₖ)), over the last axis of x, with fixed bases B.
 
     Args:
         basis_functions: a `Basis` for each input, such as (Chebyshev(4), Fourier(3)).
@@ -35,10 +35,10 @@ class TensorProductLayer(Layer):
 
     Raises:
         ValueError: no bases; `out_dims` below 1; x of another shape.
-        TypeError: `basis_functions` holds something else than bases.
+        TypeError: `basis_functions` is not a tuple of bases.
 
-    Source: `TensorProductLayer` of Boltz 1.7. Its documentation says ⊗; in its code the first basis
-        varies fastest.
+    Source: `TensorProductLayer` of Boltz 1.7. Its documentation has the same order; in its code the
+        first basis varies fastest.
 
     Example:
         >>> import jax, jax.numpy as jnp

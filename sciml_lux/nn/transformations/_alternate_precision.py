@@ -1,4 +1,4 @@
-"""AlternatePrecision: a layer computed in another dtype than its surroundings."""
+"""AlternatePrecision: a layer computed in a dtype of its own."""
 
 import dataclasses
 from typing import Any, ClassVar
@@ -17,25 +17,25 @@ _CONVERSIONS = {"float16": f16, "bfloat16": bf16, "float32": f32, "float64": f64
 class AlternatePrecision(WrapperLayer):
     """y = layer(x), computed in `dtype` and returned in the dtype of x.
 
-    The one layer whose purpose is to cast: the floats of x, and of the parameters, go to `dtype`
-    before the layer and those of y come back after it. Gradients come back in the same way, each
-    in the dtype of what it belongs to.
+    The only layer whose purpose is to cast: floats in x and in the parameters are cast to `dtype`
+    before the layer, and floats in y are cast back after it. Each gradient has the dtype of its
+    variable.
 
     Args:
-        dtype: float16, bfloat16, float32 or float64, as a dtype or by name; held by name.
+        dtype: float16, bfloat16, float32 or float64, as a dtype or by name.
         layer: a layer or function.
-        cast_params: whether the parameters are cast too. If not, a layer with wider parameters
-            computes in their dtype, since it promotes.
+        cast_params: whether the parameters are cast too. Otherwise a layer with wider parameters
+            promotes its input and computes in their dtype.
 
-    Inputs: anything the layer takes; integers are left alone.
+    Inputs: anything the layer takes; integers are not cast.
 
-    Returns: y in the dtype of x; where x has no floats, in that of the parameters.
+    Returns: y in the dtype of x, or in that of the parameters if x has no floats.
 
-    Parameters and States: exactly those of the layer, in their own dtypes. States are not cast:
-        what is to be frozen is frozen around this layer, as `freeze` does.
+    Parameters and States: exactly those of the layer, in their own dtypes. States are not cast; to
+        freeze parameters, freeze the whole `AlternatePrecision`, as `freeze` does.
 
     Raises:
-        TypeError: `dtype` is none of the four, or float64 while x64 is off.
+        TypeError: `dtype` is not one of the four, or is float64 while x64 is off.
 
     Source: `AlternatePrecision` of Lux 1.31, which leaves the parameters as they are.
 
@@ -53,11 +53,11 @@ class AlternatePrecision(WrapperLayer):
     _: dataclasses.KW_ONLY
     cast_params: bool = True
 
-    # The layer inside sees what was cast already.
+    # The inner layer gets the input after the cast.
     leaves_floats_inside: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """The dtype by name, and a layer of a function."""
+        """Store the dtype by name, and a function as a layer."""
         name = resolve_dtype(self.dtype, "`AlternatePrecision`: `dtype`").name
         if name not in _CONVERSIONS:
             raise TypeError(
@@ -74,17 +74,17 @@ class AlternatePrecision(WrapperLayer):
         return _as_outside(y, x, ps), st
 
     def initial_carry(self, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
-        """The carry from which the layer starts, where it is a cell that can tell."""
+        """The initial carry of the layer, if it is a cell that defines one."""
         like = jax.eval_shape(_CONVERSIONS[self.dtype], x)
         carry, st = super().initial_carry(like, ps, st)
         return _as_outside(carry, x, ps), st
 
     def inner_trees(self, ps: Parameters, st: States) -> tuple[Parameters, States]:
-        """The parameters in `dtype`, where they are cast."""
+        """The parameters, in `dtype` if they are cast."""
         return (_CONVERSIONS[self.dtype](ps) if self.cast_params else ps), st
 
 
 def _as_outside(y: PyTree, x: PyTree, ps: Parameters) -> PyTree:
-    """`y` in the dtype of `x`, or of `ps` where `x` has no floats."""
+    """`y` in the dtype of `x`, or of `ps` if `x` has no floats."""
     outer = tree_dtype(x) or tree_dtype(ps)
     return y if outer is None else _CONVERSIONS[jnp.finfo(outer).dtype.name](y)

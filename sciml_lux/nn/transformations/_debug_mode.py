@@ -1,4 +1,4 @@
-"""DebugLayer and debug_mode: where the first NaN comes from."""
+"""DebugLayer and debug_mode: find where the first NaN comes from."""
 
 import dataclasses
 from typing import Any
@@ -30,25 +30,25 @@ _CHECKS = ("both", "forward", "backward", "none")
 
 
 class DebugLayer(WrapperLayer):
-    """y = layer(x), with an error that names the layer where a number is not finite.
+    """y = layer(x), with an error that names the layer if a number is not finite.
 
     Args:
         layer: a layer.
-        nan_check: "forward" looks at input, parameters, states, output and new states;
-            "backward" at the cotangents of output, input and parameters; "both"; or "none".
-        error_check: whether the layer must keep the structure, shapes and dtypes of its state,
-            which is otherwise asked of the outermost layer alone.
+        nan_check: "forward" checks input, parameters, states, output and new states; "backward"
+            checks the cotangents of output, input and parameters; or "both"; or "none".
+        error_check: whether to check that the layer preserves the structure, shapes and dtypes of
+            its state, which is otherwise checked only for the outermost layer.
 
     Parameters and States: exactly those of the layer.
 
     Raises:
-        RuntimeError: at run time, a NaN or infinity; names the layer's path and what it is in.
-            Under `jit` it is JAX's own kind of error around the message.
+        RuntimeError: at run time, a NaN or infinity; the message has the path of the layer and
+            where the number is. Under `jit`, JAX wraps the message in its own type of error.
         StateStructureError: the layer changed the structure of its state.
         ValueError: no such check.
 
-    Source: `Experimental.DebugLayer` of Lux 1.31, which logs every call as well and takes
-        infinities for numbers.
+    Source: `Experimental.DebugLayer` of Lux 1.31, which also logs every call, and does not report
+        infinities.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -95,20 +95,20 @@ class DebugLayer(WrapperLayer):
 
 
 def debug_mode(model: LayerLike, *, nan_check: str = "both", error_check: bool = True) -> LayerLike:
-    """The same model with its leaf layers watched: the first NaN or infinity is an error.
+    """The same model with checks around its leaf layers: the first NaN or infinity is an error.
 
-    The error names the path of the layer and whether it is in its input, parameters, states,
-    output or one of their cotangents. Parameters and states are those of the model, so that the
-    one stands in for the other at any time. Values and derivatives of every order are the same.
+    The error names the path of the layer, and whether the number is in its input, parameters,
+    states, output or one of their cotangents. Parameters and states are those of the model, so that
+    the two models are interchangeable. Values and derivatives of every order are the same.
 
     Args:
         model: the layer.
         nan_check: "both", "forward", "backward" or "none"; see `DebugLayer`.
-        error_check: whether each layer must keep the structure of its state.
+        error_check: whether to check that each layer preserves the structure of its state.
 
     Returns:
-        The model with a `DebugLayer` around each leaf; a layer that keeps its children's trees in
-        a form of its own, such as a `TiedLayer`, is watched as a whole.
+        The model with a `DebugLayer` around each leaf; a layer whose trees do not contain those of
+        its children, such as a `TiedLayer`, is checked as a whole.
 
     Raises:
         ValueError: no such check.
@@ -132,7 +132,7 @@ def debug_mode(model: LayerLike, *, nan_check: str = "both", error_check: bool =
 def _cause(
     name: str, x: PyTree, ps: Parameters, st: States, y: PyTree, new: PyTree
 ) -> tuple[Array | int, tuple[str, ...]]:
-    """Which of the messages is true, counted from 1, or 0; and the messages."""
+    """The number of the first message that applies, counted from 1, or 0; and the messages."""
     parts = {
         "the input": x,
         "the parameter": ps,
@@ -156,7 +156,7 @@ def _cause(
 def _watched(
     tree: PyTree, what: str | None, cause: Array | int = 0, causes: tuple[str, ...] = ()
 ) -> Any:
-    """`tree` with each floating leaf's cotangent watched."""
+    """`tree` with a check on the cotangent of each floating leaf."""
     leaves, rebuild = floating_leaves(tree)
     named = [path for path, leaf in named_leaves(tree).items() if _is_float(leaf)]
     messages = [what and f"{_with_path(what, path)} is not finite." for path in named]

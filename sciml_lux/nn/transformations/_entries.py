@@ -1,4 +1,4 @@
-"""Entries of trees of records by path: reading, taking apart and putting together."""
+"""Entries of trees of records by path: read, split and merge."""
 
 from collections.abc import Iterable, Mapping
 
@@ -24,7 +24,7 @@ def as_paths(names: str | Iterable[str]) -> tuple[Path, ...]:
 
 
 def dotted(path: Path) -> str:
-    """The path as one types it."""
+    """The path in its dotted form."""
     return ".".join(path)
 
 
@@ -41,7 +41,7 @@ def records(tree: PyTree) -> PyTree:
 
 
 def has_entry(tree: PyTree, path: Path) -> bool:
-    """Whether there is an entry, a leaf or a tree, at `path`."""
+    """Whether there is an entry at `path`, a leaf or a tree."""
     for name in path:
         if not isinstance(tree, Record | Mapping) or name not in tree:
             return False
@@ -60,7 +60,7 @@ def check_path(subject: str, tree: PyTree, path: Path) -> None:
     """Raise unless `tree`, the parameters of a layer, has an entry at `path`.
 
     Raises:
-        KeyError: says what is there.
+        KeyError: there is none; the message lists the entries that exist.
     """
     for depth in range(len(path)):
         if has_entry(tree, path[: depth + 1]):
@@ -73,7 +73,7 @@ def check_path(subject: str, tree: PyTree, path: Path) -> None:
 
 
 def with_entry(tree: PyTree, path: Path, value: PyTree) -> PyTree:
-    """`tree` with another entry at `path`, in the same place or as the last one."""
+    """`tree` with `value` at `path`: in the place of the old entry, or appended."""
     if not path:
         return value
     name, *rest = path
@@ -93,7 +93,7 @@ def without(tree: PyTree, paths: Iterable[Path]) -> PyTree:
 
 
 def only(tree: PyTree, paths: Iterable[Path]) -> PyTree:
-    """`tree` with nothing but the entries at `paths`, in the order of `tree`."""
+    """`tree` with only the entries at `paths`, in the order of `tree`."""
     paths = set(paths)
     kept = {}
     for name, value in tree.items():
@@ -104,7 +104,7 @@ def only(tree: PyTree, paths: Iterable[Path]) -> PyTree:
 
 
 def merged(tree: PyTree, other: PyTree) -> PyTree:
-    """The entries of both; where both have a tree, the entries of both trees."""
+    """The entries of both; two trees under the same name are merged."""
     new = {
         name: merged(tree[name], value) if name in tree else value for name, value in other.items()
     }

@@ -1,4 +1,4 @@
-"""FrozenLayer, freeze and unfreeze: parameters that training leaves alone."""
+"""FrozenLayer, freeze and unfreeze: parameters that training does not change."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -41,13 +41,13 @@ from ._layer_map import Child, children, layer_map, rebuilt
 class FrozenLayer(WrapperLayer):
     """y = layer(x), with some of its parameters among the states.
 
-    What is no parameter has no gradient and is not seen by the optimiser.
+    States have no gradient and are not given to the optimiser.
 
     Args:
         layer: a layer.
         which: the names of the parameters to freeze, such as "weight" or "normalized.weight_g";
             None for all.
-        freeze_states: whether its states stay as they are too, and the layer runs in test mode
+        freeze_states: whether its states do not change either, and the layer runs in test mode
             whatever the mode of the model.
 
     Parameters: those of the layer that are not frozen.
@@ -74,7 +74,7 @@ class FrozenLayer(WrapperLayer):
     freeze_states: bool = False
 
     def __post_init__(self) -> None:
-        """Names as a tuple, and each of them known."""
+        """Store the names as a tuple, and check that they exist."""
         object.__setattr__(self, "layer", as_layer(self.layer, "FrozenLayer"))
         if self.which is None:
             return
@@ -90,7 +90,7 @@ class FrozenLayer(WrapperLayer):
         return self.layer
 
     def sublayers(self) -> dict[str, LayerLike]:
-        """None: the trees of the inner layer are not to be found in those of this one."""
+        """Empty: the trees of this layer do not contain those of the inner layer."""
         return {}
 
     def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
@@ -104,23 +104,23 @@ class FrozenLayer(WrapperLayer):
         return Record(frozen_params=self.split(ps)[1], states=states)
 
     def inner_trees(self, ps: Parameters, st: States) -> tuple[Parameters, States]:
-        """All parameters of the layer, and its states; in test mode where these are frozen."""
+        """All parameters of the layer, and its states, in test mode if these are frozen."""
         states = testmode(st.states) if self.freeze_states else st.states
         return self.join(ps, st.frozen_params), states
 
     def outer_states(self, st: States, inner: States) -> States:
-        """With the layer's new states, unless they are frozen."""
+        """The states with the layer's new ones, unless they are frozen."""
         return st if self.freeze_states else st | {"states": inner}
 
     def split(self, ps: Parameters) -> tuple[Parameters, Parameters]:
-        """The layer's parameters as those that are not frozen and those that are."""
+        """The layer's parameters in two parts: those that are not frozen and those that are."""
         if self.which is None:
             return Record(), ps
         ps, paths = records(ps), as_paths(self.which)
         return without(ps, paths), only(ps, paths)
 
     def join(self, ps: Parameters, frozen_params: Parameters) -> Parameters:
-        """The layer's parameters from the two parts, which may come in another order."""
+        """The layer's parameters from the two parts, in whatever order these are."""
         return frozen_params if self.which is None else merged(records(ps), frozen_params)
 
 
@@ -132,26 +132,26 @@ def freeze(
     *,
     freeze_states: bool = False,
 ) -> Any:
-    """The layer with some of its parameters frozen: moved to the states, as they are.
+    """The layer with some of its parameters frozen: moved to the states with their values.
 
     Args:
         layer: a layer or a whole model.
         ps: its parameters.
         st: its states.
         which: dotted paths of what to freeze, such as "layer_2", "layer_1.weight" or several; None
-            for all. A container is built anew with a `FrozenLayer` for each child concerned; an
+            for all. Containers are rebuilt with a `FrozenLayer` for each child concerned; an
             `AlternatePrecision`, which casts parameters and not states, is frozen as a whole.
-        freeze_states: whether the states of what is frozen stay as they are too, and it runs in
-            test mode whatever the mode of the model: a `BatchNorm` normalises by its running
-            statistics and does not update them, as `trainable=False` has it in Keras and `.eval()`
-            in torch. Otherwise statistics go on in training mode. A layer without parameters that
-            is named, or lies in one that is frozen, is included.
+        freeze_states: whether the states of frozen layers do not change either, and these layers
+            run in test mode whatever the mode of the model: a `BatchNorm` normalises by its running
+            statistics and does not update them, as with `trainable=False` in Keras and `.eval()` in
+            PyTorch. Otherwise statistics are still updated in training mode. A layer without
+            parameters that is named, or lies in one that is frozen, is included.
 
     Returns:
-        The new layer, parameters and states; the layer alone where no trees are given.
+        The new layer, parameters and states; only the layer if no trees are given.
 
     Raises:
-        KeyError: there is no such parameter; says which there are.
+        KeyError: there is no such parameter; the message lists those that exist.
         TypeError: `ps` without `st`.
 
     Source: `Experimental.freeze` of Lux 1.31; ours takes paths into a model. It has no
@@ -187,7 +187,7 @@ def _frozen(
     paths: tuple[Path, ...] | None,
     freeze_states: bool,
 ) -> tuple[LayerLike, Parameters, States]:
-    """The layer with all its parameters, or those at `paths`, frozen."""
+    """The layer with all its parameters, or only those at `paths`, frozen."""
     if isinstance(layer, FrozenLayer):
         before = None if layer.which is None else as_paths(layer.which)
         paths = None if before is None or paths is None else (*before, *paths)
@@ -206,7 +206,7 @@ def _frozen(
 
 
 def _unchanged_children(layer: LayerLike, ps: Parameters, st: States) -> list[Child]:
-    """The children that get their parameters as they are, so that states may take their place."""
+    """The children that get their parameters unchanged, so that these can move to the states."""
     casts = isinstance(layer, AlternatePrecision) and layer.cast_params
     return [] if casts else children(layer, ps, st)
 
@@ -225,7 +225,7 @@ def _concerns(path: Path, child: Child) -> bool:
 
 
 def unfreeze(layer: LayerLike, ps: Parameters = None, st: States = None) -> Any:
-    """The layer with everything in it that is frozen among the parameters again.
+    """The layer with all that was frozen moved back to the parameters.
 
     Args:
         layer: a layer or a whole model.
@@ -233,12 +233,12 @@ def unfreeze(layer: LayerLike, ps: Parameters = None, st: States = None) -> Any:
         st: its states.
 
     Returns:
-        The layer, parameters and states as they were before `freeze`; the layer alone where no
-        trees are given.
+        The layer, parameters and states in the form before `freeze`; only the layer if no trees are
+        given.
 
     Raises:
-        TypeError: `ps` without `st`; something is frozen inside a layer that keeps its children's
-            trees in a form of its own, such as a `TiedLayer` or a `WeightNorm`.
+        TypeError: `ps` without `st`; something is frozen inside a layer whose trees do not contain
+            those of its children, such as a `TiedLayer` or a `WeightNorm`.
 
     Source: `Experimental.unfreeze` of Lux 1.31.
 
@@ -263,9 +263,9 @@ def unfreeze(layer: LayerLike, ps: Parameters = None, st: States = None) -> Any:
         if _holds_frozen(layer):
             place = f" (at `{dotted(path)}`)" if path else ""
             raise TypeError(
-                f"`unfreeze` expects nothing frozen inside `{layer_name(layer)}`{place}, which "
-                f"keeps the trees of its layers in a form of its own, got {layer!r}. Unfreeze the "
-                "layer before it is put there, or freeze around it: freeze(model, ps, st, which)."
+                f"`unfreeze` expects nothing frozen inside `{layer_name(layer)}`{place}, whose "
+                f"trees do not contain those of its children, got {layer!r}. Unfreeze the child "
+                "before you wrap it, or freeze the wrapper: freeze(model, ps, st, which)."
             )
         return layer, ps, st
 

@@ -1,4 +1,4 @@
-"""layer_map: a function over the layers of a model that are made of no others."""
+"""layer_map: a function applied to the leaf layers of a model."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from ._entries import Path, dotted, entry, has_entry, records, with_entry
 
 
 class Child(NamedTuple):
-    """A child of a container, and where its parameters and states lie in the container's."""
+    """A child of a container, and the path of its trees in those of the container."""
 
     path: Path
     layer: LayerLike
@@ -31,15 +31,14 @@ def layer_map(
     ps: Parameters,
     st: States,
 ) -> tuple[LayerLike, Parameters, States]:
-    """The model with `layer, ps, st = f(layer, ps, st, path)` done to each of its leaf layers.
+    """The model with `layer, ps, st = f(layer, ps, st, path)` applied to each of its leaf layers.
 
-    A leaf is a layer without children, or one that keeps parameters or states of children
-    otherwise than by name, such as a frozen layer. Containers are built anew around what `f`
-    returns.
+    A leaf is a layer without children, or one whose trees do not contain those of its children by
+    name, such as a frozen layer. Containers are rebuilt around what `f` returns.
 
     Args:
-        f: function of a layer, its parameters and states, and where these lie in those of the
-            model, such as `("encoder", "layer_2")`.
+        f: function of a layer, its parameters and states, and their path in those of the model,
+            such as `("encoder", "layer_2")`.
         layer: the model.
         ps: its parameters.
         st: its states.
@@ -48,7 +47,7 @@ def layer_map(
         The new model, parameters and states.
 
     Raises:
-        TypeError: a container cannot be built anew; see `Layer.with_sublayers`.
+        TypeError: a container cannot be rebuilt; see `Layer.with_sublayers`.
 
     Source: `Experimental.layer_map` of Lux 1.31.
 
@@ -78,7 +77,7 @@ def _mapped(f: Callable[..., Any], layer: LayerLike, ps: Parameters, st: States,
 
 
 def children(layer: LayerLike, ps: Parameters, st: States) -> list[Child]:
-    """The children with their trees; none for a leaf. An only child may have the layer's own."""
+    """The children with their trees; none for a leaf. An only child may share the trees."""
     named = flat_children(getattr(layer, "sublayers", dict)())
     if len(named) == 1:
         (child,) = named.values()
@@ -93,7 +92,7 @@ def children(layer: LayerLike, ps: Parameters, st: States) -> list[Child]:
 def rebuilt(
     layer: LayerLike, ps: Parameters, st: States, new: list[Child]
 ) -> tuple[LayerLike, Parameters, States]:
-    """The container with its children, and its trees with theirs, in place of what was there."""
+    """The container with new children, and its trees with those of the children."""
     if [child.path for child in new] == [()]:
         (name,) = flat_children(layer.sublayers())
         return layer.with_sublayers({name: new[0].layer}), new[0].ps, new[0].st

@@ -1,4 +1,4 @@
-"""parameter_mask: some parameters of a tree marked, for optax."""
+"""parameter_mask: a mask of parameters, for optax."""
 
 from collections.abc import Iterable
 
@@ -10,17 +10,18 @@ from ._entries import as_paths, check_path, entry, records, with_entry
 
 
 def parameter_mask(ps: Parameters, which: str | Iterable[str]) -> PyTree:
-    """A tree like `ps` that is True at the parameters named and False elsewhere.
+    """A tree like `ps` that is True at the named parameters and False elsewhere.
 
     For optax, as in `optax.masked(optax.set_to_zero(), parameter_mask(ps, "layer_1"))` after an
-    optimiser, which then leaves layer_1 alone. `nn.freeze` spares their gradients as well.
+    optimiser, which then does not change layer_1. With `nn.freeze`, its gradients are not computed
+    either.
 
     Args:
         ps: parameters.
         which: dotted paths, such as "layer_2", "layer_1.weight" or several.
 
     Raises:
-        KeyError: there is no such parameter; says which there are.
+        KeyError: there is no such parameter; the message lists those that exist.
 
     Example:
         >>> from sciml_lux import Record

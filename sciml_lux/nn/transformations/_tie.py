@@ -1,4 +1,4 @@
-"""TiedLayer, tie and share_parameters: one parameter at several places."""
+"""TiedLayer, tie and share_parameters: one parameter in several places."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -39,24 +39,24 @@ Groups = Iterable[Sequence[str]]
 class TiedLayer(WrapperLayer):
     """y = layer(x), where the parameters of each group are one and the same.
 
-    The parameters are there once, at the first place of each group, and are put at the others when
-    the layer is called: their gradients add up by themselves, and the optimiser sees one copy.
+    A shared parameter is stored once, at the first place of its group, and copied to the other
+    places when the layer is called: its gradients add up, and the optimiser has one copy.
 
     Args:
         layer: a layer.
         groups: tuples of dotted paths, such as ("encoder.weight", "decoder.weight"); with ".T"
             behind it, as in "decoder.weight.T", a matrix is the transpose of the others.
 
-    Parameters: those of the layer without all but the first place of each group.
+    Parameters: those of the layer, but only the first place of each group.
 
     States: exactly those of the layer.
 
     Raises:
-        KeyError: there is no such parameter; says which there are.
+        KeyError: there is no such parameter; the message lists those that exist.
         ValueError: a group of fewer than two, groups that overlap, parameters of different
             structure, shape or dtype, or ".T" of what is not a matrix.
 
-    Source: asked for in Lux's issues 182 and 420; `Experimental.share_parameters` there does not
+    Source: requested in Lux's issues 182 and 420; `Experimental.share_parameters` of Lux does not
         tie gradients.
 
     Example:
@@ -73,25 +73,25 @@ class TiedLayer(WrapperLayer):
     groups: tuple[tuple[str, ...], ...]
 
     def __post_init__(self) -> None:
-        """Groups as tuples, each of known parameters that can be the same."""
+        """Store the groups as tuples, and check that their parameters can be shared."""
         groups = _checked("`TiedLayer`", parameter_structure(self.layer), self.groups)
         object.__setattr__(self, "groups", tuple(tuple(map(str, group)) for group in groups))
 
     def initial_parameters(self, key: Key, dtype: np.dtype) -> Parameters:
-        """The layer's parameters, those of each group once."""
+        """The layer's parameters, with those of each group once."""
         return self.contract(self.layer.initial_parameters(key, dtype))
 
     def inner_trees(self, ps: Parameters, st: States) -> tuple[Parameters, States]:
-        """Each group's parameter at all its places."""
+        """The parameters with that of each group at all its places."""
         return self._spread(ps), st
 
     def contract(self, ps: Parameters) -> Parameters:
-        """The layer's parameters with the first place of each group alone."""
+        """The layer's parameters with only the first place of each group."""
         places = _places(self.layer, self.groups)
         return without(records(ps), [place.path for _, *rest in places for place in rest])
 
     def expand(self, ps: Parameters) -> Parameters:
-        """The parameters that the layer takes, in its own order; the opposite of `contract`."""
+        """The inner layer's parameters, in their own order; the inverse of `contract`."""
         return ordered(self._spread(ps), parameter_structure(self.layer))
 
     def _spread(self, ps: Parameters) -> Parameters:
@@ -113,7 +113,7 @@ def tie(layer: LayerLike, groups: Groups) -> TiedLayer:
             weights of `Embedding(v, d)` and `Dense(d, v)` are both (v, d): they need none.)
 
     Raises:
-        KeyError: there is no such parameter; says which there are.
+        KeyError: there is no such parameter; the message lists those that exist.
         ValueError: a group of fewer than two, groups that overlap, parameters of different
             structure, shape or dtype, or ".T" of what is not a matrix.
 
@@ -135,17 +135,17 @@ def share_parameters(
 ) -> Parameters:
     """`ps` with the same arrays at all places of each group.
 
-    They are equal at the start alone: each place has its own gradient and its own update. `nn.tie`
-    makes them one for good.
+    They are equal only at first: each place has its own gradient and its own update. `nn.tie` makes
+    them one parameter.
 
     Args:
         ps: parameters.
         groups: tuples of dotted paths, such as ("layer_1", "layer_3"), or with ".T" as in `tie`.
-        new_parameters: what to put there, an entry for each group; by default what lies at the
-            first place of each.
+        new_parameters: the new values, one entry for each group; by default the values at its first
+            place.
 
     Raises:
-        KeyError: there is no such parameter; says which there are.
+        KeyError: there is no such parameter; the message lists those that exist.
         ValueError: a group of fewer than two, groups that overlap, parameters of different
             structure, shape or dtype, ".T" of what is not a matrix, or another number of new
             parameters than of groups.
@@ -180,7 +180,7 @@ def share_parameters(
 
 
 class Place(NamedTuple):
-    """Where a parameter of a group lies, and whether it is the transpose of what is shared."""
+    """The path of a parameter of a group, and whether it is the transpose of the shared one."""
 
     path: Path
     transposed: bool
@@ -189,7 +189,7 @@ class Place(NamedTuple):
         return dotted(self.path) + (".T" if self.transposed else "")
 
     def seen_from(self, other: "Place", value: PyTree) -> PyTree:
-        """What lies here where `value` lies at `other`."""
+        """The value at this place if `value` is the one at `other`."""
         return value if self.transposed == other.transposed else _transpose(value)
 
 
@@ -207,14 +207,14 @@ def _places(layer: LayerLike, groups: Groups) -> list[list[Place]]:
 
 
 def _place(ps: Parameters, path: Path) -> Place:
-    """A parameter that is called T itself is no transpose."""
+    """The place that a string names; a parameter called "T" is not a transpose."""
     if len(path) > 1 and path[-1] == "T" and not has_entry(ps, path):
         return Place(path[:-1], True)
     return Place(path, False)
 
 
 def _checked(subject: str, ps: Parameters, groups: Groups) -> list[list[Place]]:
-    """The groups as places, which exist, are disjoint and hold the same structures."""
+    """The groups as places, checked to exist, to be disjoint and to have the same structure."""
     places = [[_place(ps, path) for path in as_paths(group)] for group in groups]
     for group in places:
         if len(group) < 2:

@@ -177,7 +177,7 @@ def test_state_variable_that_changes_its_structure_is_an_error(value, message):
 @pytest.mark.parametrize(
     ("keyword", "message"),
     [
-        (jnp.ones(2, jnp.float32), "one of the parameters. Parameters change by training alone"),
+        (jnp.ones(2, jnp.float32), "one of the parameters. Only training changes parameters"),
         (nn.Dense(2, 2), r"one of the layers. A sub-layer is fixed; call it: `m.h\(x\)`"),
         ("text", r"one of the constants. Start a state variable with h=non_trainable\("),
     ],
@@ -243,7 +243,7 @@ def test_state_that_changes_within_a_transformed_function_is_an_error(transform)
     body = lambda m, x: transform(m.inner)(x)
     x = jnp.ones((2, 2), jnp.float32)
     model = nn.compact(body, inner=nn.Chain(nn.compact(counted, n=0)))
-    with pytest.raises(RuntimeError, match="the state `inner` of `compact` changed within a func"):
+    with pytest.raises(RuntimeError, match="the state `inner` of `compact` changed inside a nest"):
         model(x, *made(model))
     model = nn.compact(body, inner=nn.Chain(nn.Dense(2, 2)))
     assert model(x, *made(model))[0].shape == (2, 2)
@@ -274,7 +274,7 @@ def test_parameter_without_a_gradient_is_an_error(array):
 
 
 def test_arrays_that_no_layer_can_hold_are_errors():
-    with pytest.raises(TypeError, match="`w` is a traced array, which no layer can hold. Make the"):
+    with pytest.raises(TypeError, match="`w` is a traced array, which cannot be a part of a layer"):
         jax.jit(lambda w: nn.compact(plain, w=w)(X, lux.Record(), lux.Record()))(X)
     with pytest.raises(TypeError, match="`non_trainable` expects numbers, got an array of key"):
         nn.non_trainable(jax.random.key(0))

@@ -65,7 +65,7 @@ def test_parallel_layer_as_connection_gets_one_tuple():
 
 def test_parallel_wrong_number_of_inputs_is_an_error():
     model = nn.Parallel(operator.add, nn.NoOpLayer(), nn.NoOpLayer())
-    text = r"`Parallel` expects a tuple of 2 inputs, one for each layer, got 3\. Pass anything but"
+    text = r"`Parallel` expects a tuple of 2 inputs, one for each layer, got 3\. An input that is"
     with pytest.raises(ValueError, match=text):
         model((X, X, X), *made(model))
 

@@ -250,7 +250,7 @@ def test_cell_without_initial_carry_takes_lengths_with_a_carry_alone():
     y, new = model((x, jnp.zeros((4, 2), jnp.float32), LENGTHS), ps, st)
     np.testing.assert_allclose(y[1], x[1, :3].sum(0), rtol=1e-5, atol=1e-6)
     assert new.steps == 5
-    text = "`Recurrence` expects a carry that padded .* got None, and `Sum` does not say from "
+    text = "`Recurrence` with `lengths` expects an initial .* got None, and `Sum` does not define "
     with pytest.raises(TypeError, match=text):
         model((x, None, LENGTHS), ps, st)
 
@@ -288,7 +288,7 @@ def test_wrapped_cells_that_cannot_tell_their_start_say_so(wrap):
     model = nn.Recurrence(wrap(Sum()))
     ps, st = made(model)
     x = sequence((4, 5, 2))
-    with pytest.raises(TypeError, match=r"got None, and `\w+` does not say from which it starts"):
+    with pytest.raises(TypeError, match=r"got None, and `\w+` does not define one"):
         model((x, None, LENGTHS), ps, st)
     np.testing.assert_allclose(model(x, ps, st)[0], x.sum(1), rtol=1e-5, atol=1e-6)
 

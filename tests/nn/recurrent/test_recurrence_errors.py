@@ -89,7 +89,7 @@ def test_cell_that_is_no_layer_is_an_error(cell):
 
 
 def test_layer_that_is_no_cell_is_an_error():
-    text = r"`Dense` is used as a cell and expects to return \(\(y, carry\), st\), got \(y, st\) "
+    text = r"`Dense` is used as a cell, which must return \(\(y, carry\), st\), got \(y, st\) "
     with pytest.raises(TypeError, match=text):
         call(nn.Recurrence(nn.Dense(2, 2)), X)
 

@@ -70,7 +70,7 @@ def test_stack_with_a_cell_that_starts_itself_starts_itself():
     want, _ = nn.Recurrence(nn.RNNCell(2, 3))(jnp.cumsum(x, axis=1), ps.layer_2, st.layer_2)
     np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-6)
     assert new.layer_1.steps == 5
-    with pytest.raises(TypeError, match="got None, and `StackedRNNCell` does not say from"):
+    with pytest.raises(TypeError, match="got None, and `StackedRNNCell` does not define"):
         model((x, None, LENGTHS), ps, st)
 
 
@@ -87,7 +87,7 @@ def test_stack_of_nothing_is_an_error():
 
 def test_layer_in_a_stack_that_is_no_cell_is_an_error():
     cell = nn.StackedRNNCell(nn.RNNCell(2, 3), nn.Dense(3, 2))
-    with pytest.raises(TypeError, match="`Dense` is used as a cell and expects to return"):
+    with pytest.raises(TypeError, match="`Dense` is used as a cell, which must return"):
         cell(jnp.ones(2, jnp.float32), *made(cell))
 
 

@@ -282,10 +282,10 @@ CELL = nn.FrozenLayer(nn.GRUCell(2, 2), "bias_ih")
 @pytest.mark.parametrize(
     ("model", "text"),
     [
-        (TIED, r"`unfreeze` expects nothing frozen inside `TiedLayer`, which keeps the trees"),
-        (nn.Chain(nn.WeightNorm(DENSE, "weight")), r"inside `WeightNorm` \(at `layer_1`\), which"),
-        (nn.StatefulRecurrentCell(CELL, in_dims=2), "inside `StatefulRecurrentCell`, which"),
-        (nn.FrozenLayer(TIED), "inside `TiedLayer`, which keeps .* got TiedLayer.* Unfreeze the "),
+        (TIED, r"`unfreeze` expects nothing frozen inside `TiedLayer`, whose trees do not"),
+        (nn.Chain(nn.WeightNorm(DENSE, "weight")), r"inside `WeightNorm` \(at `layer_1`\), whose"),
+        (nn.StatefulRecurrentCell(CELL, in_dims=2), "inside `StatefulRecurrentCell`, whose"),
+        (nn.FrozenLayer(TIED), "inside `TiedLayer`, whose trees .* got TiedLayer.* Unfreeze the "),
     ],
     ids=repr,
 )
