@@ -130,7 +130,8 @@ class BinaryFocalLoss(WeightedBinaryLoss):
     epsilon: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the options."""
+        """Check the options and the weights."""
+        super().__post_init__()
         check_options(self, "gamma", "epsilon")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
