@@ -60,16 +60,16 @@ def class_weights_of(name: str, class_weights: Any) -> tuple[float, ...] | None:
     """The option `class_weights` as a tuple of numbers.
 
     Raises:
-        ValueError: they are not numbers of at least 0.
+        ValueError: they are not finite numbers of at least 0.
     """
     if class_weights is None:
         return None
     listed = np.asarray(class_weights).tolist() if np.ndim(class_weights) == 1 else [None]
     found = tuple(python_numbers(weight) for weight in listed)
-    if not all(isinstance(weight, int | float) and weight >= 0 for weight in found):
+    if not all(_is_weight(weight) for weight in found):
         raise ValueError(
-            f"`{name}` expects `class_weights` to be a number of at least 0 for each class, or "
-            f"None, got {class_weights!r}."
+            f"`{name}` expects `class_weights` to be a finite number of at least 0 for each class, "
+            f"or None, got {class_weights!r}."
         )
     return tuple(map(float, found))
 
@@ -124,6 +124,11 @@ def _spread(name: str, keyword: str, array: Any, shape: tuple[int, ...]) -> Arra
     # Widened for the derivative by the weights, which is a sum over what they are spread over.
     wide = jax.lax.broadcast_in_dim(_accumulated(array), shape, tuple(range(len(given))))
     return wide.astype(array.dtype)
+
+
+def _is_weight(weight: Any) -> bool:
+    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    return is_number and 0 <= weight < float("inf")
 
 
 def _is_real(array: Any) -> bool:

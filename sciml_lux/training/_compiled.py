@@ -40,7 +40,8 @@ class _Program:
 
         self.calls = calls
         self.run: Any = jax.jit(run, donate_argnums=(0,) if donate else ())
-        self._watched = [weakref.ref(reference(), self._drop) for reference in references]
+        made_of = [reference() for reference in references]
+        self._watched = [weakref.ref(part, self._drop) for part in made_of if part is not None]
 
     def _drop(self, _: Any) -> None:
         self.run, self._watched = None, []
@@ -75,10 +76,13 @@ def compiled(build: Build) -> Callable[..., Callable[..., Any]]:
             )
             program = _Program(build, donate, ())
 
+        # Its own reference: the program may be dropped with equal values, of which it was made.
+        run = program.run
+
         def call(*arguments: Any) -> Any:
             program.calls.append(statics)
             try:
-                return program.run(*arguments)
+                return run(*arguments)
             finally:
                 program.calls.pop()
 

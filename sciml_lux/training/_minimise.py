@@ -65,10 +65,10 @@ def minimise(
         progress: print a progress line to standard error.
 
     Returns:
-        The state after the last step, with the optimiser it had and its own state begun anew; the
-        loss before each step and, with SciPy and optimistix, after the last; and whether the
-        method says that it has converged. SciPy and optimistix leave the model states as they
-        were: the problem must be the same at each step.
+        The state after the last step, and the best, with the optimiser they had and its own state
+        begun anew; the loss before each step and, with SciPy and optimistix, after the last; and
+        whether the method says that it has converged. SciPy and optimistix leave the model states
+        as they were: the problem must be the same at each step.
 
     Raises:
         ValueError: `steps` or an `every` is out of range; `resume` with SciPy.
@@ -110,7 +110,11 @@ def minimise(
         found = _by_optax(history, objective, data, method, steps, options)
     else:
         found = _by_solver(history, objective, data, method, steps, options)
-    return dataclasses.replace(found, train_state=found.train_state.with_optimizer(start.optimizer))
+    states = {"train_state": found.train_state}
+    if found.best is not None and found.best is not history.best:
+        states["best"] = found.best
+    own = {name: state.with_optimizer(start.optimizer) for name, state in states.items()}
+    return dataclasses.replace(found, **own)
 
 
 def _by_optax(

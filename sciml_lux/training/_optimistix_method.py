@@ -18,7 +18,10 @@ from ._chunk import MAX_CHUNK
 from ._compiled import compiled
 from ._finite import all_finite
 from ._objective import evaluate
-from ._outcome import Outcome, finite_or_refuse, moved_to
+from ._outcome import Outcome
+from ._outcome import finite_or_refuse
+from ._outcome import moved_to
+from ._outcome import without_optimizer
 from ._session import Session
 from ._stats import Stats, check_stats, room_for
 from ._steps import gradients
@@ -68,12 +71,12 @@ class OptimistixSteps:
                 f"got {objective!r}. Pass losses.MSELoss() or training.LeastSquares(residuals)."
             )
         self._name = type(method).__name__
-        structure, leaves = tstate.flat
+        structure, _ = without_optimizer(tstate).flat
         options, treedef = jax.tree.flatten(method)
         # Numbers are part of the program; an array, which is no key, is given to it.
         numbers = tuple(None if hasattr(o, "dtype") else o for o in options)
         arrays = [o for o in options if hasattr(o, "dtype")]
-        self._given = (leaves, data, arrays)
+        self._given = (data, arrays)
         statics = (objective, (numbers, treedef), structure)
         self._solver = [solver_function(part, *statics) for part in ("begin", "take", "finish")]
 
@@ -81,20 +84,21 @@ class OptimistixSteps:
         """Take them, and return how they ended."""
         run = session.run
         begin, take, finish = self._solver
-        point = begin(*self._given)
+        given = (without_optimizer(run.tstate).flat[1], *self._given)
+        point = begin(*given)
         if run.now.method:
             point = _resumed(point, run.now.method)
-        elif not run.done:
-            finite_or_refuse(session, float(finish(*self._given, point)[1]), "at the start")
+        else:
+            finite_or_refuse(session, float(finish(*given, point)[1]), "at the start")
         chunk, ended = 1, False
         while session.goes_on and not ended:
             started = time.monotonic()
             count = min(session.until_stop(chunk), MAX_CHUNK)
-            found = take(*self._given, point, np.int32(count))
+            found = take(*given, point, np.int32(count))
             taken, finite = int(found.taken), bool(found.finite)
             if not finite:
                 # The same program with fewer steps gives the same bits, without the last.
-                found = take(*self._given, point, np.int32(taken))
+                found = take(*given, point, np.int32(taken))
             point, ended = found.point, bool(found.ended)
             self._move(session, found, taken)
             if not finite:
@@ -103,7 +107,7 @@ class OptimistixSteps:
                 session.between_steps()
             wanted = int(taken * _CHUNK_SECONDS / max(time.monotonic() - started, 1e-6))
             chunk = max(1, min(wanted, 8 * chunk, MAX_CHUNK))
-        parameters, last, result = finish(*self._given, point)
+        parameters, last, result = finish(*given, point)
         finite_or_refuse(session, float(last), f"where {self._name} ended")
         run.now = dataclasses.replace(run.now, tstate=moved_to(run.tstate, parameters, 0))
         successful = bool(result == optimistix.RESULTS.successful)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from ..core import StateStructureError, first_difference
 from ._refusal import NonFiniteError
@@ -25,8 +26,18 @@ class Outcome(NamedTuple):
     loss: float | None
 
 
+_NO_OPTIMIZER = optax.identity()
+
+
+def without_optimizer(tstate: TrainState) -> TrainState:
+    """`tstate` as solvers see it: neither a loss scale nor a program for each optimiser."""
+    return tstate.with_optimizer(_NO_OPTIMIZER)
+
+
 def moved_to(tstate: TrainState, parameters: Any, steps: Any) -> TrainState:
     """`tstate` with other parameters, `steps` later.
+
+    The state of its optimiser begins anew, since an average in it would be of other parameters.
 
     Raises:
         StateStructureError: they differ in structure, shape or dtype.
@@ -36,7 +47,11 @@ def moved_to(tstate: TrainState, parameters: Any, steps: Any) -> TrainState:
         raise StateStructureError(
             f"`minimise` must keep every shape and dtype, but the parameters differ {difference}."
         )
-    return tstate.replace(parameters=parameters, step=tstate.step + jnp.asarray(steps, jnp.int32))
+    return tstate.replace(
+        parameters=parameters,
+        optimizer_state=tstate.optimizer.init(parameters),
+        step=tstate.step + jnp.asarray(steps, jnp.int32),
+    )
 
 
 def finite_or_refuse(session: Session, loss: float, where: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from ._settings import closed_over
 from ._structure import Structure
 from ._weak_key import Identity, NotReferableError, entries, weak_key
 
@@ -35,10 +36,12 @@ def _note(build: Callable[..., Any], statics: tuple[Any, ...], arguments: Any) -
     shapes = tuple((jax.numpy.shape(leaf), jax.numpy.result_type(leaf)) for leaf in leaves)
     plain = [value for value in others if not list(_codes(value))]
     signature = (build, *models, *map(weak_key, plain), shapes)
-    for code, owner in (found for value in others for found in _codes(value)):
-        last = _last(Identity(code), signature)
-        key = weak_key(owner)
-        if last and last[0] != key:
+    owners: dict[tuple[types.CodeType, ...], list[Any]] = {}
+    for codes, owner in (found for value in others for found in _codes(value)):
+        owners.setdefault(codes, []).append(weak_key(owner))
+    for codes, keys in owners.items():
+        last, code = _last(tuple(map(Identity, codes)), signature), codes[0]
+        if last and last != keys:
             warnings.warn(
                 f"`{code.co_name}` ({code.co_filename}:{code.co_firstlineno}) is compiled again "
                 "for the same model, shapes and dtypes, because it is another object than before: "
@@ -47,7 +50,7 @@ def _note(build: Callable[..., Any], statics: tuple[Any, ...], arguments: Any) -
                 RecompilationWarning,
                 stacklevel=user_stacklevel(),
             )
-        last[:] = [key]
+        last[:] = keys
 
 
 def user_stacklevel() -> int:
@@ -59,29 +62,40 @@ def user_stacklevel() -> int:
 
 
 @functools.lru_cache(maxsize=1024)
-def _last(code: Identity, signature: tuple[Any, ...]) -> list[Any]:
-    """The key of what was last traced; filled by the caller."""
+def _last(codes: tuple[Identity, ...], signature: tuple[Any, ...]) -> list[Any]:
+    """The keys of what was last traced; filled by the caller."""
     return []
 
 
-def _codes(value: Any) -> Iterator[tuple[types.CodeType, Any]]:
+def _codes(value: Any) -> Iterator[tuple[tuple[types.CodeType, ...], Any]]:
     """The code in `value` that belongs to objects compared by themselves, and these objects."""
     inside = entries(value)
     if inside is not None:
         for entry in inside:
             yield from _codes(entry)
         return
-    code = _code(value)
-    if code is not None:
-        yield code, value
+    if codes := tuple(_codes_of(value, set())):
+        yield codes, value
 
 
-def _code(function: Any) -> types.CodeType | None:
-    """The code of a function, or of `__call__` of an object; None for what C or no code calls."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    if not callable(function) or isinstance(function, type):
-        return None
-    function = inspect.unwrap(function)
-    called = function if hasattr(function, "__code__") else type(function).__call__
-    return getattr(called, "__code__", None)
+def _codes_of(function: Any, seen: set[int]) -> Iterator[types.CodeType]:
+    """The code of a function, or of `__call__` of an object, and of the functions it is made of.
+
+    These are what it closes over, or a partial is given: a decorator makes of each function another
+    with the same code. Nothing for what C calls.
+    """
+    if id(function) in seen or not callable(function) or isinstance(function, type):
+        return
+    seen.add(id(function))
+    inside: list[Any] = []
+    if isinstance(function, functools.partial):
+        inside = [function.func, *function.args, *function.keywords.values()]
+    else:
+        function = inspect.unwrap(function)
+        called = function if hasattr(function, "__code__") else type(function).__call__
+        if isinstance(code := getattr(called, "__code__", None), types.CodeType):
+            yield code
+        if isinstance(function, types.FunctionType):
+            inside = [part for _, part in closed_over(function)]
+    for part in inside:
+        yield from _codes_of(part, seen)

@@ -120,7 +120,7 @@ class Saver:
         settings = checkpoint.metadata.get("settings")
         if isinstance(settings, dict) and (changed := first_changed(settings, self._settings)):
             self._disagree(changed)
-        first, step = stored_integer(checkpoint, "first step"), int(tstate.step)
+        first, step = stored_integer(checkpoint, "history from step"), int(tstate.step)
         losses, validation = stored_history(checkpoint, first, step)
         hyperparameters = stored_dict(checkpoint, "hyperparameters")
         if self._hyperparameters is None:
@@ -205,6 +205,8 @@ class Saver:
         # JSON keeps every digit of a float64, and a history has another length each time.
         metadata = self._identity() | {
             "hyperparameters": self._hyperparameters or {},
+            # Not the "first step" of the state given, where a fit went on from another: "changed".
+            "history from step": run.step - run.done,
             "losses": run.losses.tolist(),
             "validation steps": run.validation.steps.tolist(),
             "validation losses": run.validation.losses.tolist(),

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from ..core import Frozen, named_leaves
 from ._ad import AutoReverse
-from ._outcome import Outcome, finite_or_refuse, moved_to
+from ._outcome import Outcome, finite_or_refuse, moved_to, without_optimizer
 from ._session import Session
 from ._stats import Stats, check_stats
 from ._steps import Objective, compute_gradients
@@ -79,7 +79,7 @@ class ScipySteps:
                 )
         self._method, self._objective, self._data = method, objective, data
         start, self._unravel = ravel_pytree(tstate.parameters)
-        self._dtype, self._tstate = start.dtype, tstate
+        self._dtype, self._tstate = start.dtype, without_optimizer(tstate)
         self._x = np.asarray(start, np.float64)
         self._at: tuple[bytes, float, Any] = (b"", 0.0, None)
         self._before: tuple[float, Any] = (0.0, None)

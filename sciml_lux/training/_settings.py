@@ -48,9 +48,15 @@ def first_changed(before: dict[str, str], after: dict[str, str]) -> str | None:
     return None
 
 
+def closed_over(function: types.FunctionType) -> list[tuple[str, Any]]:
+    """Names and values of the variables that `function` closes over."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return [(name, cell.cell_contents) for name, cell in cells if _is_filled(cell)]
+
+
 def _entries(parts: list[tuple[str, Any]], seen: set[int]) -> Iterator[tuple[str, str]]:
     for path, value in parts:
-        if path.rpartition(".")[2].startswith("init"):
+        if path.rpartition(".")[2].startswith("init") and callable(value):
             continue
         inner = None if isinstance(value, _PLAIN) else _parts(value)
         if inner is None:
@@ -78,7 +84,7 @@ def _parts(value: Any) -> list[tuple[str, Any]] | None:
     if isinstance(value, types.MethodType):
         return [("self", value.__self__), ("func", value.__func__)]
     if isinstance(value, types.FunctionType):
-        return _closed_over(value)
+        return closed_over(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [(f.name, getattr(value, f.name, None)) for f in dataclasses.fields(value)]
     if isinstance(value, dict):
@@ -88,11 +94,6 @@ def _parts(value: Any) -> list[tuple[str, Any]] | None:
     if isinstance(value, tuple | list) and not all(isinstance(part, _PLAIN) for part in value):
         return [_named(index, part) for index, part in enumerate(value, 1)]
     return None
-
-
-def _closed_over(function: types.FunctionType) -> list[tuple[str, Any]]:
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    return [(name, cell.cell_contents) for name, cell in cells if _is_filled(cell)]
 
 
 def _is_filled(cell: types.CellType) -> bool:

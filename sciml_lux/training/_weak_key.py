@@ -15,7 +15,7 @@ _PLAIN = frozenset({bool, int, str, bytes, type(None)})
 
 
 class NotReferableError(TypeError):
-    """Python has no weak reference to an object, which compares by identity."""
+    """Python cannot refer weakly to an object that compares by identity."""
 
 
 class WeakKey:
@@ -52,7 +52,7 @@ class Identity(weakref.ref):
 
 # The keys of values that are alive, by their address: asked for at every training step, where even
 # a hash takes too long. The reference tells whether it is still the same value.
-_known: dict[int, tuple[weakref.ref, WeakKey]] = {}
+_known: dict[int, tuple[weakref.ref, WeakKey, list[weakref.ref]]] = {}
 
 
 def weak_key(value: Any) -> Any:
@@ -64,8 +64,8 @@ def weak_key(value: Any) -> Any:
 
     Raises:
         TypeError: it cannot be hashed.
-        NotReferableError: it holds an object that compares by identity and has `__slots__` without
-            `__weakref__`.
+        NotReferableError: it holds an object that compares by identity, or a method of an object,
+            that has `__slots__` without `__weakref__`.
     """
     known = _known.get(id(value))
     if known is not None and known[0]() is value:
@@ -78,16 +78,28 @@ def weak_key(value: Any) -> Any:
     if isinstance(value, float | complex | np.generic):
         return kind, np.asarray(value).tobytes()  # -0.0 is not 0.0, and NaN is NaN.
     if kind is types.MethodType:
-        return _key(kind, (Identity(value.__self__), weak_key(value.__func__)))
+        return _key(kind, (_identity(value.__self__), weak_key(value.__func__)))
     inside = entries(value)
     if inside is None:
         return _reference(value)
     parts = map(weak_key, inside)
     key = _key(weakref.ref(kind), frozenset(parts) if kind is frozenset else tuple(parts))
     if isinstance(value, Frozen | Structure):
-        place = id(value)
-        _known[place] = weakref.ref(value, lambda _: _known.pop(place, None)), key
+        _remember(value, key)
     return key
+
+
+def _remember(value: Any, key: WeakKey) -> None:
+    """Keep `key` while `value` is alive, and all that it refers to, which may be an equal one's."""
+    place = id(value)
+
+    def forget(_: Any) -> None:
+        _known.pop(place, None)
+
+    parts = [reference() for reference in key.references]
+    if all(part is not None for part in parts):
+        watched = [weakref.ref(part, forget) for part in parts]
+        _known[place] = weakref.ref(value, forget), key, watched
 
 
 def entries(value: Any) -> tuple[Any, ...] | None:
@@ -127,7 +139,18 @@ def _reference(value: Any) -> Any:
     except TypeError:
         kind = type(value)
         if hasattr(kind, "__slots__") and kind.__eq__ is object.__eq__:
-            raise NotReferableError(
-                f"a {kind.__name__} compares by identity, and its `__slots__` lack `__weakref__`"
-            ) from None
+            raise _not_referable(value) from None
         return kind, value  # Values of C types: dtypes, structures of trees, ufuncs.
+
+
+def _identity(value: Any) -> Identity:
+    try:
+        return Identity(value)
+    except TypeError:
+        raise _not_referable(value) from None
+
+
+def _not_referable(value: Any) -> NotReferableError:
+    return NotReferableError(
+        f"a {type(value).__name__} compares by identity, and its `__slots__` lack `__weakref__`"
+    )

@@ -1,5 +1,7 @@
 """Weights, masks and class weights of losses, against their formulas in NumPy."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -231,6 +233,8 @@ def test_class_weights_of_numpy_are_numbers_of_python():
     loss = losses.CrossEntropyLoss(class_weights=np.asarray([1, 2], np.float32))
     assert loss == losses.CrossEntropyLoss(class_weights=(1.0, 2.0))
     assert loss.class_weights == (1.0, 2.0) and hash(loss)
+    for build in (losses.FocalLoss, losses.BinaryFocalLoss):
+        assert build(class_weights=[1, 2]).class_weights == (1.0, 2.0)
 
 
 def test_weights_and_mask_are_a_third_entry_of_the_data(dtype):
@@ -266,7 +270,7 @@ def test_levenberg_marquardt_does_not_see_what_is_masked():
     data = x, jnp.where(mask[:, None], y, jnp.nan), mask
     tstate = training.TrainState(model, *lux.setup(0, model), optax.adam(1e-2))
     solver = optimistix.LevenbergMarquardt(rtol=1e-5, atol=1e-5)
-    result = training.minimise(losses.MSELoss(), data, tstate, solver)
+    result = training.minimise(tstate, losses.MSELoss(), data, solver)
     np.testing.assert_allclose(result.train_state.parameters.weight, [[2]], rtol=1e-3)
 
 
@@ -301,10 +305,10 @@ def test_weights_beside_a_model_are_an_error():
 
 
 def test_class_weights_that_are_wrong_are_errors():
-    with pytest.raises(
-        ValueError, match=r"a number of at least 0 for each class, .* got \(1, -1\)"
-    ):
-        losses.CrossEntropyLoss(class_weights=(1, -1))
+    for build in (losses.CrossEntropyLoss, losses.FocalLoss, losses.BinaryFocalLoss):
+        for bad in (-1, True, math.inf, math.nan):
+            with pytest.raises(ValueError, match=r"a finite number of at least 0 for .* got \(1, "):
+                build(class_weights=(1, bad))
     with pytest.raises(ValueError, match=r"a number for each of 3 classes, got 2"):
         losses.FocalLoss(class_weights=(1, 1))(ONE, ONE)
     with pytest.raises(ValueError, match=r"two numbers, those of the labels 0 and 1, got 3"):

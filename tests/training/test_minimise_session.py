@@ -69,6 +69,28 @@ def test_callbacks_validation_stats_and_progress(tmp_path, dtype, name, capsys):
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_average_of_an_earlier_optimiser_is_not_what_is_judged(dtype, name):
+    optimizer = training.with_average(optax.adam(0.1), 0.9)
+    tstate, data = tiny_state(dtype, optimizer), line_data(dtype)
+    options = {"steps": 3, "validation": data, "validation_every": 1}
+    stopping = training.EarlyStopping(patience=9)
+    result = minimise(tstate, data, METHODS[name], callbacks=[stopping], **options)
+    after = [*result.losses[1:3], *result.losses[3:]]
+    np.testing.assert_allclose(result.validation.losses[: len(after)], after, rtol=1e-3)
+    for found in (result.best, result.train_state):
+        assert found.optimizer is optimizer
+        assert_same_bits(found.averaged_parameters, found.parameters)
+
+
+def test_loss_scale_is_not_for_solvers(dtype):
+    model = nn.AlternatePrecision("float16", nn.Dense(1, 1))
+    optimizer = training.with_loss_scale(optax.adam(0.1), 2.0**60)  # No gradient would be finite.
+    tstate = tiny_state(dtype, optimizer, model=model)
+    result = minimise(tstate, line_data(dtype), SCIPY, steps=5)
+    assert result.losses[-1] < 0.01 * result.losses[0]
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_a_callback_can_end_it(dtype, name):
     notes = Notes(1, stop=3)
     result = minimise(tiny_state(dtype), line_data(dtype), METHODS[name], callbacks=[notes])

@@ -8,6 +8,7 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimistix
 import pytest
 
 from sciml_lux import losses, nn, testing, training
@@ -167,7 +168,7 @@ def test_eager_loop_over_every_function_compiles_once(dtype):
         training.train_steps(AD, objective, data, tstate, steps=2)
         options = {"validation": sampled, "validation_every": 1, "progress": False}
         training.fit(tstate, objective, sampled, steps=2, **options)
-        training.minimise(objective, data, tstate, training.SciPy("L-BFGS-B"), steps=1)
+        training.minimise(tstate, objective, data, training.SciPy("L-BFGS-B"), steps=1)
 
     once()
     with testing.assert_no_recompile():
@@ -206,6 +207,66 @@ def test_other_models_shapes_and_optimisers_are_no_recompilation(dtype):
             for rows in (4, 8):
                 tstate = tiny_state(dtype, model=model)
                 training.compute_gradients(AD, objective, (x[:rows], y[:rows]), tstate)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sum:
+    terms: tuple
+
+    def __call__(self, *given):
+        return sum(term(*given)[0] for term in self.terms), given[2], {}
+
+
+def named_alike(function):
+    def inner(*given):
+        return function(*given)
+
+    return inner
+
+
+def test_functions_of_one_factory_that_are_built_once_are_no_recompilation(dtype):
+    build = lambda weight: lambda *given: scaled(weight, *given)
+    objectives = [
+        Sum((build(1.0), build(2.0))),
+        named_alike(lambda *given: scaled(1.0, *given)),
+        named_alike(lambda *given: scaled(2.0, *given)),
+        functools.partial(scaled, 1.0),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for objective in objectives * 2:
+            step(objective, dtype)
+
+
+class Equal:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __eq__(self, other):
+        return isinstance(other, Equal) and self.factor == other.factor
+
+    def __hash__(self):
+        return hash(self.factor)
+
+    def __call__(self, *given):
+        return scaled(self.factor, *given)
+
+
+def test_objective_goes_on_where_an_equal_one_is_gone(dtype):
+    data, tstate = start(dtype)
+    ended = [Equal(0.5)]
+
+    class End(training.Callback):
+        every = 1
+
+        def on_steps(self, run):
+            ended.clear()
+
+    solver = optimistix.BFGS(rtol=1e-12, atol=1e-12)
+    options = {"steps": 3, "progress": False}
+    whole = training.minimise(tstate, ended[0], data, solver, **options)
+    found = training.minimise(tstate, Equal(0.5), data, solver, callbacks=[End()], **options)
+    assert not ended and found.losses.tolist() == whole.losses.tolist()
 
 
 class WithSlots:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optimistix
 import pytest
 
 import sciml_lux as lux
@@ -78,6 +79,25 @@ def test_changed_accepts_what_was_not_changed(tmp_path):
     assert_same_bits(resumed.train_state, whole.train_state)
 
 
+def test_changed_state_of_another_step_goes_on_and_resumes(tmp_path):
+    fit(state(), 2, checkpoint=tmp_path)
+    later = state(optax.adam(0.02)).replace(step=3)
+    changed = fit(later, 3, checkpoint=tmp_path, resume="changed")
+    resumed = fit(later, 4, checkpoint=tmp_path, resume=True)
+    assert int(changed.train_state.step) == 3 and int(resumed.train_state.step) == 4
+    assert resumed.losses[:3].tolist() == changed.losses.tolist()
+
+
+def test_changed_method_of_minimise_goes_on_from_the_state_of_the_file(tmp_path):
+    before = fit(state(), 8, checkpoint=tmp_path)
+    solver = optimistix.BFGS(rtol=1e-6, atol=1e-6)
+    options = {"steps": 9, "checkpoint": tmp_path, "resume": "changed", "progress": False}
+    after = training.minimise(state(), MSE, DATA, solver, **options)
+    assert after.losses[:8].tolist() == before.losses.tolist()
+    loss = MSE(before.train_state.model, *before.train_state.trees[:2], DATA)[0]
+    np.testing.assert_allclose(after.losses[8], loss, rtol=1e-5)
+
+
 def test_changed_does_not_accept_trees_of_another_structure(tmp_path):
     fit(state(), 2, checkpoint=tmp_path)
     with pytest.raises(training.CheckpointError, match="`train_state` does not fit"):
@@ -136,6 +156,7 @@ def test_batches_of_a_loader_are_compared_when_the_first_is_drawn(tmp_path):
         fit(state(optax.adam(0.2)), 4, data=loader, checkpoint=tmp_path, resume=True)
 
 
+@pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
 def test_objective_is_traced_no_more_often_for_a_checkpoint(tmp_path):
     counts = []
 

@@ -172,6 +172,13 @@ def test_words_do_not_hang_on_the_process(value, text):
     assert words(value) == text
 
 
+def test_initialisers_are_no_settings_but_the_first_value_of_a_schedule_is():
+    rate = training.schedules.exponential_decay(init_value=0.1, transition_steps=9, decay_rate=0.5)
+    found = settings_of(model=nn.Dense(1, 1), optimizer=optax.sgd(rate))
+    values = {path.rpartition(".")[2]: text for path, text in found.items()}
+    assert values["init_value"] == "0.1" and "init_weight" not in values
+
+
 def test_settings_are_read_once_and_end():
     def calls_itself(n):
         return calls_itself(n - 1) if n else settings

@@ -108,12 +108,25 @@ def test_key_at_the_address_of_another_value_is_another_key():
     assert len(keys) == 50
 
 
+def test_key_outlives_an_equal_value_that_it_was_first_made_of():
+    first, second = ByValue(1), ByValue(1)
+    keys = weak_key(Options(first)), weak_key(kept := Options(second))
+    assert keys[0] is keys[1]
+    del first
+    gc.collect()
+    assert all(reference() is not None for reference in references_of(weak_key(kept)))
+
+
 class WithSlots:
     __slots__ = ()
 
+    def method(self):
+        pass
+
 
 def test_object_without_weak_references_has_no_key():
-    for value in (WithSlots(), Options(WithSlots()), (1, WithSlots())):
+    slotted = WithSlots()
+    for value in (slotted, Options(slotted), (1, slotted), slotted.method):
         with pytest.raises(NotReferableError, match="a WithSlots compares by identity"):
             weak_key(value)
     with pytest.raises(TypeError, match="unhashable"):
