@@ -140,7 +140,7 @@ class Batches(Source):
         ):
             if size:
                 part = _BatchReader(reader.samples, size, reader.shuffle, wrap=False)
-                plan = _plan_function(part)(self._arrays, jnp.zeros((), jnp.int32))
+                plan = _plan_function(part)(self._arrays[1], jnp.zeros((), jnp.int32))
                 feed = Feed(part, self._arrays, (0, offset), plan)
                 yield Part(named_validation(feed), count, size)
 

@@ -33,12 +33,13 @@ def _note(build: Callable[..., Any], statics: tuple[Any, ...], arguments: Any) -
     models = [weak_key(value.model) for value in statics if isinstance(value, Structure)]
     leaves = jax.tree.leaves(arguments)
     shapes = tuple((jax.numpy.shape(leaf), jax.numpy.result_type(leaf)) for leaf in leaves)
-    plain = [value for value in others if not list(_codes(value))]
-    signature = (build, *models, *map(weak_key, plain), shapes)
-    for code, owner in (found for value in others for found in _codes(value)):
-        last = _last(Identity(code), signature)
-        key = weak_key(owner)
-        if last and last[0] != key:
+    parts = [part for value in others for part in _parts(value)]
+    plain = [weak_key(part) for part in parts if _code(part) is None]
+    owners = [(code, weak_key(part)) for part in parts if (code := _code(part)) is not None]
+    # A solver may hold several functions of one code, so all are compared, each in its place.
+    last = _last(build, *models, *plain, *(Identity(code) for code, _ in owners), shapes)
+    for (code, key), before in zip(owners, last or [key for _, key in owners], strict=True):
+        if before != key:
             warnings.warn(
                 f"`{code.co_name}` ({code.co_filename}:{code.co_firstlineno}) is compiled again "
                 "for the same model, shapes and dtypes, because it is another object than before: "
@@ -47,7 +48,7 @@ def _note(build: Callable[..., Any], statics: tuple[Any, ...], arguments: Any) -
                 RecompilationWarning,
                 stacklevel=user_stacklevel(),
             )
-        last[:] = [key]
+    last[:] = [key for _, key in owners]
 
 
 def user_stacklevel() -> int:
@@ -59,21 +60,20 @@ def user_stacklevel() -> int:
 
 
 @functools.lru_cache(maxsize=1024)
-def _last(code: Identity, signature: tuple[Any, ...]) -> list[Any]:
-    """The key of what was last traced; filled by the caller."""
+def _last(*signature: Any) -> list[Any]:
+    """The keys of what was last traced; filled by the caller."""
     return []
 
 
-def _codes(value: Any) -> Iterator[tuple[types.CodeType, Any]]:
-    """The code in `value` that belongs to objects compared by themselves, and these objects."""
+def _parts(value: Any) -> Iterator[Any]:
+    """What `value` is made of, down to what is one thing, and the types of what holds it."""
     inside = entries(value)
-    if inside is not None:
-        for entry in inside:
-            yield from _codes(entry)
+    if inside is None:
+        yield value
         return
-    code = _code(value)
-    if code is not None:
-        yield code, value
+    yield type(value)
+    for entry in inside:
+        yield from _parts(entry)
 
 
 def _code(function: Any) -> types.CodeType | None:

@@ -136,6 +136,7 @@ def test_batches_of_a_loader_are_compared_when_the_first_is_drawn(tmp_path):
         fit(state(optax.adam(0.2)), 4, data=loader, checkpoint=tmp_path, resume=True)
 
 
+@pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
 def test_objective_is_traced_no_more_often_for_a_checkpoint(tmp_path):
     counts = []
 

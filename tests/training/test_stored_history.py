@@ -44,7 +44,7 @@ LOSSES = [0.5, 0.4, 0.3, 0.2, 0.1]
 NAMES = ["losses", "validation steps", "validation losses", "hyperparameters"]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "model", "data", "first step", "first parameters"])
+@pytest.mark.parametrize("name", [*NAMES, "optimiser", "data", "first step", "first parameters"])
 def test_metadata_that_is_missing_is_refused(tmp_path, whole, name):
     path = forged(tmp_path, whole, lambda header: header["metadata"].pop(name))
     with pytest.raises(io.CheckpointError, match=f"it has no {name}|{name} was None, is now"):
