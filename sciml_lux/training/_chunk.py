@@ -121,28 +121,35 @@ def _chunk_function(
     return run
 
 
-def chunk_function(
-    ad: AD, objective: Objective, reader: Reader, watched: tuple[int, ...]
-) -> Callable[..., tuple[Carry, Any]]:
+class ChunkFunction:
     """The compiled loop as a function of a state; what is compiled takes and gives its arrays."""
 
-    def run(tstate: TrainState, *arguments: Any) -> tuple[Carry, Any]:
+    def __init__(
+        self, ad: AD, objective: Objective, reader: Reader, watched: tuple[int, ...]
+    ) -> None:
+        self._statics = ad, objective, reader, watched
+
+    def __call__(self, tstate: TrainState, *arguments: Any) -> tuple[Carry, Any]:
+        """The carry after the steps, and the plan of its place."""
         structure, leaves = tstate.flat
-        loop = _chunk_function(ad, objective, reader, watched, structure)
-        carry, plan = loop(leaves, *arguments)
+        carry, plan = _chunk_function(*self._statics, structure)(leaves, *arguments)
         return carry._replace(tstate=TrainState.from_flat(structure, carry.tstate)), plan
 
-    return run
+    def program(self, tstate: TrainState, feed: Feed) -> ClosedJaxpr:
+        """The traced loop, which `advance` then need not trace again."""
+        structure, leaves = tstate.flat
+        given = (leaves, feed.arrays, feed.place, feed.plan, np.int32(1))
+        return _chunk_function(*self._statics, structure).trace(*given).jaxpr
 
 
 def advance(
-    take: Callable[..., tuple[Carry, Any]],
+    take: ChunkFunction,
     tstate: TrainState,
     feed: Feed,
     count: int,
     watched: tuple[int, ...],
 ) -> Steps:
-    """Take up to `count` steps with a `chunk_function`, and move `feed` on."""
+    """Take up to `count` steps with `take`, and move `feed` on."""
     losses, stats = np.zeros(0), Stats()
     while True:
         given = (tstate, feed.arrays, feed.place, feed.plan)
@@ -159,18 +166,6 @@ def advance(
         stats = stats.then(Stats.of(carry.stats, taken))
         if len(losses) >= count or not np.all(finite):
             return Steps(tstate, losses, stats, finite)
-
-
-def chunk_program(
-    take: Callable[..., tuple[Carry, Any]], tstate: TrainState, feed: Feed
-) -> ClosedJaxpr:
-    """The traced loop, which `advance` then need not trace again."""
-    structure, leaves = tstate.flat
-
-    def run(leaves: list[jax.Array], *arguments: Any) -> list[Any]:
-        return jax.tree.leaves(take(TrainState.from_flat(structure, leaves), *arguments))
-
-    return jax.make_jaxpr(run)(leaves, feed.arrays, feed.place, feed.plan, np.int32(1))
 
 
 def stats_of_step(ad: AD, objective: Objective, feed: Feed, tstate: TrainState) -> Any:

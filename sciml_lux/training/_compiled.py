@@ -20,6 +20,31 @@ from ._weak_key import NotReferableError, references_of, weak_key
 Build = Callable[..., Callable[..., Any]]
 
 
+class Compiled:
+    """A program with the static values of a call, as a function of arrays."""
+
+    __slots__ = ("__weakref__", "_calls", "_run", "_statics")
+
+    def __init__(self, program: "_Program", statics: tuple[Any, ...]) -> None:
+        # Its own reference: the program may be dropped with equal values, of which it was made.
+        self._run, self._calls, self._statics = program.run, program.calls, statics
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the program computes of `arguments`."""
+        return self._within(self._run, arguments)
+
+    def trace(self, *arguments: Any) -> Any:
+        """The program traced for `arguments`, as by `jax.jit`; a call then traces no more."""
+        return self._within(self._run.trace, arguments)
+
+    def _within(self, run: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        self._calls.append(self._statics)
+        try:
+            return run(*arguments)
+        finally:
+            self._calls.pop()
+
+
 class _Program:
     """A compiled function, until something that it was made of is gone.
 
@@ -52,7 +77,7 @@ def _program(build: Build, donate: bool, *keys: Any) -> _Program:
     return _Program(build, donate, tuple(r for key in keys for r in references_of(key)))
 
 
-def compiled(build: Build) -> Callable[..., Callable[..., Any]]:
+def compiled(build: Build) -> Callable[..., Compiled]:
     """`build`, which makes a function of arrays from static values, as one of compiled functions.
 
     It is called with the same static values, and compiles once for equal ones: see `weak_key`.
@@ -65,7 +90,7 @@ def compiled(build: Build) -> Callable[..., Callable[..., Any]]:
     """
 
     @functools.wraps(build)
-    def look_up(*statics: Any, donate: bool = False) -> Callable[..., Any]:
+    def look_up(*statics: Any, donate: bool = False) -> Compiled:
         try:
             program = _program(build, donate, *map(weak_key, statics))
         except NotReferableError as error:
@@ -76,16 +101,6 @@ def compiled(build: Build) -> Callable[..., Callable[..., Any]]:
             )
             program = _Program(build, donate, ())
 
-        # Its own reference: the program may be dropped with equal values, of which it was made.
-        run = program.run
-
-        def call(*arguments: Any) -> Any:
-            program.calls.append(statics)
-            try:
-                return run(*arguments)
-            finally:
-                program.calls.pop()
-
-        return call
+        return Compiled(program, statics)
 
     return look_up

@@ -13,7 +13,7 @@ from ..core import check_integer
 from ..devices.internal import of_first_process
 from ._ad import AD, AutoReverse
 from ._callback import Callback
-from ._chunk import MAX_CHUNK, advance, chunk_function, stats_of_step
+from ._chunk import MAX_CHUNK, ChunkFunction, advance, stats_of_step
 from ._data_dtype import check_data_dtype
 from ._finite import watched_leaves
 from ._objective import Objective, check_objective
@@ -153,7 +153,7 @@ def _take_steps(session: Session, ad: AD, objective: Objective, source: Source) 
     run = session.run
     feed = source.feed(run.step, run.done)
     watched = watched_leaves(session.start)
-    take = chunk_function(ad, objective, feed.reader, watched)
+    take = ChunkFunction(ad, objective, feed.reader, watched)
     session.check_program(take, feed)
     chunk, checked = 1, False
     while session.goes_on:

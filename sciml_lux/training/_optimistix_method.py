@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,10 +19,7 @@ from ._chunk import MAX_CHUNK
 from ._compiled import compiled
 from ._finite import all_finite
 from ._objective import evaluate
-from ._outcome import Outcome
-from ._outcome import finite_or_refuse
-from ._outcome import moved_to
-from ._outcome import without_optimizer
+from ._outcome import Outcome, finite_or_refuse, moved_to, without_optimizer
 from ._session import Session
 from ._stats import Stats, check_stats, room_for
 from ._steps import gradients
@@ -139,6 +137,10 @@ def solver_function(
     parts = {"begin": _Problem.begun, "take": _steps, "finish": _Problem.ended}
 
     def run(leaves: list[Any], data: Any, arrays: list[Any], *more: Any) -> Any:
+        tstate = TrainState.from_flat(structure, leaves)
+        # For what it checks: a loss or gradient of fewer digits fails in optimistix without a name,
+        # and promotion that the user forbids is allowed below.
+        jax.eval_shape(lambda: gradients(AutoReverse(), objective, data, tstate)[1])
         # optimistix mixes weak and strong scalars, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             return parts[part](_Problem(objective, solver, structure, leaves, data, arrays), *more)
@@ -162,11 +164,11 @@ class _Problem:
         given = iter(arrays)
         self.method = treedef.unflatten([next(given) if n is None else n for n in numbers])
         self.least_squares = isinstance(self.method, optimistix.AbstractLeastSquaresSolver)
-        tstate = TrainState.from_flat(structure, leaves)
-        # For what it checks: a loss or gradient of fewer digits fails in optimistix without a name.
-        jax.eval_shape(lambda: gradients(AutoReverse(), objective, data, tstate)[1])
-        self.start, self.parameters_of = _widened(tstate.parameters)
+        parameters = TrainState.from_flat(structure, leaves).parameters
+        self.start, self.parameters_of = _widened(parameters)
         self._objective, self._structure, self._args = objective, structure, (leaves, data)
+        # JAX never forgets a function that optimistix is given: this one closes over nothing.
+        self._solved: Any = eqx.filter_closure_convert(self._function, self.start, self._args)
         self._begun = jax.tree.flatten(self._init())
 
     def value(self, values: list[Any]) -> tuple[jax.Array, Any]:
@@ -180,7 +182,7 @@ class _Problem:
         return _wide(loss), stats
 
     def _function(self, values: list[Any], args: Any) -> tuple[Any, None]:
-        """What the solver gets; all that is traced comes in `args`, since its state may keep it."""
+        """What is solved; all that is traced comes in `args`, since its state may keep it."""
         if not self.least_squares:
             return self._value(values, args)[0], None
         tstate, data = TrainState.from_flat(self._structure, args[0]), args[1]
@@ -189,15 +191,15 @@ class _Problem:
         return jax.tree.map(_wide, found), None
 
     def _init(self) -> Any:
-        shapes = jax.eval_shape(lambda: self._function(self.start, self._args)[0])
+        shapes = self._solved.out_struct[0]
         state = self.method.init(
-            self._function, self.start, self._args, {}, shapes, None, frozenset()
+            self._solved, self.start, self._args, {}, shapes, None, frozenset()
         )
         return (self.start, state, *self._judged(self.start, state))
 
     def _judged(self, values: list[Any], state: Any) -> tuple[Any, Any]:
         """Whether the solver is done, and why."""
-        return self.method.terminate(self._function, values, self._args, {}, state, frozenset())
+        return self.method.terminate(self._solved, values, self._args, {}, state, frozenset())
 
     def begun(self) -> Point:
         """The point before the first step."""
@@ -212,7 +214,7 @@ class _Problem:
     def step(self, point: Point) -> Point:
         """The next point."""
         values, state, _, _ = self.whole(point)
-        new, state, _ = self.method.step(self._function, values, self._args, {}, state, frozenset())
+        new, state, _ = self.method.step(self._solved, values, self._args, {}, state, frozenset())
         return _arrays((new, state, *self._judged(values, state)))
 
     def is_done(self, point: Point) -> jax.Array:
@@ -227,7 +229,7 @@ class _Problem:
         more = (result == results.successful) & ~done
         result = results.where(more, results.nonlinear_max_steps_reached, result)
         values, _, _ = self.method.postprocess(
-            self._function, values, None, self._args, {}, state, frozenset(), result
+            self._solved, values, None, self._args, {}, state, frozenset(), result
         )
         return self.parameters_of(values), self.value(values)[0], result
 

@@ -21,7 +21,7 @@ from ..devices.internal import (
 )
 from ..io import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from ..io.internal import checkpoint_file, quoted, require_checkpoint_file
-from ._chunk import chunk_program
+from ._chunk import ChunkFunction
 from ._run import Run
 from ._settings import first_changed
 from ._sources import Feed
@@ -143,7 +143,7 @@ class Saver:
             )
         return placed_as(best, self._start)
 
-    def check(self, take: Callable[..., Any], tstate: TrainState, feed: Feed) -> None:
+    def check(self, take: ChunkFunction, tstate: TrainState, feed: Feed) -> None:
         """Compare the program of a step with that of the file, once, when it can be traced.
 
         Raises:
@@ -153,7 +153,7 @@ class Saver:
             return
         data = ", ".join(map(describe, jax.tree.leaves(feed.arrays)))
         settings = self._settings | {"data": data}
-        self._program = step_program(chunk_program(take, tstate, feed), settings)
+        self._program = step_program(take.program(tstate, feed), settings)
         if self._stored is not None and self._stored.digest != self._program.digest:
             self._disagree(difference(self._stored, self._program))
         if self._doubt:

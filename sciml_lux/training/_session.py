@@ -14,6 +14,7 @@ from ..core import check_integer
 from ..devices.internal import is_first_process
 from ..io import CheckpointError
 from ._callback import Callback
+from ._chunk import ChunkFunction
 from ._csv_log import CSVLog
 from ._early_stopping import EarlyStopping
 from ._objective import Objective
@@ -81,7 +82,7 @@ class Session:
         left = [every - done % every for every in self._stops if every is not None]
         return min([wanted, self.run.steps - done, *left])
 
-    def check_program(self, take: Callable[..., Any], feed: Feed) -> None:
+    def check_program(self, take: ChunkFunction, feed: Feed) -> None:
         """Refuse a checkpoint that is resumed if it is of another program than that of `take`."""
         self._saver.check(take, self.run.tstate, feed)
 

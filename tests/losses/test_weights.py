@@ -270,7 +270,7 @@ def test_levenberg_marquardt_does_not_see_what_is_masked():
     data = x, jnp.where(mask[:, None], y, jnp.nan), mask
     tstate = training.TrainState(model, *lux.setup(0, model), optax.adam(1e-2))
     solver = optimistix.LevenbergMarquardt(rtol=1e-5, atol=1e-5)
-    result = training.minimise(tstate, losses.MSELoss(), data, solver)
+    result = training.minimise(tstate, losses.MSELoss(), data, solver, progress=False)
     np.testing.assert_allclose(result.train_state.parameters.weight, [[2]], rtol=1e-3)
 
 

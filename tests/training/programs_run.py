@@ -8,7 +8,7 @@ import optax
 
 import sciml_lux as lux
 from sciml_lux import losses, nn, ode, training
-from sciml_lux.training._chunk import chunk_function, chunk_program
+from sciml_lux.training._chunk import ChunkFunction
 from sciml_lux.training._finite import watched_leaves
 from sciml_lux.training._settings import settings_of
 from sciml_lux.training._sources import source_of
@@ -25,9 +25,9 @@ def program(model, optimizer=None, objective=None, data=None):
     tstate = training.TrainState(model, ps, st, optimizer)
     feed = source_of((X, X) if data is None else data).feed(0)
     watched = watched_leaves(tstate)
-    take = chunk_function(training.AutoReverse(), objective, feed.reader, watched)
+    take = ChunkFunction(training.AutoReverse(), objective, feed.reader, watched)
     settings = settings_of(model=model, objective=objective, optimizer=optimizer)
-    return step_program(chunk_program(take, tstate, feed), settings)
+    return step_program(take.program(tstate, feed), settings)
 
 
 @nn.compact(dense=nn.Dense(1, 2), scale=jnp.arange(20, dtype=jnp.float32), options={"a": 1, "b": 2})

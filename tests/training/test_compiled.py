@@ -153,7 +153,8 @@ class Residuals:
 def test_arrays_of_what_is_minimised_are_freed(method):
     def once(w):
         tstate = state(activation=lambda x: nn.tanh(x) * w[0])
-        training.minimise(tstate, Residuals(w), line_data(jnp.float32), method, steps=2)
+        data, options = line_data(jnp.float32), {"steps": 2, "progress": False}
+        training.minimise(tstate, Residuals(w), data, method, **options)
 
     before = live()
     once(big())
@@ -213,7 +214,7 @@ def test_no_tracer_leaks():
             fit(tstate, objective, training.Batches(data, 2))
         solver = optimistix.BFGS(rtol=1e-3, atol=1e-3)
         for method in (training.SciPy("L-BFGS-B"), solver):
-            training.minimise(tstate, LOSS, data, method, steps=2)
+            training.minimise(tstate, LOSS, data, method, steps=2, progress=False)
 
         @jax.jit
         def within(w):

@@ -42,7 +42,7 @@ USES = {
     "donated step": lambda t: training.single_train_step(AD, LOSS, DATA, t, donate=True),
     "train_steps": lambda t: training.train_steps(AD, LOSS, DATA, t, steps=2),
     "fit": lambda t: training.fit(t, LOSS, DATA, steps=2, progress=False),
-    "minimise": lambda t: training.minimise(t, LOSS, DATA, steps=2),
+    "minimise": lambda t: training.minimise(t, LOSS, DATA, steps=2, progress=False),
     "parameters": lambda t: t.parameters,
     "states": lambda t: t.states,
     "step": lambda t: t.step,

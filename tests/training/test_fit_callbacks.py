@@ -167,6 +167,7 @@ def test_early_stopping_of_the_validation_keeps_the_best_state(dtype):
     assert fit(tstate, (x, y), 400, callbacks=[kept], **options).best is None
 
 
+@pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_early_stopping_takes_what_is_not_finite_for_no_better(dtype, value):
     values = np.concatenate([[3.0, 2.0], np.full(198, 4.0)])

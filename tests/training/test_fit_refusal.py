@@ -159,6 +159,7 @@ def test_a_state_that_overflows_is_refused_with_the_entry(tmp_path, dtype):
     assert_same_bits(kept, good.train_state)
 
 
+@pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
 @pytest.mark.parametrize("step", [0, 7])
 def test_a_state_of_the_optimiser_that_overflows_is_refused(dtype, step):
     """Adam goes on with steps of 0 where a second moment is infinite."""

@@ -105,6 +105,7 @@ def test_a_name_with_a_comma_is_quoted_in_the_log(tmp_path, dtype):
     assert lines[0] == 'step,loss,validation,"stats.a,""b"' and lines[1].endswith(",1")
 
 
+@pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
 @pytest.mark.parametrize("bad", ["abc", object()])
 def test_stats_that_are_no_numbers_are_named(bad):
     objective = lambda *given: (*MSE(*given)[:2], {"note": bad})

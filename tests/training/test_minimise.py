@@ -168,10 +168,11 @@ def test_complex_parameters_are_not_for_scipy():
 
 
 @pytest.mark.parametrize("method", [training.SciPy("TNC"), GENERAL["BFGS"]])
-@pytest.mark.parametrize("steps", [0, -1, 2.5, True])
-def test_steps_that_are_none_are_refused(method, steps):
-    error = ValueError if type(steps) is int else TypeError
-    with pytest.raises(error, match=f"`steps` to be an integer of at least 1, got {steps!r}"):
+@pytest.mark.parametrize(
+    ("steps", "kind"), [(0, ValueError), (-1, ValueError), (2.5, TypeError), (True, TypeError)]
+)
+def test_steps_that_are_none_are_refused(method, steps, kind):
+    with pytest.raises(kind, match=f"`steps` to be an integer of at least 1, got {steps!r}"):
         minimise(tiny_state("float32"), LOSS, line_data("float32"), method, steps=steps)
 
 
@@ -202,6 +203,24 @@ def test_optimistix_leaves_the_switch_and_the_objective_alone(narrow):
     assert seen == {(True, "float64", narrow)}
     assert precision.tree_dtype(result.train_state.parameters) == narrow
     assert result.losses[-1] < 0.1 * result.losses[0]
+
+
+def test_optimistix_does_not_promote_in_the_objective_what_strict_promotion_forbids():
+    """The solvers themselves need standard promotion."""
+
+    def objective(model, ps, st, data):
+        return jnp.sum(ps.weight * jnp.ones(1, jnp.float16)), st, {}
+
+    data = line_data(jnp.float32)
+    with jax.numpy_dtype_promotion("strict"), pytest.raises(jax.errors.TypePromotionError):
+        minimise(line_state(jnp.float32), objective, data, GENERAL["BFGS"])
+
+
+@pytest.mark.parametrize("first", ["GaussNewton", "LevenbergMarquardt"])
+def test_solvers_that_share_the_code_of_their_norms_are_no_functions_written_anew(first, dtype):
+    """optimistix wraps each of its norms in a function of the same code; a warning is an error."""
+    for name in (first, "Dogleg", first):
+        minimise(line_state(dtype), LOSS, line_data(dtype), SQUARES[name], steps=1)
 
 
 @needs_x64

@@ -80,6 +80,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_digest_is_another_for_another_step(change):
     before, after = (program(**({"model": DENSE} | options)) for options in change)
