@@ -64,7 +64,8 @@ def class_weights_of(name: str, class_weights: Any) -> tuple[float, ...] | None:
     """
     if class_weights is None:
         return None
-    listed = np.asarray(class_weights).tolist() if np.ndim(class_weights) == 1 else [None]
+    # Not by way of an array, in which True is 1 beside other numbers.
+    listed = class_weights if np.ndim(class_weights) == 1 else [None]
     found = tuple(python_numbers(weight) for weight in listed)
     if not all(_is_weight(weight) for weight in found):
         raise ValueError(

@@ -1,5 +1,6 @@
 """What the methods of `minimise` have in common."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -7,8 +8,10 @@ import numpy as np
 import optax
 
 from ..core import StateStructureError, first_difference
+from ._compiled import compiled
 from ._refusal import NonFiniteError
 from ._session import Session
+from ._structure import Structure
 from ._train_state import TrainState
 
 
@@ -47,11 +50,15 @@ def moved_to(tstate: TrainState, parameters: Any, steps: Any) -> TrainState:
         raise StateStructureError(
             f"`minimise` must keep every shape and dtype, but the parameters differ {difference}."
         )
-    return tstate.replace(
-        parameters=parameters,
-        optimizer_state=tstate.optimizer.init(parameters),
-        step=tstate.step + jnp.asarray(steps, jnp.int32),
-    )
+    step = tstate.step + jnp.asarray(steps, jnp.int32)
+    moved = tstate.replace(parameters=parameters, step=step)
+    begin_anew = _first_state_function(moved.flat[0])
+    return moved.replace(optimizer_state=begin_anew(moved.parameters))
+
+
+@compiled
+def _first_state_function(structure: Structure) -> Callable[..., Any]:
+    return structure.optimizer.init
 
 
 def finite_or_refuse(session: Session, loss: float, where: str) -> None:

@@ -56,7 +56,8 @@ def closed_over(function: types.FunctionType) -> list[tuple[str, Any]]:
 
 def _entries(parts: list[tuple[str, Any]], seen: set[int]) -> Iterator[tuple[str, str]]:
     for path, value in parts:
-        if path.rpartition(".")[2].startswith("init") and callable(value):
+        is_initial = path.rpartition(".")[2].startswith("init")
+        if is_initial and (value is None or callable(value)):
             continue
         inner = None if isinstance(value, _PLAIN) else _parts(value)
         if inner is None:
