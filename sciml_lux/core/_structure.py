@@ -1,5 +1,6 @@
 """The trees of a model as shapes, dtypes and names, without an array."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,12 @@ def known_structure(initial: Callable[..., Any]) -> Any:
 
 
 def _structure(initial: Any, dtype: Any) -> Any:
-    key = jax.eval_shape(lambda: jax.random.key(0))
     resolved = resolve_dtype(dtype)
-    return jax.eval_shape(lambda key: initial(key, resolved), key)
+    kind = jax.config.jax_default_prng_impl  # pyright: ignore[reportAttributeAccessIssue]
+    return jax.eval_shape(lambda key: initial(key, resolved), _key_of(kind))
+
+
+@functools.cache
+def _key_of(kind: str) -> jax.ShapeDtypeStruct:
+    # A model that is built anew at each call would trace it each time.
+    return jax.eval_shape(lambda: jax.random.key(0, impl=kind))

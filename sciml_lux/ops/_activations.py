@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 from ..precision import python_numbers, require_x64_of
 from ..precision._draws import draw_dtype, rounded
-from ._real_numbers import of_real_numbers
+from ._real_numbers import number_as_array, of_real_numbers
 
 
 @require_x64_of("x")
@@ -110,7 +110,7 @@ def selu(x: Array) -> Array:
 @require_x64_of("x")
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e⁻ˣ)."""
-    return jax.lax.logistic(x)
+    return jax.lax.logistic(number_as_array(x))
 
 
 @require_x64_of("x")

@@ -59,6 +59,13 @@ def test_python_numbers_are_taken_and_take_the_dtype_of_others(name):
     assert function(2) == found
 
 
+@pytest.mark.parametrize("name", ["sigmoid", "sigmoid_fast", "tanh", "tanh_fast"])
+def test_a_python_integer_is_a_float_to_the_others_too(name):
+    function = getattr(ops, name)
+    assert function(1) == function(1.0) and function(1).weak_type
+    assert function(1j).dtype.kind == "c"
+
+
 def test_numbers_of_numpy_keep_their_dtype():
     assert ops.gelu(np.float32(2.0)).dtype == ops.softmax(np.float32(2.0)).dtype == jnp.float32
 
