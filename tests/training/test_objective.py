@@ -167,7 +167,7 @@ def test_eager_loop_over_every_function_compiles_once(dtype):
         training.train_steps(AD, objective, data, tstate, steps=2)
         options = {"validation": sampled, "validation_every": 1, "progress": False}
         training.fit(tstate, objective, sampled, steps=2, **options)
-        training.minimise(objective, data, tstate, training.SciPy("L-BFGS-B"), steps=1)
+        training.minimise(tstate, objective, data, training.SciPy("L-BFGS-B"), steps=1)
 
     once()
     with testing.assert_no_recompile():
