@@ -180,7 +180,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
             length = f" of {len(data)}" if has_length else ""
             raise TypeError(
                 f"`{type(self).__name__}` expects `data` to be the pair (x, y), got "
-                f"{type(data).__name__}{length}. A third entry is weights or a mask."
+                f"{type(data).__name__}{length}. A third entry is weights or a mask; a list of "
+                "batches goes to `fit` as training.Stream(batches)."
             )
         x, y, *extra = data
         y_pred, st = apply(model, x, ps, st)

@@ -62,7 +62,7 @@ def test_printed_table():
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.complex64])
 def test_bytes_follow_the_dtype_of_the_input(dtype):
-    model = nn.Chain(nn.Dense(2, 8, nn.tanh), nn.Dense(8, 1))
+    model = nn.Chain(nn.Dense(2, 8, nn.tanh), nn.Dense(8, 1))  # MODEL's relu refuses complex.
     table = summary(model, struct(16, 2, dtype=dtype))
     assert table.total.bytes == 33 * jnp.dtype(dtype).itemsize
     assert table.total.output == f"{jnp.dtype(dtype).name}[16,1]"

@@ -62,7 +62,12 @@ def test_loss_without_elementwise_is_an_error():
 
 @pytest.mark.parametrize(
     ("data", "got"),
-    [((1, 2, 3, 4), "tuple of 4"), (None, "NoneType"), (np.zeros(()), r"ndarray\. A third")],
+    [
+        ((1, 2, 3, 4), "tuple of 4"),
+        ([1] * 4, "list of 4.*as training.Stream"),
+        (None, "NoneType"),
+        (np.zeros(()), r"ndarray\. A third"),
+    ],
 )
 def test_loss_of_data_that_is_no_pair_is_an_error(data, got):
     with pytest.raises(TypeError, match=rf"`data` to be the pair \(x, y\), got {got}"):
