@@ -112,7 +112,8 @@ class RecurrentCell(Layer):
             carry, st = self.initial_carry(x, ps, st)
         else:
             self._check_carry(x, carry)
-        return self._step(*promote_floats(x, carry), ps=ps), st
+        wide = promote_floats(x, carry)
+        return self._step(wide[0], wide[1], ps), st
 
     def _step(self, x: Array, carry: tuple[Array, ...], ps: Parameters) -> Step:
         raise NotImplementedError(f"{subject(self)} defines no `_step`.")
