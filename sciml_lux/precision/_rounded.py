@@ -20,8 +20,8 @@ def rounded(program: ClosedJaxpr) -> dict[int, str]:
     """The ids of equations that give back a float with digits cut off, and what is told of them.
 
     Such are `round`, and what makes a float of an integer, or of bits, that was made of a float.
-    In x - round(x) the digits go on, so there is nothing to tell; nor in x times a power of two that
-    was made of the exponent of x.
+    In x - round(x) the digits go on, so there is nothing to tell; nor in x times a power of two
+    that was made of the exponent of x.
     """
     flow = _Flow()
     flow.read(program)
@@ -85,7 +85,8 @@ class _Flow(Graph):
             self.link(before, [node] * len(before))
 
     def _cast(self, name: str, equation: JaxprEqn, before: Any, after: Any) -> None:
-        source, result = equation.invars[0].aval, equation.outvars[0].aval
+        source: Any = equation.invars[0].aval
+        result: Any = equation.outvars[0].aval
         if name == "round":
             told = f"round of {_name(source)}"
             self.cuts.append(_Cut(id(equation), before, after, True, False, told))
@@ -120,7 +121,10 @@ class _Flow(Graph):
         cuts = {cut.after for cut in self.cuts}
         onward = {node: after for node, after in self.targets.items() if node not in cuts}
         others = reached(reached([cut.before], self.sources), onward) - cuts
-        scales = lambda use: use.name in _PRODUCTS and not others.isdisjoint(use.operands)
+
+        def scales(use: _Use) -> bool:
+            return use.name in _PRODUCTS and not others.isdisjoint(use.operands)
+
         return self._ends(cut, scales, MOVES)
 
     def _ends(self, cut: _Cut, is_end: Callable[[_Use], bool], passed: Set[str]) -> bool:

@@ -163,7 +163,7 @@ def test_scaling_by_a_power_of_two_is_clean(f):
 @pytest.mark.parametrize(
     "f",
     [
-        lambda x: power_of_two(x),
+        power_of_two,
         lambda x: 3 * power_of_two(x),
         lambda x: jnp.sum(power_of_two(x)) * x,
         lambda x: power_of_two(x) * power_of_two(x),
