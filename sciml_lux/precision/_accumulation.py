@@ -1,4 +1,4 @@
-"""Sums over float16 and bfloat16 in float32, in every derivative as in the value.
+"""Sums over float16 and bfloat16 in float32, in derivatives as in the value.
 
 The derivative by a number that is used many times is a sum, which JAX takes in the dtype of the
 uses. So whatever is broadcast, gathered or closed over by a loop is widened before it is used and
@@ -88,6 +88,10 @@ def shared(tree: Tree) -> tuple[Tree, Callable[[Tree], Tree]]:
 
     For what a loop closes over: with the first outside and the second inside, the derivatives of
     all steps are added in float32. Where there is no float16 or bfloat16, `tree` and the identity.
+
+    The exception is reverse mode over reverse mode, as in the gradient of a gradient's norm: JAX
+    moves the rounding out of the loop before the second pass, which then adds up in the dtype of
+    the leaf. Take one of the two in forward mode, as `jax.hessian` does.
 
     Example:
         >>> import jax, jax.numpy as jnp

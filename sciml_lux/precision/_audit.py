@@ -31,7 +31,8 @@ class Finding:
             be read: a callback, foreign code, a primitive that neither JAX nor equinox defines).
             The others fail nothing: "widening" (an intermediate wider than meant), "narrowing back"
             (from a wider float to the one meant), "rounding" (in the value: `round`, or a float
-            made of an integer or of bits that were made of a float, but for x - round(x)).
+            made of an integer or of bits that were made of a float, but for x - round(x) and for x
+            times a power of two made of its exponent).
         detail: the dtypes, or what was called.
         path: the programs around it, such as `jit/while/scan`.
         line: the user's source line, "?" if unknown; of a `custom_vjp`'s backward rule that of the

@@ -12,7 +12,7 @@ def _image(layer, x, y, parameters, bad, widens=False):
 
 
 def _sum(layer, x, y, bad):
-    """A pool that adds up."""
+    """What adds up, as a pool or an interpolation."""
     return _image(layer, x, y, 0, bad, widens=True)
 
 
@@ -66,11 +66,10 @@ LAYERS: list[LayerEntry] = [
     _sum(nn.AdaptiveMeanPool((2, 3)), (2, 3, 7, 2), (2, 2, 3, 2), (3, 7, 2)),
     _sum(nn.AdaptiveLPPool((2,), p=1.5), (2, 3, 2), (2, 2, 2), (3, 2)),
     _image(nn.Upsample(scale=(2, 1)), (2, 2, 3, 2), (2, 4, 3, 2), 0, (3, 2)),
-    _image(
+    _sum(
         nn.Upsample("bilinear", size=(3, 5), align_corners=True),
         (2, 2, 3, 2),
         (2, 3, 5, 2),
-        0,
         (2, 3, 2),
     ),
     _image(nn.PixelShuffle(2), (2, 2, 1, 8), (2, 4, 2, 2), 0, (2, 2, 1, 6)),
@@ -165,8 +164,8 @@ OPS: list[OpEntry] = [
     OpEntry(ops.pad_repeat, _IMAGE, _pad_repeat),
     OpEntry(ops.pad_circular, _IMAGE, _pad_circular),
     OpEntry(ops.upsample_nearest, _IMAGE, _upsample_nearest),
-    OpEntry(ops.upsample_linear, ((2, 3, 2),), _upsample_linear),
-    OpEntry(ops.upsample_bilinear, _IMAGE, _upsample_bilinear),
-    OpEntry(ops.upsample_trilinear, ((2, 2, 3, 2, 1),), _upsample_trilinear),
+    OpEntry(ops.upsample_linear, ((2, 3, 2),), _upsample_linear, widens=True),
+    OpEntry(ops.upsample_bilinear, _IMAGE, _upsample_bilinear, widens=True),
+    OpEntry(ops.upsample_trilinear, ((2, 2, 3, 2, 1),), _upsample_trilinear, widens=True),
     OpEntry(ops.pixel_shuffle, ((2, 2, 1, 8),), _pixel_shuffle),
 ]

@@ -34,8 +34,8 @@ class LayerEntry:
             expects and what it got; None where every shape will do.
         batched: the leading axis of the input is a batch whose members do not mix.
         converts: changing the dtype inside is the purpose of the layer.
-        widens: sums over float16 and bfloat16 accumulate in float32, and dropout draws in it, so
-            that p has its digits. No other layer may.
+        widens: sums over float16 and bfloat16 accumulate in float32, interpolation has its weights
+            in it, and dropout draws in it, so that p has its digits. No other layer may.
         typed: `repr` is what one would type.
         gradient_error: what the layer's own tolerance leaves of its gradient.
         dtypes: those it is meant for.

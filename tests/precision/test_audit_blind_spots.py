@@ -132,6 +132,51 @@ def test_remainders_indices_and_draws_are_clean(f):
     assert told(f, jnp.ones(3, F32), grads=1) == set()
 
 
+EXPONENT = np.asarray(np.inf, np.float32).view(np.int32)
+
+
+def power_of_two(x, kept=EXPONENT):
+    """The power of two that brings |x| to about 1, by the bits of its exponent."""
+    bits = lax.bitcast_convert_type(x, jnp.int32) & kept
+    return jnp.where(bits == 0, 1.0, lax.bitcast_convert_type(EXPONENT - bits, F32))
+
+
+def scaled_norm(x):
+    unit = power_of_two(jnp.max(jnp.abs(x)))
+    scaled = x * unit
+    return jnp.sqrt(jnp.sum(scaled * scaled)) / unit
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        scaled_norm,
+        lambda x: x * power_of_two(x),
+        lambda x: x[:, None] / -jax.jit(power_of_two)(x)[:, None],
+        lambda x: lax.map(jax.vmap(scaled_norm), x[None, :, None]),
+    ],
+)
+def test_scaling_by_a_power_of_two_is_clean(f):
+    assert told(f, jnp.ones(3, F32), grads=1) == set()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        power_of_two,
+        lambda x: 3 * power_of_two(x),
+        lambda x: jnp.sum(power_of_two(x)) * x,
+        lambda x: power_of_two(x) * power_of_two(x),
+        lambda x: power_of_two(x) * power_of_two(2 * x),
+        lambda x: (x * power_of_two(x), power_of_two(x)),
+        lambda x: x * power_of_two(x, EXPONENT + np.int32(1 << 22)),
+        lambda x: x * (lax.bitcast_convert_type(x, jnp.int32) & EXPONENT).astype(F32),
+    ],
+)
+def test_power_of_two_that_does_not_scale_what_it_was_made_of_is_told(f):
+    assert {kind for kind, _ in told(f, jnp.ones(3, F32))} == {"rounding"}
+
+
 # Programs inside the primitives of others.
 
 foreign = Primitive("foreign_with_program")
