@@ -3,6 +3,7 @@
 import decimal
 import re
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,3 +92,13 @@ def test_positive_of_what_is_not_a_number_is_refused(value):
     text = f"`Positive` expects a number, such as 2.0, got {value!r}"
     with pytest.raises(TypeError, match=re.escape(text)):
         ode.Positive(value)
+
+
+def test_option_without_a_hash_is_compared_by_identity():
+    controllers = [diffrax.PIDController(rtol=1e-3, atol=np.ones(2)) for _ in range(2)]
+    one, same, other = (
+        LAYERS["NeuralODE"](stepsize_controller=controller)
+        for controller in [controllers[0], controllers[0], controllers[1]]
+    )
+    assert one == same and hash(one) == hash(same) and one.method == same.method
+    assert one != other and repr(one.method) == repr(other.method)
