@@ -1,6 +1,5 @@
 """A failed solve raises once, after the solve, and has no gradient."""
 
-from collections.abc import Callable
 from typing import Any
 
 import diffrax
@@ -9,33 +8,31 @@ import jax
 import jax.numpy as jnp
 
 from ..precision import floating_leaves
-from ._options import held
+from ._equation import Equation
+from ._method import plain
+from ._solution import Solution
 
 
 def raise_if_failed(
-    layer: Any,
-    name: str,
-    ys: Any,
-    u0: Any,
-    ps: Any,
-    result: diffrax.RESULTS,
-    field: Callable[[Any], Any],
+    name: str, layer: Any, equation: Equation, t0: jax.Array, u0: Any, ps: Any, solution: Solution
 ) -> Any:
-    """`ys`, with an error raised at run time if the solve failed: one check for all causes.
+    """The states of `solution`, with an error raised at run time if the solve failed.
+
+    One check for all causes.
 
     Args:
-        layer: the layer, whose options the messages quote.
         name: of the layer.
-        ys: the states found.
+        layer: whose options the messages quote.
+        equation: what was solved.
+        t0: the time of the initial state.
         u0: the initial state.
         ps: the parameters.
-        result: why the solve ended.
-        field: the vector field at t0.
+        solution: what was found.
 
     Raises:
         RuntimeError: at run time, with the cause.
     """
-    t1, solver = layer.tspan[1], type(held(layer.solver)).__name__
+    t1, solver = layer.tspan[1], type(plain(layer.solver)).__name__
     messages = [
         f"`{name}`: the initial state is not finite.",
         f"`{name}`: the vector field is not finite at t0={layer.tspan[0]}. Look at the parameters "
@@ -47,13 +44,17 @@ def raise_if_failed(
         "with throw=False gives its `result`.",
     ]
     finite = _all_finite(u0)
-    failed = ~finite | (result != diffrax.RESULTS.successful)
+    failed = ~finite | (solution.result != diffrax.RESULTS.successful)
     # The field is looked at only after a failure.
-    moving = jax.lax.cond(failed, lambda: _all_finite(field(u0)), lambda: jnp.ones((), bool))
-    exhausted = result == diffrax.RESULTS.max_steps_reached
+    moving = jax.lax.cond(
+        failed,
+        lambda: _all_finite(equation.field(t0, u0, equation.parameters)),
+        lambda: jnp.ones((), bool),
+    )
+    exhausted = solution.result == diffrax.RESULTS.max_steps_reached
     cause = jnp.where(exhausted, 2, 3)
     cause = jnp.where(finite, jnp.where(moving, cause, 1), 0)
-    ys = _without_gradient(ys, floating_leaves((u0, ps))[0], failed)
+    ys = _without_gradient(solution.ys, floating_leaves((u0, ps))[0], failed)
     return eqx.branched_error_if(ys, failed, cause, messages)
 
 

@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import apply, check_layer
+from ..core import check_layer
+from ._equation import VectorField
 from ._ode_layer import ODELayer, VectorField
+from ._state_policy import with_states_frozen
 
 
 class NeuralODE(ODELayer):
@@ -50,7 +52,7 @@ class NeuralODE(ODELayer):
     """
 
     model: Any
-    tspan: tuple[float, float]  # pyright: ignore[reportIncompatibleVariableOverride]
+    tspan: tuple[float, float]
     time_input: bool | Literal["concat"] = False
 
     leaves_floats_inside: ClassVar[bool] = True
@@ -80,7 +82,8 @@ class NeuralODE(ODELayer):
 
     def vector_field(self, ps: Any, st: Any) -> VectorField:
         """`f(t, u) = model(u)`."""
-        return lambda t, u: apply(self.model, self._input(t, u), ps, st)[0]
+        model = with_states_frozen(self.model, ps, st)
+        return lambda t, u: model(self._input(t, u))
 
     def _input(self, t: Any, u: Any) -> Any:
         if self.time_input is False:

@@ -1,25 +1,26 @@
 """ODELayer: what all differential-equation layers share, the solve."""
 
 import dataclasses
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+import functools
+from typing import Any, ClassVar
 
 import diffrax
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 
-from ..core import Layer, Record, describe, guarded, layer_name, named_leaves, subject
-from ..precision import as_dtype, match_eltype_mode, match_input, shared, tree_dtype
+from ..core import Layer, guarded, layer_name
+from ._diffrax_engine import solve_with_diffrax
+from ._equation import VectorField, equation_of
 from ._failure import raise_if_failed
-from ._options import VectorField, check_options, hashable, held
+from ._initial_state import initial_state, state_dtype
+from ._method import Method, check_options, check_tolerance, hashable
 from ._solution import Solution
-from ._times import as_times, check_span, clock_times, real_dtype, state_dtype
+from ._times import as_times, check_span, clock_times, real_dtype
 
 
 class ODELayer(Layer):
-    """Base of layers whose output solves du/dt = f(t, u); subclasses write `vector_field`.
+    """Base of layers whose output solves du/dt = f(t, u).
+
+    Subclasses have a field `tspan`, the pair (t0, t1), and write `vector_field`.
 
     Args:
         saveat: times at which the output is wanted, sorted, within `tspan`; None for t1 alone.
@@ -50,10 +51,7 @@ class ODELayer(Layer):
     max_steps: int = 4096
     throw: bool = True
 
-    if TYPE_CHECKING:  # A field of every subclass, placed after its model.
-        tspan: ClassVar[Any]
-
-    def __post_init__(self) -> None:
+    def __post_init__(self: Any) -> None:  # Any: `tspan` is a field of the subclasses.
         """Times as Python floats, and every option checked."""
         name = layer_name(self)
         tspan = as_times(self.tspan, name, "tspan")
@@ -61,9 +59,14 @@ class ODELayer(Layer):
         check_span(name, tspan, saveat)
         object.__setattr__(self, "tspan", tspan)
         object.__setattr__(self, "saveat", saveat)
-        check_options(self, name)
+        check_options(name, self, tspan)
         for option in ("solver", "adjoint", "stepsize_controller"):
             object.__setattr__(self, option, hashable(getattr(self, option)))
+
+    @functools.cached_property
+    def method(self) -> Method:
+        """How the equation is solved: the options from `solver` to `throw`."""
+        return Method(**{name: getattr(self, name) for name in Method._field_names})
 
     def vector_field(self, ps: Any, st: Any) -> VectorField:
         """`f(t, u) -> du/dt` for these parameters and states."""
@@ -76,7 +79,7 @@ class ODELayer(Layer):
         return (ys if self.saveat is not None else jax.tree.map(lambda y: y[-1], ys)), st
 
     @guarded
-    def solve(self, u0: Any, ps: Any, st: Any) -> tuple[Solution, Any]:
+    def solve(self: Any, u0: Any, ps: Any, st: Any) -> tuple[Solution, Any]:
         """The solution with times, statistics and the reason it ended; `st` as it was.
 
         Raises:
@@ -85,101 +88,15 @@ class ODELayer(Layer):
             ValueError: the state is not finite, or the vector field returns another shape.
             RuntimeError: the solve failed, or under `jit` the state is not finite.
         """
-        dtype = tree_dtype(ps)
-        u0 = _integers_as(dtype, u0)
-        if dtype is not None and match_eltype_mode() == "convert":
-            # The layers inside would narrow it at every evaluation, and a solve keeps one dtype.
-            u0 = match_input(u0, dtype, lambda: subject(self))
-        _check_finite(self, u0)
-        field = self.vector_field(ps, st)
-        clock = real_dtype(state_dtype(layer_name(self), u0))
-        t0, t1 = clock_times(layer_name(self), self.tspan, clock)
-        ts = clock_times(layer_name(self), self.saveat or self.tspan[1:], clock)
-        _check_field(self, field, t0, u0)
-        trees, narrowed = shared((ps, st))
-
-        def moving(t: Any, u: Any, trees: Any) -> Any:
-            return self.vector_field(*narrowed(trees))(t, u)
-
-        found = diffrax.diffeqsolve(
-            # Parameters go in as arguments: an adjoint with a rule of its own must see them.
-            diffrax.ODETerm(moving),
-            held(self.solver),
-            t0,
-            t1,
-            None if self.dt0 is None else jnp.asarray(self.dt0, clock),
-            u0,
-            args=trees,
-            saveat=diffrax.SaveAt(ts=ts),
-            stepsize_controller=self._controller(clock),
-            adjoint=held(self.adjoint),
-            max_steps=self.max_steps,
-            throw=False,
-        )
-        ys = found.ys
+        name = layer_name(self)
+        u0 = initial_state(self, u0, ps)
+        clock = real_dtype(state_dtype(name, u0))
+        span = clock_times(name, self.tspan, clock)
+        ts = clock_times(name, self.saveat or self.tspan[1:], clock)
+        equation = equation_of(self, span[0], u0, ps, st)
+        check_tolerance(name, self.method, clock)
+        solution = solve_with_diffrax(equation, self.method, span, ts, u0)
         if self.throw:
-            ys = raise_if_failed(
-                self, layer_name(self), ys, u0, ps, found.result, partial(field, t0)
-            )
-        names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
-        stats = Record({name: jnp.asarray(found.stats[name], jnp.int32) for name in names})
-        return Solution(ts, ys, stats, found.result), st
-
-    def _controller(self, clock: np.dtype) -> diffrax.AbstractStepSizeController:
-        if self.stepsize_controller is not None:
-            return held(self.stepsize_controller)
-        if not isinstance(held(self.solver), diffrax.AbstractAdaptiveSolver):
-            return diffrax.ConstantStepSize()
-        # Measured on a rotation with Tsit5: down to about here steps get small, below it none is
-        # accepted any more (float16 1e-5, bfloat16 3e-4, float32 3e-12).
-        finest = float(jnp.finfo(clock).eps) ** (5 / 3)
-        if self.rtol < finest:
-            raise ValueError(
-                f"`{layer_name(self)}` has rtol={self.rtol}, finer than {clock.name} resolves "
-                f"({finest:.0e}), so that no step would be accepted. Loosen `rtol` and `atol`, or "
-                "take a wider state."
-            )
-        return diffrax.PIDController(rtol=self.rtol, atol=self.atol)
-
-
-def _integers_as(dtype: np.dtype | None, u0: Any) -> Any:
-    """`u0` with integers in the dtype of the parameters, where there are any."""
-
-    def convert(leaf: Any) -> Any:
-        is_integer = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.integer)
-        return as_dtype(leaf, dtype) if is_integer and dtype is not None else leaf
-
-    return jax.tree.map(convert, u0)
-
-
-def _check_finite(layer: ODELayer, u0: Any) -> None:
-    for name, leaf in named_leaves(u0).items():
-        if isinstance(leaf, Tracer) or not hasattr(leaf, "dtype"):
-            continue
-        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(leaf).all():
-            where = f" at `{name}`" if name else ""
-            raise ValueError(
-                f"{subject(layer)}: the initial state is not finite{where}, got {leaf}. Look at "
-                "the data it comes from."
-            )
-
-
-def _check_field(layer: ODELayer, field: VectorField, t0: Any, u0: Any) -> None:
-    """Raise unless du/dt has the tree, shapes and dtypes of u; diffrax casts or fails obscurely."""
-    du = jax.eval_shape(field, t0, u0)
-    if jax.tree.structure(du) != jax.tree.structure(u0):
-        raise ValueError(
-            f"{subject(layer)}: the vector field must return a tree like the state, expected "
-            f"{jax.tree.structure(u0)}, got {jax.tree.structure(du)}."
-        )
-    returned = named_leaves(du)
-    for name, leaf in named_leaves(u0).items():
-        if describe(leaf) == describe(returned[name]):
-            continue
-        where = f" at `{name}`" if name else ""
-        error = TypeError if leaf.dtype != returned[name].dtype else ValueError
-        raise error(
-            f"{subject(layer)}: the vector field must return the shape and dtype of the state"
-            f"{where}, expected {describe(leaf)}, got {describe(returned[name])}. Give the "
-            "parameters and the initial state one dtype, and mind constants in the field."
-        )
+            ys = raise_if_failed(name, self, equation, span[0], u0, ps, solution)
+            solution = solution._replace(ys=ys)
+        return solution, st

@@ -9,8 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..core import describe, named_leaves
-
 _NOT_REAL = "bcmMSU"  # NumPy would make numbers of booleans, complex numbers, dates and text.
 
 
@@ -18,7 +16,7 @@ def as_times(values: Any, layer: str, name: str) -> tuple[float, ...]:
     """`values` as a tuple of finite Python floats.
 
     Raises:
-        TypeError: they are traced or no numbers.
+        TypeError: they are traced or not numbers.
         ValueError: there is none, one is not finite, or there is more than one axis.
     """
     if isinstance(values, Tracer):
@@ -83,33 +81,6 @@ def clock_times(layer: str, times: tuple[float, ...], clock: np.dtype) -> jax.Ar
     return jnp.asarray(cast, clock)
 
 
-def state_dtype(layer: str, u0: Any) -> np.dtype:
-    """The one floating or complex dtype of all leaves of the state.
-
-    Raises:
-        TypeError: a leaf is no floating array, or two leaves differ; names the leaves.
-    """
-    leaves = named_leaves(u0)
-    for name, leaf in leaves.items():
-        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.inexact):
-            raise TypeError(
-                f"`{layer}` expects the initial state to be floating or complex arrays, got "
-                f"{describe(leaf)}{_at(name)}. Convert it: jnp.asarray(u0, dtype)."
-            )
-    by_dtype = {leaf.dtype: name for name, leaf in reversed(leaves.items())}
-    if len(by_dtype) != 1:
-        found = ", ".join(f"{dtype}{_at(name)}" for dtype, name in by_dtype.items()) or "no leaf"
-        raise TypeError(
-            f"`{layer}` expects an initial state of one dtype, got {found}. Convert it, for "
-            "example with precision.f64."
-        )
-    return next(iter(by_dtype))
-
-
 def real_dtype(dtype: np.dtype) -> np.dtype:
     """The dtype of times for a state of `dtype`: its own, or that of its real part."""
     return jnp.finfo(dtype).dtype
-
-
-def _at(name: str) -> str:
-    return f" at `{name}`" if name else ""

@@ -6,9 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import Record, apply, is_layer, is_number
-from ._ode_layer import ODELayer, VectorField
+from ..core import Record, is_layer, is_number
+from ._equation import VectorField
+from ._ode_layer import ODELayer
 from ._positive import Free, Positive
+from ._state_policy import with_states_frozen
 
 
 class UDE(ODELayer):
@@ -37,7 +39,7 @@ class UDE(ODELayer):
     States: `terms`, those of each network; read and never changed within a solve.
 
     Raises:
-        TypeError: a term is no layer, or a physical parameter is no number.
+        TypeError: a term is not a layer, or a physical parameter is not a number.
 
     Source: arXiv 2001.04385.
 
@@ -56,7 +58,7 @@ class UDE(ODELayer):
 
     known: Callable[[Any, Any, Record, Record], Any]
     terms: Any
-    tspan: tuple[float, float]  # pyright: ignore[reportIncompatibleVariableOverride]
+    tspan: tuple[float, float]
     physics: Any = ()
 
     def __post_init__(self) -> None:
@@ -97,8 +99,7 @@ class UDE(ODELayer):
 
     def _term_function(self, name: str, ps: Any, st: Any) -> Callable[[Any], Any]:
         layer = dict(self.terms)[name]
-        term_ps, term_st = getattr(ps.terms, name), getattr(st.terms, name)
-        return lambda u: apply(layer, u, term_ps, term_st)[0]
+        return with_states_frozen(layer, getattr(ps.terms, name), getattr(st.terms, name))
 
 
 def _pairs(entries: Any, field: str, convert: Callable[[str, Any], Any]) -> tuple:

@@ -108,3 +108,13 @@ def test_model_that_is_not_a_layer_is_an_error():
         TypeError, match="`NeuralODE` expects `model` to be a layer such as .* got 3"
     ):
         ode.NeuralODE(3, (0.0, 1.0))
+
+
+def test_option_without_a_hash_is_compared_by_identity():
+    controllers = [diffrax.PIDController(rtol=1e-3, atol=np.ones(2)) for _ in range(2)]
+    one, same, other = (
+        LAYERS["NeuralODE"](stepsize_controller=controller)
+        for controller in [controllers[0], controllers[0], controllers[1]]
+    )
+    assert one == same and hash(one) == hash(same) and one.method == same.method
+    assert one != other and repr(one.method) == repr(other.method)

@@ -1,0 +1,50 @@
+"""The engine that solves with diffrax."""
+
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+
+from ..core import Record
+from ._equation import Equation
+from ._method import Method, plain
+from ._solution import Solution
+
+
+def solve_with_diffrax(
+    equation: Equation, method: Method, span: jax.Array, ts: jax.Array, u0: Any
+) -> Solution:
+    """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
+
+    Args:
+        equation: what is solved.
+        method: how.
+        span: (t0, t1), in the dtype of the clock.
+        ts: (n,) the times at which the states are wanted.
+        u0: the state at t0.
+    """
+    t0, t1 = span
+    found = diffrax.diffeqsolve(
+        diffrax.ODETerm(equation.field),
+        plain(method.solver),
+        t0,
+        t1,
+        None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype),
+        u0,
+        args=equation.parameters,
+        saveat=diffrax.SaveAt(ts=ts),
+        stepsize_controller=_controller(method),
+        adjoint=plain(method.adjoint),
+        max_steps=method.max_steps,
+        throw=False,
+    )
+    names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
+    stats = Record({name: jnp.asarray(found.stats[name], jnp.int32) for name in names})
+    return Solution(ts, found.ys, stats, found.result)
+
+
+def _controller(method: Method) -> diffrax.AbstractStepSizeController:
+    if method.uses_tolerances:
+        return diffrax.PIDController(rtol=method.rtol, atol=method.atol)
+    return plain(method.stepsize_controller) or diffrax.ConstantStepSize()

@@ -1,0 +1,75 @@
+"""The initial state: in the dtype in which it is solved, and finite."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ..core import describe, named_leaves, subject
+from ..precision import as_dtype, match_eltype_mode, match_input, tree_dtype
+
+
+def initial_state(layer: Any, u0: Any, ps: Any) -> Any:
+    """`u0` as the solve starts with it: integers, and under `match_eltype("convert")` all leaves,
+    in the dtype of the parameters.
+
+    Raises:
+        ValueError: it is not finite.
+    """
+    dtype = tree_dtype(ps)
+    u0 = _integers_as(dtype, u0)
+    if dtype is not None and match_eltype_mode() == "convert":
+        # The layers inside would narrow it at every evaluation, and a solve keeps one dtype.
+        u0 = match_input(u0, dtype, lambda: subject(layer))
+    _check_finite(layer, u0)
+    return u0
+
+
+def state_dtype(layer: str, u0: Any) -> np.dtype:
+    """The one floating or complex dtype of all leaves of the state.
+
+    Raises:
+        TypeError: a leaf is not a floating array, or two leaves differ; names the leaves.
+    """
+    leaves = named_leaves(u0)
+    for name, leaf in leaves.items():
+        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            raise TypeError(
+                f"`{layer}` expects the initial state to be floating or complex arrays, got "
+                f"{describe(leaf)}{_at(name)}. Convert it: jnp.asarray(u0, dtype)."
+            )
+    by_dtype = {leaf.dtype: name for name, leaf in reversed(leaves.items())}
+    if len(by_dtype) != 1:
+        found = ", ".join(f"{dtype}{_at(name)}" for dtype, name in by_dtype.items()) or "no leaf"
+        raise TypeError(
+            f"`{layer}` expects an initial state of one dtype, got {found}. Convert it, for "
+            "example with precision.f64."
+        )
+    return next(iter(by_dtype))
+
+
+def _integers_as(dtype: np.dtype | None, u0: Any) -> Any:
+    """`u0` with integers in the dtype of the parameters, where there are any."""
+
+    def convert(leaf: Any) -> Any:
+        is_integer = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.integer)
+        return as_dtype(leaf, dtype) if is_integer and dtype is not None else leaf
+
+    return jax.tree.map(convert, u0)
+
+
+def _check_finite(layer: Any, u0: Any) -> None:
+    for name, leaf in named_leaves(u0).items():
+        if isinstance(leaf, Tracer) or not hasattr(leaf, "dtype"):
+            continue
+        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(leaf).all():
+            raise ValueError(
+                f"{subject(layer)}: the initial state is not finite{_at(name)}, got {leaf}. Look "
+                "at the data it comes from."
+            )
+
+
+def _at(name: str) -> str:
+    return f" at `{name}`" if name else ""

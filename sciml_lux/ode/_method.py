@@ -1,0 +1,141 @@
+"""The method of a solve: its options, as a value."""
+
+import math
+from typing import Any
+
+import diffrax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core import Frozen, check_integer, check_number
+
+_KINDS = {
+    "solver": (diffrax.AbstractSolver, "a diffrax solver, such as diffrax.Tsit5()"),
+    "adjoint": (diffrax.AbstractAdjoint, "a diffrax adjoint, such as diffrax.DirectAdjoint()"),
+    "stepsize_controller": (
+        diffrax.AbstractStepSizeController,
+        "None or a diffrax controller, such as diffrax.ConstantStepSize()",
+    ),
+}
+
+
+class ByIdentity:
+    """A diffrax object without a hash, such as a controller that holds arrays.
+
+    The fields of a value must be hashable. As a function is, the object is equal to itself alone:
+    two values that hold one and the same object share their compiled programs.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByIdentity) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def hashable(value: Any) -> Any:
+    """`value`, or where it has no hash, `value` by its identity."""
+    try:
+        hash(value)
+    except TypeError:
+        return ByIdentity(value)
+    return value
+
+
+def plain(value: Any) -> Any:
+    """The object that `hashable` was given."""
+    return value.value if isinstance(value, ByIdentity) else value
+
+
+class Method(Frozen):
+    """How an equation is solved; `ODELayer` says what each option means."""
+
+    solver: diffrax.AbstractSolver | ByIdentity
+    rtol: float
+    atol: float
+    dt0: float | None
+    stepsize_controller: diffrax.AbstractStepSizeController | ByIdentity | None
+    adjoint: diffrax.AbstractAdjoint | ByIdentity
+    max_steps: int
+    throw: bool
+
+    @property
+    def uses_tolerances(self) -> bool:
+        """Whether steps are chosen by `rtol` and `atol`."""
+        adaptive = isinstance(plain(self.solver), diffrax.AbstractAdaptiveSolver)
+        return self.stepsize_controller is None and adaptive
+
+
+def check_options(name: str, options: Any, tspan: tuple[float, ...]) -> None:
+    """Raise unless every option is of its kind and in its range.
+
+    Args:
+        name: of the layer, the subject of the messages.
+        options: an object with the fields of `Method`.
+        tspan: (t0, t1).
+
+    Raises:
+        TypeError: an option is of another kind.
+        ValueError: a number is out of range, or a solver of fixed steps has no step.
+    """
+    for option, (kind, words) in _KINDS.items():
+        value = plain(getattr(options, option))
+        if not isinstance(value, kind) and not (option == "stepsize_controller" and value is None):
+            raise TypeError(f"`{name}` expects `{option}` to be {words}, got {value!r}.")
+    for option in ("rtol", "atol"):
+        _check_finite(name, option, getattr(options, option))
+    if not isinstance(options.throw, bool):
+        raise TypeError(f"`{name}` expects `throw` to be True or False, got {options.throw!r}.")
+    check_integer(name, "max_steps", options.max_steps, least=1)
+    _check_first_step(name, options, tspan)
+
+
+def check_tolerance(name: str, method: Method, clock: np.dtype) -> None:
+    """Raise where `clock` cannot resolve the relative tolerance.
+
+    Raises:
+        ValueError: no step would be accepted.
+    """
+    # Measured on a rotation with Tsit5: down to about here steps get small, below it none is
+    # accepted any more (float16 1e-5, bfloat16 3e-4, float32 3e-12).
+    finest = float(jnp.finfo(clock).eps) ** (5 / 3)
+    if method.uses_tolerances and method.rtol < finest:
+        raise ValueError(
+            f"`{name}` has rtol={method.rtol}, finer than {clock.name} resolves ({finest:.0e}), "
+            "so that no step would be accepted. Loosen `rtol` and `atol`, or take a wider state."
+        )
+
+
+def _check_finite(name: str, option: str, value: Any, above: float | None = 0) -> None:
+    remedy = "Write float(array)." if hasattr(value, "shape") else ""
+    check_number(name, option, value, above=above, remedy=remedy)
+    if not _is_finite(value):
+        raise ValueError(f"`{name}` expects `{option}` to be finite, got {value!r}.")
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # A long integer, beyond every float.
+        return False
+
+
+def _check_first_step(name: str, options: Any, tspan: tuple[float, ...]) -> None:
+    dt0, solver = options.dt0, plain(options.solver)
+    if dt0 is None:
+        fixed = not isinstance(solver, diffrax.AbstractAdaptiveSolver)
+        if options.stepsize_controller is None and fixed:
+            raise ValueError(
+                f"`{name}`: {type(solver).__name__} has fixed steps; give their size as `dt0`."
+            )
+        return
+    _check_finite(name, "dt0", dt0, above=None)
+    t0, t1 = tspan
+    if not dt0 * (t1 - t0) >= 0 or dt0 == 0:
+        raise ValueError(f"`{name}` expects `dt0` to lead from t0={t0} towards t1={t1}, got {dt0}.")
