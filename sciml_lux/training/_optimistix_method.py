@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -167,8 +166,6 @@ class _Problem:
         parameters = TrainState.from_flat(structure, leaves).parameters
         self.start, self.parameters_of = _widened(parameters)
         self._objective, self._structure, self._args = objective, structure, (leaves, data)
-        # JAX never forgets a function that optimistix is given: this one closes over nothing.
-        self._solved: Any = eqx.filter_closure_convert(self._function, self.start, self._args)
         self._begun = jax.tree.flatten(self._init())
 
     def value(self, values: list[Any]) -> tuple[jax.Array, Any]:
@@ -182,7 +179,7 @@ class _Problem:
         return _wide(loss), stats
 
     def _function(self, values: list[Any], args: Any) -> tuple[Any, None]:
-        """What is solved; all that is traced comes in `args`, since its state may keep it."""
+        """What the solver gets; all that is traced comes in `args`, since its state may keep it."""
         if not self.least_squares:
             return self._value(values, args)[0], None
         tstate, data = TrainState.from_flat(self._structure, args[0]), args[1]
@@ -191,15 +188,15 @@ class _Problem:
         return jax.tree.map(_wide, found), None
 
     def _init(self) -> Any:
-        shapes = self._solved.out_struct[0]
+        shapes = jax.eval_shape(lambda: self._function(self.start, self._args)[0])
         state = self.method.init(
-            self._solved, self.start, self._args, {}, shapes, None, frozenset()
+            self._function, self.start, self._args, {}, shapes, None, frozenset()
         )
         return (self.start, state, *self._judged(self.start, state))
 
     def _judged(self, values: list[Any], state: Any) -> tuple[Any, Any]:
         """Whether the solver is done, and why."""
-        return self.method.terminate(self._solved, values, self._args, {}, state, frozenset())
+        return self.method.terminate(self._function, values, self._args, {}, state, frozenset())
 
     def begun(self) -> Point:
         """The point before the first step."""
@@ -214,7 +211,7 @@ class _Problem:
     def step(self, point: Point) -> Point:
         """The next point."""
         values, state, _, _ = self.whole(point)
-        new, state, _ = self.method.step(self._solved, values, self._args, {}, state, frozenset())
+        new, state, _ = self.method.step(self._function, values, self._args, {}, state, frozenset())
         return _arrays((new, state, *self._judged(values, state)))
 
     def is_done(self, point: Point) -> jax.Array:
@@ -229,7 +226,7 @@ class _Problem:
         more = (result == results.successful) & ~done
         result = results.where(more, results.nonlinear_max_steps_reached, result)
         values, _, _ = self.method.postprocess(
-            self._solved, values, None, self._args, {}, state, frozenset(), result
+            self._function, values, None, self._args, {}, state, frozenset(), result
         )
         return self.parameters_of(values), self.value(values)[0], result
 

@@ -147,8 +147,9 @@ class Residuals:
         optax.lbfgs(),
         optimistix.BFGS(rtol=1e-3, atol=1e-3),
         optimistix.LevenbergMarquardt(rtol=1e-3, atol=1e-3),
+        optimistix.Dogleg(rtol=1e-3, atol=1e-3),
     ],
-    ids=["scipy", "optax", "BFGS", "LevenbergMarquardt"],
+    ids=["scipy", "optax", "BFGS", "LevenbergMarquardt", "Dogleg"],
 )
 def test_arrays_of_what_is_minimised_are_freed(method):
     def once(w):
@@ -212,8 +213,9 @@ def test_no_tracer_leaks():
             use(objective, data, tstate)
             fit(tstate, objective, sampled)
             fit(tstate, objective, training.Batches(data, 2))
-        solver = optimistix.BFGS(rtol=1e-3, atol=1e-3)
-        for method in (training.SciPy("L-BFGS-B"), solver):
+        tolerance = {"rtol": 1e-3, "atol": 1e-3}
+        solvers = optimistix.BFGS(**tolerance), optimistix.LevenbergMarquardt(**tolerance)
+        for method in (training.SciPy("L-BFGS-B"), *solvers):
             training.minimise(tstate, LOSS, data, method, steps=2, progress=False)
 
         @jax.jit
