@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core import check_layer
 from ._equation import VectorField
-from ._ode_layer import ODELayer, VectorField
+from ._ode_layer import ODELayer
 from ._state_policy import with_states_frozen
 
 
