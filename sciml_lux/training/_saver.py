@@ -117,9 +117,10 @@ class Saver:
                 stored = quoted(str(checkpoint.metadata.get(name)), 200)
                 self._disagree(f"{name} was {stored}, is now {value}")
                 break
-        settings = checkpoint.metadata.get("settings")
-        if isinstance(settings, dict) and (changed := first_changed(settings, self._settings)):
-            self._disagree(changed)
+        if self._stored is None:  # No step was traced before it was written.
+            changed = first_changed(stored_dict(checkpoint, "settings"), self._settings)
+            if changed:
+                self._disagree(changed)
         first, step = stored_integer(checkpoint, "history from step"), int(tstate.step)
         losses, validation = stored_history(checkpoint, first, step)
         hyperparameters = stored_dict(checkpoint, "hyperparameters")

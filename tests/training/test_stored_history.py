@@ -42,9 +42,16 @@ def forged(tmp_path, whole, change):
 
 LOSSES = [0.5, 0.4, 0.3, 0.2, 0.1]
 NAMES = ["losses", "validation steps", "validation losses", "hyperparameters", "history from step"]
+NAMES += ["versions", "optimiser", "data", "first step", "first parameters"]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "optimiser", "data", "first step", "first parameters"])
+def test_a_program_that_was_taken_away_is_missed(tmp_path, whole):
+    path = forged(tmp_path, whole, lambda header: header["metadata"].pop("program"))
+    with pytest.raises(io.CheckpointError, match="it has no settings"):
+        fit(path, 6, resume=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_metadata_that_is_missing_is_refused(tmp_path, whole, name):
     path = forged(tmp_path, whole, lambda header: header["metadata"].pop(name))
     with pytest.raises(io.CheckpointError, match=f"it has no {name}|{name} was None, is now"):
@@ -99,6 +106,7 @@ def test_step_that_does_not_fit_is_refused(tmp_path, whole, name, value, text):
     checkpoint = io.load_checkpoint(path)
     start = tiny_state("float32")
     trees = {n: checkpoint.restore(start, n) for n in ("train_state", "best")}
+    trees["program"] = checkpoint.leaves["program"]
     tree = name.removesuffix(".step")
     step = jax.numpy.asarray(value, trees[tree].step.dtype)
     trees[tree] = jax.tree_util.tree_map_with_path(
