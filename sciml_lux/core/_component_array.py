@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..precision import own_array, require_x64_for
+from ..precision import own_array, require_kept, require_x64_for
 from ._frozen import Frozen
 from ._record import MissingEntryError, Record, as_record
 from ._tree import describe, named_leaves
@@ -113,7 +113,7 @@ class ComponentArray(VectorArithmetic):
                 f"`ComponentArray.replace` expects the vector to be an array, got "
                 f"{type(vector).__name__}. Convert it: jnp.asarray(vector, dtype)."
             )
-        require_x64_for(vector, "`ComponentArray.replace`: the vector")
+        require_kept(vector, "`ComponentArray.replace`: the vector")
         return self._over(own_array(vector) if isinstance(vector, np.ndarray) else vector)
 
     def as_record(self) -> Record:

@@ -111,7 +111,14 @@ def test_parameters_of_a_chain():
 def test_replace_keeps_the_names():
     ps = ComponentArray(tree())
     assert ps.replace(2 * ps.vector).inner.a.item() == 12.0
-    assert ps.replace(np.arange(6)).w.dtype == np.arange(6).dtype
+    assert ps.replace(np.arange(6, dtype=np.float16)).w.dtype == np.float16
+    assert ps.replace(np.arange(6)).w.tolist() == [[0, 1], [2, 3]]
+
+
+@needs_x32
+def test_replace_with_integers_that_would_be_cut_raises():
+    with pytest.raises(TypeError, match="the vector has int64 numbers that int32 cannot hold"):
+        ComponentArray(tree()).replace(2 ** np.arange(30, 36))
 
 
 @pytest.mark.parametrize("shape", [(5,), (7,), (6, 1), ()])
