@@ -71,6 +71,10 @@ def require_kept(tree: Any, subject: str) -> None:
         >>> with jax.enable_x64(False):
         ...     require_kept({"n": np.asarray([2**31 - 1])}, "`data`")
     """
+    leaves, wide = jax.tree.leaves(tree), not x64_enabled() and _WIDE_DTYPES
+    # Asked at every training step, whose data are nearly always arrays of JAX.
+    if all([isinstance(a, jax.Array) and not (wide and a.dtype in wide) for a in leaves]):
+        return
     require_x64_for(tree, subject)
     for where, leaf in _located(tree, _is_cut_integer):
         held = jax.dtypes.canonicalize_dtype(leaf.dtype)
