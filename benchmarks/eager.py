@@ -140,7 +140,7 @@ def _nnx(problem: Problem) -> Callable[[], jax.Array]:
     for weight, bias in problem.weights:
         linear = nnx.Linear(_WIDTH, _WIDTH, rngs=nnx.Rngs(0))
         linear.kernel[...] = weight.T
-        linear.bias[...] = bias
+        linear.bias[...] = bias  # pyright: ignore[reportOptionalSubscript]
         layers += [linear, jnp.tanh]
     network = nnx.Sequential(*layers)
     return lambda: network(problem.x)
