@@ -39,7 +39,7 @@ demo: setup
 
 PYTEST = $(RUN) -m pytest -n $(WORKERS) $(ARGS)
 # Compiling is most of the time of a test: XLA is in a hurry but where `test-deep` has it as users do.
-HURRY = XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+HURRY = XLA_FLAGS="$$(bash scripts/xla_flags.sh $(RUN))"
 
 test: setup
 	JAX_ENABLE_X64=1 $(HURRY) $(PYTEST)
