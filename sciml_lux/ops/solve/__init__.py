@@ -1,0 +1,1 @@
+"""Whole solves of ordinary differential equations by explicit Runge-Kutta methods."""
