@@ -1,0 +1,139 @@
+"""Which steps are taken: how long the next is, and whether the last is accepted."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ._step import Field, Leaves
+from ._tableau import Tableau
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """Steps by an error estimate, as a proportional-integral-derivative controller chooses them.
+
+    After a step of error ε, relative to the tolerance, the next is longer by
+    safety ε^(-(p + i + d)/q) ε₁^((p + 2d)/q) ε₂^(-d/q), with the errors ε₁ and ε₂ of the two steps
+    before and the order q of the method; a step of ε > 1 is tried again.
+
+    Args:
+        p: of the proportional part.
+        i: of the integral part.
+        d: of the derivative part.
+        safety: by which steps are shorter than the estimate says.
+        shrink: least factor after a step that is not accepted.
+        grow: largest factor.
+
+    Source: Söderlind, Digital filters in adaptive time-stepping, ACM TOMS 29 (2003).
+    """
+
+    p: float = 0.0
+    i: float = 1.0
+    d: float = 0.0
+    safety: float = 0.9
+    shrink: float = 0.2
+    grow: float = 10.0
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Steps of one length."""
+
+
+Control = Adaptive | Fixed
+
+
+class Errors(NamedTuple):
+    """The errors of the accepted steps before this one, relative to the tolerance."""
+
+    last: jax.Array
+    before: jax.Array
+
+
+def factor(control: Adaptive, order: int, error: jax.Array, errors: Errors) -> jax.Array:
+    """How much longer the next step is, of the error of this one; not a number counts as large."""
+    p, i, d = (value / order for value in (control.p, control.i, control.d))
+    change = control.safety * error ** -(p + i + d)
+    if p or d:
+        change = change * errors.last ** (p + 2 * d)
+    if d:
+        change = change * errors.before**-d
+    accepted = jnp.clip(change, 1.0, control.grow)
+    rejected = jnp.clip(change, control.shrink, 1.0)
+    change = jnp.where(error <= 1, accepted, rejected)
+    return jnp.where(jnp.isfinite(error), change, control.shrink)
+
+
+def largest_error(
+    error: Leaves, y0: Leaves, y1: Leaves, rtol: Leaves, atol: Leaves, samples: int
+) -> jax.Array:
+    """The error relative to the tolerance: over components the root of the mean square, over
+    samples the largest.
+
+    Args:
+        error: of the state, estimated.
+        y0: the state before the step.
+        y1: the state after it.
+        rtol: relative tolerances.
+        atol: absolute tolerances.
+        samples: how many leading axes of each leaf are of samples.
+    """
+    scaled = [
+        jnp.abs(e) / (a + r * jnp.maximum(jnp.abs(u), jnp.abs(v)))
+        for e, u, v, r, a in zip(error, y0, y1, rtol, atol, strict=True)
+    ]
+    return root_mean_square(scaled, samples)
+
+
+def root_mean_square(values: Leaves, samples: int) -> jax.Array:
+    """Over the components of each sample, then the largest of the samples."""
+    axes = [min(samples, v.ndim) for v in values]
+    squares = [
+        jnp.sum(jnp.square(jnp.abs(v)), axis=tuple(range(n, v.ndim)))
+        for v, n in zip(values, axes, strict=True)
+    ]
+    sizes = [
+        int(jnp.size(v) // max(jnp.size(s), 1)) for v, s in zip(values, squares, strict=True)
+    ]
+    clock = jnp.result_type(*squares)
+    if len({s.shape for s in squares}) == 1:
+        groups = [sum(s.astype(clock) for s in squares) / sum(sizes)]
+    else:  # Leaves without the samples of the others are held by themselves.
+        groups = [s.astype(clock) / n for s, n in zip(squares, sizes, strict=True)]
+    return jnp.sqrt(jnp.stack([jnp.max(g) for g in groups]).max())
+
+
+def first_step(
+    field: Field,
+    tableau: Tableau,
+    t0: jax.Array,
+    span: jax.Array,
+    y0: Leaves,
+    slope: Leaves,
+    rtol: Leaves,
+    atol: Leaves,
+    samples: int,
+) -> jax.Array:
+    """A first step, without its sign, from the sizes of y0, y' and y''.
+
+    Source: Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, II.4.
+    """
+    scale = [a + r * jnp.abs(y) for y, r, a in zip(y0, rtol, atol, strict=True)]
+
+    def size(values: Leaves) -> jax.Array:
+        scaled = [v / s for v, s in zip(values, scale, strict=True)]
+        return root_mean_square(scaled, samples).astype(span.dtype)
+
+    state, velocity = size(y0), size(slope)
+    small = (state < 1e-5) | (velocity < 1e-5)
+    trial = jnp.where(small, 1e-6, 0.01 * (state / jnp.where(small, 1.0, velocity)))
+    trial = jnp.minimum(trial, jnp.abs(span))
+    h = trial * jnp.sign(span)
+    moved = [y + h.astype(jnp.finfo(y.dtype).dtype) * v for y, v in zip(y0, slope, strict=True)]
+    change = [b - a for a, b in zip(slope, field(t0 + h, moved), strict=True)]
+    largest = jnp.maximum(velocity, size(change) / jnp.where(trial == 0, 1.0, trial))
+    still = largest <= 1e-15
+    by_size = (0.01 / jnp.where(still, 1.0, largest)) ** (1 / tableau.order)
+    return jnp.minimum(100 * trial, jnp.where(still, jnp.maximum(1e-6, trial * 1e-3), by_size))

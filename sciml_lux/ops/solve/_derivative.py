@@ -1,0 +1,255 @@
+"""The derivative of a solve: of the steps that it took, with their lengths as constants."""
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_derivatives import SymbolicZero
+from jax.dtypes import float0
+
+from ._across_batch import largest_in_batch
+from ._dynamic_scan import dynamic_scan, linear_scan
+from ._loop import Given, Options, Steering, maybe_extra, places_of, run
+from ._record import Record, in_order, rows_of
+from ._step import Leaves, inside, last_stage, step
+
+ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
+"""du/dt of parameters, a time and the leaves of a state."""
+
+
+class Found(NamedTuple):
+    """What a solve finds.
+
+    Attributes:
+        y1: the state at the end, or where it stopped.
+        ys: the states at the wanted times; not a number from where it stopped.
+        s: the part of the whole that had passed.
+        accepted: steps.
+        tried: steps.
+        result: why it ended.
+        record: of the steps, or None.
+    """
+
+    y1: Leaves
+    ys: Leaves
+    s: jax.Array
+    accepted: jax.Array
+    tried: jax.Array
+    result: jax.Array
+    record: Record | None
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def solved(
+    field: ParametricField, options: Options, remember: bool, given: Given, steering: Steering
+) -> Found:
+    """The solve, which has every derivative by `given`.
+
+    Args:
+        field: what is solved.
+        options: what is known before.
+        remember: whether the record is wanted, in the order of the steps.
+        given: what it depends on.
+        steering: what its steps depend on.
+    """
+    end = run(functools.partial(field, given.parameters), options, given, steering, remember)
+    record = end.record
+    if record is not None:
+        record = in_order(record, *rows_of(options.max_steps, options.capacity))
+    ys = [kept[:-1] for kept in end.ys]
+    return Found(end.y, ys, end.s, end.accepted, end.tried, end.result, record)
+
+
+@functools.partial(solved.defjvp, symbolic_zeros=True)
+def _(
+    field: ParametricField, options: Options, remember: bool, primals: Any, tangents: Any
+) -> tuple[Found, Found]:
+    given, steering = primals
+    found = solved(field, options, True, given, steering)
+    dy1, dys, states = _replayed(field, options, found.record, given, tangents[0])
+    record = _still(found.record)._replace(states=states) if remember else None
+    moved = _still(found)._replace(y1=dy1, ys=dys, record=record)
+    return (found if remember else found._replace(record=None)), moved
+
+
+def _still(tree: Any) -> Any:
+    """The tangent of what does not move."""
+
+    def zero(x: jax.Array) -> Any:
+        inexact = jnp.issubdtype(x.dtype, jnp.inexact)
+        return jnp.zeros_like(x) if inexact else np.zeros(x.shape, float0)
+
+    return jax.tree.map(zero, tree)
+
+
+def _replayed(
+    field: ParametricField, options: Options, record: Record, given: Given, tangent: Given
+) -> tuple[Leaves, Leaves, Leaves]:
+    """The tangents of the state at the end, at the wanted times, and at the starts of rows."""
+    rows, longest = rows_of(options.max_steps, options.capacity)
+    fixed, moved = _flat(given), _flat(tangent)
+    flags = [not isinstance(t, SymbolicZero) for t in moved]
+    # Integers among the parameters do not move.
+    flags = [f and jnp.issubdtype(v.dtype, jnp.inexact) for f, v in zip(flags, fixed, strict=True)]
+    linear = list(itertools.compress(moved, flags))
+    replay = Replay(field, options, flags, given)
+    places = jax.lax.stop_gradient(places_of(given))
+    lengths = jnp.pad(record.lengths, (0, longest))
+    constants = (fixed, places, lengths, record.count, record.stride)
+    numbers = jnp.arange(rows, dtype=jnp.int32)
+    start = [_instantiated(dy, y) for dy, y in zip(tangent.y0, given.y0, strict=True)]
+    saved = [jnp.zeros((len(places) + 1, *y.shape), y.dtype) for y in given.y0]
+    (dy1, dys), states = linear_scan(
+        replay.row if longest > 1 else replay.single,
+        (record.count + record.stride - 1) // record.stride,
+        constants,
+        (numbers, record.starts[:rows], [kept[:rows] for kept in record.states]),
+        linear,
+        (start, saved if len(places) else []),
+        (),
+        length=rows,
+    )
+    return dy1, [kept[:-1] for kept in dys], states
+
+
+def _flat(given: Given) -> list[Any]:
+    return [given.t0, given.t1, given.ts, *given.parameters]
+
+
+def _given(flat: Sequence[Any], y0: Leaves) -> Given:
+    t0, t1, ts, *parameters = flat
+    return Given(t0, t1, ts, y0, parameters)
+
+
+def _instantiated(tangent: Any, like: jax.Array) -> jax.Array:
+    return jnp.zeros_like(like) if isinstance(tangent, SymbolicZero) else tangent
+
+
+class Replay:
+    """The steps of a record again, and their tangents.
+
+    Args:
+        field: what is solved.
+        options: of the solve.
+        flags: which of the leaves of `_flat` move.
+        given: of the solve, for its types.
+    """
+
+    def __init__(
+        self, field: ParametricField, options: Options, flags: list[bool], given: Given
+    ) -> None:
+        self.field = field
+        self.options = options
+        self.flags = flags
+        self.longest = rows_of(options.max_steps, options.capacity)[1]
+
+    def single(self, constants: Any, row: Any, linear: Any, carry: Any, _: Any) -> Any:
+        """A row of one step."""
+        fixed, places, lengths, *_ = constants
+        number, start, y = row
+        length = jax.lax.dynamic_index_in_dim(lengths, number, 0, keepdims=False)
+        moved, _ = self.tangent((fixed, places), (start, length, y), linear, carry, ())
+        return moved, carry[0]
+
+    def row(self, constants: Any, row: Any, linear: Any, carry: Any, _: Any) -> Any:
+        """A row of as many steps as the stride says: stepped through once more, then the tangents."""
+        fixed, places, lengths, count, stride = constants
+        number, start, y = row
+        first = number * stride
+        steps = jnp.minimum(stride, count - first)
+        lengths = jax.lax.dynamic_slice_in_dim(lengths, first, self.longest)
+        last, before = dynamic_scan(
+            self.step, steps - 1, fixed, lengths, (start, y), length=self.longest
+        )
+        put = jax.lax.dynamic_update_index_in_dim
+        starts, states = jax.tree.map(lambda rows, v: put(rows, v, steps - 1, 0), before, last)
+        moved, _ = linear_scan(
+            self.tangent,
+            steps,
+            (fixed, places),
+            (starts, lengths, states),
+            linear,
+            carry,
+            (),
+            length=self.longest,
+        )
+        return moved, carry[0]
+
+    def step(self, fixed: Any, length: jax.Array, carry: Any) -> Any:
+        """One step, and its start."""
+        start, y = carry
+        given = _given(fixed, y)
+        field = functools.partial(self.field, given.parameters)
+        span = given.t1 - given.t0
+        t, h = given.t0 + start * span, length * span
+        found = step(field, self.options.tableau, t, h, y, field(t, y))
+        return (start + length, found.y1), carry
+
+    def tangent(self, constants: Any, row: Any, linear: Any, carry: Any, _: Any) -> Any:
+        """The tangent after a step, of the one before it; and of the wanted states inside."""
+        fixed, places = constants
+        start, length, y = row
+        dy, dys = carry
+        before = jnp.where(start > 0, jnp.sum(places <= start), 0)
+        end = start + length
+        until = jnp.where(end >= 1, len(places), jnp.sum(places <= end))
+        wanted = jnp.where(length > 0, until - before, 0)
+
+        def stepped(moving: Any, y: Leaves) -> Any:
+            given = _given(self._merged(moving, fixed), y)
+            field = functools.partial(self.field, given.parameters)
+            span = given.t1 - given.t0
+            t, h = given.t0 + start * span, length * span
+            found = step(field, self.options.tableau, t, h, y, field(t, y))
+            if not dys:
+                return found.y1, ()
+            return found.y1, self._all_stages(field, t, h, y, found, wanted > 0)
+
+        moving = list(itertools.compress(fixed, self.flags))
+        (_, stages), (dy1, dstages) = jax.jvp(stepped, (moving, y), (linear, dy))
+        if dys:
+            dys, _ = linear_scan(
+                self.saved,
+                largest_in_batch(wanted),
+                (fixed, start, length, before, wanted, y, stages),
+                jnp.arange(len(places), dtype=jnp.int32),
+                (linear, dy, dstages),
+                dys,
+                (),
+                length=len(places),
+            )
+        return (dy1, dys), ()
+
+    def saved(self, constants: Any, number: Any, linear: Any, dys: Leaves, _: Any) -> Any:
+        """The tangent of one wanted state put in its row."""
+        fixed, start, length, before, wanted, y, stages = constants
+        dlinear, dy, dstages = linear
+        is_wanted, last = number < wanted, len(dys[0]) - 1
+        at = jnp.minimum(before + number, last - 1)
+
+        def value(moving: Any, y: Leaves, stages: Any) -> Leaves:
+            given = _given(self._merged(moving, fixed), y)
+            span = given.t1 - given.t0
+            place = (given.ts[at] - given.t0) / jnp.where(span == 0, 1.0, span)
+            fraction = (place - start) / jnp.where(length == 0, 1.0, length)
+            return inside(self.options.tableau, fraction, length * span, y, stages)
+
+        moving = list(itertools.compress(fixed, self.flags))
+        _, moved = jax.jvp(value, (moving, y, stages), (dlinear, dy, dstages))
+        put, row = jax.lax.dynamic_update_index_in_dim, jnp.where(is_wanted, at, last)
+        return [put(kept, v, row, 0) for kept, v in zip(dys, moved, strict=True)], ()
+
+    def _all_stages(
+        self, field: Any, t: jax.Array, h: jax.Array, y: Leaves, found: Any, wanted: jax.Array
+    ) -> list[Leaves]:
+        tableau = self.options.tableau
+        stages = last_stage(field, tableau, t, h, found)
+        return [*stages, *maybe_extra(field, tableau, t, h, y, stages, wanted)]
+
+    def _merged(self, moving: Sequence[Any], fixed: Sequence[Any]) -> list[Any]:
+        rest = iter(moving)
+        return [next(rest) if f else v for f, v in zip(self.flags, fixed, strict=True)]

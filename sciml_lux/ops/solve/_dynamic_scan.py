@@ -1,0 +1,400 @@
+"""dynamic_scan: a scan over the first n rows, n traced, with derivatives of any order."""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._primitive import (
+    Primitive,
+    as_function,
+    instantiated,
+    is_inexact,
+    is_undefined,
+    is_zero,
+    program_of,
+    pruned,
+    register,
+    type_of,
+    zero_like,
+)
+
+
+def dynamic_scan(
+    body: Callable[[Any, Any, Any], tuple[Any, Any]],
+    n: jax.Array,
+    constants: Any,
+    rows: Any,
+    carry: Any,
+    *,
+    length: int,
+) -> tuple[Any, Any]:
+    """`jax.lax.scan` over the first `n` of `length` rows.
+
+    It has every derivative, forward and reverse in any nesting, at a cost that follows `n` and not
+    `length`. Each is again a `dynamic_scan`.
+
+    Args:
+        body: `body(constants, row, carry) -> (carry, row out)`; may close over traced arrays.
+        n: int32 scalar, at most `length`.
+        constants: arrays that each iteration sees whole.
+        rows: arrays of `length` rows, one row an iteration.
+        carry: what one iteration hands to the next.
+        length: rows there are room for.
+
+    Returns:
+        The last carry, and the rows out; those from `n` on are 0.
+    """
+    return linear_scan(
+        lambda constants, row, _, carry, __: body(constants, row, carry),
+        n,
+        constants,
+        rows,
+        (),
+        carry,
+        (),
+        length=length,
+    )
+
+
+def linear_scan(
+    body: Callable[..., tuple[Any, Any]],
+    n: jax.Array,
+    constants: Any,
+    rows: Any,
+    linear_constants: Any,
+    carry: Any,
+    linear_rows: Any,
+    *,
+    length: int,
+) -> tuple[Any, Any]:
+    """`dynamic_scan` that can be transposed in its last three arguments.
+
+    Args:
+        body: `body(constants, row, linear_constants, carry, linear_row) -> (carry, row out)`,
+            linear in its last three arguments together.
+        n: as in `dynamic_scan`, as are the others.
+        constants: not transposed.
+        rows: not transposed.
+        linear_constants: transposed.
+        carry: transposed.
+        linear_rows: transposed.
+        length: rows there are room for.
+    """
+    groups = (constants, rows, linear_constants, carry, linear_rows)
+    leaves = [jax.tree.leaves(group) for group in groups]
+    trees = [jax.tree.structure(group) for group in groups]
+    found: list[Any] = []
+
+    def flat(*args: Any) -> list[Any]:
+        parts = _split(args, map(len, leaves))
+        out = body(*(tree.unflatten(part) for tree, part in zip(trees, parts, strict=True)))
+        found[:] = map(jax.tree.structure, out)
+        return jax.tree.leaves(out)
+
+    program, closed_over = program_of(flat, _body_types(leaves))
+    leaves[0] = [*closed_over, *leaves[0]]
+    last, out = _bind(program, n, leaves, length=length, reverse=False)
+    return found[0].unflatten(last), found[1].unflatten(out)
+
+
+dynamic_scan_p = Primitive("dynamic_scan")
+dynamic_scan_p.multiple_results = True
+
+
+def _bind(
+    body: Any,
+    n: Any,
+    groups: Sequence[Sequence[Any]],
+    *,
+    length: int,
+    reverse: bool,
+) -> tuple[list[Any], list[Any]]:
+    """The carry and the rows out; `groups` are those of `linear_scan`, in its order."""
+    out = dynamic_scan_p.bind(
+        n,
+        *itertools.chain(*groups),
+        body=body,
+        sizes=tuple(map(len, groups)),
+        length=length,
+        reverse=reverse,
+    )
+    carried = len(groups[3])
+    return list(out[:carried]), list(out[carried:])
+
+
+def _types(values: Sequence[Any]) -> list[Any]:
+    return [type_of(value) for value in values]
+
+
+def _row_types(values: Sequence[Any]) -> list[Any]:
+    return [jax.ShapeDtypeStruct(t.shape[1:], t.dtype) for t in _types(values)]
+
+
+def _body_types(groups: Sequence[Sequence[Any]]) -> list[Any]:
+    c, xs, dc, k, us = groups
+    return [*_types(c), *_row_types(xs), *_types(dc), *_types(k), *_row_types(us)]
+
+
+def _split(values: Sequence[Any], sizes: Iterable[int]) -> list[list[Any]]:
+    values = iter(values)
+    return [list(itertools.islice(values, size)) for size in sizes]
+
+
+def _where(values: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
+    return list(itertools.compress(values, flags))
+
+
+def _run(n: Any, *args: Any, body: Any, sizes: Any, length: int, reverse: bool) -> list[Any]:
+    """The scan as a while loop: the meaning of the primitive, and what it compiles to."""
+    c, xs, dc, k, us = _split(args, sizes)
+    f = as_function(body)
+    out = [jnp.zeros((length, *a.shape), a.dtype) for a in body.out_avals[len(k) :]]
+
+    def rows(values: list[Any], at: Any) -> list[Any]:
+        return [jax.lax.dynamic_index_in_dim(v, at, 0, keepdims=False) for v in values]
+
+    def iteration(state: Any) -> Any:
+        i, k, out = state
+        at = n - 1 - i if reverse else i
+        k, row = _split(f(*c, *rows(xs, at), *dc, *k, *rows(us, at)), (len(k), len(out)))
+        put = jax.lax.dynamic_update_index_in_dim
+        return i + 1, k, [put(o, v, at, 0) for o, v in zip(out, row, strict=True)]
+
+    state = (jnp.zeros_like(n), k, out)
+    _, k, out = jax.lax.while_loop(lambda state: state[0] < n, iteration, state)
+    return [*k, *out]
+
+
+def _result_types(n: Any, *args: Any, body: Any, sizes: Any, length: int, reverse: bool) -> Any:
+    types = [(a.shape, a.dtype) for a in body.out_avals]
+    carried, rows = types[: sizes[3]], types[sizes[3] :]
+    return [*carried, *(((length, *shape), dtype) for shape, dtype in rows)]
+
+
+def _jvp(
+    primals: Any, tangents: Any, *, body: Any, sizes: Any, length: int, reverse: bool
+) -> Any:
+    """The tangent is a linear scan over the primal's rows and over the carries that it passed."""
+    n, groups = primals[0], _split(primals[1:], sizes)
+    c, xs, dc, k, us = groups
+    moved = _split(tangents[1:], sizes)
+    flags = [[not is_zero(t) for t in group] for group in moved]
+    flags[3] = [is_inexact(value) for value in k]
+    tc, tx, tdc, tk, tu = (
+        [instantiated(t) for t in _where(*pair)] for pair in zip(moved, flags, strict=True)
+    )
+    linear = [[*tc, *tdc], tk, [*tx, *tu]]
+    types = [*_types([*c, *dc]), *_row_types([*xs, *us]), *_types([*k, *linear[0], *tk])]
+    program, constants = program_of(
+        _tangent_body(body, sizes, flags), [*types, *_row_types(linear[2])]
+    )
+    residual = [*constants, *c, *dc]
+    counts = (len(residual), len(xs) + len(us), len(k))
+    kept = [False] * sum(counts) + [True] * sum(map(len, linear))
+    program, used = pruned(program, [True] * len(program.out_avals), kept)
+    whole, rows, passed = _split(used, counts)
+
+    # Only the carries that the tangent reads are recorded.
+    recording, constants = program_of(_recording_body(body, sizes, passed), _body_types(groups))
+    recorded = [[*constants, *c], xs, dc, k, us]
+    last, out = _bind(recording, n, recorded, length=length, reverse=reverse)
+    out, carries = _split(out, (len(body.out_avals) - len(k), sum(passed)))
+    residual_rows = [*_where([*xs, *us], rows), *carries]
+    operands = [_where(residual, whole), residual_rows, *linear]
+    tangent_last, tangent_out = _bind(program, n, operands, length=length, reverse=reverse)
+
+    results = [*last, *out]
+    moving = iter([*tangent_last, *tangent_out])
+    return results, [next(moving) if is_inexact(r) else zero_like(r) for r in results]
+
+
+def _tangent_body(body: Any, sizes: Any, flags: list[list[bool]]) -> Callable[..., list[Any]]:
+    """The derivative of the body, from its arguments and the tangents of those with a flag.
+
+    Arguments: constants, rows and carry of the primal, then the tangents of constants, of the carry
+    and of rows; each in the order of the body's groups.
+    """
+    f, out_flags = as_function(body), [is_inexact(a) for a in body.out_avals]
+    flat_flags = list(itertools.chain(*flags))
+    nc, nx, ndc, nk, nu = sizes
+    mc, mx, mdc, mk, mu = map(sum, flags)
+    extra = 0
+
+    def tangent(*args: Any) -> list[Any]:
+        c, dc, xs, us, k, tc, tdc, tk, tx, tu = _split(
+            args, (nc, ndc, nx, nu, nk, mc, mdc, mk, mx, mu)
+        )
+        values = [*c, *xs, *dc, *k, *us]
+
+        def moving(*some: Any) -> list[Any]:
+            rest = iter(some)
+            merged = (next(rest) if m else v for m, v in zip(flat_flags, values, strict=True))
+            return _where(f(*merged), out_flags)
+
+        return jax.jvp(moving, _where(values, flat_flags), [*tc, *tx, *tdc, *tk, *tu])[1]
+
+    return tangent
+
+
+def _recording_body(body: Any, sizes: Any, passed: list[bool]) -> Callable[..., list[Any]]:
+    """The body, which returns the carries with a flag as rows too."""
+    f = as_function(body)
+
+    def recording(*args: Any) -> list[Any]:
+        return [*f(*args), *_where(_split(args, sizes)[3], passed)]
+
+    return recording
+
+
+def _transpose(
+    cotangents: Any, n: Any, *args: Any, body: Any, sizes: Any, length: int, reverse: bool
+) -> Any:
+    """The transpose is a linear scan the other way, which adds up for the linear constants."""
+    c, xs, dc, k, us = groups = _split(args, sizes)
+    # The carry is passed on whole; what is known of the others counts as 0, by linearity.
+    wanted = [[is_undefined(value) for value in group] for group in groups]
+    wanted[3] = [True] * len(k)
+    ck, cy = _split(cotangents, (len(k), len(cotangents) - len(k)))
+    given = [not is_zero(t) for t in cy]
+    sums = [jnp.zeros(t.shape, t.dtype) for t in _types(_where(dc, wanted[2]))]
+    start = [*sums, *map(instantiated, ck)]
+    operands = [c, xs, [], start, _where(cy, given)]
+    backward = _transposed_body(body, _body_types(groups), sizes, wanted, given)
+    program, constants = program_of(backward, _body_types(operands))
+    operands[0] = [*constants, *c]
+    last, rows = _bind(program, n, operands, length=length, reverse=not reverse)
+    found = iter([*last, *rows])
+    linear = [None] * (len(c) + len(xs))
+    for group, flags in zip((dc, k, us), wanted[2:], strict=True):
+        linear += [next(found) if flag else None for flag in flags]
+    undefined = map(is_undefined, args)
+    return [None, *(v if u else None for u, v in zip(undefined, linear, strict=True))]
+
+
+def _transposed_body(
+    body: Any, types: list[Any], sizes: Any, wanted: list[list[bool]], given: list[bool]
+) -> Callable[..., list[Any]]:
+    """From constants, rows, sums and cotangents of carry and rows to those before the iteration."""
+    f = as_function(body)
+    flags = list(itertools.chain(*wanted))
+    nc, nx, _, nk, _ = sizes
+    counts = (nc, nx, sum(wanted[2]), nk, sum(given))
+
+    def backward(*args: Any) -> list[Any]:
+        c, xs, sums, ck, cy = _split(args, counts)
+        rows = iter(cy)
+        cotangents = [
+            *ck,
+            *(
+                next(rows) if g else jnp.zeros(a.shape, a.dtype)
+                for g, a in zip(given, body.out_avals[nk:], strict=True)
+            ),
+        ]
+
+        def forward(*some: Any) -> list[Any]:
+            rest, fixed = iter(some), iter([*c, *xs])
+            residual = [True] * (nc + nx) + [False] * (len(flags) - nc - nx)
+            return f(
+                *(
+                    next(fixed) if r else next(rest) if w else jnp.zeros(t.shape, t.dtype)
+                    for r, w, t in zip(residual, flags, types, strict=True)
+                )
+            )
+
+        found = list(jax.linear_transpose(forward, *_where(types, flags))(cotangents))
+        parts, rest = _split(found, (len(sums), len(found) - len(sums)))
+        return [*(a + b for a, b in zip(sums, parts, strict=True)), *rest]
+
+    return backward
+
+
+def _batch(
+    args: Any, axes: Any, *, body: Any, sizes: Any, length: int, reverse: bool
+) -> tuple[list[Any], list[Any]]:
+    """One scan for the batch; what is not batched stays so, but for the carry."""
+    size = next(v.shape[axis] for v, axis in zip(args, axes, strict=True) if axis is not None)
+    (n, n_axis), groups = (args[0], axes[0]), _split(args[1:], sizes)
+    axes = _split(axes[1:], sizes)
+    if n_axis is not None:
+        return _batch_of_lengths(
+            jnp.moveaxis(n, n_axis, 0), groups, axes, size, body, length, reverse
+        )
+    # Rows come first: the batch is the second axis of rows, and the first of the others.
+    moved = [
+        [v if a is None else jnp.moveaxis(v, a, int(i in (1, 4))) for v, a in zip(*pair, strict=True)]
+        for i, pair in enumerate(zip(groups, axes, strict=True))
+    ]
+    batched = [[a is not None for a in group] for group in axes]
+    moved[3] = [
+        v if b else jnp.broadcast_to(v, (size, *v.shape))
+        for v, b in zip(moved[3], batched[3], strict=True)
+    ]
+    batched[3] = [True] * len(moved[3])
+    in_axes = tuple(0 if b else None for b in itertools.chain(*batched))
+    mapped = jax.vmap(as_function(body), in_axes, axis_size=size)
+    program, constants = program_of(mapped, _body_types(moved))
+    moved[0] = [*constants, *moved[0]]
+    last, rows = _bind(program, n, moved, length=length, reverse=reverse)
+    return [*last, *rows], [*(0 for _ in last), *(1 for _ in rows)]
+
+
+def _batch_of_lengths(
+    n: Any, groups: Any, axes: Any, size: int, body: Any, length: int, reverse: bool
+) -> tuple[list[Any], list[Any]]:
+    """A batch of scans of several lengths: as long as the longest, the others wait."""
+    f = as_function(body)
+    sizes = tuple(map(len, groups))
+    carried = sizes[3]
+
+    def waiting(*args: Any) -> list[Any]:
+        (own, *firsts), rest = args[: 1 + sizes[1]], args[1 + sizes[1] :]
+        c, (at, *xs), dc, k, us = _split(rest, (sizes[0], 1 + sizes[1], *sizes[2:]))
+        runs = at < own
+        # A row beyond the end is all 0, where the body need not be defined: the first stands in.
+        xs = [jnp.where(runs, x, first) for x, first in zip(xs, firsts, strict=True)]
+        us = [jnp.where(runs, u, jnp.zeros_like(u)) for u in us]
+        out = f(*c, *xs, *dc, *k, *us)
+        idle = [*k, *map(jnp.zeros_like, out[carried:])]
+        return [jnp.where(runs, new, old) for new, old in zip(out, idle, strict=True)]
+
+    c, xs, dc, k, us = groups
+    firsts = [jnp.take(x, 0, axis=int(a == 0)) for x, a in zip(xs, axes[1], strict=True)]
+    first_axes = [None if a is None else max(a - 1, 0) for a in axes[1]]
+    groups = [[n, *firsts, *c], [jnp.arange(length, dtype=n.dtype), *xs], dc, k, us]
+    axes = [[0, *first_axes, *axes[0]], [None, *axes[1]], *axes[2:]]
+    shapes = [
+        [_without(v, a) for v, a in zip(*pair, strict=True)]
+        for pair in zip(groups, axes, strict=True)
+    ]
+    program, constants = program_of(waiting, _body_types(shapes))
+    groups[0], axes[0] = [*constants, *groups[0]], [*(None for _ in constants), *axes[0]]
+    args, flat_axes = list(itertools.chain(*groups)), list(itertools.chain(*axes))
+    return _batch(
+        [n.max(), *args],
+        [None, *flat_axes],
+        body=program,
+        sizes=tuple(map(len, groups)),
+        length=length,
+        reverse=reverse,
+    )
+
+
+def _without(value: Any, axis: int | None) -> Any:
+    """The type of one of the batch."""
+    shape = list(value.shape)
+    if axis is not None:
+        del shape[axis]
+    return jax.ShapeDtypeStruct(tuple(shape), value.dtype)
+
+
+register(
+    dynamic_scan_p,
+    run=_run,
+    types=_result_types,
+    batch=_batch,
+    jvp=_jvp,
+    transpose=_transpose,
+)

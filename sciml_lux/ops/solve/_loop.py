@@ -1,0 +1,300 @@
+"""The adaptive loop: from the start to the end, remembering the steps."""
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ._across_batch import any_in_batch
+from ._control import Adaptive, Control, Errors, Fixed, factor, first_step, largest_error
+from ._record import Record, empty, remembered
+from ._step import Field, Leaves, extra_stages, inside, last_stage, step, weighted
+from ._tableau import Tableau
+
+RUNNING, SUCCESSFUL, MAX_STEPS, STATE_NOT_FINITE, FIELD_NOT_FINITE, DIVERGED, NO_STEP = range(7)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is known of a solve before it starts.
+
+    Args:
+        tableau: the method.
+        control: how steps are chosen.
+        max_steps: after which it gives up, the ones not accepted included.
+        capacity: states to remember for derivatives.
+        samples: leading axes of the state that are of samples.
+    """
+
+    tableau: Tableau
+    control: Control
+    max_steps: int
+    capacity: int
+    samples: int
+
+
+class Given(NamedTuple):
+    """What a solve has derivatives by.
+
+    Attributes:
+        t0: start.
+        t1: end.
+        ts: (n,) times between at which the state is wanted.
+        y0: the state at the start.
+        parameters: what the field needs.
+    """
+
+    t0: jax.Array
+    t1: jax.Array
+    ts: jax.Array
+    y0: Leaves
+    parameters: list[jax.Array]
+
+
+class Steering(NamedTuple):
+    """What steps depend on, and the solution only through them.
+
+    Attributes:
+        rtol: relative tolerances, for each leaf.
+        atol: absolute tolerances.
+        dt0: first step, or None.
+    """
+
+    rtol: Leaves
+    atol: Leaves
+    dt0: jax.Array | None
+
+
+class State(NamedTuple):
+    """Of the loop.
+
+    Attributes:
+        s: the part of the whole that has passed.
+        h: the length of the next step, as such a part.
+        y: the state.
+        first: du/dt now; empty for a method whose steps do not give it.
+        errors: of the steps before.
+        saves: how many wanted states are found.
+        ys: they, with a last row for what is not wanted.
+        accepted: steps.
+        tried: steps.
+        result: RUNNING, or why it ended.
+        record: of the steps; its `count` alone is kept where none is wanted.
+    """
+
+    s: jax.Array
+    h: jax.Array
+    y: Leaves
+    first: Leaves
+    errors: Errors
+    saves: jax.Array
+    ys: Leaves
+    accepted: jax.Array
+    tried: jax.Array
+    result: jax.Array
+    record: Record | None
+
+
+def places_of(given: Given) -> jax.Array:
+    """The wanted times as parts of the whole."""
+    span = given.t1 - given.t0
+    nowhere = span == 0
+    return jnp.where(nowhere, 1.0, (given.ts - given.t0) / jnp.where(nowhere, 1.0, span))
+
+
+def run(
+    field: Field, options: Options, given: Given, steering: Steering, remember: bool
+) -> State:
+    """The state of the loop at its end.
+
+    Args:
+        field: du/dt of a time and the leaves of a state.
+        options: what is known before.
+        given: what is solved.
+        steering: what the steps depend on.
+        remember: whether the steps are recorded.
+    """
+    places = places_of(given)
+    start = _start(field, options, given, steering, remember)
+    attempt = functools.partial(_attempt, field, options, given, steering, places)
+    return jax.lax.while_loop(lambda state: any_in_batch(_goes_on(state)), attempt, start)
+
+
+def _goes_on(state: State) -> jax.Array:
+    return state.result == RUNNING
+
+
+def _start(
+    field: Field, options: Options, given: Given, steering: Steering, remember: bool
+) -> State:
+    clock, span = given.t0.dtype, given.t1 - given.t0
+    slope = field(given.t0, given.y0)
+    if steering.dt0 is not None:
+        h = steering.dt0
+    else:
+        tolerances = (steering.rtol, steering.atol, options.samples)
+        h = first_step(field, options.tableau, given.t0, span, given.y0, slope, *tolerances)
+    part = jnp.abs(h) / jnp.where(span == 0, 1.0, jnp.abs(span))
+    zero, one = jnp.zeros((), jnp.int32), jnp.ones((), clock)
+    faults = [~all_finite(slope), ~all_finite(given.y0)]
+    result = jnp.where(faults[0], FIELD_NOT_FINITE, RUNNING)
+    record = empty(options.max_steps, options.capacity, clock, given.y0) if remember else None
+    count = len(given.ts)
+    return State(
+        s=jnp.zeros((), clock),
+        h=jnp.where(span == 0, 1.0, part),
+        y=given.y0,
+        first=slope if options.tableau.fsal else [],
+        errors=Errors(one, one),
+        saves=zero,
+        ys=[jnp.full((count + 1, *y.shape), jnp.nan, y.dtype) for y in given.y0] if count else [],
+        accepted=zero,
+        tried=zero,
+        result=jnp.where(faults[1], STATE_NOT_FINITE, result).astype(jnp.int32),
+        record=record,
+    )
+
+
+def all_finite(leaves: Leaves) -> jax.Array:
+    """Whether no number of any leaf is infinite or not a number."""
+    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()
+
+
+def _attempt(
+    field: Field,
+    options: Options,
+    given: Given,
+    steering: Steering,
+    places: jax.Array,
+    state: State,
+) -> State:
+    """One step, accepted or not; a solve that has ended stays as it is."""
+    tableau, live = options.tableau, _goes_on(state)
+    span, rest = given.t1 - given.t0, 1 - state.s
+    last = state.s + state.h >= 1 - 100 * jnp.finfo(span.dtype).eps
+    length = jnp.where(last, rest, state.h)
+    t, h, y = given.t0 + state.s * span, length * span, state.y
+    first = state.first if tableau.fsal else field(t, y)
+    found = step(field, tableau, t, h, y, first)
+    stages = last_stage(field, tableau, t, h, found)
+    error = _error(options, steering, h, y, found.y1, stages)
+    accepted = live & (error <= 1)
+    end = jnp.where(last, 1.0, state.s + length)
+
+    def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
+        return jnp.where(accepted, new, old)
+
+    until = chosen(jnp.where(last, len(places), jnp.sum(places <= end)), state.saves)
+    saves, ys = state.saves, state.ys
+    if ys:
+        saves, ys = _saved(field, tableau, t, h, y, stages, places, length, until, state)
+    longer = _change(options, error, state.errors)
+    s, following = chosen(end, state.s), jnp.where(live, length * longer, state.h)
+    following = jnp.where(last & accepted, state.h, following)
+    tried = state.tried + live.astype(jnp.int32)
+    result = jnp.where(tried >= options.max_steps, MAX_STEPS, RUNNING)
+    stuck = ~accepted & (s + following <= s)
+    result = jnp.where(stuck, jnp.where(jnp.isfinite(error), NO_STEP, DIVERGED), result)
+    result = jnp.where(accepted & last, SUCCESSFUL, result)
+    record = state.record
+    if record is not None:
+        rows = len(record.starts) - int(len(record.starts) < options.max_steps)
+        row_length = jnp.where(accepted, length, 0.0)
+        more = any_in_batch(accepted)
+        record = remembered(record, rows, row_length, state.s, y, more)
+    return State(
+        s=s,
+        h=following,
+        y=[chosen(*pair) for pair in zip(found.y1, y, strict=True)],
+        first=[chosen(*pair) for pair in zip(stages[-1], first, strict=True)]
+        if tableau.fsal
+        else [],
+        errors=Errors(chosen(error, state.errors.last), chosen(*state.errors)),
+        saves=saves,
+        ys=ys,
+        accepted=state.accepted + accepted.astype(jnp.int32),
+        tried=tried,
+        result=jnp.where(live, result, state.result).astype(jnp.int32),
+        record=record,
+    )
+
+
+def _error(
+    options: Options,
+    steering: Steering,
+    h: jax.Array,
+    y0: Leaves,
+    y1: Leaves,
+    stages: list[Leaves],
+) -> jax.Array:
+    """Of a step, relative to the tolerance; infinite for one that leads out of the numbers."""
+    arrays, finite = options.tableau.float64, all_finite(y1)
+    if isinstance(options.control, Fixed):
+        return jnp.where(finite, 0.0, jnp.inf).astype(h.dtype)
+    tolerances = (y0, y1, steering.rtol, steering.atol, options.samples)
+    error = largest_error(weighted(h, arrays.b_error, stages), *tolerances)
+    if arrays.b_error_coarse is not None:
+        coarse = largest_error(weighted(h, arrays.b_error_coarse, stages), *tolerances)
+        both = jnp.sqrt(jnp.square(error) + 0.01 * jnp.square(coarse))
+        error = jnp.where(both == 0, 0.0, error * (error / jnp.where(both == 0, 1.0, both)))
+    # Powers of it stay finite.
+    least = float(jnp.finfo(error.dtype).tiny) ** 0.25
+    error = jnp.maximum(error, least).astype(h.dtype)
+    return jnp.where(finite & jnp.isfinite(error), error, jnp.inf)
+
+
+def _change(options: Options, error: jax.Array, errors: Errors) -> jax.Array:
+    if isinstance(options.control, Adaptive):
+        return factor(options.control, options.tableau.order, error, errors)
+    return jnp.where(jnp.isfinite(error), 1.0, 0.0).astype(error.dtype)
+
+
+def _saved(
+    field: Field,
+    tableau: Tableau,
+    t: jax.Array,
+    h: jax.Array,
+    y: Leaves,
+    stages: list[Leaves],
+    places: jax.Array,
+    length: jax.Array,
+    until: jax.Array,
+    state: State,
+) -> tuple[jax.Array, Leaves]:
+    """The wanted states inside this step put in their rows."""
+    stages = [*stages, *maybe_extra(field, tableau, t, h, y, stages, until > state.saves)]
+
+    def save(saved: tuple[jax.Array, Leaves]) -> tuple[jax.Array, Leaves]:
+        at, ys = saved
+        wanted = at < until
+        fraction = (places[at] - state.s) / jnp.where(length == 0, 1.0, length)
+        row = jnp.where(wanted, at, len(places))
+        put = jax.lax.dynamic_update_index_in_dim
+        values = inside(tableau, fraction, h, y, stages)
+        return at + wanted, [put(all_, v, row, 0) for all_, v in zip(ys, values, strict=True)]
+
+    return jax.lax.while_loop(
+        lambda saved: any_in_batch(saved[0] < until), save, (state.saves, state.ys)
+    )
+
+
+def maybe_extra(
+    field: Field,
+    tableau: Tableau,
+    t: jax.Array,
+    h: jax.Array,
+    y: Leaves,
+    stages: list[Leaves],
+    needed: jax.Array,
+) -> list[Leaves]:
+    """The extra stages, evaluated only where one of a batch needs them; else 0."""
+    count = len(tableau.interpolant.c)
+    if not count:
+        return []
+    return jax.lax.cond(
+        any_in_batch(needed),
+        lambda: extra_stages(field, tableau, t, h, y, stages),
+        lambda: [[jnp.zeros_like(leaf) for leaf in y] for _ in range(count)],
+    )

@@ -1,0 +1,97 @@
+"""The extension points of JAX that a primitive of our own needs, all in one place."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.core import eval_jaxpr
+from jax.extend.core import ClosedJaxpr as ClosedJaxpr
+from jax.extend.core import Primitive as Primitive
+from jax.extend.core import jaxpr_as_fun as as_function
+from jax.interpreters import ad, batching, mlir, partial_eval
+
+is_undefined = ad.is_undefined_primal
+instantiated = ad.instantiate_zeros
+
+
+def is_zero(tangent: Any) -> bool:
+    """Whether a tangent or cotangent is known to be 0 while tracing."""
+    return type(tangent) is ad.Zero
+
+
+def zero_like(value: Any) -> Any:
+    """The tangent of a value that does not move."""
+    return ad.Zero.from_primal_value(value)
+
+
+def type_of(value: Any) -> Any:
+    """Shape and dtype, also of an argument that is to be transposed."""
+    if isinstance(value, jax.ShapeDtypeStruct):
+        return value
+    return value.aval if is_undefined(value) else jax.typeof(value)
+
+
+def is_inexact(value: Any) -> bool:
+    """Whether a value, or a type, has derivatives."""
+    return jnp.issubdtype(value.dtype, jnp.inexact)
+
+
+def program_of(f: Callable[..., Any], types: Sequence[Any]) -> tuple[ClosedJaxpr, list[Any]]:
+    """The program of `f` of flat arguments, and the arrays it closes over as its first operands."""
+    structs = [jax.ShapeDtypeStruct(t.shape, t.dtype) for t in types]
+    program = jax.make_jaxpr(f)(*structs)
+    constants = list(program.consts)
+    if not constants:
+        return program, []
+    jaxpr, count = program.jaxpr, len(constants)
+
+    def with_operands(*args: Any) -> list[Any]:
+        return eval_jaxpr(jaxpr, args[:count], *args[count:])
+
+    operands = [jax.ShapeDtypeStruct(jnp.shape(c), jnp.result_type(c)) for c in constants]
+    return jax.make_jaxpr(with_operands)(*operands, *structs), constants
+
+
+def pruned(
+    program: ClosedJaxpr, used_outputs: Sequence[bool], kept_inputs: Sequence[bool]
+) -> tuple[ClosedJaxpr, list[bool]]:
+    """`program` without unused outputs and inputs, and which inputs are left."""
+    jaxpr, used = partial_eval.dce_jaxpr(program.jaxpr, list(used_outputs), list(kept_inputs))
+    return ClosedJaxpr(jaxpr, ()), list(used)
+
+
+def register(
+    primitive: Primitive,
+    *,
+    run: Callable[..., Any],
+    types: Callable[..., Any],
+    batch: Callable[..., Any],
+    jvp: Callable[..., Any] | None = None,
+    transpose: Callable[..., Any] | None = None,
+) -> None:
+    """Gives a primitive its meaning, the types of its results, and its rules.
+
+    Args:
+        primitive: what is defined.
+        run: what it computes, in other primitives; it compiles to this.
+        types: shape and dtype of a result, or a list of them.
+        batch: the rule of `vmap`.
+        jvp: the rule of forward mode; None for one without derivatives.
+        transpose: the rule of reverse mode.
+    """
+    several = primitive.multiple_results
+
+    def abstract(*args: Any, **params: Any) -> Any:
+        found = types(*args, **params)
+        made = [jax.core.ShapedArray(*t) for t in (found if several else [found])]
+        return made if several else made[0]
+
+    primitive.def_abstract_eval(abstract)
+    primitive.def_impl(lambda *args, **params: jax.jit(lambda *a: run(*a, **params))(*args))
+    mlir.register_lowering(primitive, mlir.lower_fun(run, multiple_results=several))
+    batching.primitive_batchers[primitive] = batch
+    if jvp is not None:
+        ad.primitive_jvps[primitive] = jvp
+    if transpose is not None:
+        ad.primitive_transposes[primitive] = transpose

@@ -1,0 +1,102 @@
+"""One step of an explicit Runge-Kutta method, and the solution inside it; leaf by leaf."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...precision import accumulating
+from ._tableau import Tableau
+
+Leaves = list[jax.Array]
+Field = Callable[[jax.Array, Leaves], Leaves]
+"""du/dt of the leaves of a state, at a time."""
+
+
+class Step(NamedTuple):
+    """A step from y at t over h.
+
+    Attributes:
+        y1: the state at its end.
+        stages: du/dt at each stage, one list of leaves each.
+    """
+
+    y1: Leaves
+    stages: list[Leaves]
+
+
+def step(
+    field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, y: Leaves, first: Leaves
+) -> Step:
+    """The step, without the stage at its end that is the first of the next.
+
+    Args:
+        field: what is solved.
+        tableau: the method.
+        t: the time at the start.
+        h: the length.
+        y: the state at the start.
+        first: field(t, y).
+    """
+    arrays = tableau.float64
+    count = tableau.num_stages - int(tableau.fsal)
+    stages = [first]
+    for a, c in zip(arrays.a[1:count], arrays.c[1:count], strict=True):
+        stages.append(field(t + h * float(c), advanced(y, h, a, stages)))
+    return Step(advanced(y, h, arrays.b, stages), stages)
+
+
+def last_stage(
+    field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, found: Step
+) -> list[Leaves]:
+    """All stages of a step, with that at its end."""
+    return [*found.stages, field(t + h, found.y1)] if tableau.fsal else found.stages
+
+
+def extra_stages(
+    field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, y: Leaves, stages: list[Leaves]
+) -> list[Leaves]:
+    """The stages that only the solution inside the step needs."""
+    arrays, found = tableau.float64, list(stages)
+    for a, c in zip(arrays.extra_a, arrays.extra_c, strict=True):
+        found.append(field(t + h * float(c), advanced(y, h, a, found)))
+    return found[len(stages) :]
+
+
+def inside(
+    tableau: Tableau, fraction: jax.Array, h: jax.Array, y: Leaves, stages: list[Leaves]
+) -> Leaves:
+    """The solution at t + fraction * h, of all stages, extra ones included."""
+    p = jnp.asarray(tableau.float64.p, fraction.dtype)
+    powers = jnp.cumprod(jnp.full(p.shape[1:], fraction))
+    return advanced(y, h, jnp.sum(p * powers, axis=1), stages)
+
+
+def advanced(
+    y: Leaves, h: jax.Array, weights: np.ndarray | jax.Array, stages: Sequence[Leaves]
+) -> Leaves:
+    """y + h Σ weightsᵢ stagesᵢ."""
+    moves = weighted(h, weights, stages)
+    return [accumulating(jnp.add, *pair) for pair in zip(y, moves, strict=True)]
+
+
+def weighted(
+    h: jax.Array, weights: np.ndarray | jax.Array, stages: Sequence[Leaves]
+) -> Leaves:
+    """h Σ weightsᵢ stagesᵢ, over the weights that there are."""
+    numbers = weights.tolist() if isinstance(weights, np.ndarray) else list(weights)
+    used = [(w, k) for w, k in zip(numbers, stages, strict=False) if not _is_nothing(w)]
+
+    def leaf(*ks: jax.Array) -> jax.Array:
+        real = jnp.finfo(ks[0].dtype).dtype
+        scale = [w if isinstance(w, float) else w.astype(real) for w, _ in used]
+        terms = [w * k for w, k in zip(scale, ks, strict=True)]
+        return h.astype(real) * sum(terms[1:], terms[0])
+
+    return [accumulating(leaf, *ks) for ks in zip(*(k for _, k in used), strict=True)]
+
+
+def _is_nothing(weight: float | jax.Array) -> bool:
+    return isinstance(weight, float) and weight == 0
