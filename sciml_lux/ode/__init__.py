@@ -5,3 +5,5 @@ from ._ode_layer import ODELayer as ODELayer
 from ._positive import Positive as Positive
 from ._solution import Solution as Solution
 from ._ude import UDE as UDE
+from ._verner import Vern7 as Vern7
+from ._verner import Vern9 as Vern9

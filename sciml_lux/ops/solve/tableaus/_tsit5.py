@@ -8,7 +8,8 @@ assumption, Computers and Mathematics with Applications 62 (2011); the digits as
 OrdinaryDiffEq.jl.
 """
 
-from .._tableau import Interpolant, Tableau, minus, rectangle, row, triangle
+from .._coefficients import minus, rectangle, row, triangle
+from .._tableau import Interpolant, Tableau
 
 _A = triangle("""
     2 1 161/1000
@@ -76,14 +77,14 @@ TSIT5 = Tableau(
     b=_B,
     b_error=minus(_B, _B_EMBEDDED),
     c=row("""
-    0
-    161/1000
-    327/1000
-    9/10
-    0.9800255409045096857298102862870245954942137979563024768854764293221195950761080302604
-    1
-    1
-"""),
+        0
+        161/1000
+        327/1000
+        9/10
+        0.9800255409045096857298102862870245954942137979563024768854764293221195950761080302604
+        1
+        1
+    """),
     fsal=True,
     interpolant=Interpolant(4, p=_P),
 )

@@ -1,0 +1,28 @@
+"""The weights of the stages inside a step."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float64
+
+
+def interpolation_weights(
+    chebyshev: Float64[np.ndarray, "stages degree"], theta: Float[Array, "..."]
+) -> Float[Array, "... stages"]:
+    """bᵢ(θ) = θ Σⱼ chebyshevᵢⱼ Tⱼ(2θ - 1), with the polynomials by their recurrence.
+
+    Args:
+        chebyshev: as in `Tableau.float64`.
+        theta: 0 at the start of the step, 1 at its end.
+
+    Returns:
+        The weights, in the dtype of `theta`.
+    """
+    x = 2 * theta - 1
+    values = [jnp.ones_like(x), x]
+    for _ in range(2, chebyshev.shape[1]):
+        values.append(2 * x * values[-1] - values[-2])
+    polynomials = jnp.stack(values[: chebyshev.shape[1]], axis=-1)
+    coefficients = jnp.asarray(chebyshev.T, theta.dtype)
+    weights = jnp.matmul(polynomials, coefficients, precision=jax.lax.Precision.HIGHEST)
+    return theta[..., None] * weights
