@@ -3,6 +3,7 @@
 from ._neural_ode import NeuralODE as NeuralODE
 from ._ode_layer import ODELayer as ODELayer
 from ._positive import Positive as Positive
+from ._results import RESULTS as RESULTS
 from ._solution import Solution as Solution
 from ._ude import UDE as UDE
 from ._verner import Vern7 as Vern7

@@ -6,14 +6,15 @@ import diffrax
 import jax
 import jax.numpy as jnp
 
-from ..core import Record
+from ..core import Record, Static
 from ._equation import Equation
 from ._method import Method, plain
+from ._results import RESULTS
 from ._solution import Solution
 
 
 def solve_with_diffrax(
-    equation: Equation, method: Method, span: jax.Array, ts: jax.Array, u0: Any
+    equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: Any
 ) -> Solution:
     """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
 
@@ -21,10 +22,11 @@ def solve_with_diffrax(
         equation: what is solved.
         method: how.
         span: (t0, t1), in the dtype of the clock.
-        ts: (n,) the times at which the states are wanted.
+        ts: (n,) the times at which the states are wanted; None for t1 alone.
         u0: the state at t0.
     """
     t0, t1 = span
+    ts = span[1:] if ts is None else ts
     found = diffrax.diffeqsolve(
         diffrax.ODETerm(equation.field),
         plain(method.solver),
@@ -35,13 +37,14 @@ def solve_with_diffrax(
         args=equation.parameters,
         saveat=diffrax.SaveAt(ts=ts),
         stepsize_controller=_controller(method),
-        adjoint=plain(method.adjoint),
+        adjoint=plain(method.adjoint) or diffrax.RecursiveCheckpointAdjoint(),
         max_steps=method.max_steps,
         throw=False,
     )
     names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
-    stats = Record({name: jnp.asarray(found.stats[name], jnp.int32) for name in names})
-    return Solution(ts, found.ys, stats, found.result)
+    counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
+    stats = Record(counts) | {"engine": Static("diffrax")}
+    return Solution(ts, found.ys, stats, RESULTS.promote(found.result))
 
 
 def _controller(method: Method) -> diffrax.AbstractStepSizeController:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,15 @@ import jax.numpy as jnp
 from ..precision import floating_leaves
 from ._equation import Equation
 from ._method import plain
+from ._results import RESULTS
 from ._solution import Solution
+
+_CAUSES = (
+    RESULTS.max_steps_reached,
+    RESULTS.internal_error,
+    RESULTS.diverged,
+    RESULTS.no_step_accepted,
+)
 
 
 def raise_if_failed(
@@ -42,17 +49,22 @@ def raise_if_failed(
         "`atol`, or take an implicit solver such as diffrax.Kvaerno5().",
         f"`{name}`: the solver {solver} failed before t1={t1}; solve(...) "
         "with throw=False gives its `result`.",
+        f"`{name}`: the state left the finite numbers before t1={t1}, however short the step was. "
+        "The solution may grow without bound, or a step in the field lead out of its domain.",
+        f"`{name}`: no step, however short, met rtol={layer.rtol} and atol={layer.atol}. Loosen "
+        "them, or look for a jump in the vector field.",
     ]
     finite = _all_finite(u0)
-    failed = ~finite | (solution.result != diffrax.RESULTS.successful)
+    failed = ~finite | (solution.result != RESULTS.successful)
     # The field is looked at only after a failure.
     moving = jax.lax.cond(
         failed,
         lambda: _all_finite(equation.field(t0, u0, equation.parameters)),
         lambda: jnp.ones((), bool),
     )
-    exhausted = solution.result == diffrax.RESULTS.max_steps_reached
-    cause = jnp.where(exhausted, 2, 3)
+    cause = jnp.asarray(3)
+    for number, item in enumerate(_CAUSES, start=2):
+        cause = jnp.where(solution.result == item, number, cause)
     cause = jnp.where(finite, jnp.where(moving, cause, 1), 0)
     ys = _without_gradient(solution.ys, floating_leaves((u0, ps))[0], failed)
     return eqx.branched_error_if(ys, failed, cause, messages)

@@ -11,7 +11,10 @@ from ..core import Frozen, check_integer, check_number
 
 _KINDS = {
     "solver": (diffrax.AbstractSolver, "a diffrax solver, such as diffrax.Tsit5()"),
-    "adjoint": (diffrax.AbstractAdjoint, "a diffrax adjoint, such as diffrax.DirectAdjoint()"),
+    "adjoint": (
+        diffrax.AbstractAdjoint,
+        "None or a diffrax adjoint, such as diffrax.DirectAdjoint()",
+    ),
     "stepsize_controller": (
         diffrax.AbstractStepSizeController,
         "None or a diffrax controller, such as diffrax.ConstantStepSize()",
@@ -61,7 +64,7 @@ class Method(Frozen):
     atol: float
     dt0: float | None
     stepsize_controller: diffrax.AbstractStepSizeController | ByIdentity | None
-    adjoint: diffrax.AbstractAdjoint | ByIdentity
+    adjoint: diffrax.AbstractAdjoint | ByIdentity | None
     max_steps: int
     throw: bool
 
@@ -86,7 +89,7 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...]) -> None:
     """
     for option, (kind, words) in _KINDS.items():
         value = plain(getattr(options, option))
-        if not isinstance(value, kind) and not (option == "stepsize_controller" and value is None):
+        if not isinstance(value, kind) and (option == "solver" or value is not None):
             raise TypeError(f"`{name}` expects `{option}` to be {words}, got {value!r}.")
     for option in ("rtol", "atol"):
         _check_finite(name, option, getattr(options, option))

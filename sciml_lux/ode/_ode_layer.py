@@ -12,6 +12,7 @@ from ._diffrax_engine import solve_with_diffrax
 from ._equation import VectorField, equation_of
 from ._failure import raise_if_failed
 from ._initial_state import initial_state, state_dtype
+from ._lean_engine import solve_lean, why_not_lean
 from ._method import Method, check_options, check_tolerance, hashable
 from ._solution import Solution
 from ._times import as_times, check_span, clock_times, real_dtype
@@ -29,10 +30,18 @@ class ODELayer(Layer):
         atol: absolute tolerance of adaptive steps.
         dt0: first step; None lets the solver choose, a number is needed for fixed steps.
         stepsize_controller: a diffrax controller; None for adaptive steps by `rtol` and `atol`.
-        adjoint: how the solve is differentiated, a diffrax adjoint. That of `BacksolveAdjoint` has
+        adjoint: how the solve is differentiated. None takes the steps that were taken as they are:
+            with derivatives of any order, forward and reverse, where the lean engine solves, else
+            by `RecursiveCheckpointAdjoint`. Or a diffrax adjoint; that of `BacksolveAdjoint` has
             products of diffrax's own, in float32 at the platform's precision.
         max_steps: steps after which the solve gives up.
         throw: whether a failed solve raises; if not, look at `solve(...)`'s `result`.
+
+    The lean engine, our own, solves where `solver` is one of diffrax's Euler, Heun, Midpoint,
+    Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7 and Vern9, with the default `adjoint`, and with
+    the default `stepsize_controller` or `ConstantStepSize`; else diffrax does. `solve(...)`'s
+    `stats.engine` says which. The lean engine holds each sample of a batch to the tolerance, the
+    first axis of a state of two axes or more; diffrax the batch together.
 
     Times take the real dtype of the state: a float32 state stays float32 though the times are
     Python floats and x64 is on, and a float64 state has a float64 clock.
@@ -47,7 +56,7 @@ class ODELayer(Layer):
     atol: float = 1e-6
     dt0: float | None = None
     stepsize_controller: diffrax.AbstractStepSizeController | None = None
-    adjoint: diffrax.AbstractAdjoint = diffrax.RecursiveCheckpointAdjoint()
+    adjoint: diffrax.AbstractAdjoint | None = None
     max_steps: int = 4096
     throw: bool = True
 
@@ -92,10 +101,11 @@ class ODELayer(Layer):
         u0 = initial_state(self, u0, ps)
         clock = real_dtype(state_dtype(name, u0))
         span = clock_times(name, self.tspan, clock)
-        ts = clock_times(name, self.saveat or self.tspan[1:], clock)
+        ts = None if self.saveat is None else clock_times(name, self.saveat, clock)
         equation = equation_of(self, span[0], u0, ps, st)
         check_tolerance(name, self.method, clock)
-        solution = solve_with_diffrax(equation, self.method, span, ts, u0)
+        engine = solve_lean if why_not_lean(self.method) is None else solve_with_diffrax
+        solution = engine(equation, self.method, span, ts, u0)
         if self.throw:
             ys = raise_if_failed(name, self, equation, span[0], u0, ps, solution)
             solution = solution._replace(ys=ys)

@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-import diffrax
 from jaxtyping import Array, Float
 
 from ..core import Record
+from ._results import RESULTS
 
 
 class Solution(NamedTuple):
@@ -14,12 +14,13 @@ class Solution(NamedTuple):
     Attributes:
         ts: (n,) the times of the states, in the real dtype of the state.
         ys: the states, a tree like the initial state with a leading axis of n.
-        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`.
-        result: why the solve ended, a `diffrax.RESULTS`; `diffrax.RESULTS[result]` is its text,
-            empty where it succeeded.
+        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`; and `engine`,
+            `Static("lean")` or `Static("diffrax")`, which solved.
+        result: why the solve ended, one of `RESULTS`; `RESULTS[result]` is its text, empty where it
+            succeeded.
     """
 
     ts: Float[Array, " n"]
     ys: Any
     stats: Record
-    result: diffrax.RESULTS
+    result: RESULTS

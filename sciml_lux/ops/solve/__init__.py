@@ -1,1 +1,15 @@
-"""Whole solves of ordinary differential equations by explicit Runge-Kutta methods."""
+"""Whole solves of ordinary differential equations, by explicit Runge-Kutta methods."""
+
+from ._control import Adaptive as Adaptive
+from ._control import Control as Control
+from ._control import Fixed as Fixed
+from ._dynamic_scan import dynamic_scan as dynamic_scan
+from ._loop import DIVERGED as DIVERGED
+from ._loop import FIELD_NOT_FINITE as FIELD_NOT_FINITE
+from ._loop import MAX_STEPS as MAX_STEPS
+from ._loop import NO_STEP as NO_STEP
+from ._loop import STATE_NOT_FINITE as STATE_NOT_FINITE
+from ._loop import SUCCESSFUL as SUCCESSFUL
+from ._solve import Solved as Solved
+from ._solve import solve as solve
+from ._tableau import Tableau as Tableau

@@ -61,7 +61,7 @@ def factor(control: Adaptive, order: int, error: jax.Array, errors: Errors) -> j
     if d:
         change = change * errors.before**-d
     accepted = jnp.clip(change, 1.0, control.grow)
-    rejected = jnp.clip(change, control.shrink, 1.0)
+    rejected = jnp.clip(change, control.shrink, control.safety)
     change = jnp.where(error <= 1, accepted, rejected)
     return jnp.where(jnp.isfinite(error), change, control.shrink)
 
@@ -94,14 +94,12 @@ def root_mean_square(values: Leaves, samples: int) -> jax.Array:
         jnp.sum(jnp.square(jnp.abs(v)), axis=tuple(range(n, v.ndim)))
         for v, n in zip(values, axes, strict=True)
     ]
-    sizes = [
-        int(jnp.size(v) // max(jnp.size(s), 1)) for v, s in zip(values, squares, strict=True)
-    ]
-    clock = jnp.result_type(*squares)
+    sizes = [int(jnp.size(v) // max(jnp.size(s), 1)) for v, s in zip(values, squares, strict=True)]
+    widest = max((s.dtype for s in squares), key=lambda dtype: dtype.itemsize)
     if len({s.shape for s in squares}) == 1:
-        groups = [sum(s.astype(clock) for s in squares) / sum(sizes)]
+        groups = [sum(s.astype(widest) for s in squares) / sum(sizes)]
     else:  # Leaves without the samples of the others are held by themselves.
-        groups = [s.astype(clock) / n for s, n in zip(squares, sizes, strict=True)]
+        groups = [s.astype(widest) / n for s, n in zip(squares, sizes, strict=True)]
     return jnp.sqrt(jnp.stack([jnp.max(g) for g in groups]).max())
 
 
@@ -123,7 +121,7 @@ def first_step(
     scale = [a + r * jnp.abs(y) for y, r, a in zip(y0, rtol, atol, strict=True)]
 
     def size(values: Leaves) -> jax.Array:
-        scaled = [v / s for v, s in zip(values, scale, strict=True)]
+        scaled = [jnp.abs(v) / s for v, s in zip(values, scale, strict=True)]
         return root_mean_square(scaled, samples).astype(span.dtype)
 
     state, velocity = size(y0), size(slope)
@@ -131,7 +129,7 @@ def first_step(
     trial = jnp.where(small, 1e-6, 0.01 * (state / jnp.where(small, 1.0, velocity)))
     trial = jnp.minimum(trial, jnp.abs(span))
     h = trial * jnp.sign(span)
-    moved = [y + h.astype(jnp.finfo(y.dtype).dtype) * v for y, v in zip(y0, slope, strict=True)]
+    moved = [y + h.astype(y.dtype) * v for y, v in zip(y0, slope, strict=True)]
     change = [b - a for a, b in zip(slope, field(t0 + h, moved), strict=True)]
     largest = jnp.maximum(velocity, size(change) / jnp.where(trial == 0, 1.0, trial))
     still = largest <= 1e-15

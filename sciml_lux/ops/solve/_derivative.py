@@ -14,7 +14,7 @@ from jax.dtypes import float0
 from ._across_batch import largest_in_batch
 from ._dynamic_scan import dynamic_scan, linear_scan
 from ._loop import Given, Options, Steering, maybe_extra, places_of, run
-from ._record import Record, in_order, rows_of
+from ._record import Record, order_of, rows_of
 from ._step import Leaves, inside, last_stage, step
 
 ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
@@ -52,16 +52,13 @@ def solved(
     Args:
         field: what is solved.
         options: what is known before.
-        remember: whether the record is wanted, in the order of the steps.
+        remember: whether the record is wanted.
         given: what it depends on.
         steering: what its steps depend on.
     """
     end = run(functools.partial(field, given.parameters), options, given, steering, remember)
-    record = end.record
-    if record is not None:
-        record = in_order(record, *rows_of(options.max_steps, options.capacity))
     ys = [kept[:-1] for kept in end.ys]
-    return Found(end.y, ys, end.s, end.accepted, end.tried, end.result, record)
+    return Found(end.y, ys, end.s, end.accepted, end.tried, end.result, end.record)
 
 
 @functools.partial(solved.defjvp, symbolic_zeros=True)
@@ -70,7 +67,7 @@ def _(
 ) -> tuple[Found, Found]:
     given, steering = primals
     found = solved(field, options, True, given, steering)
-    dy1, dys, states = _replayed(field, options, found.record, given, tangents[0])
+    dy1, dys, states = _replayed(field, options, remember, found.record, given, tangents[0])
     record = _still(found.record)._replace(states=states) if remember else None
     moved = _still(found)._replace(y1=dy1, ys=dys, record=record)
     return (found if remember else found._replace(record=None)), moved
@@ -87,7 +84,12 @@ def _still(tree: Any) -> Any:
 
 
 def _replayed(
-    field: ParametricField, options: Options, record: Record, given: Given, tangent: Given
+    field: ParametricField,
+    options: Options,
+    remember: bool,
+    record: Record,
+    given: Given,
+    tangent: Given,
 ) -> tuple[Leaves, Leaves, Leaves]:
     """The tangents of the state at the end, at the wanted times, and at the starts of rows."""
     rows, longest = rows_of(options.max_steps, options.capacity)
@@ -96,22 +98,27 @@ def _replayed(
     # Integers among the parameters do not move.
     flags = [f and jnp.issubdtype(v.dtype, jnp.inexact) for f, v in zip(flags, fixed, strict=True)]
     linear = list(itertools.compress(moved, flags))
-    replay = Replay(field, options, flags, given)
+    replay = Replay(field, options, flags, remember)
     places = jax.lax.stop_gradient(places_of(given))
-    lengths = jnp.pad(record.lengths, (0, longest))
-    constants = (fixed, places, lengths, record.count, record.stride)
-    numbers = jnp.arange(rows, dtype=jnp.int32)
+    constants = (fixed, places, record.lengths, record.count, record.stride)
+    thinned = longest > 1
+    order = order_of(record, rows) if thinned else None
+    length = rows + int(thinned)
+    numbers = jnp.arange(length, dtype=jnp.int32)
+    if order is not None:
+        numbers = numbers.at[order].set(numbers)
     start = [_instantiated(dy, y) for dy, y in zip(tangent.y0, given.y0, strict=True)]
     saved = [jnp.zeros((len(places) + 1, *y.shape), y.dtype) for y in given.y0]
     (dy1, dys), states = linear_scan(
-        replay.row if longest > 1 else replay.single,
+        replay.row if thinned else replay.single,
         (record.count + record.stride - 1) // record.stride,
         constants,
-        (numbers, record.starts[:rows], [kept[:rows] for kept in record.states]),
+        (numbers, record.starts, record.states),
         linear,
         (start, saved if len(places) else []),
         (),
-        length=rows,
+        length=length,
+        order=order,
     )
     return dy1, [kept[:-1] for kept in dys], states
 
@@ -136,15 +143,16 @@ class Replay:
         field: what is solved.
         options: of the solve.
         flags: which of the leaves of `_flat` move.
-        given: of the solve, for its types.
+        remember: whether the tangents at the starts of rows are wanted.
     """
 
     def __init__(
-        self, field: ParametricField, options: Options, flags: list[bool], given: Given
+        self, field: ParametricField, options: Options, flags: list[bool], remember: bool
     ) -> None:
         self.field = field
         self.options = options
         self.flags = flags
+        self.remember = remember
         self.longest = rows_of(options.max_steps, options.capacity)[1]
 
     def single(self, constants: Any, row: Any, linear: Any, carry: Any, _: Any) -> Any:
@@ -153,7 +161,7 @@ class Replay:
         number, start, y = row
         length = jax.lax.dynamic_index_in_dim(lengths, number, 0, keepdims=False)
         moved, _ = self.tangent((fixed, places), (start, length, y), linear, carry, ())
-        return moved, carry[0]
+        return moved, carry[0] if self.remember else ()
 
     def row(self, constants: Any, row: Any, linear: Any, carry: Any, _: Any) -> Any:
         """A row of as many steps as the stride says: stepped through once more, then the tangents."""
@@ -161,7 +169,8 @@ class Replay:
         number, start, y = row
         first = number * stride
         steps = jnp.minimum(stride, count - first)
-        lengths = jax.lax.dynamic_slice_in_dim(lengths, first, self.longest)
+        steps_ahead = jnp.arange(self.longest, dtype=jnp.int32)
+        lengths = lengths.at[first + steps_ahead].get(mode="clip")
         last, before = dynamic_scan(
             self.step, steps - 1, fixed, lengths, (start, y), length=self.longest
         )
@@ -177,7 +186,7 @@ class Replay:
             (),
             length=self.longest,
         )
-        return moved, carry[0]
+        return moved, carry[0] if self.remember else ()
 
     def step(self, fixed: Any, length: jax.Array, carry: Any) -> Any:
         """One step, and its start."""
@@ -194,9 +203,9 @@ class Replay:
         fixed, places = constants
         start, length, y = row
         dy, dys = carry
-        before = jnp.where(start > 0, jnp.sum(places <= start), 0)
+        before = jnp.where(start > 0, jnp.sum(places <= start, dtype=jnp.int32), 0)
         end = start + length
-        until = jnp.where(end >= 1, len(places), jnp.sum(places <= end))
+        until = jnp.where(end >= 1, len(places), jnp.sum(places <= end, dtype=jnp.int32))
         wanted = jnp.where(length > 0, until - before, 0)
 
         def stepped(moving: Any, y: Leaves) -> Any:

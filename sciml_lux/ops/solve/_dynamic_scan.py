@@ -69,6 +69,7 @@ def linear_scan(
     linear_rows: Any,
     *,
     length: int,
+    order: jax.Array | None = None,
 ) -> tuple[Any, Any]:
     """`dynamic_scan` that can be transposed in its last three arguments.
 
@@ -82,6 +83,8 @@ def linear_scan(
         carry: transposed.
         linear_rows: transposed.
         length: rows there are room for.
+        order: int32, the row that each iteration reads and writes; all different. Its own number
+            by default.
     """
     groups = (constants, rows, linear_constants, carry, linear_rows)
     leaves = [jax.tree.leaves(group) for group in groups]
@@ -96,7 +99,8 @@ def linear_scan(
 
     program, closed_over = program_of(flat, _body_types(leaves))
     leaves[0] = [*closed_over, *leaves[0]]
-    last, out = _bind(program, n, leaves, length=length, reverse=False)
+    place = [n] if order is None else [n, order]
+    last, out = _bind(program, place, leaves, length=length, reverse=False)
     return found[0].unflatten(last), found[1].unflatten(out)
 
 
@@ -106,15 +110,23 @@ dynamic_scan_p.multiple_results = True
 
 def _bind(
     body: Any,
-    n: Any,
+    place: Sequence[Any],
     groups: Sequence[Sequence[Any]],
     *,
     length: int,
     reverse: bool,
 ) -> tuple[list[Any], list[Any]]:
-    """The carry and the rows out; `groups` are those of `linear_scan`, in its order."""
+    """The carry and the rows out.
+
+    Args:
+        body: of the iteration.
+        place: n, and the order of the rows unless it is theirs.
+        groups: the arguments of `linear_scan`, in its order.
+        length: rows there are room for.
+        reverse: whether the last of the n comes first.
+    """
     out = dynamic_scan_p.bind(
-        n,
+        *place,
         *itertools.chain(*groups),
         body=body,
         sizes=tuple(map(len, groups)),
@@ -143,13 +155,19 @@ def _split(values: Sequence[Any], sizes: Iterable[int]) -> list[list[Any]]:
     return [list(itertools.islice(values, size)) for size in sizes]
 
 
+def _placed(args: Sequence[Any], sizes: Sequence[int]) -> tuple[list[Any], list[list[Any]]]:
+    """n with the order if there is one, and the groups."""
+    place = len(args) - sum(sizes)
+    return list(args[:place]), _split(args[place:], sizes)
+
+
 def _where(values: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
     return list(itertools.compress(values, flags))
 
 
-def _run(n: Any, *args: Any, body: Any, sizes: Any, length: int, reverse: bool) -> list[Any]:
+def _run(*args: Any, body: Any, sizes: Any, length: int, reverse: bool) -> list[Any]:
     """The scan as a while loop: the meaning of the primitive, and what it compiles to."""
-    c, xs, dc, k, us = _split(args, sizes)
+    (n, *order), (c, xs, dc, k, us) = _placed(args, sizes)
     f = as_function(body)
     out = [jnp.zeros((length, *a.shape), a.dtype) for a in body.out_avals[len(k) :]]
 
@@ -159,6 +177,7 @@ def _run(n: Any, *args: Any, body: Any, sizes: Any, length: int, reverse: bool) 
     def iteration(state: Any) -> Any:
         i, k, out = state
         at = n - 1 - i if reverse else i
+        at = order[0][at] if order else at
         k, row = _split(f(*c, *rows(xs, at), *dc, *k, *rows(us, at)), (len(k), len(out)))
         put = jax.lax.dynamic_update_index_in_dim
         return i + 1, k, [put(o, v, at, 0) for o, v in zip(out, row, strict=True)]
@@ -168,19 +187,17 @@ def _run(n: Any, *args: Any, body: Any, sizes: Any, length: int, reverse: bool) 
     return [*k, *out]
 
 
-def _result_types(n: Any, *args: Any, body: Any, sizes: Any, length: int, reverse: bool) -> Any:
+def _result_types(*args: Any, body: Any, sizes: Any, length: int, reverse: bool) -> Any:
     types = [(a.shape, a.dtype) for a in body.out_avals]
     carried, rows = types[: sizes[3]], types[sizes[3] :]
     return [*carried, *(((length, *shape), dtype) for shape, dtype in rows)]
 
 
-def _jvp(
-    primals: Any, tangents: Any, *, body: Any, sizes: Any, length: int, reverse: bool
-) -> Any:
+def _jvp(primals: Any, tangents: Any, *, body: Any, sizes: Any, length: int, reverse: bool) -> Any:
     """The tangent is a linear scan over the primal's rows and over the carries that it passed."""
-    n, groups = primals[0], _split(primals[1:], sizes)
+    place, groups = _placed(primals, sizes)
     c, xs, dc, k, us = groups
-    moved = _split(tangents[1:], sizes)
+    _, moved = _placed(tangents, sizes)
     flags = [[not is_zero(t) for t in group] for group in moved]
     flags[3] = [is_inexact(value) for value in k]
     tc, tx, tdc, tk, tu = (
@@ -200,11 +217,11 @@ def _jvp(
     # Only the carries that the tangent reads are recorded.
     recording, constants = program_of(_recording_body(body, sizes, passed), _body_types(groups))
     recorded = [[*constants, *c], xs, dc, k, us]
-    last, out = _bind(recording, n, recorded, length=length, reverse=reverse)
+    last, out = _bind(recording, place, recorded, length=length, reverse=reverse)
     out, carries = _split(out, (len(body.out_avals) - len(k), sum(passed)))
     residual_rows = [*_where([*xs, *us], rows), *carries]
     operands = [_where(residual, whole), residual_rows, *linear]
-    tangent_last, tangent_out = _bind(program, n, operands, length=length, reverse=reverse)
+    tangent_last, tangent_out = _bind(program, place, operands, length=length, reverse=reverse)
 
     results = [*last, *out]
     moving = iter([*tangent_last, *tangent_out])
@@ -250,10 +267,11 @@ def _recording_body(body: Any, sizes: Any, passed: list[bool]) -> Callable[..., 
 
 
 def _transpose(
-    cotangents: Any, n: Any, *args: Any, body: Any, sizes: Any, length: int, reverse: bool
+    cotangents: Any, *args: Any, body: Any, sizes: Any, length: int, reverse: bool
 ) -> Any:
     """The transpose is a linear scan the other way, which adds up for the linear constants."""
-    c, xs, dc, k, us = groups = _split(args, sizes)
+    place, groups = _placed(args, sizes)
+    c, xs, dc, k, us = groups
     # The carry is passed on whole; what is known of the others counts as 0, by linearity.
     wanted = [[is_undefined(value) for value in group] for group in groups]
     wanted[3] = [True] * len(k)
@@ -265,13 +283,14 @@ def _transpose(
     backward = _transposed_body(body, _body_types(groups), sizes, wanted, given)
     program, constants = program_of(backward, _body_types(operands))
     operands[0] = [*constants, *c]
-    last, rows = _bind(program, n, operands, length=length, reverse=not reverse)
+    last, rows = _bind(program, place, operands, length=length, reverse=not reverse)
     found = iter([*last, *rows])
     linear = [None] * (len(c) + len(xs))
     for group, flags in zip((dc, k, us), wanted[2:], strict=True):
         linear += [next(found) if flag else None for flag in flags]
-    undefined = map(is_undefined, args)
-    return [None, *(v if u else None for u, v in zip(undefined, linear, strict=True))]
+    undefined = map(is_undefined, itertools.chain(*groups))
+    found = [v if u else None for u, v in zip(undefined, linear, strict=True)]
+    return [*(None for _ in place), *found]
 
 
 def _transposed_body(
@@ -316,15 +335,19 @@ def _batch(
 ) -> tuple[list[Any], list[Any]]:
     """One scan for the batch; what is not batched stays so, but for the carry."""
     size = next(v.shape[axis] for v, axis in zip(args, axes, strict=True) if axis is not None)
-    (n, n_axis), groups = (args[0], axes[0]), _split(args[1:], sizes)
-    axes = _split(axes[1:], sizes)
-    if n_axis is not None:
-        return _batch_of_lengths(
-            jnp.moveaxis(n, n_axis, 0), groups, axes, size, body, length, reverse
-        )
+    (place, groups), (place_axes, axes) = _placed(args, sizes), _placed(axes, sizes)
+    if any(axis is not None for axis in place_axes[1:]):
+        raise ValueError("`linear_scan` expects `order` to be the same for all of a batch.")
+    if place_axes[0] is not None:
+        n = jnp.moveaxis(place[0], place_axes[0], 0)
+        groups, axes, body = _waiting(n, place[1:], groups, axes, body, length)
+        place = [n.max(), *place[1:]]
     # Rows come first: the batch is the second axis of rows, and the first of the others.
     moved = [
-        [v if a is None else jnp.moveaxis(v, a, int(i in (1, 4))) for v, a in zip(*pair, strict=True)]
+        [
+            v if a is None else jnp.moveaxis(v, a, int(i in (1, 4)))
+            for v, a in zip(*pair, strict=True)
+        ]
         for i, pair in enumerate(zip(groups, axes, strict=True))
     ]
     batched = [[a is not None for a in group] for group in axes]
@@ -337,14 +360,14 @@ def _batch(
     mapped = jax.vmap(as_function(body), in_axes, axis_size=size)
     program, constants = program_of(mapped, _body_types(moved))
     moved[0] = [*constants, *moved[0]]
-    last, rows = _bind(program, n, moved, length=length, reverse=reverse)
+    last, rows = _bind(program, place, moved, length=length, reverse=reverse)
     return [*last, *rows], [*(0 for _ in last), *(1 for _ in rows)]
 
 
-def _batch_of_lengths(
-    n: Any, groups: Any, axes: Any, size: int, body: Any, length: int, reverse: bool
-) -> tuple[list[Any], list[Any]]:
-    """A batch of scans of several lengths: as long as the longest, the others wait."""
+def _waiting(
+    n: Any, order: list[Any], groups: Any, axes: Any, body: Any, length: int
+) -> tuple[Any, Any, Any]:
+    """Groups, axes and body of a batch of scans as long as the longest, in which the others wait."""
     f = as_function(body)
     sizes = tuple(map(len, groups))
     carried = sizes[3]
@@ -361,9 +384,13 @@ def _batch_of_lengths(
         return [jnp.where(runs, new, old) for new, old in zip(out, idle, strict=True)]
 
     c, xs, dc, k, us = groups
-    firsts = [jnp.take(x, 0, axis=int(a == 0)) for x, a in zip(xs, axes[1], strict=True)]
+    numbers = jnp.arange(length, dtype=n.dtype)
+    start = 0
+    if order:
+        start, numbers = order[0][0], jnp.zeros_like(numbers).at[order[0]].set(numbers)
+    firsts = [jnp.take(x, start, axis=int(a == 0)) for x, a in zip(xs, axes[1], strict=True)]
     first_axes = [None if a is None else max(a - 1, 0) for a in axes[1]]
-    groups = [[n, *firsts, *c], [jnp.arange(length, dtype=n.dtype), *xs], dc, k, us]
+    groups = [[n, *firsts, *c], [numbers, *xs], dc, k, us]
     axes = [[0, *first_axes, *axes[0]], [None, *axes[1]], *axes[2:]]
     shapes = [
         [_without(v, a) for v, a in zip(*pair, strict=True)]
@@ -371,15 +398,7 @@ def _batch_of_lengths(
     ]
     program, constants = program_of(waiting, _body_types(shapes))
     groups[0], axes[0] = [*constants, *groups[0]], [*(None for _ in constants), *axes[0]]
-    args, flat_axes = list(itertools.chain(*groups)), list(itertools.chain(*axes))
-    return _batch(
-        [n.max(), *args],
-        [None, *flat_axes],
-        body=program,
-        sizes=tuple(map(len, groups)),
-        length=length,
-        reverse=reverse,
-    )
+    return groups, axes, program
 
 
 def _without(value: Any, axis: int | None) -> Any:

@@ -104,9 +104,7 @@ def places_of(given: Given) -> jax.Array:
     return jnp.where(nowhere, 1.0, (given.ts - given.t0) / jnp.where(nowhere, 1.0, span))
 
 
-def run(
-    field: Field, options: Options, given: Given, steering: Steering, remember: bool
-) -> State:
+def run(field: Field, options: Options, given: Given, steering: Steering, remember: bool) -> State:
     """The state of the loop at its end.
 
     Args:
@@ -186,7 +184,9 @@ def _attempt(
     def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(accepted, new, old)
 
-    until = chosen(jnp.where(last, len(places), jnp.sum(places <= end)), state.saves)
+    until = chosen(
+        jnp.where(last, len(places), jnp.sum(places <= end, dtype=jnp.int32)), state.saves
+    )
     saves, ys = state.saves, state.ys
     if ys:
         saves, ys = _saved(field, tableau, t, h, y, stages, places, length, until, state)
@@ -273,7 +273,8 @@ def _saved(
         row = jnp.where(wanted, at, len(places))
         put = jax.lax.dynamic_update_index_in_dim
         values = inside(tableau, fraction, h, y, stages)
-        return at + wanted, [put(all_, v, row, 0) for all_, v in zip(ys, values, strict=True)]
+        at = at + wanted.astype(jnp.int32)
+        return at, [put(all_, v, row, 0) for all_, v in zip(ys, values, strict=True)]
 
     return jax.lax.while_loop(
         lambda saved: any_in_batch(saved[0] < until), save, (state.saves, state.ys)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jax.core import eval_jaxpr
 from jax.extend.core import ClosedJaxpr as ClosedJaxpr
 from jax.extend.core import Primitive as Primitive
-from jax.extend.core import jaxpr_as_fun as as_function
 from jax.interpreters import ad, batching, mlir, partial_eval
 
 is_undefined = ad.is_undefined_primal

@@ -74,11 +74,8 @@ def remembered(
     )
 
 
-def in_order(record: Record, rows: int, longest: int) -> Record:
-    """The record with its rows in the order of the steps."""
-    if longest == 1:
-        return record
-    i = jnp.arange(rows, dtype=jnp.int32) * record.stride
-    row = jnp.minimum(i % rows + i // rows, rows - 1)
-    states = [kept[row] for kept in record.states]
-    return record._replace(starts=record.starts[row], states=states)
+def order_of(record: Record, rows: int) -> jax.Array:
+    """The rows in the order of the steps that they are of; the last row is none of them."""
+    steps = jnp.arange(rows, dtype=jnp.int32) * record.stride
+    row = jnp.minimum(steps % rows + steps // rows, rows - 1)
+    return jnp.append(row, rows)

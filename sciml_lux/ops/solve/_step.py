@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...precision import accumulating
+from ._interpolation_weights import interpolation_weights
 from ._tableau import Tableau
 
 Leaves = list[jax.Array]
@@ -69,9 +70,8 @@ def inside(
     tableau: Tableau, fraction: jax.Array, h: jax.Array, y: Leaves, stages: list[Leaves]
 ) -> Leaves:
     """The solution at t + fraction * h, of all stages, extra ones included."""
-    p = jnp.asarray(tableau.float64.p, fraction.dtype)
-    powers = jnp.cumprod(jnp.full(p.shape[1:], fraction))
-    return advanced(y, h, jnp.sum(p * powers, axis=1), stages)
+    weights = interpolation_weights(tableau.float64.chebyshev, fraction)
+    return advanced(y, h, weights, stages)
 
 
 def advanced(
@@ -82,18 +82,16 @@ def advanced(
     return [accumulating(jnp.add, *pair) for pair in zip(y, moves, strict=True)]
 
 
-def weighted(
-    h: jax.Array, weights: np.ndarray | jax.Array, stages: Sequence[Leaves]
-) -> Leaves:
+def weighted(h: jax.Array, weights: np.ndarray | jax.Array, stages: Sequence[Leaves]) -> Leaves:
     """h Σ weightsᵢ stagesᵢ, over the weights that there are."""
     numbers = weights.tolist() if isinstance(weights, np.ndarray) else list(weights)
     used = [(w, k) for w, k in zip(numbers, stages, strict=False) if not _is_nothing(w)]
 
     def leaf(*ks: jax.Array) -> jax.Array:
-        real = jnp.finfo(ks[0].dtype).dtype
-        scale = [w if isinstance(w, float) else w.astype(real) for w, _ in used]
+        dtype = ks[0].dtype
+        scale = [w if isinstance(w, float) else w.astype(dtype) for w, _ in used]
         terms = [w * k for w, k in zip(scale, ks, strict=True)]
-        return h.astype(real) * sum(terms[1:], terms[0])
+        return h.astype(dtype) * sum(terms[1:], terms[0])
 
     return [accumulating(leaf, *ks) for ks in zip(*(k for _, k in used), strict=True)]
 

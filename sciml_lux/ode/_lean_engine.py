@@ -1,0 +1,87 @@
+"""The engine of our own: explicit Runge-Kutta methods, with derivatives of any order."""
+
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+
+from ..core import Record, Static
+from ..ops import solve as lean
+from ..ops.solve import tableaus
+from ._equation import Equation
+from ._method import Method, plain
+from ._results import RESULTS
+from ._solution import Solution
+from ._verner import Vern7, Vern9
+
+_TABLEAUS = {
+    diffrax.Euler: tableaus.EULER,
+    diffrax.Heun: tableaus.HEUN,
+    diffrax.Midpoint: tableaus.MIDPOINT,
+    diffrax.Ralston: tableaus.RALSTON,
+    diffrax.Bosh3: tableaus.BOSH3,
+    diffrax.Tsit5: tableaus.TSIT5,
+    diffrax.Dopri5: tableaus.DOPRI5,
+    Vern7: tableaus.VERN7,
+    Vern9: tableaus.VERN9,
+}
+
+_RESULTS = {
+    lean.MAX_STEPS: RESULTS.max_steps_reached,
+    lean.STATE_NOT_FINITE: RESULTS.state_not_finite,
+    lean.FIELD_NOT_FINITE: RESULTS.field_not_finite,
+    lean.DIVERGED: RESULTS.diverged,
+    lean.NO_STEP: RESULTS.no_step_accepted,
+}
+
+
+def why_not_lean(method: Method) -> str | None:
+    """What of `method` the lean engine does not have; None where it can solve."""
+    solver, controller = plain(method.solver), plain(method.stepsize_controller)
+    if type(solver) not in _TABLEAUS or solver != type(solver)():
+        return f"solver={solver!r}"
+    if controller is not None and not isinstance(controller, diffrax.ConstantStepSize):
+        return f"stepsize_controller={type(controller).__name__}"
+    if method.adjoint is not None:
+        return f"adjoint={type(plain(method.adjoint)).__name__}"
+    return None
+
+
+def solve_lean(
+    equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: Any
+) -> Solution:
+    """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
+
+    Args:
+        equation: what is solved.
+        method: how; one without a `why_not_lean`.
+        span: (t0, t1), in the dtype of the clock.
+        ts: (n,) the times at which the states are wanted; None for t1 alone.
+        u0: the state at t0.
+    """
+    found = lean.solve(
+        lambda t, u, equation: equation.field(t, u, equation.parameters),
+        *span,
+        u0,
+        equation,
+        tableau=_TABLEAUS[type(plain(method.solver))],
+        ts=ts,
+        rtol=method.rtol,
+        atol=method.atol,
+        dt0=None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype),
+        control=lean.Adaptive() if method.uses_tolerances else lean.Fixed(),
+        max_steps=method.max_steps,
+        samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(u0))),
+    )
+    ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
+    result = RESULTS.successful
+    for code, item in _RESULTS.items():
+        result = RESULTS.where(found.result == code, item, result)
+    stats = Record(
+        num_steps=found.num_steps,
+        num_accepted_steps=found.num_accepted,
+        num_rejected_steps=found.num_steps - found.num_accepted,
+        engine=Static("lean"),
+    )
+    return Solution(span[1:] if ts is None else ts, ys, stats, result)

@@ -1,0 +1,20 @@
+"""Why a solve ended."""
+
+import diffrax
+
+
+class RESULTS(diffrax.RESULTS):  # pyright: ignore
+    """Why a solve ended: what diffrax knows, and what our own engine does.
+
+    `RESULTS[solution.result]` is the text, empty where the solve succeeded.
+
+    Example:
+        >>> from sciml_lux import ode
+        >>> ode.RESULTS[ode.RESULTS.state_not_finite]
+        'The initial state is not finite.'
+    """
+
+    state_not_finite = "The initial state is not finite."
+    field_not_finite = "The vector field is not finite at the initial state."
+    diverged = "The state left the finite numbers, however short the step."
+    no_step_accepted = "The error of a step was above the tolerance, however short the step."

@@ -1,0 +1,140 @@
+"""solve: the initial-value problem of an ordinary differential equation."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ._control import Adaptive, Control, Fixed
+from ._derivative import solved
+from ._loop import SUCCESSFUL, Given, Options, Steering
+from ._primitive import as_function, program_of
+from ._step import Leaves
+from ._tableau import Tableau
+
+
+class Solved(NamedTuple):
+    """What `solve` finds.
+
+    Attributes:
+        y1: the state at t1, a tree like y0.
+        ys: the states at `ts`, with a leading axis of their number; None without `ts`. Where t1 was
+            not reached, these two and their derivatives are not numbers.
+        t: the time reached.
+        num_accepted: int32, steps that were accepted.
+        num_steps: int32, all steps.
+        result: int32, why it ended: `SUCCESSFUL`, `MAX_STEPS`, `STATE_NOT_FINITE` and
+            `FIELD_NOT_FINITE` at t0, `DIVERGED`: however short a step was, it led out of the
+            numbers, or `NO_STEP`: however short, its error was too large.
+    """
+
+    y1: Any
+    ys: Any
+    t: jax.Array
+    num_accepted: jax.Array
+    num_steps: jax.Array
+    result: jax.Array
+
+
+def solve(
+    field: Callable[[jax.Array, Any, Any], Any],
+    t0: jax.Array,
+    t1: jax.Array,
+    y0: Any,
+    args: Any = None,
+    *,
+    tableau: Tableau,
+    ts: jax.Array | None = None,
+    rtol: Any = 1e-6,
+    atol: Any = 1e-6,
+    dt0: Any = None,
+    control: Control = Adaptive(),
+    max_steps: int = 4096,
+    capacity: int = 128,
+    samples: int = 0,
+) -> Solved:
+    """y with dy/dt = field(t, y, args) and y(t0) = y0, by an explicit Runge-Kutta method.
+
+    It has derivatives of any order and in any nesting of forward and reverse mode, by y0, args,
+    t0, t1, ts, and by arrays that the field closes over: those of the steps that were taken, their
+    lengths as parts of t1 - t0 held fixed.
+
+    Args:
+        field: the right-hand side; du/dt has the tree, shapes and dtypes of y.
+        t0: start; a scalar, whose dtype is that of all times.
+        t1: end, before or after t0.
+        y0: the state at t0, a tree of floating or complex arrays.
+        args: what the field gets, a tree of arrays.
+        tableau: the method, one of `tableaus`.
+        ts: (n,) times at which the state is wanted, in order from t0 to t1.
+        rtol: relative tolerance; a number, or a tree of them along y0.
+        atol: absolute tolerance.
+        dt0: first step without its sign, or that of fixed steps; None chooses it.
+        control: how steps are chosen.
+        max_steps: after which it gives up.
+        capacity: how many states are remembered for derivatives. A solve of more steps repeats
+            some of them, once for each order of derivative.
+        samples: how many leading axes of each leaf are of samples, whose errors are held to the
+            tolerance one by one; within one the root of the mean square is.
+
+    Raises:
+        ValueError: fixed steps without `dt0`, or adaptive ones of a method without an estimate.
+
+    Source: the discrete adjoint of the recorded steps, as in arXiv 1812.01892.
+    """
+    _check(tableau, control, dt0)
+    leaves, tree = jax.tree.flatten(y0)
+    arguments, arguments_tree = jax.tree.flatten(args)
+    clock = jnp.result_type(t0)
+
+    def flat(*operands: Any) -> Leaves:
+        t, y = operands[0], tree.unflatten(operands[1 : 1 + len(leaves)])
+        return jax.tree.leaves(field(t, y, arguments_tree.unflatten(operands[1 + len(leaves) :])))
+
+    # Traced once, for all the stages; what it closes over becomes an operand like its arguments.
+    program, closed_over = program_of(flat, [jnp.asarray(t0), *leaves, *arguments])
+    compiled, count = jax.jit(as_function(program)), len(closed_over)
+
+    def parametric(parameters: list[jax.Array], t: jax.Array, y: Leaves) -> Leaves:
+        return compiled(*parameters[:count], t, *y, *parameters[count:])
+
+    wanted = jnp.zeros(0, clock) if ts is None else ts
+    given = Given(t0, t1, wanted, leaves, [*closed_over, *arguments])
+    steering = Steering(
+        _tolerances(rtol, y0), _tolerances(atol, y0), None if dt0 is None else jnp.abs(dt0)
+    )
+    options = Options(tableau, control, max_steps, capacity, samples)
+    found = solved(parametric, options, False, given, steering)
+    reached = found.result == SUCCESSFUL
+    # A product, so that the derivatives of a failed solve are not numbers either.
+    valid = jnp.where(reached, 1.0, jnp.nan)
+    y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (found.y1, found.ys))
+    t = jnp.where(reached, t1, t0 + found.s * (t1 - t0))
+    return Solved(
+        tree.unflatten(y1),
+        None if ts is None else tree.unflatten(ys),
+        t,
+        found.accepted,
+        found.tried,
+        found.result,
+    )
+
+
+def _tolerances(value: Any, y0: Any) -> Leaves:
+    """The tolerance of each leaf, in its real dtype; not differentiated."""
+    spread = jax.tree.broadcast(value, y0)
+    return [
+        jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype))
+        for v, y in zip(jax.tree.leaves(spread), jax.tree.leaves(y0), strict=True)
+    ]
+
+
+def _check(tableau: Tableau, control: Control, dt0: Any) -> None:
+    if isinstance(control, Fixed) and dt0 is None:
+        raise ValueError("`solve` expects `dt0` for fixed steps, got None. Give their size.")
+    if isinstance(control, Adaptive) and tableau.b_error is None:
+        raise ValueError(
+            f"`solve` expects a method with an error estimate for adaptive steps, got "
+            f"{tableau.name}. Take control=Fixed() and dt0, or another method, such as TSIT5."
+        )

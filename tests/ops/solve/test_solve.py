@@ -1,0 +1,206 @@
+"""solve against closed forms, diffrax, and differences of the solve on its own steps."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sciml_lux.ops import solve as lean
+from sciml_lux.ops.solve import tableaus
+from tests.conftest import X64, needs_x64
+
+DTYPE = jnp.float64 if X64 else jnp.float32
+RATES = jnp.asarray([1.5, 1.0, 3.0, 1.0], DTYPE)
+START = jnp.ones(2, DTYPE)
+TIGHT = {"rtol": 1e-9, "atol": 1e-9} if X64 else {"rtol": 1e-5, "atol": 1e-5}
+ALL = [getattr(tableaus, name) for name in sorted(vars(tableaus)) if name.isupper()]
+
+
+def lotka_volterra(t, u, p):
+    x, y = u
+    return jnp.stack([p[0] * x - p[1] * x * y, p[3] * x * y - p[2] * y])
+
+
+def solved(p=RATES, u0=START, t1=5.0, ts=None, tableau=tableaus.TSIT5, **options):
+    options = {**TIGHT, "max_steps": 512, **options}
+    times = None if ts is None else jnp.asarray(ts, DTYPE)
+    t0, t1 = jnp.zeros((), DTYPE), jnp.asarray(t1, DTYPE)
+    return lean.solve(lotka_volterra, t0, t1, u0, p, ts=times, tableau=tableau, **options)
+
+
+@needs_x64
+def test_gradient_of_the_published_problem():
+    times = jnp.linspace(0.0, 10.0, 101)
+    loss = lambda p: jnp.sum(
+        solved(p, t1=10.0, ts=times, rtol=1e-11, atol=1e-11, max_steps=2048).ys
+    )
+    published = [8.30536266, -159.48429272, 75.20350821, -339.19509277]
+    np.testing.assert_allclose(jax.jit(jax.grad(loss))(RATES), published, rtol=2e-8)
+
+
+@needs_x64
+@pytest.mark.parametrize("capacity", [4, 32, 512])
+def test_gradient_is_the_same_however_few_states_are_remembered(capacity):
+    times, direction = [0.0, 0.7, 3.0, 5.0], jnp.asarray([0.3, -0.2, 0.1, 0.5])
+    loss = lambda p, capacity: jnp.sum(solved(p, ts=times, capacity=capacity).ys)
+    gradient = jax.jit(jax.grad(loss), static_argnums=1)
+    want = gradient(RATES, 512)
+    np.testing.assert_allclose(gradient(RATES, capacity), want, rtol=1e-12)
+    forward = jax.jit(lambda p: jax.jvp(lambda p: loss(p, capacity), (p,), (direction,))[1])
+    np.testing.assert_allclose(forward(RATES), want @ direction, rtol=1e-12)
+
+
+@needs_x64
+def test_second_derivatives_agree_in_every_nesting():
+    loss = lambda p: jnp.sum(solved(p, t1=2.0, ts=[0.3, 2.0], capacity=4).ys ** 2)
+    want = jax.jit(jax.jacfwd(jax.jacfwd(loss)))(RATES)
+    np.testing.assert_allclose(want, want.T, rtol=1e-10)
+    for nesting in (jax.hessian, lambda f: jax.jacrev(jax.grad(f))):
+        np.testing.assert_allclose(jax.jit(nesting(loss))(RATES), want, rtol=1e-10)
+
+
+@needs_x64
+def test_steps_and_gradient_are_those_of_diffrax():
+    def peer(p):
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(lotka_volterra), diffrax.Tsit5(), 0.0, 5.0, 1e-3, START, args=p,
+            stepsize_controller=diffrax.PIDController(rtol=1e-8, atol=1e-8),
+        )  # fmt: skip
+
+    def ours(p):
+        return solved(p, rtol=1e-8, atol=1e-8, dt0=1e-3)
+
+    found, theirs = jax.jit(ours)(RATES), jax.jit(peer)(RATES)
+    assert int(found.num_steps) == int(theirs.stats["num_steps"])
+    assert int(found.num_accepted) == int(theirs.stats["num_accepted_steps"])
+    np.testing.assert_allclose(found.y1, theirs.ys[-1], rtol=1e-11)
+    found = jax.jit(jax.grad(lambda p: jnp.sum(ours(p).y1)))(RATES)
+    want = jax.jit(jax.grad(lambda p: jnp.sum(peer(p).ys)))(RATES)
+    np.testing.assert_allclose(found, want, rtol=1e-10)
+
+
+@needs_x64
+def test_gradient_by_times_is_that_of_the_flow():
+    def loss(t0, t1, ts):
+        found = lean.solve(lotka_volterra, t0, t1, START, RATES, ts=ts, tableau=tableaus.TSIT5,
+                           rtol=1e-11, atol=1e-11, max_steps=1024)  # fmt: skip
+        return jnp.sum(found.y1) + jnp.sum(found.ys), found
+
+    t0, t1, ts = jnp.asarray(0.0), jnp.asarray(3.0), jnp.asarray([1.0, 2.5])
+    (by_t0, by_t1, by_ts), found = jax.jit(jax.grad(loss, (0, 1, 2), has_aux=True))(t0, t1, ts)
+    slope = lambda u: jnp.sum(lotka_volterra(0.0, u, RATES))
+    np.testing.assert_allclose(by_t1, slope(found.y1), rtol=1e-7)
+    np.testing.assert_allclose(by_ts, [slope(u) for u in found.ys], rtol=1e-5)
+    # The equation does not depend on time: later everything is nothing changed.
+    np.testing.assert_allclose(by_t0 + by_t1 + jnp.sum(by_ts), 0.0, atol=1e-5)
+
+
+def test_batch_of_trajectories_is_each_by_itself():
+    rates, starts = jnp.stack([RATES, 1.3 * RATES, RATES / 2]), jnp.stack([START, START, START * 3])
+
+    def loss(p, u0):
+        found = solved(p, u0, t1=2.0, ts=[0.5, 1.0], capacity=8, max_steps=128)
+        return jnp.sum(found.ys) + jnp.sum(found.y1), found.num_accepted
+
+    gradient = jax.jit(jax.vmap(jax.grad(loss, has_aux=True)))
+    found, accepted = gradient(rates, starts)
+    single = jax.jit(jax.grad(loss, has_aux=True))
+    for i in range(3):
+        want, steps = single(rates[i], starts[i])
+        np.testing.assert_allclose(found[i], want, rtol=1e-12 if X64 else 1e-3)
+        assert steps == accepted[i]
+    assert len(set(accepted.tolist())) > 1
+
+
+def test_batch_does_not_select_among_records():
+    """A record goes through the loop as it is: no operation takes it whole but the writing."""
+
+    def loss(p):
+        return jnp.sum(solved(p, t1=1.0, capacity=16, max_steps=64).y1)
+
+    program = jax.jit(jax.vmap(jax.grad(loss))).lower(jnp.stack([RATES] * 3)).compile().as_text()
+    records = [line for line in program.splitlines() if "[3,17,2]" in line or "[17,3,2]" in line]
+    assert records and not any(" select(" in line for line in records)
+
+
+def test_samples_are_held_to_the_tolerance_one_by_one():
+    stiff = jnp.asarray([[1.0]] + [[0.0]] * 99, DTYPE)
+    field = lambda t, u, _: -30 * (u - stiff * jnp.cos(5 * t))
+    t0, t1 = jnp.zeros((), DTYPE), jnp.ones((), DTYPE)
+
+    def error(samples):
+        run = lambda tol: lean.solve(
+            field, t0, t1, jnp.zeros_like(stiff), tableau=tableaus.TSIT5, rtol=tol, atol=tol,
+            samples=samples,
+        ).y1  # fmt: skip
+        return jnp.max(jnp.abs(jax.jit(run)(1e-3) - jax.jit(run)(1e-5)))
+
+    assert error(1) < error(0) / 2
+
+
+@pytest.mark.parametrize("tableau", ALL, ids=lambda t: t.name)
+def test_every_method_solves_with_fixed_steps_and_inside(tableau):
+    times = [0.0, 0.13, 0.5, 0.99, 1.0]
+    found = jax.jit(
+        lambda: solved(t1=1.0, ts=times, tableau=tableau, control=lean.Fixed(), dt0=0.01)
+    )()
+    best = jax.jit(lambda: solved(t1=1.0, ts=times, tableau=tableaus.VERN9))()
+    error = {1: 0.1, 2: 1e-3, 3: 1e-4}.get(tableau.order, 1e-7 if X64 else 1e-5)
+    np.testing.assert_allclose(found.ys, best.ys, atol=error)
+    np.testing.assert_allclose(found.y1, found.ys[-1], rtol=1e-5)
+    assert int(found.num_steps) == 100
+
+
+@pytest.mark.parametrize(
+    "field, u0, result",
+    [
+        (lambda t, u, _: u, jnp.inf, lean.STATE_NOT_FINITE),
+        (lambda t, u, _: u / 0, 1.0, lean.FIELD_NOT_FINITE),
+        (lambda t, u, _: jnp.sqrt(0.5 - t) * u, 1.0, lean.DIVERGED),
+        (lambda t, u, _: 1e6 * jnp.cos(1e6 * t), 1.0, lean.MAX_STEPS),
+    ],
+    ids=["state", "field", "diverged", "steps"],
+)
+def test_failure_says_why_and_leaves_no_number(field, u0, result):
+    t0, t1 = jnp.zeros((), DTYPE), jnp.ones((), DTYPE)
+    found = lean.solve(
+        lambda t, u, _: field(t, u, _).astype(DTYPE), t0, t1, jnp.asarray(u0, DTYPE), ts=t1[None],
+        tableau=tableaus.TSIT5, max_steps=300,
+    )  # fmt: skip
+    assert int(found.result) == result
+    assert np.isnan(found.y1) and np.isnan(found.ys[-1])
+    assert 0 <= float(found.t) < 1
+
+
+def test_trial_step_out_of_the_domain_is_taken_again():
+    # The first step leads below 0, where the square root is not a number.
+    field = lambda t, u, rate: -rate * jnp.sqrt(u)
+    t0, t1 = jnp.zeros((), DTYPE), jnp.asarray(1.0, DTYPE)
+
+    def end(rate):
+        return lean.solve(field, t0, t1, jnp.ones((), DTYPE), rate, tableau=tableaus.TSIT5,
+                          dt0=1.0, rtol=1e-6, atol=1e-6)  # fmt: skip
+
+    rate = jnp.asarray(1.9, DTYPE)
+    found, gradient = end(rate), jax.grad(lambda r: end(r).y1)(rate)
+    assert int(found.num_steps) > int(found.num_accepted)
+    np.testing.assert_allclose(found.y1, (1 - 0.95) ** 2, rtol=2e-3)
+    np.testing.assert_allclose(gradient, -(1 - 0.95), rtol=2e-2)
+
+
+def test_complex_and_mixed_trees_keep_their_dtypes():
+    u0 = {"a": jnp.ones(2, jnp.complex64), "b": jnp.ones((), jnp.float32)}
+    field = lambda t, u, _: {"a": 1j * u["a"], "b": -u["b"]}
+    t0, t1 = jnp.zeros((), jnp.float32), jnp.ones((), jnp.float32)
+    found = lean.solve(field, t0, t1, u0, tableau=tableaus.TSIT5, rtol=1e-5, atol=1e-5)
+    assert jax.tree.map(lambda u: u.dtype.name, found.y1) == {"a": "complex64", "b": "float32"}
+    np.testing.assert_allclose(found.y1["a"], np.exp(1j) * np.ones(2), rtol=1e-4)
+    np.testing.assert_allclose(found.y1["b"], np.exp(-1), rtol=1e-4)
+
+
+def test_options_that_cannot_be():
+    with pytest.raises(ValueError, match="expects `dt0` for fixed steps, got None"):
+        solved(control=lean.Fixed())
+    with pytest.raises(ValueError, match="error estimate for adaptive steps, got RK4"):
+        solved(tableau=tableaus.RK4)
