@@ -9,6 +9,7 @@ from jax.tree_util import Partial
 
 from ..core import describe, named_leaves, subject
 from ..precision import shared
+from ..programs import with_constants_as_arguments
 
 VectorField = Callable[[Any, Any], Any]
 
@@ -51,10 +52,10 @@ def _closing_over_nothing(f: Callable[..., Any], *args: Any) -> Callable[..., An
     instead has derivatives in every adjoint, and is freed when the user drops it.
     """
     program, out = jax.make_jaxpr(f, return_shape=True)(*args)
-    jaxpr, treedef = program.jaxpr, jax.tree.structure(out)
+    jaxpr, treedef = with_constants_as_arguments(program), jax.tree.structure(out)
 
     def evaluated(constants: Any, *args: Any) -> Any:
-        return treedef.unflatten(eval_jaxpr(jaxpr, constants, *jax.tree.leaves(args)))
+        return treedef.unflatten(eval_jaxpr(jaxpr, (), *constants, *jax.tree.leaves(args)))
 
     return Partial(evaluated, program.consts)
 

@@ -58,7 +58,7 @@ def fused_dense_bias_activation(
     return activation(_affine(weight, x, bias, precision))
 
 
-# Compiled as one where it is called eagerly, as `jnp.matmul` is; inlined where it is traced.
+# Compiled as one where it is called eagerly, as `jnp.matmul` is; inlined where it is compiled.
 @functools.partial(jax.jit, static_argnums=3, inline=True)
 def _affine(weight: Array, x: Array, bias: Array | None, precision: Any) -> Array:
     contract_features = (((x.ndim - 1,), (1,)), ((), ()))

@@ -17,7 +17,8 @@ Activation = Callable[[Array], Array]
 # Applies a reduction such as `jnp.mean` to an array, to sets of its entries.
 Over = Callable[[Callable[..., Array], Array], Array]
 
-# With which float32 has room from 1e-30 to 1e24, float64 from 1e-205 to 1e253.
+# With which float32 has room from 1e-30 to 1e24, float64 from 1e-205 to 1e253; where squares
+# overflow all the same, the normalised numbers are NaN.
 _UNITS = {"float32": 2.0**-26, "float64": 2.0**-340}
 
 
@@ -95,7 +96,7 @@ def inverse_root(over: Over, x: Array, shift: Array) -> tuple[Array, Array]:
     """1 / √(mean(x²) + shift), and 1 where both are 0; and mean(x²), without derivative."""
     square = over(jnp.mean, x * x)
     total = square + shift
-    return jax.lax.rsqrt(jnp.where(total == 0, jnp.ones_like(total), total)), square
+    return rsqrt_of_finite(jnp.where(total == 0, jnp.ones_like(total), total)), square
 
 
 @inverse_root.defjvp
@@ -104,6 +105,11 @@ def _inverse_root_jvp(over: Over, primals: Any, tangents: Any) -> Any:
     inverse, square = inverse_root(over, *primals)
     along = over(jnp.mean, (primals[0] * inverse) * (tangents[0] * inverse))
     return (inverse, square), (-inverse * along, jnp.zeros_like(square))
+
+
+def rsqrt_of_finite(x: Array) -> Array:
+    """1 / √x, and NaN for infinity, so that a variance out of range is not told as zeros."""
+    return jnp.where(x == jnp.inf, jnp.nan, jax.lax.rsqrt(x))
 
 
 def scaled_and_shifted(

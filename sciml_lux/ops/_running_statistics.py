@@ -12,6 +12,7 @@ from ._moments import (
     Axes,
     epsilon_for,
     over_axes,
+    rsqrt_of_finite,
     scaled_and_shifted,
     standardized,
     working,
@@ -69,7 +70,7 @@ def _standardized_by(x: Array, mean: Array, variance: Array, epsilon: float) -> 
     x, mean, variance = promote(x, jax.lax.stop_gradient(mean), jax.lax.stop_gradient(variance))
     channels = (x.ndim - 1,)
     mean = jax.lax.broadcast_in_dim(mean, x.shape, channels)
-    factor = jax.lax.broadcast_in_dim(jax.lax.rsqrt(variance + epsilon), x.shape, channels)
+    factor = jax.lax.broadcast_in_dim(rsqrt_of_finite(variance + epsilon), x.shape, channels)
     return (x - mean) * factor
 
 

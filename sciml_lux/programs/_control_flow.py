@@ -160,7 +160,10 @@ def _same_type(
     new = retraced(program, interpreted)
     if not all(kept) or (closes_over_tracers(new) and not may_close):
         return None
-    return new if isinstance(program, ClosedJaxpr) else None if new.consts else new.jaxpr
+    if not isinstance(program, ClosedJaxpr):
+        return None if new.consts else new.jaxpr
+    # From jax 0.12 on, these programs are closed as well, and must be without constants still.
+    return None if new.consts and call.name in ("remat", "call") else new
 
 
 def _has_type_of(value: Any, variable: Any) -> bool:

@@ -50,8 +50,14 @@ def retraced(program: ClosedJaxpr | Jaxpr, f: Callable[..., list[Any]]) -> Close
 
 
 def open_jaxpr(program: ClosedJaxpr | Jaxpr) -> Jaxpr:
-    """The program without its constants."""
+    """The program's equations and variables; from jax 0.12 on they have the constants with them."""
     return program.jaxpr if isinstance(program, ClosedJaxpr) else program
+
+
+def with_constants_as_arguments(program: ClosedJaxpr) -> Jaxpr:
+    """The program without its constants, which are its first arguments."""
+    jaxpr = program.jaxpr
+    return jaxpr.replace(constvars=(), invars=[*jaxpr.constvars, *jaxpr.invars])
 
 
 def constants_of(program: ClosedJaxpr | Jaxpr) -> Sequence[Any]:

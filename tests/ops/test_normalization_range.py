@@ -120,6 +120,23 @@ def test_squares_of_large_numbers_do_not_overflow(name, dtype, size):
 
 
 @pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("size", [1e29, 1e34, 3e38])
+def test_squares_that_overflow_are_nan_and_not_zero(name, size):
+    x = draw("float32")
+    x[:, 1:] *= np.float32(size) / np.abs(x[:, 1:]).max()
+    found = NORMS[name](jnp.asarray(x))
+    assert jnp.isfinite(found[:, 0]).all() and jnp.isnan(found[:, 1:]).all()
+    slope = jax.grad(lambda x: jnp.sum(NORMS[name](x)))(jnp.asarray(x))
+    assert jnp.isfinite(slope[:, 0]).all() and jnp.isnan(slope[:, 1:]).all()
+
+
+def test_an_infinite_running_variance_is_nan_and_not_zero():
+    x, statistics = jnp.asarray(draw("float32")), jnp.asarray([1.0, jnp.inf, 1.0], jnp.float32)
+    found, _ = ops.batchnorm(x, None, None, jnp.zeros_like(statistics), statistics, False)
+    np.testing.assert_array_equal(jnp.isnan(found).all(0), [False, True, False])
+
+
+@pytest.mark.parametrize("name", NORMS)
 def test_second_derivatives_of_large_numbers_are_those_of_small_ones(name):
     x, direction = draw("float32"), jnp.asarray(draw("float32", 0.5))
     unit = 2.0**60

@@ -97,6 +97,10 @@ def through_calls(x):
     return jax.checkpoint(jax.jit(lambda y: jnp.sin(y) * x))(x)
 
 
+def through_remat(x):
+    return jax.checkpoint(lambda y: jnp.sin(y) * y)(x)
+
+
 def through_rules(x):
     return lax.map(lambda x: twice_as_steep(x) * jax.jit(thrice_as_steep)(x, x), x)
 
@@ -181,6 +185,18 @@ def test_rule_may_close_over_what_is_traced_around(f, dtype):
         np.testing.assert_allclose(a, b, rtol=1e-6)
     with jax.checking_leaks():
         jax.make_jaxpr(run)(x, jnp.asarray(2.0, dtype))
+
+
+@pytest.mark.parametrize(
+    "f", [through_scan, through_while, through_cond, through_remat, through_rules]
+)
+@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit], ids=["eager", "jit"])
+def test_rule_may_close_over_an_array(f, wrap, dtype):
+    x, one = jnp.asarray([0.3, 0.7, 1.1], dtype), jnp.asarray([1.0], dtype)
+    rules = {"sin": lambda call, x: jnp.sin(x) * one.reshape((1,) * x.ndim)}
+    run = wrap(lambda x: interpret(jax.make_jaxpr(f)(x), [x], rules, default=bind))
+    for a, b in zip(run(x), jax.tree.leaves(f(x)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 def test_rule_may_widen_what_goes_into_control_flow():

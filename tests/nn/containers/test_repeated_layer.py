@@ -45,7 +45,8 @@ def test_repeated_layer_feeds_the_output_back(dtype):
     for _ in range(4):
         y, _ = layer(y, ps, st)
     got, _ = model(jnp.asarray(X, dtype), ps, st)
-    np.testing.assert_allclose(got, y, rtol=8 * jnp.finfo(dtype).eps)
+    # A step rounds sums of terms of order one, however small the sum.
+    np.testing.assert_allclose(got, y, rtol=0, atol=4 * jnp.finfo(dtype).eps)
 
 
 def test_repeated_layer_injects_the_input_each_time():

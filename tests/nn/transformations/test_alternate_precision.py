@@ -5,6 +5,7 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import nn, precision
+from sciml_lux.programs import walk
 from tests.conftest import needs_x32, needs_x64
 
 X = jnp.asarray([[1.0, -2.0], [0.5, 3.0]], jnp.float32)
@@ -13,7 +14,8 @@ X = jnp.asarray([[1.0, -2.0], [0.5, 3.0]], jnp.float32)
 def dtypes_inside(model, x, ps, st):
     """The float dtypes of a program's matrix products."""
     program = jax.make_jaxpr(lambda x, ps: model(x, ps, st)[0])(x, ps)
-    products = [e for e in program.jaxpr.eqns if e.primitive.name == "dot_general"]
+    equations = [visit.equation for visit in walk(program) if visit.equation]
+    products = [e for e in equations if e.primitive.name == "dot_general"]
     return {v.aval.dtype.name for e in products for v in (*e.invars, *e.outvars)}
 
 
