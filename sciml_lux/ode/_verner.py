@@ -17,11 +17,8 @@ def _butcher(tableau: Tableau) -> diffrax.ButcherTableau:
     """The tableau as diffrax writes it, without the extra stages of the interpolant."""
     arrays = tableau.float64
     lower = tuple(arrays.a[i, :i] for i in range(1, tableau.num_stages))
-    return diffrax.ButcherTableau(arrays.c[1:], arrays.b, _error(arrays), lower)
-
-
-def _error(arrays: Arrays) -> np.ndarray:
-    return arrays.b * 0 if arrays.b_error is None else arrays.b_error
+    error = np.zeros_like(arrays.b) if arrays.b_error is None else arrays.b_error
+    return diffrax.ButcherTableau(arrays.c[1:], arrays.b, error, lower)
 
 
 class _Interpolation(diffrax.AbstractLocalInterpolation):

@@ -77,6 +77,8 @@ class Tableau:
         interpolant: the solution inside a step.
         b_error_coarse: weights of a second estimate, of lower order, where the method has one. The
             error estimate is then |e|² / √(|e|² + |e_coarse|² / 100).
+        fine_nodes: where `with_fine_interpolant` adds stages; none where `interpolant` is as exact
+            as the solution.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Tableau:
     fsal: bool
     interpolant: Interpolant
     b_error_coarse: Row | None = None
+    fine_nodes: Row = ()
 
     def __hash__(self) -> int:
         return hash(self.name)  # Hundreds of fractions take milliseconds.

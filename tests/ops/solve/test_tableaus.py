@@ -11,10 +11,17 @@ from scipy.integrate import DOP853, RK23, RK45
 from scipy.integrate._ivp import dop853_coefficients
 
 from sciml_lux.ops.solve import tableaus
+from sciml_lux.ops.solve._fine_interpolant import with_fine_interpolant
 
 from .rooted_trees import defects, trees
 
-TABLEAUS = {name: value for name, value in vars(tableaus).items() if name.isupper()}
+PUBLISHED = {name: value for name, value in vars(tableaus).items() if name.isupper()}
+FINE = {
+    f"fine {name}": with_fine_interpolant(value)
+    for name, value in PUBLISHED.items()
+    if value.fine_nodes
+}
+TABLEAUS = PUBLISHED | FINE
 ALL = pytest.mark.parametrize("tableau", TABLEAUS.values(), ids=TABLEAUS)
 EXACT = 1e-30
 ORDERS = {  # Of the solution, of the embedded ones, of the interpolant.
@@ -29,6 +36,10 @@ ORDERS = {  # Of the solution, of the embedded ones, of the interpolant.
     "DOPRI8": (8, [5, 3], 7),
     "VERN7": (7, [6], 6),
     "VERN9": (9, [8], 9),
+    "fine RK4": (4, [], 4),
+    "fine TSIT5": (5, [4], 5),
+    "fine DOPRI5": (5, [4], 5),
+    "fine DOPRI8": (8, [5, 3], 8),
 }
 EACH = pytest.mark.parametrize("name", ORDERS)
 
@@ -97,10 +108,19 @@ def test_interpolant_joins_the_steps(tableau):
     assert len(p) == tableau.num_stages + extra == len(ends)
     assert max(abs(sum(line) - end) for line, end in zip(p, ends, strict=True)) < EXACT
     assert [line[0] for line in p] == [1, *[0] * (len(p) - 1)]  # Its slope at t0 is f(t0, y0).
-    if tableau.fsal:
+    if tableau.fsal or tableau in FINE.values():
         slopes = [sum((j + 1) * x for j, x in enumerate(line)) for line in p]
-        slopes[tableau.num_stages - 1] -= 1  # At t1 it is f(t1, y1).
+        end = tableau.num_stages - 1 if tableau.fsal else tableau.num_stages
+        slopes[end] -= 1  # At t1 it is f(t1, y1).
         assert max(map(abs, slopes)) < EXACT
+
+
+def test_fine_interpolant_is_the_tableaus_own_where_that_is_of_the_order():
+    for name, (order, _, inner) in ORDERS.items():
+        tableau = TABLEAUS[name]
+        if not tableau.fine_nodes:
+            assert with_fine_interpolant(tableau) is tableau
+            assert inner == order or name == "VERN7"  # Of order 7 but for 3e-7.
 
 
 @ALL
@@ -117,7 +137,7 @@ def test_fsal_says_that_the_last_stage_is_the_next_first(tableau):
     assert tableau.fsal == last
 
 
-@pytest.mark.parametrize("name", [name for name in ORDERS if ORDERS[name][0] > 2])
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if ORDERS[name][0] > 2])
 def test_any_coefficient_through_float32_is_found(name):
     tableau = TABLEAUS[name]
     for j, b in enumerate(tableau.b):

@@ -223,4 +223,5 @@ DOPRI8 = Tableau(
     """),
     fsal=True,
     interpolant=Interpolant(7, p=_P, a=_INSIDE, c=row("1/10 1/5 7/9")),
+    fine_nodes=row("1/10 1/5 2/5 3/5 4/5"),
 )

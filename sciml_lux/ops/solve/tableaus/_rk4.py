@@ -24,4 +24,5 @@ RK4 = Tableau(
             0 -1/2  2/3
         """),
     ),
+    fine_nodes=row("1/3"),
 )

@@ -87,4 +87,5 @@ TSIT5 = Tableau(
     """),
     fsal=True,
     interpolant=Interpolant(4, p=_P),
+    fine_nodes=row("1/5 1/2"),
 )
