@@ -1,6 +1,6 @@
 """Callback: what may be done between the steps of a fit."""
 
-from ..records._run import FitRun
+from ..records._fit_run import FitRun
 
 
 class Callback:

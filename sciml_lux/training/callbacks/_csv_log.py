@@ -5,13 +5,13 @@ import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 
 from ...devices.internal import is_first_process
 from ...io.internal import write_whole
-from ..records._run import FitRun
+from ..records._fit_run import FitRun
 from ._callback import Callback
 
 _HEADER = "step,loss,validation"
@@ -73,21 +73,21 @@ class CSVLog(Callback):
 
     def _open(self, run: FitRun) -> None:
         """Write the file anew, with what lies behind, and keep it open."""
-        self._written, self._columns = 0, tuple(run.now.stats.columns)
+        self._written, self._columns = 0, tuple(run.snapshot.stats.columns)
         names = [f"stats.{name}" if name else "stats" for name in self._columns]
         header = _row([*_HEADER.split(","), *names])
         write_whole(self.path, [f"{header}{self._new_rows(run)}".encode()])
         self._file = open(self.path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
 
     def _write_new(self, run: FitRun) -> None:
-        if self._file is not None and tuple(run.now.stats.columns) != self._columns:
+        if self._file is not None and tuple(run.snapshot.stats.columns) != self._columns:
             self._file.close()  # The first steps have told the columns.
             self._open(run)
         elif self._file is not None:
             self._file.write(self._new_rows(run))
 
     def _new_rows(self, run: FitRun) -> str:
-        held_out, columns = _validations(run), run.now.stats.columns.values()
+        held_out, columns = _validations(run), run.snapshot.stats.columns.values()
         rows = []
         for index in range(self._written, run.done):
             step = run.first_step + index
@@ -110,7 +110,7 @@ def _cell(column: np.ndarray, index: int) -> str:
     return repr(column[index].item()) if len(column) >= -index else ""
 
 
-def _row(cells: Sequence[Any]) -> str:
+def _row(cells: Sequence[object]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()

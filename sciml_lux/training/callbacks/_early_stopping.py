@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ...core import check_choice, check_integer, check_number
-from ..records._run import FitRun
+from ..records._fit_run import FitRun
 from ._callback import Callback
 
 
@@ -63,7 +63,7 @@ class EarlyStopping(Callback):
             )
         for step, value in self._checks(run):
             self._note(run, step, value)
-        if run.now.best is not None and int(run.now.best.step) != self._best_step:
+        if run.snapshot.best is not None and int(run.snapshot.best.step) != self._best_step:
             run.drop_best()  # It was found by another rule.
         self._stop_if_due(run)
 
@@ -103,7 +103,7 @@ class EarlyStopping(Callback):
             )
 
     def _unkept(self, run: FitRun) -> str:
-        missing = self.keep_best and run.now.best is None
+        missing = self.keep_best and run.snapshot.best is None
         return ", whose state was not kept: it came before this EarlyStopping" if missing else ""
 
     def __repr__(self) -> str:

@@ -1,10 +1,10 @@
 """Loggers: losses to whatever keeps track of experiments."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...core import parameter_length
-from ..records._run import FitRun
+from ..records._fit_run import FitRun
 from ._callback import Callback
 
 
@@ -31,7 +31,7 @@ class Logger(Protocol):
         """Numbers of a step, by name."""
         ...
 
-    def log_params(self, values: Mapping[str, Any]) -> None:
+    def log_params(self, values: Mapping[str, object]) -> None:
         """What the run was made with, by name."""
         ...
 
@@ -55,7 +55,7 @@ class LogTo(Callback):
     """
 
     def __init__(
-        self, logger: Logger, *, every: int = 100, params: Mapping[str, Any] | None = None
+        self, logger: Logger, *, every: int = 100, params: Mapping[str, object] | None = None
     ) -> None:
         for name in ("log_scalars", "log_params", "close"):
             if not callable(getattr(logger, name, None)):
@@ -78,7 +78,7 @@ class LogTo(Callback):
         """Log the loss and the stats before the last step."""
         stats = {
             f"stats.{name}" if name else "stats": float(column[-1])
-            for name, column in run.now.stats.columns.items()
+            for name, column in run.snapshot.stats.columns.items()
         }
         self.logger.log_scalars(run.step - 1, {"loss": float(run.losses[-1])} | stats)
 

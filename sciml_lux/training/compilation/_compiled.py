@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 from ._recompilation import RecompilationWarning, note_tracing, user_stacklevel
 from ._weak_key import NotReferableError, references_of, weak_key
@@ -25,19 +26,19 @@ class Compiled:
 
     __slots__ = ("__weakref__", "_calls", "_run", "_statics")
 
-    def __init__(self, program: "_Program", statics: tuple[Any, ...]) -> None:
+    def __init__(self, program: "_Program", statics: tuple[object, ...]) -> None:
         # Its own reference: the program may be dropped with equal values, of which it was made.
         self._run, self._calls, self._statics = program.run, program.calls, statics
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: PyTree) -> Any:
         """What the program computes of `arguments`."""
         return self._within(self._run, arguments)
 
-    def trace(self, *arguments: Any) -> Any:
+    def trace(self, *arguments: PyTree) -> Any:
         """The program traced for `arguments`, as by `jax.jit`; a call then traces no more."""
         return self._within(self._run.trace, arguments)
 
-    def _within(self, run: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    def _within(self, run: Callable[..., Any], arguments: tuple[PyTree, ...]) -> Any:
         self._calls.append(self._statics)
         try:
             return run(*arguments)
@@ -58,7 +59,7 @@ class _Program:
     def __init__(self, build: Build, donate: bool, references: tuple[weakref.ref, ...]) -> None:
         calls: list[tuple[Any, ...]] = []
 
-        def run(*arguments: Any) -> Any:
+        def run(*arguments: PyTree) -> Any:
             statics = calls[-1]
             note_tracing(build, statics, arguments)
             return build(*statics)(*arguments)
@@ -68,7 +69,7 @@ class _Program:
         made_of = [reference() for reference in references]
         self._watched = [weakref.ref(part, self._drop) for part in made_of if part is not None]
 
-    def _drop(self, _: Any) -> None:
+    def _drop(self, _: object) -> None:
         self.run, self._watched = None, []
 
 
@@ -90,7 +91,7 @@ def compiled(build: Build) -> Callable[..., Compiled]:
     """
 
     @functools.wraps(build)
-    def look_up(*statics: Any, donate: bool = False) -> Compiled:
+    def look_up(*statics: object, donate: bool = False) -> Compiled:
         try:
             program = _program(build, donate, *map(weak_key, statics))
         except NotReferableError as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
 # How a program is compiled and placed, and what it is called.
 _UNTOLD = frozenset(
@@ -40,7 +40,7 @@ def program_lines(program: ClosedJaxpr) -> list[str]:
     return list(_Lines().of(program))
 
 
-def words(value: Any) -> str:
+def words(value: object) -> str:
     """`value` in words that do not hang on the process: no addresses, no order of sets."""
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return _array_words(value)
@@ -85,22 +85,22 @@ class _Lines:
         jaxpr, constants = (program.jaxpr, program.consts) if is_closed else (program, ())
         names: dict[Any, str] = {}
 
-        def named(variable: Any) -> str:
+        def named(variable: Var | Literal) -> str:
             if isinstance(variable, Literal):
                 return words(np.asarray(variable.val))
             return names.setdefault(variable, f"v{len(names)}")
 
-        def typed(variable: Any) -> str:
+        def declared(variable: Var | Literal) -> str:
             return f"{named(variable)} {_type_words(variable.aval)}"
 
         for variable in jaxpr.invars:
-            yield f"input {typed(variable)}"
+            yield f"input {declared(variable)}"
         for index, variable in enumerate(jaxpr.constvars):
             value = f" {words(constants[index])}" if is_closed else ""
-            yield f"constant {typed(variable)}{value}"
+            yield f"constant {declared(variable)}{value}"
         for equation in jaxpr.eqns:
             inputs = " ".join(map(named, equation.invars))
-            outputs = ", ".join(map(typed, equation.outvars))
+            outputs = ", ".join(map(declared, equation.outvars))
             yield f"{outputs} = {equation.primitive.name} {inputs}{_options(equation)}"
             for inner in _programs(list(_told(equation).values())):
                 yield from (f"  {line}" for line in self.of(inner))
@@ -117,7 +117,7 @@ def _options(equation: JaxprEqn) -> str:
     return "".join(f" {name}={text}" for name, text in told.items())
 
 
-def _programs(value: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
+def _programs(value: object) -> Iterator[ClosedJaxpr | Jaxpr]:
     if isinstance(value, ClosedJaxpr | Jaxpr):
         yield value
     elif isinstance(value, tuple | list):
@@ -134,7 +134,7 @@ def _type_words(aval: Any) -> str:
     return f"{aval.dtype}[{','.join(map(str, aval.shape))}]"
 
 
-def _array_words(array: Any) -> str:
+def _array_words(array: np.ndarray | np.generic | jax.Array) -> str:
     if isinstance(array, jax.Array):
         if not array.is_fully_addressable and not array.is_fully_replicated:
             return "divided between processes"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 from ._settings import closed_over
 from ._structure import Structure
@@ -21,7 +22,7 @@ class RecompilationWarning(UserWarning):
     """The same code is compiled again for the same model, shapes and dtypes."""
 
 
-def note_tracing(build: Callable[..., Any], statics: tuple[Any, ...], arguments: Any) -> None:
+def note_tracing(build: Callable[..., Any], statics: tuple[object, ...], arguments: PyTree) -> None:
     """Warn of code that was traced before for the same model and arguments, in another object."""
     try:
         _note(build, statics, arguments)
@@ -29,7 +30,7 @@ def note_tracing(build: Callable[..., Any], statics: tuple[Any, ...], arguments:
         return  # It is compiled at every call, which was said.
 
 
-def _note(build: Callable[..., Any], statics: tuple[Any, ...], arguments: Any) -> None:
+def _note(build: Callable[..., Any], statics: tuple[object, ...], arguments: PyTree) -> None:
     others = [value for value in statics if not isinstance(value, Structure)]
     models = [weak_key(value.model) for value in statics if isinstance(value, Structure)]
     leaves = jax.tree.leaves(arguments)
@@ -62,12 +63,12 @@ def user_stacklevel() -> int:
 
 
 @functools.lru_cache(maxsize=1024)
-def _last(codes: tuple[Identity, ...], signature: tuple[Any, ...]) -> list[Any]:
+def _last(codes: tuple[Identity, ...], signature: tuple[object, ...]) -> list[Any]:
     """The keys of what was last traced; filled by the caller."""
     return []
 
 
-def _codes(value: Any) -> Iterator[tuple[tuple[types.CodeType, ...], Any]]:
+def _codes(value: object) -> Iterator[tuple[tuple[types.CodeType, ...], Any]]:
     """The code in `value` that belongs to objects compared by themselves, and these objects."""
     inside = entries(value)
     if inside is not None:

@@ -11,11 +11,11 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, called once for equal arguments; what it returns must not refer to them."""
 
     @functools.lru_cache(maxsize=256)
-    def result_of(*keys: Any) -> list[Any]:
+    def result_of(*keys: object) -> list[Any]:
         return []
 
     @functools.wraps(function)
-    def look_up(*arguments: Any) -> Any:
+    def look_up(*arguments: object) -> Any:
         try:
             result = result_of(*map(weak_key, arguments))
         except NotReferableError:

@@ -13,7 +13,7 @@ _MOST = 100
 _PLAIN = (bool, int, float, complex, str, type(None))
 
 
-def settings_of(**roots: Any) -> dict[str, str]:
+def settings_of(**roots: object) -> dict[str, str]:
     """Names and values in words: fields of layers, and what the functions of optax close over.
 
     Every object is read once, under the first name it has. Initialisers are left out, since a fit
@@ -54,7 +54,7 @@ def closed_over(function: types.FunctionType) -> list[tuple[str, Any]]:
     return [(name, cell.cell_contents) for name, cell in cells if _is_filled(cell)]
 
 
-def _entries(parts: list[tuple[str, Any]], seen: set[int]) -> Iterator[tuple[str, str]]:
+def _entries(parts: list[tuple[str, object]], seen: set[int]) -> Iterator[tuple[str, str]]:
     for path, value in parts:
         is_initial = path.rpartition(".")[2].startswith("init")
         if is_initial and (value is None or callable(value)):
@@ -77,7 +77,7 @@ def _short(text: str) -> str:
     return f"{text[:_MOST]}... ({hashlib.sha256(text.encode()).hexdigest()[:16]})"
 
 
-def _parts(value: Any) -> list[tuple[str, Any]] | None:
+def _parts(value: object) -> list[tuple[str, Any]] | None:
     """The named parts of `value`; None where it has none."""
     if isinstance(value, functools.partial):
         arguments = enumerate(value.args, 1)
@@ -104,7 +104,7 @@ def _is_filled(cell: types.CellType) -> bool:
         return False
 
 
-def _named(index: int, part: Any) -> tuple[str, Any]:
+def _named(index: int, part: object) -> tuple[str, Any]:
     """An entry of a tuple; a pair of name and value stands under its name."""
     if type(part) is tuple and len(part) == 2 and isinstance(part[0], str):
         return part

@@ -81,7 +81,7 @@ def _parted(was: str, now: str) -> str:
     return f"was `{was}`, is now `{now}`"
 
 
-def _unpacked(packed: Any) -> tuple[dict[str, str], list[str]]:
+def _unpacked(packed: np.ndarray) -> tuple[dict[str, str], list[str]]:
     """Settings and equations; none of a file that holds something else."""
     try:
         text = zlib.decompressobj().decompress(np.asarray(packed).tobytes(), _MOST_BYTES)

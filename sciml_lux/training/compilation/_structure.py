@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import optax
+
+from ...core import LayerLike
+
 
 class Structure:
     """Model, optimiser and the structure of the trees.
@@ -11,7 +15,12 @@ class Structure:
 
     __slots__ = ("__weakref__", "_hash", "model", "optimizer", "treedef")
 
-    def __init__(self, model: Any, optimizer: Any, treedef: Any) -> None:
+    def __init__(
+        self,
+        model: LayerLike,
+        optimizer: optax.GradientTransformation,
+        treedef: Any,
+    ) -> None:
         self.model, self.optimizer, self.treedef = model, optimizer, treedef
         self._hash = hash((model, optimizer, treedef))
 

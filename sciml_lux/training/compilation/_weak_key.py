@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import types
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Identity(weakref.ref):
 
     __slots__ = ("_id",)
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         super().__init__(value)  # pyright: ignore[reportCallIssue]
         self._id = id(value)
 
@@ -89,11 +90,11 @@ def weak_key(value: Any) -> Any:
     return key
 
 
-def _remember(value: Any, key: WeakKey) -> None:
+def _remember(value: object, key: WeakKey) -> None:
     """Keep `key` while `value` is alive, and all that it refers to, which may be an equal one's."""
     place = id(value)
 
-    def forget(_: Any) -> None:
+    def forget(_: object) -> None:
         _known.pop(place, None)
 
     parts = [reference() for reference in key.references]
@@ -119,7 +120,7 @@ def entries(value: Any) -> tuple[Any, ...] | None:
     return None
 
 
-def references_of(key: Any) -> tuple[weakref.ref, ...]:
+def references_of(key: object) -> tuple[weakref.ref, ...]:
     """The weak references in a key."""
     if isinstance(key, WeakKey):
         return key.references
@@ -127,12 +128,12 @@ def references_of(key: Any) -> tuple[weakref.ref, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _key(kind: Any, parts: Any) -> WeakKey:
+def _key(kind: object, parts: Iterable[object]) -> WeakKey:
     found = (reference for key in (kind, *parts) for reference in references_of(key))
     return WeakKey(tuple(dict.fromkeys(found)))
 
 
-def _reference(value: Any) -> Any:
+def _reference(value: object) -> Any:
     hash(value)
     try:
         return weakref.ref(value)
@@ -143,14 +144,14 @@ def _reference(value: Any) -> Any:
         return kind, value  # Values of C types: dtypes, structures of trees, ufuncs.
 
 
-def _identity(value: Any) -> Identity:
+def _identity(value: object) -> Identity:
     try:
         return Identity(value)
     except TypeError:
         raise _not_referable(value) from None
 
 
-def _not_referable(value: Any) -> NotReferableError:
+def _not_referable(value: object) -> NotReferableError:
     return NotReferableError(
         f"a {type(value).__name__} compares by identity, and its `__slots__` lack `__weakref__`"
     )

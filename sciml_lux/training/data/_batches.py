@@ -5,11 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from ...core import check_choice, check_integer
 from ...precision import own_array, require_kept
 from ..compilation._compiled import compiled
-from ._key import key_words, typed_key
+from ._key import as_key, key_words
 from ._source import Feed, Part, Place, Reader, Source, named_validation
 
 
@@ -19,7 +20,7 @@ class _BatchReader(Reader):
     shuffle: bool
     wrap: bool
 
-    def plan(self, arrays: Any, epoch: jax.Array) -> Any:
+    def plan(self, arrays: PyTree, epoch: jax.Array) -> Any:
         _, key = arrays
         order = self._order(key, epoch)
         if self.wrap:  # The last batch reads on into the next pass.
@@ -27,12 +28,12 @@ class _BatchReader(Reader):
             order = jnp.concatenate([order, following])
         return order
 
-    def read(self, arrays: Any, plan: Any, place: Place, step: jax.Array) -> Any:
+    def read(self, arrays: PyTree, plan: PyTree, place: Place, step: jax.Array) -> Any:
         data, _ = arrays
         rows = self.rows(plan, place)
         return jax.tree.map(lambda leaf: leaf[rows], data)
 
-    def move(self, place: Place) -> Place:
+    def next_place(self, place: Place) -> Place:
         epoch, offset = place
         end = offset + self.batch_size
         last = self.samples if self.wrap else self.samples - self.batch_size + 1
@@ -40,7 +41,7 @@ class _BatchReader(Reader):
         start = end - self.samples if self.wrap else jnp.zeros((), jnp.int32)
         return epoch + over, jnp.where(over == 1, start, end)
 
-    def rows(self, plan: Any, place: Place) -> jax.Array:
+    def rows(self, plan: PyTree, place: Place) -> jax.Array:
         return jax.lax.dynamic_slice(plan, (place[1],), (self.batch_size,))
 
     def _order(self, key: jax.Array, epoch: jax.Array) -> jax.Array:
@@ -91,7 +92,7 @@ class Batches(Source):
 
     def __init__(
         self,
-        data: Any,
+        data: PyTree,
         batch_size: int,
         *,
         key: jax.Array | int = 0,
@@ -102,7 +103,7 @@ class Batches(Source):
         samples = _samples(data)
         _check_batch_size(batch_size, samples)
         check_choice("Batches", "last_batch", last_batch, ("drop", "wrap"))
-        self._arrays = jax.tree.map(own_array, data), typed_key(key, "`Batches`")
+        self._arrays = jax.tree.map(own_array, data), as_key(key, "`Batches`")
         self._reader = _BatchReader(samples, int(batch_size), bool(shuffle), last_batch == "wrap")
 
     def __len__(self) -> int:
@@ -157,7 +158,7 @@ class Batches(Source):
         return f"Batches({reader.samples} samples, {reader.batch_size}, {order}, last_batch={last})"
 
 
-def _samples(data: Any) -> int:
+def _samples(data: PyTree) -> int:
     lengths = {
         f"`data{jax.tree_util.keystr(path)}`": jnp.shape(leaf)[:1]
         for path, leaf in jax.tree_util.tree_leaves_with_path(data)
@@ -176,7 +177,7 @@ def _samples(data: Any) -> int:
     return samples
 
 
-def _check_batch_size(batch_size: Any, samples: int) -> None:
+def _check_batch_size(batch_size: int, samples: int) -> None:
     check_integer("Batches", "batch_size", batch_size, least=1)
     if batch_size > samples:
         raise ValueError(

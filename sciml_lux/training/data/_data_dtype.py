@@ -5,6 +5,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
 
 from ...core import path_name
 from ...precision import EltypeMismatchError, EltypeMismatchWarning, match_eltype_mode
@@ -40,7 +42,7 @@ def check_data_dtype(subject: str, feed: Feed, tstate: TrainState) -> None:
     warnings.warn(message, EltypeMismatchWarning, stacklevel=2)
 
 
-def _widest(tree: Any) -> tuple[Any, Any] | None:
+def _widest(tree: PyTree) -> tuple[Any, Any] | None:
     """Path and dtype of the first of the floating leaves with the most digits."""
     leaves = [
         (path, jnp.result_type(leaf))
@@ -50,5 +52,5 @@ def _widest(tree: Any) -> tuple[Any, Any] | None:
     return min(leaves, key=lambda found: float(jnp.finfo(found[1]).eps), default=None)
 
 
-def _real(dtype: Any) -> Any:
+def _real(dtype: np.dtype) -> Any:
     return jnp.finfo(dtype).dtype

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from ...precision import require_kept
 from ..compilation._remembered import remembered
@@ -13,7 +14,7 @@ from ..compilation._remembered import remembered
 Function = Callable[[jax.Array], Any]
 
 
-def checked_batch(batch: Any, subject: str) -> Any:
+def checked_batch(batch: PyTree, subject: str) -> Any:
     """`batch`, if JAX keeps its numbers.
 
     Raises:
@@ -53,7 +54,9 @@ def require_repeats(function: Function, subject: str) -> None:
 
 
 @remembered
-def _uses_argument(function: Function, shape: tuple[int, ...], dtype: Any, subject: str) -> bool:
+def _uses_argument(
+    function: Function, shape: tuple[int, ...], dtype: np.dtype, subject: str
+) -> bool:
     """Whether what `function` returns depends on its argument."""
     argument = jax.ShapeDtypeStruct(shape, dtype)
     program = jax.make_jaxpr(lambda given: checked_batch(function(given), subject))(argument).jaxpr
@@ -73,7 +76,7 @@ def _bytes_of(function: Function) -> list[bytes]:
     return [_bytes(leaf) for leaf in jax.tree.leaves(function(jnp.zeros((), jnp.int32)))]
 
 
-def _bytes(leaf: Any) -> bytes:
+def _bytes(leaf: jax.Array | np.ndarray) -> bytes:
     is_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return np.asarray(jax.random.key_data(leaf) if is_key else leaf).tobytes()
 

@@ -1,7 +1,5 @@
 """Random keys of data: a typed key, or the key of an integer seed."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,7 @@ import numpy as np
 from ...core import seeded_key
 
 
-def typed_key(key: Any, subject: str) -> jax.Array:
+def as_key(key: object, subject: str) -> jax.Array:
     """`key`, or the key of an integer seed."""
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         return seeded_key(int(key), subject)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 from ..objectives._objective import check_hashable
-from ._data_function import checked_batch, require_draws
-from ._key import key_words, typed_key
+from ._data_function import Function, checked_batch, require_draws
+from ._key import as_key, key_words
 from ._source import Feed, Place, Reader, Source
 
 _SAMPLED = "what the function of `Sampled` returns"
@@ -16,7 +17,7 @@ _SAMPLED = "what the function of `Sampled` returns"
 class _SampledReader(Reader):
     function: Callable[[jax.Array], Any]
 
-    def read(self, arrays: Any, plan: Any, place: Place, step: jax.Array) -> Any:
+    def read(self, arrays: PyTree, plan: PyTree, place: Place, step: jax.Array) -> Any:
         batch = self.function(jax.random.fold_in(arrays, step))
         return checked_batch(batch, _SAMPLED)
 
@@ -43,13 +44,13 @@ class Sampled(Source):
         Sampled(<lambda>, key=[0, 0])
     """
 
-    def __init__(self, function: Callable[[jax.Array], Any], key: jax.Array | int) -> None:
+    def __init__(self, function: Function, key: jax.Array | int) -> None:
         if not callable(function):
             raise TypeError(
                 f"`Sampled` expects a function `key -> tree` first, got {type(function).__name__}."
             )
         check_hashable(function, "the function of `Sampled`")
-        self.function, self.key = function, typed_key(key, "`Sampled`")
+        self.function, self.key = function, as_key(key, "`Sampled`")
         require_draws(function, self.key, _SAMPLED)
 
     def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:

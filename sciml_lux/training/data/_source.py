@@ -1,11 +1,12 @@
 """Source: where `fit` draws its batches from, as one small protocol."""
 
 import abc
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from ...core import Frozen
 
@@ -19,19 +20,19 @@ class Reader(Frozen):
     A plan is what is worked out once for each pass, such as an order of the samples.
     """
 
-    def plan(self, arrays: Any, epoch: jax.Array) -> Any:
+    def plan(self, arrays: PyTree, epoch: jax.Array) -> Any:
         """What `read` needs throughout the pass `epoch`."""
         return ()
 
-    def read(self, arrays: Any, plan: Any, place: Place, step: jax.Array) -> Any:
+    def read(self, arrays: PyTree, plan: PyTree, place: Place, step: jax.Array) -> Any:
         """The batch at `place`, for the training step `step`."""
         return arrays
 
-    def move(self, place: Place) -> Place:
+    def next_place(self, place: Place) -> Place:
         """The place of the next batch."""
         return place
 
-    def rows(self, plan: Any, place: Place) -> Any:
+    def rows(self, plan: PyTree, place: Place) -> Any:
         """Which samples of the data the batch at `place` holds; None where it has no samples."""
         return None
 
@@ -50,7 +51,7 @@ class Feed:
     name = "data"
 
     def __init__(
-        self, reader: Reader, arrays: Any, place: tuple[int, int] = (0, 0), plan: Any = ()
+        self, reader: Reader, arrays: PyTree, place: tuple[int, int] = (0, 0), plan: PyTree = ()
     ) -> None:
         self.reader, self.arrays, self.plan = reader, arrays, plan
         self.place: Place = place_at(*place)
@@ -112,6 +113,10 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def identity(self) -> str:
         """What a resumed fit must agree on, in words."""
+
+
+Data: TypeAlias = Source | Callable[[jax.Array], PyTree] | Iterable[PyTree] | PyTree
+"""What `fit` takes as data: a source, a function of the step, batches, or a tree of arrays."""
 
 
 def named_validation(feed: Feed) -> Feed:

@@ -5,15 +5,16 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
 from ...precision import own_array, require_kept
 from ..objectives._objective import check_hashable
-from ._data_function import checked_batch, require_repeats
-from ._source import Feed, Place, Reader, Source
+from ._data_function import Function, checked_batch, require_repeats
+from ._source import Data, Feed, Place, Reader, Source
 from ._stream import Stream, can_iterate
 
 
-def source_of(data: Any, name: str = "data") -> Source:
+def source_of(data: Data, name: str = "data") -> Source:
     """`data` as a source; `name` is what messages call it.
 
     Raises:
@@ -39,7 +40,7 @@ def source_of(data: Any, name: str = "data") -> Source:
 class _Whole(Source):
     """One tree of arrays, used whole at every step."""
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: PyTree) -> None:
         # NumPy data goes to the device once, not with every call of the loop.
         self._data = jax.tree.map(_on_device, data)
 
@@ -58,14 +59,14 @@ class _FunctionReader(Reader):
     function: Callable[[jax.Array], Any]
     subject: str
 
-    def read(self, arrays: Any, plan: Any, place: Place, step: jax.Array) -> Any:
+    def read(self, arrays: PyTree, plan: PyTree, place: Place, step: jax.Array) -> Any:
         return checked_batch(self.function(step), self.subject)
 
 
 class _Function(Source):
     """`step -> tree`."""
 
-    def __init__(self, function: Callable[[jax.Array], Any], subject: str) -> None:
+    def __init__(self, function: Function, subject: str) -> None:
         check_hashable(function, subject)
         self._function, self._subject = function, f"{subject}(step)"
         require_repeats(function, self._subject)
@@ -78,5 +79,5 @@ class _Function(Source):
         return "a function of the step"
 
 
-def _on_device(leaf: Any) -> Any:
+def _on_device(leaf: object) -> Any:
     return own_array(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from ...core import describe, first_difference, path_name
 from ...precision import require_kept
@@ -18,12 +19,12 @@ _MAX_BYTES = 2**22
 class _StackReader(Reader):
     """Batches that lie behind one another in arrays."""
 
-    def read(self, arrays: Any, plan: Any, place: Place, step: jax.Array) -> Any:
+    def read(self, arrays: PyTree, plan: PyTree, place: Place, step: jax.Array) -> Any:
         return jax.tree.map(
             lambda leaf: jax.lax.dynamic_index_in_dim(leaf, place[1], keepdims=False), arrays
         )
 
-    def move(self, place: Place) -> Place:
+    def next_place(self, place: Place) -> Place:
         return place[0], place[1] + 1
 
 
@@ -31,7 +32,7 @@ class _StreamFeed(Feed):
     """Stacks what the iterable gives, so that many batches go into one call of the loop."""
 
     def __init__(
-        self, batches: Iterable[Any], done: int, repeat: bool, uneven: bool = False
+        self, batches: Iterable[PyTree], done: int, repeat: bool, uneven: bool = False
     ) -> None:
         super().__init__(_StackReader(), ())
         self._batches, self._iterator = batches, iter(batches)
@@ -87,7 +88,7 @@ class _StreamFeed(Feed):
         self._number += batch is not None
         return batch
 
-    def _on_host(self, batch: Any) -> Any:
+    def _on_host(self, batch: PyTree) -> Any:
         for path, leaf in jax.tree_util.tree_leaves_with_path(batch):
             if not hasattr(leaf, "dtype") or not hasattr(leaf, "__array__"):
                 raise TypeError(
@@ -99,7 +100,7 @@ class _StreamFeed(Feed):
         require_kept(batch, self._where())
         return batch
 
-    def _checked(self, batch: Any) -> list[np.ndarray]:
+    def _checked(self, batch: PyTree) -> list[np.ndarray]:
         """The leaves of a batch, which must be like the first, or of as many samples as it has."""
         shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
         expected = shapes if self._expected is None else self._expected
@@ -146,7 +147,7 @@ class Stream(Source):
         6
     """
 
-    def __init__(self, batches: Iterable[Any]) -> None:
+    def __init__(self, batches: Iterable[PyTree]) -> None:
         if not can_iterate(batches):
             raise TypeError(
                 f"`Stream` expects an iterable of batches, got {type(batches).__name__}."
@@ -177,12 +178,12 @@ class Stream(Source):
         return f"batches from a {type(self.batches).__name__}"
 
 
-def can_iterate(data: Any) -> bool:
+def can_iterate(data: PyTree) -> bool:
     """Whether `iter` takes it; asked without a call, which may begin a pass of a loader."""
     return hasattr(data, "__iter__") or (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
 
 
-def _samples(batch: Any) -> int | None:
+def _samples(batch: PyTree) -> int | None:
     """The length of the leading axis, or None where the leaves do not have the same."""
     lengths = {leaf.shape[:1] for leaf in jax.tree.leaves(batch)}
     return None if len(lengths) != 1 or () in lengths else next(iter(lengths))[0]

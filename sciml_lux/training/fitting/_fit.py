@@ -5,19 +5,20 @@ import functools
 import os
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from ...core import check_integer
 from ...devices.internal import of_first_process
+from ...io.internal import JSON
 from ..callbacks._callback import Callback
 from ..compilation._settings import settings_of
 from ..data._data_dtype import check_data_dtype
-from ..data._source import Source
+from ..data._source import Data, Source
 from ..data._source_of import source_of
 from ..objectives._objective import Objective, check_objective
-from ..records._run import FitResult, history_of
+from ..records._fit_result import FitResult, history_of
 from ..state._finite import watched_leaves
 from ..state._train_state import TrainState
 from ..steps._ad import AD, AutoReverse
@@ -31,17 +32,17 @@ _CHUNK_SECONDS = 0.25
 def fit(
     tstate: TrainState | FitResult,
     objective: Objective,
-    data: Any,
+    data: Data,
     *,
     steps: int | None = None,
     epochs: int | None = None,
     ad: AD | None = None,
-    validation: Any = None,
+    validation: Data | None = None,
     validation_every: int = 100,
     callbacks: Iterable[Callback] = (),
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int | None = None,
-    hyperparameters: Mapping[str, Any] | None = None,
+    hyperparameters: Mapping[str, JSON] | None = None,
     resume: bool | Literal["changed"] = False,
     progress: bool = True,
 ) -> FitResult:
@@ -116,7 +117,7 @@ def fit(
         >>> x = jnp.linspace(0, 1, 8, dtype=jnp.float32)[:, None]
         >>> batches = training.Batches((x, 2 * x), 4, key=1)
         >>> result = training.fit(ts, losses.MSELoss(), batches, epochs=100, progress=False)
-        >>> bool(result.losses[-1] < 1e-2), int(result.train_state.step)
+        >>> bool(result.losses[-1] < 1e-2), int(result.tstate.step)
         (True, 200)
     """
     history = history_of("fit", tstate)
@@ -137,7 +138,7 @@ def fit(
     if resume:
         refuse_bare("fit", "data", source)
     ad = ad or AutoReverse()
-    begin = history.train_state
+    begin = history.tstate
     made_with = functools.partial(
         settings_of, model=begin.model, objective=objective, optimizer=begin.optimizer, ad=ad
     )
@@ -167,16 +168,16 @@ def _take_steps(session: Session, ad: AD, objective: Objective, source: Source) 
             check_data_dtype("`fit`", feed, run.tstate)
             checked = True
         steps = advance(take, run.tstate, feed, count, watched)
-        run.now = run.now.moved(steps.tstate, steps.losses, steps.stats)
+        run.snapshot = run.snapshot.with_steps(steps.tstate, steps.losses, steps.stats)
         if not np.all(steps.finite):
-            raise refusal(run.now, feed, steps.finite, watched, session.file)
+            raise refusal(run.snapshot, feed, steps.finite, watched, session.file)
         session.between_steps()
         # Clocks differ, and processes that step apart would wait for each other.
         chunk = of_first_process(_next_chunk(count, time.monotonic() - begin))
-    if run.now.stats.arrays and run.now.stats.treedef is None and feed.draw(1):
+    if run.snapshot.stats.arrays and run.snapshot.stats.treedef is None and feed.draw(1):
         # Resumed at its end: no step has told the structure.
         stats = stats_of_step(ad, objective, feed, run.tstate)
-        run.now = dataclasses.replace(run.now, stats=run.now.stats.shaped_as(stats))
+        run.snapshot = dataclasses.replace(run.snapshot, stats=run.snapshot.stats.shaped_as(stats))
     return None
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from ...core import path_name
 from ..data._source import Feed
-from ..records._run import FitResult, Run
+from ..records._fit_result import FitResult
+from ..records._snapshot import Snapshot
 from ..state._finite import checked_names
 
 
@@ -31,22 +33,22 @@ class NonFiniteWarning(UserWarning):
 
 
 def refusal(
-    run: Run, feed: Feed, finite: np.ndarray, watched: tuple[int, ...], file: Path | None
+    snapshot: Snapshot, feed: Feed, finite: np.ndarray, watched: tuple[int, ...], file: Path | None
 ) -> NonFiniteError:
-    """The error of the step after `run`, with the first thing that is not finite."""
-    kept = f"; the last good state is in {file}" if file is not None and run.done else ""
+    """The error of the step after `snapshot`, which names the first thing that is not finite."""
+    saved = f"; the last good state is in {file}" if file is not None and snapshot.done else ""
     advice = (
-        _entry(feed, feed.batch(run.step), feed.label(run.done))
+        _entry(feed, feed.batch(snapshot.step), feed.label(snapshot.done))
         or "Lower the learning rate, clip gradients, or look at the data."
     )
+    name = _name(snapshot, finite, watched)
     message = (
-        f"{_name(run, finite, watched)} is not finite at step {run.step}, so the update was "
-        f"refused{kept}. {advice}"
+        f"{name} is not finite at step {snapshot.step}, so the update was refused{saved}. {advice}"
     )
-    return NonFiniteError(message, run.result())
+    return NonFiniteError(message, snapshot.result())
 
 
-def validation_warning(loss: float, step: int, feed: Feed, batch: Any, number: int) -> str:
+def validation_warning(loss: float, step: int, feed: Feed, batch: PyTree, number: int) -> str:
     """What is said of a loss on held-out data that is not finite."""
     advice = (
         _entry(feed, batch, feed.label(number))
@@ -55,10 +57,10 @@ def validation_warning(loss: float, step: int, feed: Feed, batch: Any, number: i
     return f"`fit`: the loss on `validation` is {loss} at step {step}. {advice}"
 
 
-def _name(run: Run, finite: np.ndarray, watched: tuple[int, ...]) -> str:
+def _name(snapshot: Snapshot, finite: np.ndarray, watched: tuple[int, ...]) -> str:
     """The first of the loss, the gradients and the new numbers that is not finite."""
-    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(run.tstate.parameters)]
-    new = checked_names(run.tstate)
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(snapshot.tstate.parameters)]
+    new = checked_names(snapshot.tstate)
     everything = [
         "the loss",
         *(f"the gradient of `{path_name(path)}`" for path in paths),
@@ -67,7 +69,7 @@ def _name(run: Run, finite: np.ndarray, watched: tuple[int, ...]) -> str:
     return everything[int(np.argmin(finite))]
 
 
-def _entry(feed: Feed, batch: Any, label: str) -> str:
+def _entry(feed: Feed, batch: PyTree, label: str) -> str:
     """The first entry of the batch that is not finite, or whose square is not; empty if none is."""
     floats = [
         (path, np.asarray(leaf))
@@ -90,7 +92,9 @@ def _entry(feed: Feed, batch: Any, label: str) -> str:
     return ""
 
 
-def _name_of_entry(feed: Feed, path: Any, leaf: np.ndarray, index: np.ndarray) -> tuple[str, Any]:
+def _name_of_entry(
+    feed: Feed, path: jax.tree_util.KeyPath, leaf: np.ndarray, index: np.ndarray
+) -> tuple[str, Any]:
     """The entry as one would write it, counted in the whole data, and its value."""
     value, where = leaf[tuple(index)], index.tolist()
     rows = feed.reader.rows(feed.plan, feed.place)

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
 from ...core import describe
 from ...devices.internal import (
@@ -20,12 +21,12 @@ from ...devices.internal import (
     wait_for_processes,
 )
 from ...io import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
-from ...io.internal import checkpoint_file, quoted, require_checkpoint_file
+from ...io.internal import JSON, checkpoint_file, quoted, require_checkpoint_file
 from ..compilation._settings import first_changed
 from ..compilation._step_program import StepProgram, difference, step_program, versions
 from ..data._source import Feed
 from ..objectives._stats import Stats
-from ..records._run import Run
+from ..records._snapshot import Snapshot
 from ..records._stored_history import stored_dict, stored_history, stored_integer
 from ..state._train_state import TrainState
 from ..steps._chunk import ChunkFunction
@@ -61,14 +62,14 @@ class Saver:
         every: int | None,
         start: TrainState,
         data: str,
-        hyperparameters: Mapping[str, Any] | None,
+        hyperparameters: Mapping[str, JSON] | None,
         settings: Callable[[], dict[str, str]] = dict,
     ) -> None:
         self.file = None if path is None else checkpoint_file(path)
         self.every = every
         self._start, self._data = start, data
         self._hyperparameters = None if hyperparameters is None else _checked(hyperparameters)
-        self.saved, self._is_written = Run(start), False
+        self.saved, self._is_written = Snapshot(start), False
         self._saved_at = time.monotonic()
         # The program of a step: as stored in the file that is resumed from, and as it is now.
         self._stored: StepProgram | None = None
@@ -83,7 +84,7 @@ class Saver:
             raise PermissionError(f"`fit` cannot write to the folder of {self.file}.")
         require_checkpoint_file(self.file)
 
-    def load(self, accept_changes: bool = False) -> Run:
+    def load(self, accept_changes: bool = False) -> Snapshot:
         """The run to go on with: that of the file, or a new one if there is no file.
 
         Args:
@@ -105,11 +106,11 @@ class Saver:
             )
         return self.saved
 
-    def _read(self) -> Run:
+    def _read(self) -> Snapshot:
         if self.file is None or not self.file.exists():
             return self.saved
         checkpoint = load_checkpoint(self.file)
-        tstate = checkpoint.restore(self._start, "train_state")
+        tstate = checkpoint.restore(self._start, "tstate")
         self._stored = _stored_program(checkpoint)
         self._versions = stored_dict(checkpoint, "versions")
         for name, value in self._identity().items():
@@ -131,7 +132,7 @@ class Saver:
         stats, method = Stats.loaded(checkpoint.leaves), _method(checkpoint.leaves)
         if any(array.shape[:1] > losses.shape for array in stats.arrays):
             raise CheckpointError(f"checkpoint {self.file} holds more stats than losses.")
-        return Run(placed_as(tstate, self._start), losses, validation, best, stats, method)
+        return Snapshot(placed_as(tstate, self._start), losses, validation, best, stats, method)
 
     def _best(self, checkpoint: Checkpoint, first: int, step: int) -> TrainState | None:
         if not any(path.startswith("best.") for path in checkpoint.leaves):
@@ -181,39 +182,39 @@ class Saver:
             'resume="changed"; give each fit of several its own path.'
         )
 
-    def save_if_due(self, run: Run) -> None:
+    def save_if_due(self, snapshot: Snapshot) -> None:
         """Write if `every` steps, or ten seconds, have gone by."""
         if self.every is not None:
-            due = run.done % self.every == 0
+            due = snapshot.done % self.every == 0
         else:
             due = time.monotonic() - self._saved_at > _SECONDS
         if due:
-            self.save(run)
+            self.save(snapshot)
 
-    def finish(self, run: Run) -> None:
+    def finish(self, snapshot: Snapshot) -> None:
         """Write at the good end of a fit, also one of no steps, unless the file holds just that."""
-        if run is not self.saved or not self._is_written:
-            self._write(run)
+        if snapshot is not self.saved or not self._is_written:
+            self._write(snapshot)
 
-    def save(self, run: Run) -> None:
+    def save(self, snapshot: Snapshot) -> None:
         """Write, unless nothing has happened since the last time."""
-        if run is not self.saved:
-            self._write(run)
+        if snapshot is not self.saved:
+            self._write(snapshot)
 
-    def _write(self, run: Run) -> None:
+    def _write(self, snapshot: Snapshot) -> None:
         if self.file is None or not is_first_process():
             return
         # JSON keeps every digit of a float64, and a history has another length each time.
         metadata = self._identity() | {
             "hyperparameters": self._hyperparameters or {},
             # Not the "first step" of the state given, where a fit went on from another: "changed".
-            "history from step": run.step - run.done,
-            "losses": run.losses.tolist(),
-            "validation steps": run.validation.steps.tolist(),
-            "validation losses": run.validation.losses.tolist(),
+            "history from step": snapshot.step - snapshot.done,
+            "losses": snapshot.losses.tolist(),
+            "validation steps": snapshot.validation.steps.tolist(),
+            "validation losses": snapshot.validation.losses.tolist(),
         }
-        more = {"best": run.best, "stats": run.stats.stored, "method": run.method}
-        trees = {"train_state": run.tstate}
+        more = {"best": snapshot.best, "stats": snapshot.stats.stored, "method": snapshot.method}
+        trees = {"tstate": snapshot.tstate}
         trees |= {name: tree for name, tree in more.items() if jax.tree.leaves(tree)}
         program = self._program or self._stored
         if program is None:
@@ -222,7 +223,7 @@ class Saver:
             metadata |= {"versions": program.versions, "program": program.digest}
             trees |= {"program": program.packed}
         save_checkpoint(self.file, metadata, **trees)
-        self.saved, self._is_written, self._saved_at = run, True, time.monotonic()
+        self.saved, self._is_written, self._saved_at = snapshot, True, time.monotonic()
 
     def _identity(self) -> dict[str, Any]:
         """What a fit began with: a checkpoint of another one must not pass for it."""
@@ -246,7 +247,7 @@ def _stored_program(checkpoint: Checkpoint) -> StepProgram | None:
     return StepProgram(digest, versions, np.asarray(packed))
 
 
-def _digest(tree: Any) -> str:
+def _digest(tree: PyTree) -> str:
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(tree):
         is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
@@ -254,13 +255,13 @@ def _digest(tree: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def _method(leaves: dict[str, Any]) -> tuple[Any, ...]:
+def _method(leaves: dict[str, PyTree]) -> tuple[Any, ...]:
     """The arrays that a method of `minimise` goes on from, in order."""
     found = [path for path in leaves if path.startswith("method.")]
     return tuple(leaves.get(f"method.{index}") for index in range(len(found)))
 
 
-def _checked(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(hyperparameters: Mapping[str, JSON]) -> dict[str, Any]:
     """A copy, which later changes do not reach."""
     try:
         return json.loads(json.dumps(dict(hyperparameters)))

@@ -20,8 +20,10 @@ from ..data._source import Feed, Source
 from ..data._source_of import source_of
 from ..data._stream import Stream
 from ..objectives._objective import Objective
+from ..records._fit_result import FitResult
+from ..records._fit_run import FitRun
 from ..records._progress import ProgressLine
-from ..records._run import FitResult, FitRun, Validation
+from ..records._validation import Validation
 from ..state._train_state import TrainState
 from ..steps._chunk import ChunkFunction
 from ._refusal import NonFiniteWarning
@@ -50,7 +52,7 @@ class Session:
 
     Attributes:
         start: the state that the fit was called with.
-        run: where it stands; the method replaces `run.now` after steps.
+        run: where it stands; the method replaces `run.snapshot` after steps.
         file: of the checkpoint, or None.
     """
 
@@ -99,11 +101,11 @@ class Session:
         """
         run = self.run
         self.validate_if_due()
-        self._line.update(run.now)
+        self._line.update(run.snapshot)
         for callback in self._callbacks:
             if now_and_then if callback.every is None else _due(run.done, callback.every):
                 callback.on_steps(run)
-        self._saver.save_if_due(run.now)
+        self._saver.save_if_due(run.snapshot)
 
 
 def conduct(
@@ -134,7 +136,7 @@ def conduct(
         check_integer(options.subject, "checkpoint_every", options.checkpoint_every, least=1)
     callbacks = _checked_callbacks(options.subject, options.callbacks)
     validator = _Validator(options, objective)
-    start = history.train_state
+    start = history.tstate
     saver = Saver(
         options.checkpoint,
         options.checkpoint_every,
@@ -162,23 +164,23 @@ def conduct(
             callback.on_start(run)
             stack.callback(callback.on_end, run)
         # Left first, so that the checkpoint is written whatever the callbacks do at the end.
-        stack.callback(lambda: saver.save(run.now))
+        stack.callback(lambda: saver.save(run.snapshot))
         # An interrupt may have come between the steps and the validation behind them.
         session.validate_if_due()
         take_steps(session)
-        saver.finish(run.now)
+        saver.finish(run.snapshot)
     return _joined(history, run, keeps_best=bool(_keepers(callbacks)))
 
 
 def _joined(history: FitResult, run: FitRun, keeps_best: bool) -> FitResult:
-    found = run.now.result()
+    found = run.snapshot.result()
     return dataclasses.replace(
         found,
         losses=np.concatenate([history.losses, found.losses]),
         message=run.message,
         validation=history.validation.then(found.validation),
         best=found.best if keeps_best else history.best,
-        stats=run.now.stats.after(history.stats),
+        stats=run.snapshot.stats.after(history.stats),
     )
 
 
@@ -195,19 +197,23 @@ class _Validator:
         self._told = self._begun = False
 
     def run_if_due(self, run: FitRun, callbacks: Sequence[Callback]) -> None:
-        now = run.now
-        known = now.validation.steps
+        snapshot = run.snapshot
+        known = snapshot.validation.steps
         if self._source is None or not _due(run.done, self.every) or run.step in known[-1:]:
             return
         loss, complaint = validation_loss(
-            f"`{self._subject}`", self._objective, self._source, now.tstate, first=not self._begun
+            f"`{self._subject}`",
+            self._objective,
+            self._source,
+            snapshot.tstate,
+            first=not self._begun,
         )
         self._begun = True
         if complaint and not self._told:
             self._told = True
             warnings.warn(complaint, NonFiniteWarning, stacklevel=2)
         new = Validation(np.asarray([run.step], np.int64), np.asarray([loss], np.float64))
-        run.now = dataclasses.replace(now, validation=now.validation.then(new))
+        run.snapshot = dataclasses.replace(snapshot, validation=snapshot.validation.then(new))
         for callback in callbacks:
             callback.on_validation(run)
 
@@ -239,7 +245,7 @@ def refuse_bare(subject: str, name: str, source: Source) -> None:
         )
 
 
-def _checked_callbacks(subject: str, callbacks: Any) -> list[Callback]:
+def _checked_callbacks(subject: str, callbacks: Iterable[Callback]) -> list[Callback]:
     if not isinstance(callbacks, Iterable):
         raise TypeError(
             f"`{subject}` expects `callbacks` to be a list of callbacks, got {callbacks!r}. Write "
@@ -274,5 +280,5 @@ def _own_log(
     if file is None or checkpoint is None or file == Path(checkpoint).expanduser():
         return []
     log = CSVLog(file.parent / "losses.csv")
-    kept = [callback.path for callback in callbacks if isinstance(callback, CSVLog)]
-    return [] if log.path in kept else [log]
+    paths = [callback.path for callback in callbacks if isinstance(callback, CSVLog)]
+    return [] if log.path in paths else [log]

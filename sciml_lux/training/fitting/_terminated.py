@@ -4,7 +4,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import jax
 
@@ -29,6 +28,6 @@ def exit_on_termination() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _exit(number: int, frame: Any) -> None:
+def _exit(number: int, frame: object) -> None:
     signal.signal(number, signal.SIG_DFL)  # A second one does not wait for the files.
     raise SystemExit(128 + number)

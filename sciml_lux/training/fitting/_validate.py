@@ -1,11 +1,11 @@
 """The loss on held-out data, in test mode."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from ...core import testmode
 from ..compilation._compiled import compiled
@@ -42,7 +42,7 @@ def validation_loss(
         losses = _losses(objective, part, tstate)
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad) and not complaint:
-            part.feed.place = _moved(part.feed.reader, start, int(bad[0]))
+            part.feed.place = _place_after(part.feed.reader, start, int(bad[0]))
             complaint = _complaint(float(losses[bad[0]]), part.feed, tstate, number + int(bad[0]))
         total += part.samples * float(np.sum(losses))
         samples += part.samples * len(losses)
@@ -63,9 +63,9 @@ def _losses(objective: Objective, part: Part, tstate: TrainState) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _moved(reader: Reader, place: Place, batches: int) -> Place:
+def _place_after(reader: Reader, place: Place, batches: int) -> Place:
     for _ in range(batches):
-        place = reader.move(place)
+        place = reader.next_place(place)
     return place
 
 
@@ -79,7 +79,7 @@ def _losses_function(
     objective: Objective, reader: Reader, structure: Structure
 ) -> Callable[..., tuple[jax.Array, Place]]:
     def run(
-        leaves: list[Any], arrays: Any, place: Place, plan: Any, count: jax.Array
+        leaves: list[jax.Array], arrays: PyTree, place: Place, plan: PyTree, count: jax.Array
     ) -> tuple[jax.Array, Place]:
         tstate = TrainState.from_flat(structure, leaves)
         states = testmode(tstate.states)
@@ -90,7 +90,7 @@ def _losses_function(
 
         def body(index: jax.Array, carry: tuple[jax.Array, Place]) -> tuple[jax.Array, Place]:
             losses, place = carry
-            return losses.at[index].set(loss_at(place)), reader.move(place)
+            return losses.at[index].set(loss_at(place)), reader.next_place(place)
 
         losses = jnp.zeros(MAX_CHUNK, jax.eval_shape(loss_at, place).dtype)
         return jax.lax.fori_loop(0, count, body, (losses, place))

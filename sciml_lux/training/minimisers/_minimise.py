@@ -4,40 +4,52 @@ import dataclasses
 import functools
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import optax
 import optimistix
+from jaxtyping import PyTree
 
 from ...core import check_integer
+from ...io.internal import JSON
 from ...precision import require_kept
 from ..callbacks._callback import Callback
 from ..compilation._settings import settings_of
 from ..data._data_dtype import check_data_dtype
-from ..data._source import Feed, Reader, Source
+from ..data._source import Data, Feed, Reader, Source
 from ..fitting._fit import fit
 from ..fitting._session import Options, Session, conduct
 from ..objectives._objective import Objective, check_objective
-from ..records._run import FitResult, history_of
+from ..optimisers._is_optax import is_optax
+from ..records._fit_result import FitResult, history_of
 from ..state._train_state import TrainState
 from ._optimistix_method import OptimistixSteps
 from ._outcome import Outcome
 from ._scipy_method import SciPy, ScipySteps
 
+Method: TypeAlias = (
+    optimistix.AbstractMinimiser[Any, Any, Any]
+    | optimistix.AbstractLeastSquaresSolver[Any, Any, Any, Any]
+    | optax.GradientTransformation
+    | SciPy
+)
+"""What `minimise` takes steps with."""
+
 
 def minimise(
     tstate: TrainState | FitResult,
     objective: Objective,
-    data: Any,
-    method: Any = SciPy(),  # noqa: B008
+    data: PyTree,
+    method: Method = SciPy(),  # noqa: B008
     *,
     steps: int = 1000,
-    validation: Any = None,
+    validation: Data | None = None,
     validation_every: int = 100,
     callbacks: Iterable[Callback] = (),
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int | None = None,
-    hyperparameters: Mapping[str, Any] | None = None,
+    hyperparameters: Mapping[str, JSON] | None = None,
     resume: bool | Literal["changed"] = False,
     progress: bool = True,
 ) -> FitResult:
@@ -105,12 +117,12 @@ def minimise(
     )
     check_integer("minimise", "steps", steps, least=1)
     require_kept(data, "`data`")
-    start = history.train_state
-    if hasattr(method, "init") and hasattr(method, "update"):
+    start = history.tstate
+    if is_optax(method):
         found = _by_optax(history, objective, data, method, steps, options)
     else:
         found = _by_solver(history, objective, data, method, steps, options)
-    states = {"train_state": found.train_state}
+    states = {"tstate": found.tstate}
     if found.best is not None and found.best is not history.best:
         states["best"] = found.best
     own = {name: state.with_optimizer(start.optimizer) for name, state in states.items()}
@@ -118,11 +130,16 @@ def minimise(
 
 
 def _by_optax(
-    history: FitResult, objective: Objective, data: Any, method: Any, steps: int, options: Options
+    history: FitResult,
+    objective: Objective,
+    data: PyTree,
+    method: optax.GradientTransformation,
+    steps: int,
+    options: Options,
 ) -> FitResult:
-    switched = history.train_state.with_optimizer(method)
+    switched = history.tstate.with_optimizer(method)
     return fit(
-        dataclasses.replace(history, train_state=switched),
+        dataclasses.replace(history, tstate=switched),
         objective,
         data,
         steps=steps,
@@ -138,7 +155,12 @@ def _by_optax(
 
 
 def _by_solver(
-    history: FitResult, objective: Objective, data: Any, method: Any, steps: int, options: Options
+    history: FitResult,
+    objective: Objective,
+    data: PyTree,
+    method: Method,
+    steps: int,
+    options: Options,
 ) -> FitResult:
     check_objective(objective)
     if isinstance(data, Source) or callable(data):
@@ -146,7 +168,7 @@ def _by_solver(
             f"`minimise` with {method!r} expects `data` to be a tree of arrays, used whole each "
             f"step, got {data!r}. Take an optimiser of optax for data in batches."
         )
-    start = history.train_state
+    start = history.tstate
     if isinstance(method, SciPy):
         _refuse_resume(method, options)
         take_steps: Any = ScipySteps(method, objective, data, start)
@@ -184,5 +206,5 @@ def _refuse_resume(method: SciPy, options: Options) -> None:
         raise ValueError(
             f"`minimise` cannot resume {method!r}: SciPy keeps the state of the method to itself, "
             "so it would not go on as it would have. Start anew from the state in the checkpoint, "
-            'load_checkpoint(path).restore(tstate, "train_state"), or take a solver of optimistix.'
+            'load_checkpoint(path).restore(tstate, "tstate"), or take a solver of optimistix.'
         )

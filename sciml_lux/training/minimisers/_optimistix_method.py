@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix
+from jaxtyping import PyTree
 
-from ...core import first_difference
+from ...core import Parameters, first_difference
 from ...io import CheckpointError
 from ...precision import floating_leaves, x64_enabled
 from ..compilation._compiled import compiled
@@ -23,7 +24,7 @@ from ..state._train_state import TrainState
 from ..steps._ad import AutoReverse
 from ..steps._chunk import MAX_CHUNK
 from ..steps._step import gradients
-from ._outcome import Outcome, finite_or_refuse, moved_to, without_optimizer
+from ._outcome import Outcome, finite_or_refuse, with_parameters, without_optimizer
 
 _CHUNK_SECONDS = 0.25
 
@@ -60,7 +61,7 @@ class OptimistixSteps:
         TypeError: a least-squares solver without residuals.
     """
 
-    def __init__(self, method: Any, objective: Any, data: Any, tstate: TrainState) -> None:
+    def __init__(self, method: Any, objective: Any, data: PyTree, tstate: TrainState) -> None:
         least_squares = isinstance(method, optimistix.AbstractLeastSquaresSolver)
         if least_squares and not hasattr(objective, "residuals"):
             raise TypeError(
@@ -83,8 +84,8 @@ class OptimistixSteps:
         begin, take, finish = self._solver
         given = (without_optimizer(run.tstate).flat[1], *self._given)
         point = begin(*given)
-        if run.now.method:
-            point = _resumed(point, run.now.method)
+        if run.snapshot.method:
+            point = _resumed(point, run.snapshot.method)
         else:
             finite_or_refuse(session, float(finish(*given, point)[1]), "at the start")
         chunk, ended = 1, False
@@ -106,19 +107,20 @@ class OptimistixSteps:
             chunk = max(1, min(wanted, 8 * chunk, MAX_CHUNK))
         parameters, last, result = finish(*given, point)
         finite_or_refuse(session, float(last), f"where {self._name} ended")
-        run.now = dataclasses.replace(run.now, tstate=moved_to(run.tstate, parameters, 0))
+        tstate = with_parameters(run.tstate, parameters, 0)
+        run.snapshot = dataclasses.replace(run.snapshot, tstate=tstate)
         successful = bool(result == optimistix.RESULTS.successful)
         return Outcome(successful, "" if successful else optimistix.RESULTS[result], float(last))
 
     def _move(self, session: Session, found: Chunk, taken: int) -> None:
         run = session.run
-        tstate = moved_to(run.tstate, found.parameters, taken)
+        tstate = with_parameters(run.tstate, found.parameters, taken)
         losses = np.asarray(found.losses, np.float64)[:taken]
-        now = run.now.moved(tstate, losses, Stats.of(found.stats, taken))
-        run.now = dataclasses.replace(now, method=found.point)
+        snapshot = run.snapshot.with_steps(tstate, losses, Stats.of(found.stats, taken))
+        run.snapshot = dataclasses.replace(snapshot, method=found.point)
 
 
-def _resumed(fresh: Point, stored: tuple[Any, ...]) -> Point:
+def _resumed(fresh: Point, stored: Point) -> Point:
     difference = first_difference(fresh, stored)
     if difference:
         raise CheckpointError(
@@ -135,7 +137,7 @@ def solver_function(
     """What begins, takes steps, or says what came of them, by the name of the part."""
     parts = {"begin": _Problem.begun, "take": _steps, "finish": _Problem.ended}
 
-    def run(leaves: list[Any], data: Any, arrays: list[Any], *more: Any) -> Any:
+    def run(leaves: list[jax.Array], data: PyTree, arrays: list[jax.Array], *more: PyTree) -> Any:
         tstate = TrainState.from_flat(structure, leaves)
         # For what it checks: a loss or gradient of fewer digits fails in optimistix without a name,
         # and promotion that the user forbids is allowed below.
@@ -155,9 +157,9 @@ class _Problem:
         objective: Any,
         solver: tuple[Any, Any],
         structure: Structure,
-        leaves: list[Any],
-        data: Any,
-        arrays: list[Any],
+        leaves: list[jax.Array],
+        data: PyTree,
+        arrays: list[jax.Array],
     ) -> None:
         numbers, treedef = solver
         given = iter(arrays)
@@ -168,17 +170,17 @@ class _Problem:
         self._objective, self._structure, self._args = objective, structure, (leaves, data)
         self._begun = jax.tree.flatten(self._init())
 
-    def value(self, values: list[Any]) -> tuple[jax.Array, Any]:
+    def value(self, values: list[jax.Array]) -> tuple[jax.Array, Any]:
         """Loss and stats."""
         return self._value(values, self._args)
 
-    def _value(self, values: list[Any], args: Any) -> tuple[jax.Array, Any]:
+    def _value(self, values: list[jax.Array], args: PyTree) -> tuple[jax.Array, Any]:
         tstate, data = TrainState.from_flat(self._structure, args[0]), args[1]
         ps = self.parameters_of(values)
         loss, _, stats = evaluate(self._objective, tstate.model, ps, tstate.states, data)
         return _wide(loss), stats
 
-    def _function(self, values: list[Any], args: Any) -> tuple[Any, None]:
+    def _function(self, values: list[jax.Array], args: PyTree) -> tuple[Any, None]:
         """What the solver gets; all that is traced comes in `args`, since its state may keep it."""
         if not self.least_squares:
             return self._value(values, args)[0], None
@@ -194,7 +196,7 @@ class _Problem:
         )
         return (self.start, state, *self._judged(self.start, state))
 
-    def _judged(self, values: list[Any], state: Any) -> tuple[Any, Any]:
+    def _judged(self, values: list[jax.Array], state: PyTree) -> tuple[Any, Any]:
         """Whether the solver is done, and why."""
         return self.method.terminate(self._function, values, self._args, {}, state, frozenset())
 
@@ -235,48 +237,48 @@ def _steps(problem: _Problem, point: Point, count: jax.Array) -> Chunk:
     loss, stats = jax.eval_shape(problem.value, problem.start)
     check_stats(stats)
     room = room_for(stats, MAX_CHUNK)
-    kept = jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), stats)
+    buffers = jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), stats)
     zero, true = jnp.zeros((), jnp.int32), jnp.ones((), bool)
     now = problem.value(problem.whole(point)[0])
-    start = (point, now, jnp.zeros(room, loss.dtype), kept, zero, true)
+    start = (point, now, jnp.zeros(room, loss.dtype), buffers, zero, true)
 
-    def goes_on(carry: Any) -> jax.Array:
+    def goes_on(carry: PyTree) -> jax.Array:
         point, _, _, _, taken, finite = carry
         return (taken < jnp.minimum(count, room)) & finite & ~problem.is_done(point)
 
-    def body(carry: Any) -> Any:
-        point, (loss, stats), losses, kept, taken, _ = carry
+    def body(carry: PyTree) -> Any:
+        point, (loss, stats), losses, buffers, taken, _ = carry
         new = problem.step(point)
         values = problem.whole(new)[0]
         now = problem.value(values)
         finite = jnp.all(all_finite([now[0], *values]))
-        kept = jax.tree.map(lambda all_, one: all_.at[taken].set(one), kept, stats)
+        buffers = jax.tree.map(lambda all_, one: all_.at[taken].set(one), buffers, stats)
         losses = losses.at[taken].set(loss)
-        return new, now, losses, kept, taken + finite.astype(jnp.int32), finite
+        return new, now, losses, buffers, taken + finite.astype(jnp.int32), finite
 
-    point, _, losses, kept, taken, finite = jax.lax.while_loop(goes_on, body, start)
+    point, _, losses, buffers, taken, finite = jax.lax.while_loop(goes_on, body, start)
     parameters = problem.parameters_of(problem.whole(point)[0])
-    return Chunk(point, parameters, losses, kept, taken, finite, problem.is_done(point))
+    return Chunk(point, parameters, losses, buffers, taken, finite, problem.is_done(point))
 
 
-def _is_array(leaf: Any) -> bool:
+def _is_array(leaf: object) -> bool:
     return isinstance(leaf, jax.Array | np.ndarray)
 
 
-def _arrays(tree: Any) -> Point:
+def _arrays(tree: PyTree) -> Point:
     """The arrays of a tree; not weakly typed, or a loop could not carry them."""
     found = [leaf for leaf in jax.tree.leaves(tree) if _is_array(leaf)]
     return tuple(jnp.asarray(leaf, leaf.dtype) for leaf in found)
 
 
-def _widened(parameters: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+def _widened(parameters: Parameters) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """The floats of `parameters` in the widest dtype there is, and the opposite.
 
     The scalars of optimistix are of that dtype, and do not go together with narrower ones.
     """
     leaves, rebuild = floating_leaves(parameters)
 
-    def parameters_of(values: list[Any]) -> Any:
+    def parameters_of(values: list[jax.Array]) -> Any:
         narrow = [v.astype(leaf.dtype) for v, leaf in zip(values, leaves, strict=True)]
         return rebuild(narrow)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ...core import StateStructureError, first_difference
+from ...core import Parameters, StateStructureError, first_difference
 from ..compilation._compiled import compiled
 from ..compilation._structure import Structure
 from ..fitting._refusal import NonFiniteError
@@ -37,7 +37,7 @@ def without_optimizer(tstate: TrainState) -> TrainState:
     return tstate.with_optimizer(_NO_OPTIMIZER)
 
 
-def moved_to(tstate: TrainState, parameters: Any, steps: Any) -> TrainState:
+def with_parameters(tstate: TrainState, parameters: Parameters, steps: int) -> TrainState:
     """`tstate` with other parameters, `steps` later.
 
     The state of its optimiser begins anew, since an average in it would be of other parameters.
@@ -51,9 +51,9 @@ def moved_to(tstate: TrainState, parameters: Any, steps: Any) -> TrainState:
             f"`minimise` must keep every shape and dtype, but the parameters differ {difference}."
         )
     step = tstate.step + jnp.asarray(steps, jnp.int32)
-    moved = tstate.replace(parameters=parameters, step=step)
-    begin_anew = _first_state_function(moved.flat[0])
-    return moved.replace(optimizer_state=begin_anew(moved.parameters))
+    new = tstate.replace(parameters=parameters, step=step)
+    first_state = _first_state_function(new.flat[0])
+    return new.replace(optimizer_state=first_state(new.parameters))
 
 
 @compiled
@@ -70,9 +70,9 @@ def finite_or_refuse(session: Session, loss: float, where: str) -> None:
     if np.isfinite(loss):
         return
     run = session.run
-    kept = f"the last good state is that of step {run.step}" if run.done else "nothing was changed"
+    place = f"the last good state is that of step {run.step}" if run.done else "nothing was changed"
     raise NonFiniteError(
-        f"the loss is {loss} {where}, so {kept}. Look at the data and the parameters, or take a "
+        f"the loss is {loss} {where}, so {place}. Look at the data and the parameters, or take a "
         "few steps of Adam first.",
-        run.now.result(),
+        run.snapshot.result(),
     )

@@ -8,14 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 from jax.flatten_util import ravel_pytree
+from jaxtyping import PyTree
 
 from ...core import Frozen, named_leaves
 from ..fitting._session import Session
 from ..objectives._objective import Objective
 from ..objectives._stats import Stats, check_stats
+from ..state._train_state import TrainState
 from ..steps._ad import AutoReverse
 from ..steps._compute_gradients import compute_gradients
-from ._outcome import Outcome, finite_or_refuse, moved_to, without_optimizer
+from ._outcome import Outcome, finite_or_refuse, with_parameters, without_optimizer
 
 _METHODS = ("L-BFGS-B", "BFGS", "CG", "NEWTON-CG", "TNC", "SLSQP", "TRUST-CONSTR")
 _CALL_SECONDS = 0.25
@@ -71,7 +73,9 @@ class ScipySteps:
         TypeError: complex parameters.
     """
 
-    def __init__(self, method: SciPy, objective: Objective, data: Any, tstate: Any) -> None:
+    def __init__(
+        self, method: SciPy, objective: Objective, data: PyTree, tstate: TrainState
+    ) -> None:
         for path, leaf in named_leaves(tstate.parameters).items():
             if jnp.iscomplexobj(leaf):
                 raise TypeError(
@@ -112,8 +116,10 @@ class ScipySteps:
         return Outcome(bool(found.success), str(found.message), float(found.fun))
 
     def _value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        moved = self._tstate.replace(parameters=self._parameters(x))
-        grads, loss, stats, _ = compute_gradients(AutoReverse(), self._objective, self._data, moved)
+        tstate = self._tstate.replace(parameters=self._parameters(x))
+        grads, loss, stats, _ = compute_gradients(
+            AutoReverse(), self._objective, self._data, tstate
+        )
         self._at = (x.tobytes(), float(loss), stats)
         return float(loss), np.asarray(ravel_pytree(grads)[0], np.float64)
 
@@ -144,8 +150,8 @@ class ScipySteps:
         run = session.run
         after, (before, stats) = self._evaluated(x), self._before
         finite_or_refuse(session, after[0], f"after step {run.step}")
-        tstate = moved_to(run.tstate, self._parameters(x), 1)
+        tstate = with_parameters(run.tstate, self._parameters(x), 1)
         check_stats(stats)
-        kept = Stats.of(jax.tree.map(lambda leaf: np.asarray(leaf)[None], stats))
-        run.now = run.now.moved(tstate, np.asarray([before]), kept)
+        found = Stats.of(jax.tree.map(lambda leaf: np.asarray(leaf)[None], stats))
+        run.snapshot = run.snapshot.with_steps(tstate, np.asarray([before]), found)
         self._x, self._before = x, after

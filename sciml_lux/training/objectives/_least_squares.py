@@ -5,8 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
-from ...core import Frozen, Record
+from ...core import Frozen, LayerLike, Parameters, Record, States
 
 
 class LeastSquares(Frozen):
@@ -31,7 +32,9 @@ class LeastSquares(Frozen):
 
     residuals: Callable[[Any, Any, Any, Any], Any]
 
-    def __call__(self, model: Any, ps: Any, st: Any, data: Any) -> tuple[jax.Array, Any, Record]:
+    def __call__(
+        self, model: LayerLike, ps: Parameters, st: States, data: PyTree
+    ) -> tuple[jax.Array, Any, Record]:
         """The sum of squares, the states as they were, and no stats."""
         leaves = jax.tree.leaves(self.residuals(model, ps, st, data))
         squares = [jnp.sum(jnp.real(leaf * jnp.conj(leaf))) for leaf in leaves]

@@ -6,13 +6,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
-from ...core import Frozen, describe
+from ...core import Frozen, LayerLike, Parameters, States, describe
 
 Objective = Callable[[Any, Any, Any, Any], tuple[jax.Array, Any, Any]]
 
 
-def check_objective(objective: Any) -> None:
+def check_objective(objective: object) -> None:
     """Raise if `objective` cannot be called, or not be looked up.
 
     Raises:
@@ -30,7 +31,7 @@ def check_objective(objective: Any) -> None:
 
 
 def evaluate(
-    objective: Objective, model: Any, ps: Any, st: Any, data: Any
+    objective: Objective, model: LayerLike, ps: Parameters, st: States, data: PyTree
 ) -> tuple[jax.Array, Any, Any]:
     """`loss, st, stats`, checked; while a step is traced, so that it costs a step nothing.
 
@@ -53,7 +54,7 @@ def evaluate(
     return output
 
 
-def _check_arguments(objective: Any) -> None:
+def _check_arguments(objective: Objective) -> None:
     try:
         signature = inspect.signature(objective)
     except (TypeError, ValueError):  # Written in C, say: it tells at the call.
@@ -68,7 +69,7 @@ def _check_arguments(objective: Any) -> None:
         ) from None
 
 
-def check_hashable(function: Any, subject: str) -> None:
+def check_hashable(function: object, subject: str) -> None:
     """Raise if `function` cannot be hashed.
 
     Raises:

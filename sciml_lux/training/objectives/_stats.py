@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from ...core import Record, describe, path_name
 
@@ -27,7 +28,7 @@ class Stats:
     treedef: Any = None
 
     @staticmethod
-    def of(tree: Any, steps: int | None = None) -> "Stats":
+    def of(tree: PyTree, steps: int | None = None) -> "Stats":
         """Stats from a tree of arrays with a leading axis of steps, of which the first `steps`."""
         found, treedef = jax.tree_util.tree_flatten_with_path(tree)
         names = tuple(path_name(path) for path, _ in found)
@@ -40,7 +41,7 @@ class Stats:
         pairs = zip(self.arrays, new.arrays, strict=True)
         return dataclasses.replace(new, arrays=tuple(np.concatenate(pair) for pair in pairs))
 
-    def after(self, history: Any) -> Any:
+    def after(self, history: PyTree) -> Any:
         """The tree with that of an earlier result before it, where it is of the same kind."""
         if self.treedef is None and not self.arrays:
             return history  # No step was taken.
@@ -53,7 +54,7 @@ class Stats:
         ]
         return kinds[0] == kinds[1] and (self.treedef is None or self.treedef == new.treedef)
 
-    def shaped_as(self, tree: Any) -> "Stats":
+    def shaped_as(self, tree: PyTree) -> "Stats":
         """The same with the structure of `tree`, one step's stats, if the names are those."""
         found, treedef = jax.tree_util.tree_flatten_with_path(tree)
         same = self.names == tuple(path_name(path) for path, _ in found)
@@ -84,7 +85,7 @@ class Stats:
         return self.arrays[0] if self.names == ("",) else dict(zip(self.names, self.arrays))  # noqa: B905
 
     @staticmethod
-    def loaded(leaves: dict[str, Any]) -> "Stats":
+    def loaded(leaves: dict[str, PyTree]) -> "Stats":
         """The stats among the leaves of a checkpoint; their structure is told by the next step."""
         found = {
             path.removeprefix("stats").removeprefix("."): leaf
@@ -94,7 +95,7 @@ class Stats:
         return Stats(tuple(found), tuple(np.asarray(leaf) for leaf in found.values()))
 
 
-def check_stats(stats: Any) -> None:
+def check_stats(stats: PyTree) -> None:
     """Raise if `stats` hold something that no array can keep.
 
     Raises:
@@ -111,7 +112,7 @@ def check_stats(stats: Any) -> None:
             )
 
 
-def room_for(stats: Any, most: int) -> int:
+def room_for(stats: PyTree, most: int) -> int:
     """How many steps' stats are kept on the device at a time, `most` or as memory allows."""
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(stats))
     return max(1, min(most, _MAX_BYTES // max(size, 1)))

@@ -1,16 +1,18 @@
 """A moving average of the parameters, kept beside the optimiser's state."""
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
+from jaxtyping import PyTree
 
-from ...core import StateStructureError, first_difference
+from ...core import Parameters, StateStructureError, first_difference
 from ...precision import accumulated, python_numbers, tree_dtype
 from ._call_update import call_update
+from ._is_optax import check_optax
 
 # The exponential of less is lost beside 1 in every dtype.
 _LOG_NOTHING = -100.0
@@ -34,7 +36,7 @@ class AverageState(NamedTuple):
 
 def with_average(
     optimizer: optax.GradientTransformation,
-    decay: float | Callable[[Any], Any] = 0.999,
+    decay: float | optax.Schedule = 0.999,
     *,
     debias: bool = True,
 ) -> optax.GradientTransformationExtraArgs:
@@ -70,25 +72,21 @@ def with_average(
         >>> ts.parameters.weight.item(), round(ts.averaged_parameters.weight.item(), 5)
         (-1.0, -0.66667)
     """
-    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-        raise TypeError(
-            f"`with_average` expects an optax optimiser, got {type(optimizer).__name__}. Pass for "
-            "example optax.adam(1e-3)."
-        )
+    check_optax("with_average", optimizer)
     decay = python_numbers(decay)
     if not callable(decay) and not (isinstance(decay, int | float) and 0 <= decay < 1):
         raise ValueError(
             f"`with_average` expects `decay` in [0, 1) or a function of the step, got {decay!r}."
         )
 
-    def init(params: Any) -> AverageState:
+    def init(params: Parameters) -> AverageState:
         # Copies, since a donated step gives each array away once.
         average = jax.tree.map(lambda p: jnp.array(accumulated(p), copy=True), params)
         zero = jnp.zeros((), jnp.finfo(tree_dtype(average) or jnp.float32).dtype)
         return AverageState(optimizer.init(params), average, zero, jnp.zeros((), jnp.int32))
 
     def update(
-        updates: Any, state: Any, params: Any = None, **extra: Any
+        updates: PyTree, state: PyTree, params: Parameters = None, **extra: PyTree
     ) -> tuple[Any, AverageState]:
         if params is None:
             raise ValueError(
@@ -99,16 +97,16 @@ def with_average(
         log_rest, rate = _rate(
             decay(state.num_updates) if callable(decay) else decay, state, debias
         )
-        moved = optax.apply_updates(params, updates)
+        new = optax.apply_updates(params, updates)
         average = jax.tree.map(
-            lambda a, p: a + rate.astype(a.dtype) * (accumulated(p) - a), state.average, moved
+            lambda a, p: a + rate.astype(a.dtype) * (accumulated(p) - a), state.average, new
         )
         return updates, AverageState(inner, average, log_rest, state.num_updates + 1)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def average_of(parameters: Any, optimizer_state: Any) -> Any:
+def average_of(parameters: Parameters, optimizer_state: PyTree) -> Any:
     """The average in `optimizer_state` in the dtypes of `parameters`, or None.
 
     Raises:
@@ -127,7 +125,7 @@ def average_of(parameters: Any, optimizer_state: Any) -> Any:
     return jax.tree.map(lambda a, p: a.astype(p.dtype), found.average, parameters)
 
 
-def _rate(decay: Any, state: AverageState, debias: bool) -> tuple[jax.Array, jax.Array]:
+def _rate(decay: ArrayLike, state: AverageState, debias: bool) -> tuple[jax.Array, jax.Array]:
     """The next `log_rest`, and how far the average moves to the new parameters.
 
     1 - decay^t by `expm1`, which keeps its digits at the first steps and after many.
@@ -142,5 +140,5 @@ def _rate(decay: Any, state: AverageState, debias: bool) -> tuple[jax.Array, jax
     return log_rest, new / -jnp.expm1(log_rest) if debias else new
 
 
-def _is_average(node: Any) -> bool:
+def _is_average(node: PyTree) -> bool:
     return isinstance(node, AverageState)

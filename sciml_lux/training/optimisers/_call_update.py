@@ -4,16 +4,26 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import optax
+from jaxtyping import PyTree
+
+from ...core import Parameters
 
 
-def extra_arguments(loss: Any, grads: Any, loss_of_parameters: Callable[[Any], Any]) -> dict:
+def extra_arguments(
+    loss: jax.Array, grads: PyTree, loss_of_parameters: Callable[[Parameters], jax.Array]
+) -> dict:
     """What a training step offers an optimiser, under the names of optax."""
     return {"value": loss, "grad": grads, "value_fn": loss_of_parameters}
 
 
 def call_update(
-    optimizer: Any, grads: Any, optimizer_state: Any, parameters: Any, extra: dict[str, Any]
+    optimizer: optax.GradientTransformation,
+    grads: PyTree,
+    optimizer_state: PyTree,
+    parameters: Parameters,
+    extra: dict[str, PyTree],
 ) -> tuple[Any, Any]:
     """The updates and the next state, given those of the `extra` arguments that it takes."""
     update = optax.with_extra_args_support(optimizer).update

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import PyTree
 
-from ...core import describe, named_leaves
+from ...core import Parameters, States, describe, named_leaves
 from ...precision import python_numbers, tree_dtype
 from ._call_update import call_update
+from ._is_optax import check_optax
 
 
 class LossScaleState(NamedTuple):
@@ -72,13 +74,13 @@ def with_loss_scale(
         >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optimizer)
         >>> x = jnp.linspace(0, 1, 8, dtype=jnp.float32)[:, None]
         >>> result = training.fit(ts, losses.MSELoss(), (x, 2 * x), steps=300, progress=False)
-        >>> bool(result.losses[-1] < 1e-3), int(result.train_state.optimizer_state.num_skipped)
+        >>> bool(result.losses[-1] < 1e-3), int(result.tstate.optimizer_state.num_skipped)
         (True, 3)
     """
     first, grown, shrunk = python_numbers((initial_scale, growth_factor, backoff_factor))
     _check_options(optimizer, first, grown, shrunk, growth_interval)
 
-    def init(params: Any) -> LossScaleState:
+    def init(params: Parameters) -> LossScaleState:
         _require_master_weights(params)
         dtype = jnp.finfo(tree_dtype(params) or jnp.float32).dtype
         return LossScaleState(
@@ -88,7 +90,7 @@ def with_loss_scale(
         )
 
     def update(
-        updates: Any, state: Any, params: Any = None, **extra: Any
+        updates: PyTree, state: PyTree, params: Parameters = None, **extra: PyTree
     ) -> tuple[Any, LossScaleState]:
         def taken() -> tuple[Any, Any]:
             return _strong(call_update(optimizer, updates, state.inner_state, params, extra))
@@ -98,19 +100,19 @@ def with_loss_scale(
 
         found = jax.eval_shape(taken)[0]
         good = all_finite(updates)
-        moved, inner = jax.lax.cond(good, taken, skipped)
+        new_updates, inner = jax.lax.cond(good, taken, skipped)
         num_good = jnp.where(good, state.num_good + 1, 0)
         grows = num_good >= growth_interval
         larger = state.scale * grown
         larger = jnp.where(grows & jnp.isfinite(larger), larger, state.scale)
         scale = jnp.where(good, larger, jnp.maximum(state.scale * shrunk, 1.0))
         num_skipped = state.num_skipped + (~good).astype(jnp.int32)
-        return moved, LossScaleState(inner, scale, jnp.where(grows, 0, num_good), num_skipped)
+        return new_updates, LossScaleState(inner, scale, jnp.where(grows, 0, num_good), num_skipped)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def loss_scale_of(optimizer_state: Any) -> jax.Array | None:
+def loss_scale_of(optimizer_state: PyTree) -> jax.Array | None:
     """What the loss is to be multiplied by, or None."""
     nodes = jax.tree.leaves(optimizer_state, is_leaf=_is_scaled)
     return next((node.scale for node in nodes if _is_scaled(node)), None)
@@ -121,14 +123,14 @@ def scaled(loss: jax.Array, scale: jax.Array | None) -> jax.Array:
     return loss if scale is None else loss * scale.astype(loss.dtype)
 
 
-def unscaled(gradients: Any, scale: jax.Array | None) -> Any:
+def unscaled(gradients: PyTree, scale: jax.Array | None) -> Any:
     """The gradients of the loss from those of the scaled one."""
     if scale is None:
         return gradients
     return jax.tree.map(lambda g: g / scale.astype(g.dtype), gradients)
 
 
-def states_after(states: Any, old: Any, gradients: Any, scale: jax.Array | None) -> Any:
+def states_after(states: States, old: PyTree, gradients: PyTree, scale: jax.Array | None) -> Any:
     """The new states, or the old ones where the step is to be skipped."""
     if scale is None:
         return states
@@ -136,28 +138,28 @@ def states_after(states: Any, old: Any, gradients: Any, scale: jax.Array | None)
     return jax.tree.map(lambda new, old: jnp.where(good, new, old), states, old)
 
 
-def will_skip(optimizer_state: Any, gradients: Any) -> jax.Array | bool:
+def will_skip(optimizer_state: PyTree, gradients: PyTree) -> jax.Array | bool:
     """Whether the optimiser skips these gradients; not where the scale cannot shrink any more."""
     scale = loss_scale_of(optimizer_state)
     return False if scale is None else (scale > 1) & ~all_finite(gradients)
 
 
-def all_finite(tree: Any) -> jax.Array:
+def all_finite(tree: PyTree) -> jax.Array:
     """Whether every number of the tree is finite."""
     finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]
     return jnp.all(jnp.stack(finite)) if finite else jnp.ones((), bool)
 
 
-def _is_scaled(node: Any) -> bool:
+def _is_scaled(node: PyTree) -> bool:
     return isinstance(node, LossScaleState)
 
 
-def _strong(tree: Any) -> Any:
+def _strong(tree: PyTree) -> Any:
     """The tree without weak types, in which the branches of a condition may not differ."""
     return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)
 
 
-def _require_master_weights(parameters: Any) -> None:
+def _require_master_weights(parameters: Parameters) -> None:
     for path, leaf in named_leaves(parameters).items():
         if hasattr(leaf, "dtype") and jnp.finfo(leaf.dtype).bits < 32:
             raise TypeError(
@@ -167,12 +169,14 @@ def _require_master_weights(parameters: Any) -> None:
             )
 
 
-def _check_options(optimizer: Any, first: Any, grown: Any, shrunk: Any, interval: Any) -> None:
-    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-        raise TypeError(
-            f"`with_loss_scale` expects an optax optimiser, got {type(optimizer).__name__}. Pass "
-            "for example optax.adam(1e-3)."
-        )
+def _check_options(
+    optimizer: optax.GradientTransformation,
+    first: float,
+    grown: float,
+    shrunk: float,
+    interval: int,
+) -> None:
+    check_optax("with_loss_scale", optimizer)
     options = (
         ("initial_scale", first, "of 1 or more", lambda n: 1 <= n < float("inf")),
         ("growth_factor", grown, "above 1", lambda n: 1 < n < float("inf")),

@@ -6,8 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jaxtyping import PyTree
 
+from ...core import Parameters
 from ...precision import EltypeMismatchError, Finding, audit, match_eltype_mode, tree_dtype
 from ..compilation._remembered import remembered
 from ._call_update import call_update, extra_arguments
@@ -20,7 +23,7 @@ class OptimizerPrecisionWarning(UserWarning):
     """An optimiser computes in fewer digits than its parameters have."""
 
 
-def check_optimizer(optimizer: optax.GradientTransformation, parameters: Any) -> None:
+def check_optimizer(optimizer: optax.GradientTransformation, parameters: Parameters) -> None:
     """Warn, or raise in mode "error", if `optimizer` loses digits of the parameters' dtype.
 
     Raises:
@@ -37,7 +40,7 @@ def check_optimizer(optimizer: optax.GradientTransformation, parameters: Any) ->
 
 
 @remembered
-def _message(optimizer: Any, treedef: Any, shapes: tuple) -> str:
+def _message(optimizer: optax.GradientTransformation, treedef: Any, shapes: tuple) -> str:
     """What is wrong with `optimizer` and what to do; empty if nothing is."""
     parameters = jax.tree.unflatten(treedef, [jax.ShapeDtypeStruct(*shape) for shape in shapes])
     want = tree_dtype(parameters)
@@ -75,7 +78,9 @@ def _message(optimizer: Any, treedef: Any, shapes: tuple) -> str:
     return ""
 
 
-def _losing(optimizer: Any, parameters: Any, want: Any) -> list[Finding]:
+def _losing(
+    optimizer: optax.GradientTransformation, parameters: Parameters, want: np.dtype
+) -> list[Finding]:
     """The findings by which digits of the parameters are lost."""
     update, args = _step(optimizer, parameters, want)
     return [f for f in audit(update, *args, want=want).findings if f.kind in _LOSING]
@@ -91,20 +96,22 @@ def _told(losing: list[Finding]) -> str:
     )
 
 
-def _step(optimizer: Any, parameters: Any, want: Any) -> tuple[Any, tuple]:
+def _step(
+    optimizer: optax.GradientTransformation, parameters: Parameters, want: np.dtype
+) -> tuple[Any, tuple]:
     """A step's call and its arguments, as if all parameters were of the widest of their dtypes.
 
     As they are, an update of the narrower ones in their own dtype, which is right, would hide what
     happens to the wider ones.
     """
 
-    def widened(leaf: Any) -> jax.ShapeDtypeStruct:
+    def widened(leaf: jax.Array) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(leaf.shape, jnp.promote_types(leaf.dtype, want))
 
-    def loss(parameters: Any) -> jax.Array:
+    def loss(parameters: Parameters) -> jax.Array:
         return sum(jnp.sum(jnp.real(leaf)) for leaf in jax.tree.leaves(parameters))  # pyright: ignore[reportReturnType]
 
-    def update(value: Any, grads: Any, state: Any, parameters: Any) -> Any:
+    def update(value: jax.Array, grads: PyTree, state: PyTree, parameters: Parameters) -> Any:
         extra = extra_arguments(value, grads, loss)
         return call_update(optimizer, grads, state, parameters, extra)
 
@@ -113,6 +120,6 @@ def _step(optimizer: Any, parameters: Any, want: Any) -> tuple[Any, tuple]:
     return update, (jax.ShapeDtypeStruct((), want), parameters, state, parameters)
 
 
-def _strong(leaf: Any) -> jax.ShapeDtypeStruct:
+def _strong(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
     """`leaf` as `TrainState` keeps it, not weakly typed."""
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)

@@ -10,7 +10,7 @@ import numpy as np
 from ...programs import Literal, walk
 
 
-def vanishing_constants(step: Callable[[Any], tuple[Any, tuple]], dtype: Any) -> list[float]:
+def vanishing_constants(step: Callable[[Any], tuple[Any, tuple]], dtype: np.dtype) -> list[float]:
     """The numbers in the program of `step(float32)` that are 0 in that of `step(dtype)`.
 
     A number that is 0 in a program leaves no trace of what it was; the one in float32 has it.

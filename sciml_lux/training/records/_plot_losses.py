@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ._run import FitResult
+from ._fit_result import FitResult
 
 
 def plot_losses(result: FitResult, path: str | os.PathLike) -> Path:
@@ -34,7 +34,7 @@ def plot_losses(result: FitResult, path: str | os.PathLike) -> Path:
         raise ValueError("`plot_losses` expects a result with losses, got one of 0 steps.")
     file = Path(path).expanduser()
     # With an earlier method's losses in front, the last of them is still that of the last step.
-    first = int(result.train_state.step) - len(result.losses)
+    first = int(result.tstate.step) - len(result.losses)
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(first + np.arange(len(result.losses)), result.losses, lw=1, label="training")

@@ -4,9 +4,10 @@ import importlib.util
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, TextIO
 
-from ._run import Run
+from ._snapshot import Snapshot
 
 _WINDOW = 20
 _MOST_STATS = 4
@@ -47,17 +48,17 @@ class ProgressLine:
         else:
             self._stream = None
 
-    def update(self, run: Run) -> None:
+    def update(self, snapshot: Snapshot) -> None:
         """`run` is where the fit stands; it has taken a step at least."""
         if self._stream is not None:
-            self._try(self._show, run)
+            self._try(self._show, snapshot)
 
     def close(self) -> None:
         """Leave the terminal's line as it is and go on below it."""
         if self._bar is not None:
             self._try(self._bar.close)
 
-    def _try(self, act: Any, *arguments: Any) -> None:
+    def _try(self, act: Callable[..., None], *arguments: object) -> None:
         try:
             act(*arguments)
         except (OSError, ValueError):  # A broken pipe, a full disk; a stream that was closed.
@@ -76,12 +77,12 @@ class ProgressLine:
 
             self._bar = Bar(total=self._total, initial=done, unit=" steps", file=self._stream)
 
-    def _show(self, run: Run) -> None:
-        now, done = time.monotonic(), run.done
+    def _show(self, snapshot: Snapshot) -> None:
+        now, done = time.monotonic(), snapshot.done
         self._marks.append((now, done))
         if self._bar is not None:
             self._bar.set_description_str(self._epoch(done).strip(), refresh=False)
-            self._bar.set_postfix_str(_values(run), refresh=False)
+            self._bar.set_postfix_str(_values(snapshot), refresh=False)
             if len(self._marks) == 1:  # The clock of the bar starts behind the compilation.
                 self._bar.initial = self._bar.n = self._bar.last_print_n = done
                 self._bar.start_t = self._bar.last_print_t = self._bar._time()
@@ -90,18 +91,18 @@ class ProgressLine:
                 self._bar.update(done - self._bar.n)
         elif now >= self._next or done >= self._total:
             self._next = now + self._seconds
-            self._stream.write(self._line(run) + "\n")
+            self._stream.write(self._line(snapshot) + "\n")
             self._stream.flush()
 
-    def _line(self, run: Run) -> str:
-        done = run.done
+    def _line(self, snapshot: Snapshot) -> str:
+        done = snapshot.done
         (begin, first), (end, _) = self._marks[0], self._marks[-1]
         rate = (done - first) / max(end - begin, 1e-9)
         speed = f"  {rate:.1f} steps/s" if rate > 0 else ""
         left = f"{_clock((self._total - done) / rate)} left" if rate > 0 else "compiled"
         if done >= self._total:
             left = "0:00 left"
-        return f"{self._epoch(done)}step {done}/{self._total}  {_values(run)}{speed}  {left}"
+        return f"{self._epoch(done)}step {done}/{self._total}  {_values(snapshot)}{speed}  {left}"
 
     def _epoch(self, done: int) -> str:
         """The pass that the last step belongs to."""
@@ -110,12 +111,12 @@ class ProgressLine:
         return f"epoch {-(-done * self._epochs // self._total)}/{self._epochs}  "
 
 
-def _values(run: Run) -> str:
+def _values(snapshot: Snapshot) -> str:
     """The latest loss, loss on held-out data and scalar stats, of which the first four."""
-    values = [("loss", run.losses[-1])]
-    if len(run.validation.losses):
-        values.append(("validation", run.validation.losses[-1]))
-    columns = list(run.stats.columns.items())[:_MOST_STATS]
+    values = [("loss", snapshot.losses[-1])]
+    if len(snapshot.validation.losses):
+        values.append(("validation", snapshot.validation.losses[-1]))
+    columns = list(snapshot.stats.columns.items())[:_MOST_STATS]
     values += [(name or "stats", float(column[-1])) for name, column in columns]
     return "  ".join(f"{name} {value:.4e}" for name, value in values)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...io import Checkpoint, CheckpointError
 from ...io.internal import quoted
-from ._run import Validation
+from ._validation import Validation
 
 
 def stored_history(

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.extend.core.primitives import convert_element_type_p
+from jaxtyping import PyTree
 
 from ...precision import accumulated, tree_dtype, x64_enabled
 
@@ -37,7 +38,7 @@ def exact_schedule(schedule: Schedule) -> Schedule:
     """
 
     @functools.wraps(schedule)
-    def exact(count: Any) -> jax.Array:
+    def exact(count: jax.Array) -> jax.Array:
         dtype = jnp.dtype(jnp.float64 if x64_enabled() else jnp.float32)
         with jax.numpy_dtype_promotion("standard"):
             try:
@@ -63,7 +64,7 @@ def _polynomial_schedule(
     if transition_steps <= 0:
         return optax.schedules.constant_schedule(init_value)
 
-    def schedule(count: Any) -> Any:
+    def schedule(count: jax.Array) -> Any:
         done = (count - max(transition_begin, 0)) / transition_steps
         return (init_value - end_value) * jnp.clip(1 - done, 0, 1) ** power + end_value
 
@@ -111,11 +112,11 @@ def multi_steps(
     """
     optimizer = optax.with_extra_args_support(optimizer)
 
-    def wide(tree: Any) -> Any:
+    def wide(tree: PyTree) -> Any:
         return jax.tree.map(accumulated, tree)
 
-    def accumulating(like: Any) -> optax.GradientTransformation:
-        def update(updates: Any, *rest: Any, **extra: Any) -> Any:
+    def accumulating(like: PyTree) -> optax.GradientTransformation:
+        def update(updates: PyTree, *rest: PyTree, **extra: PyTree) -> Any:
             narrow = jax.tree.map(lambda update, own: update.astype(own.dtype), updates, like)
             return optimizer.update(narrow, *rest, **extra)
 

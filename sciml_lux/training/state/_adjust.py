@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from ...precision import own_array
 from ._train_state import TrainState
@@ -64,7 +65,7 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
                 f"{jnp.result_type(value)}, which has lost digits already. Pass a Python float."
             )
 
-    def adjusted(node: Any) -> Any:
+    def adjusted(node: PyTree) -> Any:
         if not _is_injected(node):
             return node
         inner = jax.tree.map(adjusted, node.inner_state, is_leaf=_is_injected)
@@ -78,19 +79,19 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
     return tstate.replace(optimizer_state=state)
 
 
-def _has_fewer_bits(value: Any, old: Any) -> bool:
+def _has_fewer_bits(value: Any, old: PyTree) -> bool:
     dtypes = getattr(value, "dtype", None), old.dtype
     if not all(dtype is not None and jnp.issubdtype(dtype, jnp.inexact) for dtype in dtypes):
         return False
-    new, kept = map(jnp.finfo, dtypes)
-    return new.bits < kept.bits
+    new, replaced = map(jnp.finfo, dtypes)
+    return new.bits < replaced.bits
 
 
-def _is_injected(node: Any) -> bool:
+def _is_injected(node: PyTree) -> bool:
     return hasattr(node, "hyperparams") and hasattr(node, "inner_state")
 
 
-def _injected(state: Any) -> Iterator[Any]:
+def _injected(state: PyTree) -> Iterator[Any]:
     for node in jax.tree.leaves(state, is_leaf=_is_injected):
         if _is_injected(node):
             yield node

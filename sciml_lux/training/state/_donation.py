@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 from jax.core import Tracer
+from jaxtyping import PyTree
 
 from ...core import path_name
 
@@ -23,7 +24,7 @@ def any_deleted(leaves: Sequence[Any]) -> bool:
     return any([leaf.is_deleted() for leaf in leaves if type(leaf) in arrays])
 
 
-def require_alive(subject: str, tree: Any) -> None:
+def require_alive(subject: str, tree: PyTree) -> None:
     """Raise if an array of `tree` was deleted.
 
     Raises:

@@ -1,7 +1,5 @@
 """Which numbers of a training state must stay finite."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,7 +47,7 @@ def checked_names(tstate: TrainState) -> list[str]:
     ]
 
 
-def all_finite(leaves: list[Any]) -> jax.Array:
+def all_finite(leaves: list[jax.Array]) -> jax.Array:
     """For each leaf, whether all of its numbers are finite."""
     if not leaves:
         return jnp.ones(0, bool)
@@ -69,7 +67,7 @@ def finite_together(leaves: list[jax.Array]) -> jax.Array:
     return jnp.all(jnp.asarray([jnp.all(here) for here in of_shape.values()], bool))
 
 
-def _is_finite(leaf: Any) -> bool:
+def _is_finite(leaf: jax.Array) -> bool:
     """Whether it is of floats or complex numbers, and all of them are finite."""
     if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
         return False

@@ -3,9 +3,14 @@
 from typing import Any
 
 import jax
+import optax
+from jaxtyping import PyTree
 
 from ...core import (
+    LayerLike,
+    Parameters,
     Record,
+    States,
     StateStructureError,
     Static,
     expanded,
@@ -16,7 +21,7 @@ from ...core import (
 )
 
 
-def check_trees(subject: str, model: Any, parameters: Any, states: Any) -> None:
+def check_trees(subject: str, model: LayerLike, parameters: Parameters, states: States) -> None:
     """Raise unless `parameters` and `states` have the structure and shapes of the model's own.
 
     Raises:
@@ -26,12 +31,14 @@ def check_trees(subject: str, model: Any, parameters: Any, states: Any) -> None:
     _check(subject, "states", model, _without_flags(state_structure(model)), _without_flags(states))
 
 
-def check_parameters(subject: str, model: Any, parameters: Any) -> None:
+def check_parameters(subject: str, model: LayerLike, parameters: Parameters) -> None:
     """`check_trees` of the parameters alone."""
     _check(subject, "parameters", model, parameter_structure(model), expanded(parameters))
 
 
-def check_optimizer_state(subject: str, optimizer: Any, parameters: Any, state: Any) -> None:
+def check_optimizer_state(
+    subject: str, optimizer: optax.GradientTransformation, parameters: Parameters, state: PyTree
+) -> None:
     """Raise unless `state` is one that `optimizer` can go on with for `parameters`.
 
     Raises:
@@ -45,7 +52,7 @@ def check_optimizer_state(subject: str, optimizer: Any, parameters: Any, state: 
         )
 
 
-def _check(subject: str, kind: str, model: Any, expected: Any, tree: Any) -> None:
+def _check(subject: str, kind: str, model: LayerLike, expected: PyTree, tree: PyTree) -> None:
     if not (isinstance(expected, Record) and isinstance(tree, Record)):
         return  # A tree of the user's own type is judged by the layers that read it.
     difference = first_difference(expected, tree, _shape)
@@ -60,7 +67,7 @@ def _shape(leaf: Any) -> str:
     return f"shape {leaf.shape}" if hasattr(leaf, "shape") else repr(leaf)
 
 
-def _without_flags(states: Any) -> Any:
+def _without_flags(states: States) -> Any:
     """`states` with one word for all flags: a model in test mode is the same model."""
     return jax.tree.map(
         lambda leaf: "a flag" if isinstance(leaf, Static) else leaf,

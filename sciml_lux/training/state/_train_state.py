@@ -7,11 +7,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import PyTree
 
-from ...core import Record, admitted_parameters, admitted_states, layer_name
+from ...core import (
+    LayerLike,
+    Parameters,
+    Record,
+    States,
+    admitted_parameters,
+    admitted_states,
+    layer_name,
+)
 from ...precision import own_array, require_x64_for
 from ..compilation._structure import Structure
 from ..optimisers._average import average_of
+from ..optimisers._is_optax import check_optax
 from ..optimisers._optimizer_audit import check_optimizer
 from ._donation import any_deleted, require_alive
 from ._model_trees import check_optimizer_state, check_parameters, check_trees
@@ -65,16 +75,12 @@ class TrainState:
 
     def __init__(
         self,
-        model: Any,
-        parameters: Any,
-        states: Any,
+        model: LayerLike,
+        parameters: Parameters,
+        states: States,
         optimizer: optax.GradientTransformation,
     ) -> None:
-        if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-            raise TypeError(
-                f"`TrainState` expects an optax optimiser, got {type(optimizer).__name__}. "
-                "Pass for example optax.adam(1e-3), after the states."
-            )
+        check_optax("TrainState", optimizer)
         require_x64_for(parameters, "`TrainState`: `parameters`")
         require_x64_for(states, "`TrainState`: `states`")
         parameters, states = admitted_parameters(model, parameters), admitted_states(model, states)
@@ -163,11 +169,11 @@ class TrainState:
         return self._structure, self._leaves
 
     @staticmethod
-    def from_flat(structure: Structure, leaves: list[Any]) -> "TrainState":
+    def from_flat(structure: Structure, leaves: list[jax.Array]) -> "TrainState":
         """The opposite of `flat`."""
         return _fill(object.__new__(TrainState), structure, leaves, None)
 
-    def replace(self, **fields: Any) -> "TrainState":
+    def replace(self, **fields: PyTree) -> "TrainState":
         """The same state with some of `model`, its trees and `step` new.
 
         Another model, such as a neural ODE over a longer time, takes the trees that are there; the
@@ -210,7 +216,7 @@ class TrainState:
             check_optimizer_state("`TrainState.replace`", self.optimizer, trees[0], trees[2])
         return _from_trees((model, self.optimizer), trees)
 
-    def with_states(self, states: Any) -> "TrainState":
+    def with_states(self, states: States) -> "TrainState":
         """The same with other states; `testmode` and `update_state` ask for it."""
         return self.replace(states=states)
 
@@ -219,7 +225,7 @@ class TrainState:
         fresh = TrainState(self.model, self.parameters, self.states, optimizer)
         return fresh.replace(step=self.step)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
             f"`TrainState` is immutable: cannot set `{name}`. Use replace({name}=...)."
         )
@@ -227,7 +233,7 @@ class TrainState:
     def __copy__(self) -> "TrainState":
         return self
 
-    def __deepcopy__(self, memo: Any) -> "TrainState":
+    def __deepcopy__(self, memo: dict[int, object]) -> "TrainState":
         self.require_alive()
         structure, leaves = self.flat
         # New arrays, which a step that takes those of the original leaves alone.
@@ -253,7 +259,9 @@ def _as_array(leaf: Any) -> Any:
     return leaf if is_key else own_array(leaf, jnp.result_type(leaf))
 
 
-def _flat(model: Any, optimizer: Any, trees: Any) -> tuple[Structure, list[Any]]:
+def _flat(
+    model: LayerLike, optimizer: optax.GradientTransformation, trees: PyTree
+) -> tuple[Structure, list[Any]]:
     leaves, treedef = jax.tree.flatten(trees)
     return Structure(model, optimizer, treedef), leaves
 
@@ -263,14 +271,18 @@ _set_leaves = TrainState.__dict__["_leaves"].__set__
 _set_trees = TrainState.__dict__["_trees"].__set__
 
 
-def _fill(tstate: TrainState, structure: Structure, leaves: list[Any], trees: Any) -> TrainState:
+def _fill(
+    tstate: TrainState, structure: Structure, leaves: list[jax.Array], trees: PyTree
+) -> TrainState:
     _set_structure(tstate, structure)
     _set_leaves(tstate, leaves)
     _set_trees(tstate, trees)
     return tstate
 
 
-def _from_trees(static: tuple[Any, Any], trees: Any) -> TrainState:
+def _from_trees(
+    static: tuple[LayerLike, optax.GradientTransformation], trees: PyTree
+) -> TrainState:
     return _fill(object.__new__(TrainState), *_flat(*static, trees), trees)
 
 

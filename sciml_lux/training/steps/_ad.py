@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
+from jaxtyping import PyTree
 
-from ...core import Frozen, SharedDefault, check_number, named_leaves
+from ...core import Frozen, Parameters, SharedDefault, check_number, named_leaves
 
 
 class AutoReverse(Frozen, metaclass=SharedDefault):
@@ -24,7 +25,7 @@ class AutoReverse(Frozen, metaclass=SharedDefault):
         """`function(ps) -> (loss, aux)` to `ps -> ((loss, aux), gradient)`."""
         differentiate = jax.value_and_grad(function, has_aux=True)
 
-        def value_and_gradient(ps: Any) -> Any:
+        def value_and_gradient(ps: Parameters) -> Any:
             value, gradient = differentiate(ps)
             return value, jax.tree.map(_ascent, gradient)
 
@@ -43,7 +44,7 @@ class AutoForward(Frozen, metaclass=SharedDefault):
     def value_and_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function(ps) -> (loss, aux)` to `ps -> ((loss, aux), gradient)`."""
 
-        def value_and_gradient(ps: Any) -> Any:
+        def value_and_gradient(ps: Parameters) -> Any:
             _require_real(ps, "AutoForward")
             value = function(ps)
             return value, jax.jacfwd(lambda ps: function(ps)[0])(ps)
@@ -74,7 +75,7 @@ class AutoFiniteDiff(Frozen, metaclass=SharedDefault):
     def value_and_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function(ps) -> (loss, aux)` to `ps -> ((loss, aux), gradient)`."""
 
-        def value_and_gradient(ps: Any) -> Any:
+        def value_and_gradient(ps: Parameters) -> Any:
             _require_real(ps, "AutoFiniteDiff")
             _require_one_dtype(ps)
             flat, unravel = ravel_pytree(ps)
@@ -93,7 +94,7 @@ class AutoFiniteDiff(Frozen, metaclass=SharedDefault):
         return value_and_gradient
 
 
-def _require_real(ps: Any, name: str) -> None:
+def _require_real(ps: Parameters, name: str) -> None:
     for path, leaf in named_leaves(ps).items():
         if jnp.iscomplexobj(leaf):
             raise TypeError(
@@ -102,7 +103,7 @@ def _require_real(ps: Any, name: str) -> None:
             )
 
 
-def _require_one_dtype(ps: Any) -> None:
+def _require_one_dtype(ps: Parameters) -> None:
     dtypes = {leaf.dtype.name for leaf in jax.tree.leaves(ps)}
     if len(dtypes) > 1:
         raise TypeError(
@@ -111,7 +112,7 @@ def _require_one_dtype(ps: Any) -> None:
         )
 
 
-def _ascent(gradient: Any) -> Any:
+def _ascent(gradient: PyTree) -> Any:
     return jnp.conj(gradient) if jnp.iscomplexobj(gradient) else gradient
 
 
@@ -121,7 +122,7 @@ AutoReverseDiff = AutoTracker = AutoMooncake = AutoReverse
 AutoForwardDiff = AutoForward
 
 
-def check_ad(ad: Any) -> None:
+def check_ad(ad: object) -> None:
     """Raise if `ad` is not a way to differentiate."""
     if not isinstance(ad, AD):
         raise TypeError(

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
+from jaxtyping import PyTree
+
 from ...core import StateStructureError, first_difference
 from ..compilation._compiled import compiled
 from ..compilation._structure import Structure
@@ -11,7 +14,7 @@ from ._call import given_away
 from ._step import update
 
 
-def apply_gradients(tstate: TrainState, grads: Any, *, donate: bool = False) -> TrainState:
+def apply_gradients(tstate: TrainState, grads: PyTree, *, donate: bool = False) -> TrainState:
     """The state after one update of the optimiser.
 
     Args:
@@ -37,7 +40,7 @@ def apply_gradients(tstate: TrainState, grads: Any, *, donate: bool = False) -> 
 
 @compiled
 def _update_function(structure: Structure) -> Callable[..., Any]:
-    def apply(leaves: list[Any], grads: Any) -> list[Any]:
+    def apply(leaves: list[jax.Array], grads: PyTree) -> list[Any]:
         return update(TrainState.from_flat(structure, leaves), grads).flat[1]
 
     return apply

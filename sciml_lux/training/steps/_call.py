@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from ...precision import require_kept
 from ..objectives._objective import Objective, check_objective
@@ -12,14 +14,14 @@ from ..state._train_state import TrainState
 from ._ad import AD, check_ad
 
 
-def check_arguments(ad: AD, objective: Objective, data: Any) -> None:
+def check_arguments(ad: AD, objective: Objective, data: PyTree) -> None:
     """Raise if one of the arguments of a training step is not what it must be."""
     require_kept(data, "`data`")
     check_ad(ad)
     check_objective(objective)
 
 
-def call(tstate: TrainState, step: Callable[..., Any], *arguments: Any) -> Any:
+def call(tstate: TrainState, step: Callable[..., Any], *arguments: PyTree) -> Any:
     """`step(*arguments)`, where some of `arguments` are the arrays of `tstate`.
 
     Raises:
@@ -34,7 +36,7 @@ def call(tstate: TrainState, step: Callable[..., Any], *arguments: Any) -> Any:
         raise
 
 
-def given_away(leaves: list[Any], donate: bool) -> list[Any]:
+def given_away(leaves: list[jax.Array], donate: bool) -> list[Any]:
     """`leaves`, fit to be donated: an array that stands twice is copied, since it can go once."""
     if not donate or len({id(leaf) for leaf in leaves}) == len(leaves):
         return leaves

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr
+from jaxtyping import PyTree
 
 from ..compilation._compiled import compiled
 from ..compilation._structure import Structure
@@ -71,23 +72,25 @@ def _chunk_function(
     """
 
     def run(
-        leaves: list[jax.Array], arrays: Any, place: Place, plan: Any, count: jax.Array
+        leaves: list[jax.Array], arrays: PyTree, place: Place, plan: PyTree, count: jax.Array
     ) -> tuple[Carry, Any]:
         tstate = TrainState.from_flat(structure, leaves)
 
-        def step(tstate: TrainState, place: Place, plan: Any) -> Any:
+        def step(tstate: TrainState, place: Place, plan: PyTree) -> Any:
             batch = reader.read(arrays, plan, place, tstate.step)
             return _guarded_step(ad, objective, batch, tstate, watched)
 
-        def body(carry: Carry, plan: Any) -> Carry:
+        def body(carry: Carry, plan: PyTree) -> Carry:
             tstate, loss, stats, finite = step(carry.tstate, carry.place, plan)
             good = jnp.all(finite)
-            moved = reader.move(carry.place)
+            following = reader.next_place(carry.place)
             return Carry(
                 tstate,
-                jax.tree.map(lambda new, old: jnp.where(good, new, old), moved, carry.place),
+                jax.tree.map(lambda new, old: jnp.where(good, new, old), following, carry.place),
                 carry.losses.at[carry.taken].set(loss),
-                jax.tree.map(lambda kept, new: kept.at[carry.taken].set(new), carry.stats, stats),
+                jax.tree.map(
+                    lambda buffer, new: buffer.at[carry.taken].set(new), carry.stats, stats
+                ),
                 carry.taken + good.astype(jnp.int32),
                 finite,
             )
@@ -95,7 +98,7 @@ def _chunk_function(
         def keep_going(carry: Carry) -> jax.Array:
             return (carry.taken < limit) & jnp.all(carry.finite)
 
-        def one_pass(state: tuple[Carry, Any]) -> tuple[Carry, Any]:
+        def one_pass(state: tuple[Carry, PyTree]) -> tuple[Carry, Any]:
             first, plan = state
             epoch = first.place[0]
             carry = jax.lax.while_loop(
@@ -129,7 +132,7 @@ class ChunkFunction:
     ) -> None:
         self._statics = ad, objective, reader, watched
 
-    def __call__(self, tstate: TrainState, *arguments: Any) -> tuple[Carry, Any]:
+    def __call__(self, tstate: TrainState, *arguments: PyTree) -> tuple[Carry, Any]:
         """The carry after the steps, and the plan of its place."""
         structure, leaves = tstate.flat
         carry, plan = _chunk_function(*self._statics, structure)(leaves, *arguments)
@@ -157,8 +160,8 @@ def advance(
         finite, taken = np.asarray(carry.finite), int(carry.taken)
         if not np.all(finite):
             leaves = checked_leaves(carry.tstate)
-            kept = [np.isfinite(np.asarray(leaves[index])).all() for index in watched]
-            finite = np.append(finite[:-1], kept)
+            still_finite = [np.isfinite(np.asarray(leaves[index])).all() for index in watched]
+            finite = np.append(finite[:-1], still_finite)
             # The same program with fewer steps gives the same bits, without the step that failed.
             carry, plan = take(*given, np.int32(taken))
         feed.place, feed.plan, tstate = carry.place, plan, carry.tstate
@@ -173,7 +176,7 @@ def stats_of_step(ad: AD, objective: Objective, feed: Feed, tstate: TrainState) 
     return jax.eval_shape(lambda: gradients(ad, objective, feed.batch(int(tstate.step)), tstate)[2])
 
 
-def _start(tstate: TrainState, place: Place, step: Any) -> Carry:
+def _start(tstate: TrainState, place: Place, step: PyTree) -> Carry:
     """The carry before the first step, whose results have the shapes of `step`."""
     loss, stats, finite = step
     room = room_for(stats, MAX_CHUNK)
@@ -188,16 +191,16 @@ def _start(tstate: TrainState, place: Place, step: Any) -> Carry:
 
 
 def _guarded_step(
-    ad: AD, objective: Objective, batch: Any, tstate: TrainState, watched: tuple[int, ...]
+    ad: AD, objective: Objective, batch: PyTree, tstate: TrainState, watched: tuple[int, ...]
 ) -> tuple[TrainState, jax.Array, Any, jax.Array]:
     """A step that leaves `tstate` as it was where the loss or the gradient is not finite."""
-    grads, loss, stats, moved = gradients(ad, objective, batch, tstate)
+    grads, loss, stats, with_states = gradients(ad, objective, batch, tstate)
     check_stats(stats)
     extra = line_search_arguments(objective, batch, tstate, grads, loss)
     finite = all_finite([loss, *jax.tree.leaves(grads)])
     finite = finite | will_skip(tstate.optimizer_state, grads)
     # Not taken otherwise: a line search along NaN would go on for long.
-    new = jax.lax.cond(jnp.all(finite), lambda: update(moved, grads, extra), lambda: tstate)
+    new = jax.lax.cond(jnp.all(finite), lambda: update(with_states, grads, extra), lambda: tstate)
     leaves = checked_leaves(new)
-    kept = finite_together([leaves[index] for index in watched])
-    return new, loss, jax.tree.map(jnp.asarray, stats), jnp.append(finite, kept)
+    still_finite = finite_together([leaves[index] for index in watched])
+    return new, loss, jax.tree.map(jnp.asarray, stats), jnp.append(finite, still_finite)

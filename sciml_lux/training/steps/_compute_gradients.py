@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 from ..compilation._compiled import compiled
 from ..compilation._structure import Structure
@@ -15,7 +16,7 @@ from ._step import gradients
 
 
 def compute_gradients(
-    ad: AD, objective: Objective, data: Any, tstate: TrainState
+    ad: AD, objective: Objective, data: PyTree, tstate: TrainState
 ) -> tuple[Any, jax.Array, Any, TrainState]:
     """The gradient of `objective` with respect to the parameters.
 
@@ -50,7 +51,7 @@ def compute_gradients(
 
 @compiled
 def _gradients_function(ad: AD, objective: Objective, structure: Structure) -> Callable[..., Any]:
-    def compute(leaves: list[Any], data: Any) -> tuple[Any, jax.Array, Any, list[Any]]:
+    def compute(leaves: list[jax.Array], data: PyTree) -> tuple[Any, jax.Array, Any, list[Any]]:
         tstate = TrainState.from_flat(structure, leaves)
         grads, loss, stats, tstate = gradients(ad, objective, data, tstate)
         return grads, loss, stats, tstate.flat[1]

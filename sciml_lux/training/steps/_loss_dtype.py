@@ -1,12 +1,14 @@
 """A look at the dtype of a loss: one with fewer digits than the parameters is refused."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from ...core import Parameters
 
 
-def check_loss_dtype(loss: Any, parameters: Any) -> None:
+def check_loss_dtype(loss: ArrayLike, parameters: Parameters) -> None:
     """Raise if `loss` has fewer digits than `parameters`, since its gradient would have no more.
 
     A loss of more digits is right, as float32 is for parameters in half precision.
@@ -30,5 +32,5 @@ def check_loss_dtype(loss: Any, parameters: Any) -> None:
     )
 
 
-def _resolution(dtype: Any) -> float:
+def _resolution(dtype: np.dtype) -> float:
     return float(jnp.finfo(dtype).eps)

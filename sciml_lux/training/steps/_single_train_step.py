@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 from ..compilation._compiled import compiled
 from ..compilation._structure import Structure
@@ -17,7 +18,7 @@ from ._step import one_step
 def single_train_step(
     ad: AD,
     objective: Objective,
-    data: Any,
+    data: PyTree,
     tstate: TrainState,
     *,
     return_gradients: bool = True,
@@ -68,7 +69,7 @@ def single_train_step(
 def _step_function(
     ad: AD, objective: Objective, return_gradients: bool, structure: Structure
 ) -> Callable[..., Any]:
-    def step(leaves: list[Any], data: Any) -> tuple[Any, jax.Array, Any, list[Any]]:
+    def step(leaves: list[jax.Array], data: PyTree) -> tuple[Any, jax.Array, Any, list[Any]]:
         tstate = TrainState.from_flat(structure, leaves)
         grads, loss, stats, tstate = one_step(ad, objective, data, tstate)
         return grads if return_gradients else None, loss, stats, tstate.flat[1]

@@ -5,8 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import PyTree
 
-from ...core import StateStructureError, first_difference
+from ...core import Parameters, StateStructureError, first_difference
 from ..objectives._objective import Objective, evaluate
 from ..optimisers._call_update import call_update, extra_arguments
 from ..optimisers._loss_scale import loss_scale_of, scaled, states_after, unscaled
@@ -16,38 +17,38 @@ from ._loss_dtype import check_loss_dtype
 
 
 def gradients(
-    ad: AD, objective: Objective, data: Any, tstate: TrainState
+    ad: AD, objective: Objective, data: PyTree, tstate: TrainState
 ) -> tuple[Any, jax.Array, Any, TrainState]:
     """`compute_gradients` without compilation, for use inside a compiled function."""
     check_ad(ad)
     scale = loss_scale_of(tstate.optimizer_state)
 
-    def loss_of_parameters(ps: Any) -> tuple[jax.Array, tuple[Any, Any, Any]]:
+    def loss_of_parameters(ps: Parameters) -> tuple[jax.Array, tuple[Any, Any, Any]]:
         loss, states, stats = evaluate(objective, tstate.model, ps, tstate.states, data)
         check_loss_dtype(loss, tstate.parameters)
         return scaled(loss, scale), (loss, states, stats)
 
     differentiate = ad.value_and_gradient(loss_of_parameters)
     (_, (loss, states, stats)), grads = differentiate(tstate.parameters)
-    _check_kept("the gradient", tstate.parameters, grads)
-    _check_kept("the state", tstate.states, states)
+    _check_unchanged("the gradient", tstate.parameters, grads)
+    _check_unchanged("the state", tstate.states, states)
     grads = unscaled(grads, scale)
     states = states_after(states, tstate.states, grads, scale)
     return grads, loss, stats, tstate.replace(states=states)
 
 
 def line_search_arguments(
-    objective: Objective, data: Any, tstate: TrainState, grads: Any, loss: jax.Array
+    objective: Objective, data: PyTree, tstate: TrainState, grads: PyTree, loss: jax.Array
 ) -> dict[str, Any]:
     """What optax optimisers with a line search or a plateau take beyond the gradient."""
 
-    def loss_of_parameters(ps: Any) -> jax.Array:
+    def loss_of_parameters(ps: Parameters) -> jax.Array:
         return objective(tstate.model, ps, tstate.states, data)[0]
 
     return extra_arguments(loss, grads, loss_of_parameters)
 
 
-def update(tstate: TrainState, grads: Any, extra: dict[str, Any] | None = None) -> TrainState:
+def update(tstate: TrainState, grads: PyTree, extra: dict[str, PyTree] | None = None) -> TrainState:
     """`apply_gradients` without compilation, for use inside a compiled function."""
     # optax mixes step counts and floats, which strict promotion forbids.
     with jax.numpy_dtype_promotion("standard"):
@@ -56,24 +57,24 @@ def update(tstate: TrainState, grads: Any, extra: dict[str, Any] | None = None) 
         )
         # optax would cast an update of another dtype to that of the parameter, in silence.
         added = _as_added(tstate.parameters, updates)
-        _check_kept("the optimiser's update", tstate.parameters, added)
+        _check_unchanged("the optimiser's update", tstate.parameters, added)
         parameters = optax.apply_updates(tstate.parameters, updates)
-    _check_kept("the optimiser's state", tstate.optimizer_state, optimizer_state)
+    _check_unchanged("the optimiser's state", tstate.optimizer_state, optimizer_state)
     return tstate.replace(
         parameters=parameters, optimizer_state=optimizer_state, step=tstate.step + 1
     )
 
 
 def one_step(
-    ad: AD, objective: Objective, data: Any, tstate: TrainState
+    ad: AD, objective: Objective, data: PyTree, tstate: TrainState
 ) -> tuple[Any, jax.Array, Any, TrainState]:
     """`single_train_step` without compilation, for use inside a compiled function."""
-    grads, loss, stats, moved = gradients(ad, objective, data, tstate)
+    grads, loss, stats, new = gradients(ad, objective, data, tstate)
     extra = line_search_arguments(objective, data, tstate, grads, loss)
-    return grads, loss, stats, update(moved, grads, extra)
+    return grads, loss, stats, update(new, grads, extra)
 
 
-def _as_added(parameters: Any, updates: Any) -> Any:
+def _as_added(parameters: Parameters, updates: PyTree) -> Any:
     """`updates` in the dtype of the sum: half precision takes float32's and is rounded once."""
     if jax.tree.structure(parameters) != jax.tree.structure(updates):
         return updates
@@ -85,7 +86,7 @@ def _as_added(parameters: Any, updates: Any) -> Any:
     return jax.tree.map(added, parameters, updates)
 
 
-def _check_kept(what: str, expected: Any, got: Any) -> None:
+def _check_unchanged(what: str, expected: PyTree, got: PyTree) -> None:
     difference = first_difference(expected, got)
     if difference:
         raise StateStructureError(

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from ..compilation._compiled import compiled
 from ..compilation._structure import Structure
@@ -17,7 +18,7 @@ from ._step import one_step
 
 
 def train_steps(
-    ad: AD, objective: Objective, data: Any, tstate: TrainState, *, steps: int | None = None
+    ad: AD, objective: Objective, data: PyTree, tstate: TrainState, *, steps: int | None = None
 ) -> tuple[jax.Array, Any, TrainState]:
     """Many steps of training in one compiled loop, for models that a step takes no time for.
 
@@ -59,7 +60,7 @@ def train_steps(
     return values, stats, TrainState.from_flat(structure, leaves)
 
 
-def _check_steps(data: Any, steps: int | None) -> None:
+def _check_steps(data: PyTree, steps: int | None) -> None:
     if steps is not None:
         if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
             raise ValueError(f"`train_steps` expects `steps` of 1 or more, got {steps!r}.")
@@ -76,12 +77,12 @@ def _check_steps(data: Any, steps: int | None) -> None:
 def _steps_function(
     ad: AD, objective: Objective, steps: int | None, structure: Structure
 ) -> Callable[..., Any]:
-    def body(leaves: list[Any], data: Any) -> tuple[list[Any], Any]:
+    def body(leaves: list[jax.Array], data: PyTree) -> tuple[list[Any], Any]:
         tstate = TrainState.from_flat(structure, leaves)
         _, loss, stats, tstate = one_step(ad, objective, data, tstate)
         return tstate.flat[1], (loss, stats)
 
-    def run(leaves: list[Any], data: Any) -> tuple[jax.Array, Any, list[Any]]:
+    def run(leaves: list[jax.Array], data: PyTree) -> tuple[jax.Array, Any, list[Any]]:
         if steps is None:
             leaves, (values, stats) = jax.lax.scan(body, leaves, data)
         else:

@@ -62,7 +62,7 @@ def test_callbacks_do_not_change_the_result(dtype):
     data, stop = line_data(dtype), training.EarlyStopping(99, monitor="loss", every=3)
     plain = fit(start(dtype), data, 20)
     watched = fit(start(dtype), data, 20, callbacks=[stop], validation=data, validation_every=7)
-    assert_same_bits(watched.train_state, plain.train_state)
+    assert_same_bits(watched.tstate, plain.tstate)
 
 
 def test_callback_can_end_the_fit(dtype):
@@ -162,7 +162,7 @@ def test_early_stopping_of_the_validation_keeps_the_best_state(dtype):
     best = int(np.argmin(seen.losses))
     assert 0 < best < len(seen.steps) - 1 and len(seen.losses) == best + 5
     assert len(result.losses) == seen.steps[-1] < 400
-    assert_same_bits(result.best, fit(tstate, (x, y), int(seen.steps[best])).train_state)
+    assert_same_bits(result.best, fit(tstate, (x, y), int(seen.steps[best])).tstate)
     kept = training.EarlyStopping(4, keep_best=False)
     assert fit(tstate, (x, y), 400, callbacks=[kept], **options).best is None
 
@@ -207,7 +207,7 @@ def test_log_has_a_row_for_each_step(tmp_path, dtype):
     data = line_data(dtype)
     path = tmp_path / "deep" / "log.csv"
     options = {"callbacks": [training.CSVLog(path)], "validation": data, "validation_every": 2}
-    result = fit(fit(start(dtype), data, 3).train_state, data, 4, **options)
+    result = fit(fit(start(dtype), data, 3).tstate, data, 4, **options)
     rows = [line.split(",") for line in path.read_text().splitlines()]
     assert rows[0] == ["step", "loss", "validation"]
     assert [int(row[0]) for row in rows[1:]] == [3, 4, 5, 6, 7]

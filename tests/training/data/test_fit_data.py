@@ -150,7 +150,7 @@ def test_sampled_data_depend_on_key_and_step_alone(dtype):
     sampled, tstate = training.Sampled(points, key=7), start(dtype)
     result = fit(tstate, sampled, 3)
     cut = fit(fit(tstate, sampled, 2), sampled, 1)
-    assert_same_bits(cut.train_state, result.train_state)
+    assert_same_bits(cut.tstate, result.tstate)
     for step in range(3):
         data = points(jax.random.fold_in(jax.random.key(7), step))
         _, loss, _, tstate = training.single_train_step(AD, MSE, data, tstate)
@@ -198,7 +198,7 @@ def test_loader_resumes_behind_what_is_done(tmp_path, dtype):
     whole = fit(tstate, Loader(dtype), 8)
     fit(tstate, Loader(dtype), 4, checkpoint=tmp_path)
     resumed = fit(tstate, Loader(dtype), 8, checkpoint=tmp_path, resume=True)
-    assert_same_bits(resumed.train_state, whole.train_state)
+    assert_same_bits(resumed.tstate, whole.tstate)
     assert resumed.losses.tobytes() == whole.losses.tobytes()
 
 
@@ -288,7 +288,7 @@ def test_validation_is_the_mean_over_one_pass(dtype):
     tstate, data = start(dtype), line_data(dtype)
     forms = [data, training.Batches(data, 4), training.Stream([data, data]), lambda step: data]
     found = [fit(tstate, data, 2, validation=form, validation_every=2).validation for form in forms]
-    moved = fit(tstate, data, 2).train_state
+    moved = fit(tstate, data, 2).tstate
     expected = MSE(moved.model, moved.parameters, moved.states, data)[0]
     for validation in found:
         assert validation.steps.tolist() == [2]
@@ -305,7 +305,7 @@ def test_validation_counts_each_sample_once(dtype, form):
         "stream of uneven stacks": training.Stream([cuts[0], cuts[2], cuts[1]]),
     }.get(form) or training.Batches((x, y), 3, key=5, last_batch=form)
     found = fit(tstate, (x, y), 1, validation=held_out, validation_every=1)
-    moved = found.train_state
+    moved = found.tstate
     expected = MSE(moved.model, moved.parameters, moved.states, (x, y))[0]
     np.testing.assert_allclose(found.validation.losses, [expected], rtol=1e-5)
 

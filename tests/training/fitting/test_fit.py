@@ -30,15 +30,15 @@ def test_fit_equals_single_steps(dtype):
         seen.append(float(loss))
     tolerance = 1e-12 if dtype == jnp.float64 else 1e-4
     np.testing.assert_allclose(result.losses, seen, rtol=tolerance)
-    assert int(result.train_state.step) == 10
+    assert int(result.tstate.step) == 10
 
 
 def test_fit_does_not_depend_on_how_steps_are_cut(dtype):
     tstate, data = tiny_state(dtype), line_data(dtype)
     whole = fit(tstate, data, 50)
     first = fit(tstate, data, 17)
-    second = fit(first.train_state, data, 33)
-    assert_same_bits(second.train_state, whole.train_state)
+    second = fit(first.tstate, data, 33)
+    assert_same_bits(second.tstate, whole.tstate)
     np.testing.assert_array_equal(np.concatenate([first.losses, second.losses]), whole.losses)
 
 
@@ -47,10 +47,10 @@ def test_fit_resumes_to_the_same_bits(tmp_path, dtype):
     whole = fit(tstate, data, 50)
     fit(tstate, data, 23, checkpoint=tmp_path)
     resumed = fit(tstate, data, 50, checkpoint=tmp_path, resume=True)
-    assert_same_bits(resumed.train_state, whole.train_state)
+    assert_same_bits(resumed.tstate, whole.tstate)
     assert resumed.losses.tobytes() == whole.losses.tobytes()
     again = fit(tstate, data, 50, checkpoint=tmp_path, resume=True)
-    assert_same_bits(again.train_state, whole.train_state)
+    assert_same_bits(again.tstate, whole.tstate)
 
 
 def test_fit_without_resume_starts_anew(tmp_path, dtype):
@@ -88,7 +88,7 @@ def test_fit_takes_other_data_at_each_step(dtype):
 def test_fit_of_zero_steps_changes_nothing(dtype):
     tstate = tiny_state(dtype)
     result = fit(tstate, line_data(dtype), 0)
-    assert_same_bits(result.train_state, tstate)
+    assert_same_bits(result.tstate, tstate)
     assert result.losses.shape == (0,)
 
 
@@ -106,7 +106,7 @@ def test_fit_refuses_an_update_that_is_not_finite(tmp_path, dtype):
             start, objective, line_data(dtype), steps=500, checkpoint=tmp_path, progress=False
         )
     kept = io.load_checkpoint(tmp_path)
-    good = kept.restore(start, "train_state")
+    good = kept.restore(start, "tstate")
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(good.parameters))
     assert f"step {int(good.step)}," in str(caught.value)
     assert len(kept.metadata["losses"]) == int(good.step)
@@ -138,7 +138,7 @@ def test_fit_that_fails_to_trace_keeps_the_old_checkpoint(tmp_path, dtype):
 @pytest.mark.parametrize("change", ["parameters", "step", "model"])
 def test_fit_does_not_resume_another_fit(tmp_path, dtype, change):
     data = line_data(dtype)
-    first = fit(tiny_state(dtype), data, 5, checkpoint=tmp_path).train_state
+    first = fit(tiny_state(dtype), data, 5, checkpoint=tmp_path).tstate
     other = {
         "parameters": tiny_state(dtype).replace(parameters=first.parameters),
         "step": tiny_state(dtype).replace(step=first.step),
@@ -218,7 +218,7 @@ def test_fit_goes_on_from_a_result_with_its_losses(dtype):
     whole = fit(start, data, 12, validation=data, validation_every=4)
     first = fit(start, data, 8, validation=data, validation_every=4)
     both = fit(first, data, 4, validation=data, validation_every=4)
-    assert_same_bits(both.train_state, whole.train_state)
+    assert_same_bits(both.tstate, whole.tstate)
     np.testing.assert_array_equal(both.losses, whole.losses)
     np.testing.assert_array_equal(both.validation.losses, whole.validation.losses)
     assert both.validation.steps.tolist() == whole.validation.steps.tolist() == [4, 8, 12]
@@ -240,7 +240,7 @@ def test_fit_resuming_another_model_names_the_path(tmp_path, dtype):
     data = line_data(dtype)
     fit(tiny_state(dtype), data, 2, checkpoint=tmp_path)
     other = tiny_state(dtype, optax.sgd(0.1))
-    with pytest.raises(io.CheckpointError, match="does not fit, at `train_state.optimizer"):
+    with pytest.raises(io.CheckpointError, match="does not fit, at `tstate.optimizer"):
         fit(other, data, 4, checkpoint=tmp_path, resume=True)
 
 
@@ -279,10 +279,10 @@ def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype, number, code)
             run.kill()
     start = tiny_state(dtype)
     checkpoint = io.load_checkpoint(file)
-    stopped = checkpoint.restore(start, "train_state")
+    stopped = checkpoint.restore(start, "tstate")
     steps = len(checkpoint.metadata["losses"])
     assert int(stopped.step) == steps > 0
-    assert_same_bits(stopped, fit(start, line_data(dtype), steps).train_state)
+    assert_same_bits(stopped, fit(start, line_data(dtype), steps).tstate)
 
 
 def test_sigterm_is_left_as_it_was(tmp_path, dtype):

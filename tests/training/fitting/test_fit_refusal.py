@@ -39,7 +39,7 @@ def test_the_loss_is_named(dtype):
     with pytest.raises(training.NonFiniteError, match=text) as caught:
         fit(start(dtype), line_data(dtype), 3, objective)
     assert isinstance(caught.value, FloatingPointError)
-    assert_same_bits(caught.value.result.train_state, start(dtype))
+    assert_same_bits(caught.value.result.tstate, start(dtype))
 
 
 def test_the_parameter_whose_gradient_is_not_finite_is_named(tmp_path, dtype):
@@ -61,10 +61,10 @@ def test_the_parameter_whose_gradient_is_not_finite_is_named(tmp_path, dtype):
             validation_every=1,
         )
     result = caught.value.result
-    assert len(result.losses) == int(result.train_state.step) == 2
+    assert len(result.losses) == int(result.tstate.step) == 2
     assert result.validation.steps.tolist() == [1, 2]
-    kept = io.load_checkpoint(tmp_path).restore(start(dtype), "train_state")
-    assert_same_bits(kept, result.train_state)
+    kept = io.load_checkpoint(tmp_path).restore(start(dtype), "tstate")
+    assert_same_bits(kept, result.tstate)
     assert len((tmp_path / "losses.csv").read_text().splitlines()) == 1 + 3
 
 
@@ -83,7 +83,7 @@ def test_an_update_that_overflows_is_refused(tmp_path, dtype, step):
         fit(tstate, data, 50, checkpoint=tmp_path)
     result = caught.value.result
     assert len(result.losses) == step
-    assert_same_bits(result.train_state, fit(tstate, data, step).train_state)
+    assert_same_bits(result.tstate, fit(tstate, data, step).tstate)
 
 
 def test_a_parameter_that_never_was_finite_is_left_alone(dtype):
@@ -153,10 +153,10 @@ def test_a_state_that_overflows_is_refused_with_the_entry(tmp_path, dtype):
     with pytest.raises(training.NonFiniteError, match=text) as caught:
         fit(tstate, batches, 9, checkpoint=tmp_path / "a.ckpt")
     good = caught.value.result
-    assert len(good.losses) == 1 and bool(jnp.isfinite(good.train_state.states.layer_1.running_var))
-    assert_same_bits(good.train_state, fit(tstate, batches, 1).train_state)
-    kept = training.load_checkpoint(tmp_path / "a.ckpt").restore(tstate, "train_state")
-    assert_same_bits(kept, good.train_state)
+    assert len(good.losses) == 1 and bool(jnp.isfinite(good.tstate.states.layer_1.running_var))
+    assert_same_bits(good.tstate, fit(tstate, batches, 1).tstate)
+    kept = training.load_checkpoint(tmp_path / "a.ckpt").restore(tstate, "tstate")
+    assert_same_bits(kept, good.tstate)
 
 
 @pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
@@ -218,7 +218,7 @@ def test_what_an_optimiser_begins_as_infinite_may_be_so_again(dtype):
     for optimizer in (plateau, optax.lbfgs()):
         tstate = tiny_state(dtype, optimizer)
         first = fit(tstate, line_data(dtype), 5)
-        watched = _finite.watched_leaves(first.train_state)
+        watched = _finite.watched_leaves(first.tstate)
         names = [_finite.checked_names(tstate)[index] for index in watched]
         assert not any("best_value" in name or "error" in name for name in names)
         assert any("layer_1.weight" in name for name in names)

@@ -50,7 +50,7 @@ def fit(tstate, steps, **options):
 
 
 def assert_same_result(left, right):
-    assert_same_bits(left.train_state, right.train_state)
+    assert_same_bits(left.tstate, right.tstate)
     assert left.losses.tobytes() == right.losses.tobytes()
     assert left.validation.steps.tolist() == right.validation.steps.tolist()
     assert left.validation.losses.tobytes() == right.validation.losses.tobytes()
@@ -67,7 +67,7 @@ def test_resumed_in_the_middle_of_a_pass_equals_the_whole(tmp_path, name, cut):
     fit(start, cut, checkpoint=tmp_path / "cut")
     resumed = fit(start, 14, checkpoint=tmp_path / "cut", resume=True)
     assert_same_result(resumed, whole)
-    states = resumed.train_state.states.layer_2
+    states = resumed.tstate.states.layer_2
     assert words(states.rng) != words(start.states.layer_2.rng)
     assert int(states.calls) == 14
     files = [(tmp_path / part / "losses.csv").read_bytes() for part in ("whole", "cut")]
@@ -159,8 +159,8 @@ def test_log_of_a_killed_fit_has_each_row_once_after_resuming(tmp_path, dtype):
 def test_states_are_those_of_test_mode_in_validation(dtype):
     start = noisy_state("adam", dtype)
     result = fit(start, 3)
-    states = lux.testmode(result.train_state.states)
-    moved = result.train_state
+    states = lux.testmode(result.tstate.states)
+    moved = result.tstate
     expected = MSE(moved.model, moved.parameters, states, line_data(dtype))[0]
     np.testing.assert_allclose(result.validation.losses, [expected], rtol=1e-6)
     assert moved.states.layer_2.training.value and int(moved.states.layer_2.calls) == 3

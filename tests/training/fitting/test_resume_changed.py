@@ -62,9 +62,9 @@ def test_another_step_is_refused_and_accepted_by_name(tmp_path, tstate, options,
 def test_changed_learning_rate_takes_the_steps_of_the_new_one(tmp_path):
     whole = fit(state(), 2, checkpoint=tmp_path)
     new = optax.adam(0.02)
-    resumed = fit(state(new), 3, checkpoint=tmp_path, resume="changed").train_state
-    by_hand = training.TrainState(resumed.model, *whole.train_state.trees[:2], new).replace(
-        optimizer_state=whole.train_state.optimizer_state, step=whole.train_state.step
+    resumed = fit(state(new), 3, checkpoint=tmp_path, resume="changed").tstate
+    by_hand = training.TrainState(resumed.model, *whole.tstate.trees[:2], new).replace(
+        optimizer_state=whole.tstate.optimizer_state, step=whole.tstate.step
     )
     by_hand = training.single_train_step(AD, MSE, DATA, by_hand)[-1]
     np.testing.assert_allclose(resumed.parameters.weight, by_hand.parameters.weight, rtol=1e-6)
@@ -76,7 +76,7 @@ def test_changed_accepts_what_was_not_changed(tmp_path):
     whole = fit(tstate, 4)
     fit(tstate, 2, checkpoint=tmp_path)
     resumed = fit(tstate, 4, checkpoint=tmp_path, resume="changed")
-    assert_same_bits(resumed.train_state, whole.train_state)
+    assert_same_bits(resumed.tstate, whole.tstate)
 
 
 def test_changed_state_of_another_step_goes_on_and_resumes(tmp_path):
@@ -84,7 +84,7 @@ def test_changed_state_of_another_step_goes_on_and_resumes(tmp_path):
     later = state(optax.adam(0.02)).replace(step=3)
     changed = fit(later, 3, checkpoint=tmp_path, resume="changed")
     resumed = fit(later, 4, checkpoint=tmp_path, resume=True)
-    assert int(changed.train_state.step) == 3 and int(resumed.train_state.step) == 4
+    assert int(changed.tstate.step) == 3 and int(resumed.tstate.step) == 4
     assert resumed.losses[:3].tolist() == changed.losses.tolist()
 
 
@@ -94,13 +94,13 @@ def test_changed_method_of_minimise_goes_on_from_the_state_of_the_file(tmp_path)
     options = {"steps": 9, "checkpoint": tmp_path, "resume": "changed", "progress": False}
     after = training.minimise(state(), MSE, DATA, solver, **options)
     assert after.losses[:8].tolist() == before.losses.tolist()
-    loss = MSE(before.train_state.model, *before.train_state.trees[:2], DATA)[0]
+    loss = MSE(before.tstate.model, *before.tstate.trees[:2], DATA)[0]
     np.testing.assert_allclose(after.losses[8], loss, rtol=1e-5)
 
 
 def test_changed_does_not_accept_trees_of_another_structure(tmp_path):
     fit(state(), 2, checkpoint=tmp_path)
-    with pytest.raises(training.CheckpointError, match="`train_state` does not fit"):
+    with pytest.raises(training.CheckpointError, match="`tstate` does not fit"):
         fit(state(optax.sgd(0.1)), 3, checkpoint=tmp_path, resume="changed")
 
 

@@ -80,7 +80,7 @@ class Case:
         if not (self.folder / "checkpoint.ckpt").exists():
             return self.first, 0
         checkpoint = io.load_checkpoint(self.folder)
-        found = checkpoint.restore(self.first, "train_state")
+        found = checkpoint.restore(self.first, "tstate")
         losses = np.asarray(checkpoint.metadata["losses"])
         assert int(found.step) == len(losses)
         assert losses.tobytes() == self.whole.losses[: len(losses)].tobytes()
@@ -114,7 +114,7 @@ class Case:
         assert self.trainer.end("wait")[0] == 0
         resumed, done = self.load()
         assert done == self.steps
-        assert_same_bits(key_data(resumed), key_data(self.whole.train_state))
+        assert_same_bits(key_data(resumed), key_data(self.whole.tstate))
         assert set(os.listdir(self.folder)) == {"checkpoint.ckpt", "losses.csv"}
         rows = (self.folder / "losses.csv").read_text().splitlines()[1:]
         expected = [f"{i},{loss!r}," for i, loss in enumerate(self.whole.losses.tolist())]

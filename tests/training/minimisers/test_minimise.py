@@ -43,15 +43,15 @@ def test_every_method_finds_the_line(dtype, name):
     method = (GENERAL | SQUARES)[name]
     start = line_state(dtype)
     result = minimise(start, LOSS, line_data(dtype), method, steps=60)
-    ps = result.train_state.parameters
+    ps = result.tstate.parameters
     assert ps.weight.dtype == ps.bias.dtype == dtype
     exact = name in SQUARES
     limit = (1e-12 if exact else 1e-6) if X64 else 2e-3
     np.testing.assert_allclose([ps.weight[0, 0], ps.bias[0]], [2.0, 1.0], atol=limit)
     first = LOSS(start.model, start.parameters, start.states, line_data(dtype))[0]
     np.testing.assert_allclose(result.losses[0], first, rtol=1e-6)
-    assert result.losses[-1] <= result.losses[0] and int(result.train_state.step) > 0
-    assert result.train_state.optimizer is start.optimizer
+    assert result.losses[-1] <= result.losses[0] and int(result.tstate.step) > 0
+    assert result.tstate.optimizer is start.optimizer
     if name != "optax lbfgs":
         assert result.converged or not X64
 
@@ -66,7 +66,7 @@ def test_residuals_given_by_hand_are_a_sum_of_squares(dtype):
     method = SQUARES["LevenbergMarquardt"]
     result = minimise(tstate, objective, data, method)
     slope = jax.grad(lambda ps: objective(tstate.model, ps, tstate.states, data)[0])
-    for leaf in jax.tree.leaves(slope(result.train_state.parameters)):
+    for leaf in jax.tree.leaves(slope(result.tstate.parameters)):
         np.testing.assert_allclose(leaf, 0.0, atol=1e-10)
     r = objective.residuals(tstate.model, tstate.parameters, tstate.states, data)
     total = sum(float((leaf**2).sum()) for leaf in jax.tree.leaves(r))
@@ -110,15 +110,15 @@ def test_history_goes_on_from_one_method_to_the_next(dtype):
     both = minimise(adam, LOSS, data, GENERAL["scipy"], steps=3)
     np.testing.assert_array_equal(both.losses[:5], adam.losses)
     assert len(both.losses) > 5 and both.losses[-1] < adam.losses[-1]
-    assert int(both.train_state.step) > 5
-    again = training.fit(both.train_state, LOSS, data, steps=2, progress=False)
-    assert int(again.train_state.step) == int(both.train_state.step) + 2
+    assert int(both.tstate.step) > 5
+    again = training.fit(both.tstate, LOSS, data, steps=2, progress=False)
+    assert int(again.tstate.step) == int(both.tstate.step) + 2
 
 
 def test_another_optimiser_keeps_parameters_and_step(dtype):
     moved = training.fit(line_state(dtype), LOSS, line_data(dtype), steps=3, progress=False)
-    switched = moved.train_state.with_optimizer(optax.sgd(0.5))
-    assert_same_bits(switched.parameters, moved.train_state.parameters)
+    switched = moved.tstate.with_optimizer(optax.sgd(0.5))
+    assert_same_bits(switched.parameters, moved.tstate.parameters)
     assert int(switched.step) == 3
     step = training.single_train_step(training.AutoReverse(), LOSS, line_data(dtype), switched)
     for p, g, q in zip(
@@ -131,7 +131,7 @@ def test_another_optimiser_keeps_parameters_and_step(dtype):
 def test_float32_parameters_stay_float32(name):
     data, method = line_data(jnp.float32), (GENERAL | SQUARES)[name]
     result = minimise(line_state(jnp.float32), LOSS, data, method, steps=20)
-    ps = result.train_state.parameters
+    ps = result.tstate.parameters
     assert ps.weight.dtype == ps.bias.dtype == jnp.float32
     np.testing.assert_allclose(ps.weight[0, 0], 2.0, atol=1e-3)
 
@@ -178,7 +178,7 @@ def test_steps_that_are_none_are_refused(method, steps, kind):
 
 def test_tnc_takes_no_more_steps_than_asked_for(dtype):
     result = minimise(tiny_state(dtype), LOSS, line_data(dtype), training.SciPy("TNC"), steps=3)
-    assert len(result.losses) <= 4 and int(result.train_state.step) <= 3
+    assert len(result.losses) <= 4 and int(result.tstate.step) <= 3
 
 
 @pytest.mark.parametrize("name", ["Nelder-Mead", "COBYLA", "dogleg", "bfgs2"])
@@ -201,7 +201,7 @@ def test_optimistix_leaves_the_switch_and_the_objective_alone(narrow):
     data, tstate = line_data(narrow), line_state(narrow)
     result = minimise(tstate, objective, data, GENERAL["BFGS"], steps=20)
     assert seen == {(True, "float64", narrow)}
-    assert precision.tree_dtype(result.train_state.parameters) == narrow
+    assert precision.tree_dtype(result.tstate.parameters) == narrow
     assert result.losses[-1] < 0.1 * result.losses[0]
 
 

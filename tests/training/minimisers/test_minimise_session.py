@@ -77,7 +77,7 @@ def test_average_of_an_earlier_optimiser_is_not_what_is_judged(dtype, name):
     result = minimise(tstate, data, METHODS[name], callbacks=[stopping], **options)
     after = [*result.losses[1:3], *result.losses[3:]]
     np.testing.assert_allclose(result.validation.losses[: len(after)], after, rtol=1e-3)
-    for found in (result.best, result.train_state):
+    for found in (result.best, result.tstate):
         assert found.optimizer is optimizer
         assert_same_bits(found.averaged_parameters, found.parameters)
 
@@ -94,7 +94,7 @@ def test_loss_scale_is_not_for_solvers(dtype):
 def test_a_callback_can_end_it(dtype, name):
     notes = Notes(1, stop=3)
     result = minimise(tiny_state(dtype), line_data(dtype), METHODS[name], callbacks=[notes])
-    assert result.message == "enough" and int(result.train_state.step) == 3
+    assert result.message == "enough" and int(result.tstate.step) == 3
     assert len(notes.seen) == 3
 
 
@@ -105,7 +105,7 @@ def test_a_callback_ends_every_method_of_scipy(dtype, method):
     result = minimise(
         tiny_state(dtype), line_data(dtype), training.SciPy(method), callbacks=[notes]
     )
-    assert result.message == "enough" and int(result.train_state.step) == 2
+    assert result.message == "enough" and int(result.tstate.step) == 2
     assert len(result.losses) == 3 and result.losses[2] < result.losses[0]
 
 
@@ -117,7 +117,7 @@ def test_it_resumes_to_the_same_bits(tmp_path, dtype, name):
     options = {"steps": 7, "checkpoint": tmp_path, "resume": True}
     for _ in range(2):  # The second time there is nothing left to do.
         resumed = minimise(tstate, data, method, WithStats(), **options)
-        assert_same_bits(resumed.train_state, whole.train_state)
+        assert_same_bits(resumed.tstate, whole.tstate)
         assert resumed.losses.tobytes() == whole.losses.tobytes()
         assert resumed.stats["bias"].tobytes() == whole.stats["bias"].tobytes()
     with pytest.raises(training.CheckpointError, match="is of another fit|does not fit"):
@@ -128,7 +128,7 @@ def test_it_does_not_depend_on_how_steps_are_cut(dtype):
     tstate, data = tiny_state(dtype), line_data(dtype)
     whole = minimise(tstate, data, LEVENBERG, steps=12)
     cut = minimise(tstate, data, LEVENBERG, steps=12, callbacks=[Notes(1)])
-    assert_same_bits(cut.train_state, whole.train_state)
+    assert_same_bits(cut.tstate, whole.tstate)
     assert cut.losses.tobytes() == whole.losses.tobytes()
 
 
@@ -149,8 +149,8 @@ def test_scipy_cannot_resume(tmp_path, dtype):
 )
 def test_the_lower_of_both_limits_holds(dtype, method, steps, most):
     result = minimise(tiny_state(dtype), line_data(dtype), method, steps=steps)
-    assert 1 <= int(result.train_state.step) <= most
-    assert int(result.train_state.step) == most or method.method == "TNC"
+    assert 1 <= int(result.tstate.step) <= most
+    assert int(result.tstate.step) == most or method.method == "TNC"
 
 
 def test_the_old_order_names_the_new_one(dtype):
@@ -175,8 +175,8 @@ def test_a_point_that_is_not_finite_keeps_the_last_good_state(tmp_path, dtype):
     text = r"the loss is nan after step [1-9], so the last good state is that of step [1-9]\. Look"
     with pytest.raises(training.NonFiniteError, match=text) as caught:
         minimise(tstate, None, solver, objective, checkpoint=file)
-    kept = training.load_checkpoint(file).restore(tstate, "train_state")
-    assert_same_bits(kept, caught.value.result.train_state)
+    kept = training.load_checkpoint(file).restore(tstate, "tstate")
+    assert_same_bits(kept, caught.value.result.tstate)
     assert 2.1 < float(kept.parameters.weight[0, 0]) < 3.0
     assert len(caught.value.result.losses) == int(kept.step)
 

@@ -104,7 +104,7 @@ def test_validation_uses_the_average(dtype):
     optimizer = training.with_average(optax.sgd(0.1), 0.9)
     options = {"validation": data, "validation_every": 2, "progress": False}
     result = training.fit(tiny_state(dtype, optimizer), LOSS, data, steps=4, **options)
-    tstate = result.train_state
+    tstate = result.tstate
     x, y = data
     expected = LOSS(tstate.model(x, tstate.averaged_parameters, tstate.states)[0], y)
     np.testing.assert_allclose(result.validation.losses[-1], expected, rtol=1e-5)
@@ -116,11 +116,11 @@ def test_average_is_resumed_and_donated_to_the_bit(dtype, tmp_path):
     data = line_data(dtype)
     optimizer = training.with_average(optax.adam(1e-2), 0.9)
     start, file = tiny_state(dtype, optimizer), tmp_path / "fit.ckpt"
-    whole = training.fit(start, LOSS, data, steps=6, progress=False).train_state
+    whole = training.fit(start, LOSS, data, steps=6, progress=False).tstate
     training.fit(start, LOSS, data, steps=2, checkpoint=file, progress=False)
     resumed = training.fit(
         start, LOSS, data, steps=6, checkpoint=file, resume=True, progress=False
-    ).train_state
+    ).tstate
     assert_same_bits(resumed.trees, whole.trees)
     assert_same_bits(resumed.averaged_parameters, whole.averaged_parameters)
     plain = path_of(tiny_state(dtype, optimizer), data, 2)[-1]

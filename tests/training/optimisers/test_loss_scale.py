@@ -102,11 +102,9 @@ def test_float16_trains_to_the_result_of_float32():
     )
     assert two.losses[-1] < 1e-2
     np.testing.assert_allclose(one.losses[-1], two.losses[-1], rtol=0.5, atol=1e-3)
-    skipped = int(one.train_state.optimizer_state.num_skipped)
+    skipped = int(one.tstate.optimizer_state.num_skipped)
     assert skipped > 0 and np.sum(one.losses[:20] > 0) == 20
-    assert {leaf.dtype for leaf in jax.tree.leaves(one.train_state.parameters)} == {
-        jnp.dtype("float32")
-    }
+    assert {leaf.dtype for leaf in jax.tree.leaves(one.tstate.parameters)} == {jnp.dtype("float32")}
 
 
 @pytest.mark.parametrize("half", ["float16", "bfloat16"])
@@ -142,7 +140,7 @@ def test_fit_refuses_what_no_scale_helps():
     tstate = state_of(MLP, training.with_loss_scale(optax.sgd(0.1), 4.0))
     with pytest.raises(training.NonFiniteError, match="is not finite at step 2") as caught:
         training.fit(tstate, LOSS, (x, y.at[2].set(jnp.nan)), steps=9, progress=False)
-    kept = caught.value.result.train_state
+    kept = caught.value.result.tstate
     assert kept.optimizer_state.scale == 1 and int(kept.optimizer_state.num_skipped) == 2
     assert_same_bits(kept.parameters, tstate.parameters)
 
@@ -153,7 +151,7 @@ def test_scaled_training_is_resumed_and_donated_to_the_bit(tmp_path):
     whole = training.fit(start, LOSS, data, steps=8, progress=False)
     training.fit(start, LOSS, data, steps=3, checkpoint=file, progress=False)
     resumed = training.fit(start, LOSS, data, steps=8, checkpoint=file, resume=True, progress=False)
-    assert_same_bits(resumed.train_state.trees, whole.train_state.trees)
+    assert_same_bits(resumed.tstate.trees, whole.tstate.trees)
     np.testing.assert_array_equal(resumed.losses, whole.losses)
     plain = training.single_train_step(AD, LOSS, data, start)[3]
     fresh = state_of(HALF, start.optimizer)

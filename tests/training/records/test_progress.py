@@ -10,7 +10,8 @@ import pytest
 from sciml_lux import losses, training
 from sciml_lux.training.objectives._stats import Stats
 from sciml_lux.training.records import _progress
-from sciml_lux.training.records._run import Run, Validation
+from sciml_lux.training.records._snapshot import Snapshot
+from sciml_lux.training.records._validation import Validation
 from tests.training.models import line_data, tiny_state
 
 MSE = losses.MSELoss()
@@ -24,7 +25,7 @@ def run_of(done, validation=None, stats=None):
         else Validation(np.asarray([done]), np.asarray([validation]))
     )
     kept = Stats() if stats is None else Stats.of({k: np.full(done, v) for k, v in stats.items()})
-    return Run(STATE, np.full(done, 0.5), held_out, stats=kept)
+    return Snapshot(STATE, np.full(done, 0.5), held_out, stats=kept)
 
 
 @pytest.fixture

@@ -94,8 +94,8 @@ def test_metadata_of_another_type_or_length_is_refused(tmp_path, whole, name, va
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("train_state.step", 4, "5 losses for 4 steps"),
-        ("train_state.step", -1, "5 losses for -1 steps"),
+        ("tstate.step", 4, "5 losses for 4 steps"),
+        ("tstate.step", -1, "5 losses for -1 steps"),
         ("best.step", 9, "its best state is of step 9, not between 0 and 5"),
         ("best.step", -1, "its best state is of step -1, not between 0 and 5"),
     ],
@@ -105,7 +105,7 @@ def test_step_that_does_not_fit_is_refused(tmp_path, whole, name, value, text):
     path.write_bytes(whole)
     checkpoint = io.load_checkpoint(path)
     start = tiny_state("float32")
-    trees = {n: checkpoint.restore(start, n) for n in ("train_state", "best")}
+    trees = {n: checkpoint.restore(start, n) for n in ("tstate", "best")}
     trees["program"] = checkpoint.leaves["program"]
     tree = name.removesuffix(".step")
     step = jax.numpy.asarray(value, trees[tree].step.dtype)

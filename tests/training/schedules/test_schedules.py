@@ -178,7 +178,7 @@ def trained(optimizer, steps):
     tstate = tiny_state(jnp.float64, optimizer, nn.Dense(1, 1))
     start = [tstate.parameters.weight[0, 0], tstate.parameters.bias[0]]
     data = line_data(jnp.float64)
-    ps = training.fit(tstate, MSE, data, steps=steps, progress=False).train_state.parameters
+    ps = training.fit(tstate, MSE, data, steps=steps, progress=False).tstate.parameters
     return np.asarray([ps.weight[0, 0], ps.bias[0]]), data, start
 
 
@@ -248,7 +248,7 @@ def test_inject_hyperparams_takes_an_exact_schedule(dtype):
     optimizer = optax.inject_hyperparams(optax.sgd)(schedules.exponential_decay(0.1, 10, 0.5))
     tstate = tiny_state(dtype, optimizer)
     result = training.fit(tstate, MSE, line_data(dtype), steps=10, progress=False)
-    rate = result.train_state.optimizer_state.hyperparams["learning_rate"]
+    rate = result.tstate.optimizer_state.hyperparams["learning_rate"]
     np.testing.assert_allclose(rate, 0.1 * 0.5**0.9, rtol=1e-12 if X64 else 1e-6)
 
 

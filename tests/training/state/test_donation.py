@@ -69,7 +69,7 @@ def test_every_use_of_a_donated_state_says_what_to_do(gone, use):
 
 def test_donated_state_is_not_saved(gone, tmp_path):
     with pytest.raises(training.DonatedStateError, match=GONE):
-        training.save_checkpoint(tmp_path / "state.ckpt", {}, train_state=gone)
+        training.save_checkpoint(tmp_path / "state.ckpt", {}, tstate=gone)
     assert not list(tmp_path.iterdir())
 
 

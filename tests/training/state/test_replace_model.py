@@ -29,14 +29,14 @@ def test_growing_horizon_goes_on_with_parameters_and_optimizer(dtype):
         return jnp.ones(1, dtype), jnp.exp(-times)[:, None]
 
     short = tiny_state(dtype, optax.adam(5e-2), horizon(0.5))
-    trained = training.fit(short, LOSS, data(0.5), steps=5, progress=False).train_state
+    trained = training.fit(short, LOSS, data(0.5), steps=5, progress=False).tstate
     grown = trained.replace(model=horizon(2.0))
     assert grown.model == horizon(2.0) and grown.optimizer is trained.optimizer
     assert_same_bits(grown.trees, trained.trees)
     result = training.fit(grown, LOSS, data(2.0), steps=60, progress=False)
-    assert int(result.train_state.step) == 65
+    assert int(result.tstate.step) == 65
     assert result.losses[-1] < 0.1 * result.losses[0]
-    rate = float(result.train_state.parameters.weight[0, 0])
+    rate = float(result.tstate.parameters.weight[0, 0])
     assert abs(rate + 1) < 0.2
 
 
@@ -90,7 +90,7 @@ def test_flat_parameters_stay_flat(dtype):
     moved = tstate.replace(model=nn.Dense(1, 2, nn.tanh))
     assert isinstance(moved.parameters, lux.ComponentArray)
     x, y = line_data(dtype)
-    moved = training.fit(moved, LOSS, (x, jnp.tile(y, 2)), steps=2, progress=False).train_state
+    moved = training.fit(moved, LOSS, (x, jnp.tile(y, 2)), steps=2, progress=False).tstate
     assert int(moved.step) == 2
     with pytest.raises(lux.StateStructureError, match="parameters are not those of `Dense`"):
         tstate.replace(model=nn.Dense(2, 1))

@@ -177,7 +177,7 @@ def test_users_own_layers_and_parameter_types_train(layer, wrap, dtype):
     kind = type(tstate.parameters)
     result = training.fit(tstate, MSE, line_data(dtype), steps=60, progress=False)
     assert result.losses[-1] < 0.75 * result.losses[0]
-    assert type(result.train_state.parameters) is kind
+    assert type(result.tstate.parameters) is kind
 
 
 def test_component_array_trains_to_the_same_parameters_as_a_record(dtype):
