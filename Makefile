@@ -63,7 +63,7 @@ SHORT = tests/programs/test_interpret.py tests/precision/test_audit.py \
   tests/precision/test_audit_sums.py tests/precision/test_audit_blind_spots.py \
   tests/core/test_layer.py tests/nn/science/test_spline.py \
   tests/nn/containers/test_repeated_layer.py \
-  tests/training/test_minimise.py
+  tests/training/minimisers/test_minimise.py
 
 test-short: setup
 	JAX_ENABLE_X64=1 $(PYTEST) $(SHORT)

@@ -290,7 +290,7 @@ def main(arguments: list[str] | None = None) -> dict:
         )
     except KeyboardInterrupt:
         sys.exit(f"interrupted; {checkpoint} is good. Go on with: make demo RESUME=1")
-    ps, st = result.train_state.parameters, result.train_state.states
+    ps, st = result.tstate.parameters, result.tstate.states
 
     times = np.union1d(years, np.linspace(0.0, 20.0, 401))
     both = dataclasses.replace(model, tspan=(0.0, 20.0), saveat=times)

@@ -26,6 +26,20 @@ LEVELS = {
     "convert": 6,
     "testing": 7,
 }
+# The families of `training`, from what knows of no other to what uses them all.
+TRAINING = (
+    "compilation",
+    "objectives",
+    "schedules",
+    "optimisers",
+    "state",
+    "data",
+    "steps",
+    "records",
+    "callbacks",
+    "fitting",
+    "minimisers",
+)
 TABLES = {"__init__.py", "internal.py"}  # Names for users, and for other packages of the library.
 OWNERS = {"diffrax": {"ode"}, "optax": {"training"}}
 FILES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
@@ -57,6 +71,41 @@ def test_imports_go_down_only(path):
             assert LEVELS[target] < LEVELS[package], f"{path}: {target}"
         assert module != "sciml_lux", f"{path}: import relatively"
         assert package in OWNERS.get(module, {package}), f"{path}: {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_the_library_imports_itself_at_the_top_of_files(path):
+    tree = ast.parse((ROOT / path).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node in tree.body, f"{path}:{node.lineno}: would hide a circle"
+
+
+IN_TRAINING = [path for path in FILES if path.parts[1] == "training" and len(path.parts) == 4]
+
+
+def test_order_of_training_names_every_family():
+    assert sorted(TRAINING) == sorted({path.parts[2] for path in IN_TRAINING})
+
+
+@pytest.mark.parametrize("path", IN_TRAINING, ids=str)
+def test_families_of_training_import_earlier_ones_only(path):
+    for node in ast.parse((ROOT / path).read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.level == 2:  # `..family._file`.
+            family = (node.module or "").split(".")[0]
+            assert TRAINING.index(family) < TRAINING.index(path.parts[2]), f"{path}: {family}"
+
+
+@pytest.mark.parametrize("path", IN_TRAINING, ids=str)
+def test_files_of_a_training_family_import_in_no_circle(path):
+    seen, waiting = set(), [path]
+    while waiting:
+        for node in ast.parse((ROOT / waiting.pop()).read_text()).body:
+            if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+                target = path.parent / f"{node.module}.py"
+                assert target != path, f"{path}: imported by what it imports"
+                waiting += [] if target in seen else [target]
+                seen.add(target)
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)

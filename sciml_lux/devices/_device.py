@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import PyTree
 
 from ..core import Frozen, path_name, require_kept_dtype
 from ..precision import own_array
@@ -67,9 +68,9 @@ class Device(Frozen):
         """The tree with every array on this device."""
         device = self.jax_device
 
-        def moved(path: Any, leaf: Any) -> Any:
+        def move(path: jax.tree_util.KeyPath, leaf: object) -> Any:
             name = f"`{path_name(path)}`" if path else "the array"
-            if _is_spread_over_processes(leaf):
+            if _is_divided_between_processes(leaf):
                 raise ValueError(
                     f"{name} lies on several processes and cannot be moved to one device. Take "
                     "what this process has of it: leaf.addressable_shards."
@@ -79,7 +80,7 @@ class Device(Frozen):
             require_kept_dtype(leaf.dtype, name)
             return jax.device_put(own_array(leaf), device)
 
-        return jax.tree_util.tree_map_with_path(moved, tree)
+        return jax.tree_util.tree_map_with_path(move, tree)
 
 
 def cpu_device(index: int = 0) -> Device:
@@ -127,7 +128,7 @@ def gpu_device(index: int = 0, *, force: bool = False) -> Device:
     return Device("gpu", index)
 
 
-def get_device(tree: Any) -> Device | None:
+def get_device(tree: PyTree) -> Device | None:
     """The device that the arrays of a tree are on; None where it has no arrays.
 
     NumPy arrays are on the CPU.
@@ -159,7 +160,7 @@ def get_device(tree: Any) -> Device | None:
     return first[1] if first else None
 
 
-def _is_spread_over_processes(leaf: Any) -> bool:
+def _is_divided_between_processes(leaf: object) -> bool:
     return (
         isinstance(leaf, jax.Array)
         and not isinstance(leaf, Tracer)
@@ -167,7 +168,7 @@ def _is_spread_over_processes(leaf: Any) -> bool:
     )
 
 
-def _device_of(leaf: Any, name: str) -> Device:
+def _device_of(leaf: jax.Array | np.ndarray | np.generic, name: str) -> Device:
     if isinstance(leaf, Tracer):
         raise TypeError(
             f"`get_device` cannot say where {name} is inside a compiled function. Ask outside."
@@ -177,7 +178,7 @@ def _device_of(leaf: Any, name: str) -> Device:
     devices = leaf.devices()
     if len(devices) > 1:
         raise ValueError(
-            f"`get_device` expects all arrays on one device, but {name} is spread over "
+            f"`get_device` expects all arrays on one device, but {name} is divided between "
             f"{len(devices)}. Look at its `sharding`."
         )
     (device,) = devices

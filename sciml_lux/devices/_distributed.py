@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
+from jax.typing import ArrayLike
+from jaxtyping import PyTree
 
 from ..core import (
     StateStructureError,
@@ -78,10 +80,10 @@ def synchronize(tree: Tree, mesh: Mesh | None = None) -> Tree:
     return jax.tree.unflatten(treedef, placed)
 
 
-def placed_as(tree: Tree, like: Any) -> Tree:
+def placed_as(tree: Tree, like: PyTree) -> Tree:
     """`tree` where `like` was placed, on one device or several; a leaf that was not stays free."""
 
-    def place(leaf: Any, old: Any) -> Any:
+    def place(leaf: Any, old: PyTree) -> Any:
         array = _host_array(leaf, "array")
         if array is None or not isinstance(old, jax.Array) or not old.committed:
             return leaf
@@ -159,7 +161,7 @@ class DistributedData:
         (True, True)
     """
 
-    def __init__(self, data: Any, mesh: Mesh | None = None) -> None:
+    def __init__(self, data: PyTree, mesh: Mesh | None = None) -> None:
         self._data, self._mesh = data, mesh or data_mesh()
         self._count = _count_rows("`DistributedData`", data, 0)
         _require_same_structure("`DistributedData`", data)
@@ -176,7 +178,7 @@ class DistributedData:
         """All rows, as arrays divided between the devices; what `fit` takes."""
         return self._divided(lambda leaf, share: leaf[share[0]], (self._count,))
 
-    def __getitem__(self, rows: Any) -> Any:
+    def __getitem__(self, rows: ArrayLike) -> Any:
         """A batch of these rows, the same on every process, divided between the devices.
 
         Args:
@@ -205,7 +207,7 @@ class DistributedData:
         spec = PartitionSpec(*[None] * (len(shape) - 1), _only_axis(self._mesh))
         sharding = NamedSharding(self._mesh, spec)
 
-        def divide(leaf: Any) -> jax.Array:
+        def divide(leaf: ArrayLike) -> jax.Array:
             array = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
 
             def part(share: Any) -> np.ndarray:
@@ -225,7 +227,7 @@ def _only_axis(mesh: Mesh) -> str:
     return mesh.axis_names[0]
 
 
-def _require_same_structure(subject: str, tree: Any) -> None:
+def _require_same_structure(subject: str, tree: PyTree) -> None:
     words = {path: describe(leaf) for path, leaf in named_leaves(tree).items()}
     all_words = [json.loads(text) for text in texts_of_processes(json.dumps(words))]
     for process, other in enumerate(all_words):
@@ -237,7 +239,7 @@ def _require_same_structure(subject: str, tree: Any) -> None:
             )
 
 
-def _count_rows(subject: str, tree: Any, axis: int) -> int:
+def _count_rows(subject: str, tree: PyTree, axis: int) -> int:
     counts = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         name = f"`{path_name(path)}`" if path else "the array"
@@ -263,7 +265,7 @@ def _check_division(subject: str, rows: int, parts: int, what: str) -> None:
         )
 
 
-def _host_array(leaf: Any, name: str) -> np.ndarray | None:
+def _host_array(leaf: object, name: str) -> np.ndarray | None:
     """The numbers of a leaf, of a key its words; None for what is no array."""
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
         return None

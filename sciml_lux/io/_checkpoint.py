@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from ..core import Static, contracted, describe, expanded, first_difference, named_leaves
 from ._checkpoint_error import CheckpointError
@@ -22,6 +23,7 @@ from ._checkpoint_format import (
 )
 from ._exact_array import exact_array
 from ._quoted import quoted
+from ._types import JSON
 from ._write_whole import write_whole
 
 _KEY = "key:"
@@ -32,7 +34,7 @@ class Checkpoint:
     """What a checkpoint file holds.
 
     Attributes:
-        leaves: arrays and flags by path, such as `train_state.parameters.layer_1.weight`.
+        leaves: arrays and flags by path, such as `tstate.parameters.layer_1.weight`.
         metadata: what was stored beside them.
         path: of the file.
     """
@@ -49,7 +51,7 @@ class Checkpoint:
         """The names under which trees are stored."""
         return list(dict.fromkeys(path.partition(".")[0] for path in self.leaves))
 
-    def restore(self, like: Any, name: str) -> Any:
+    def restore(self, like: PyTree, name: str) -> Any:
         """The tree stored under `name`, with the structure of `like`.
 
         Raises:
@@ -97,7 +99,7 @@ def checkpoint_file(path: str | os.PathLike) -> Path:
     return given if is_file else given / "checkpoint.ckpt"
 
 
-def save_checkpoint(path: str | os.PathLike, metadata: dict[str, Any], /, **trees: Any) -> None:
+def save_checkpoint(path: str | os.PathLike, metadata: dict[str, JSON], /, **trees: PyTree) -> None:
     """Write `trees` and `metadata` to one file, whole or not at all.
 
     The file is written under another name, synced and renamed, so that a crash leaves the old one.
@@ -149,11 +151,11 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     return Checkpoint(leaves, header["metadata"], path)
 
 
-def _is_flag(leaf: Any) -> bool:
+def _is_flag(leaf: object) -> bool:
     return leaf is None or isinstance(leaf, Static)
 
 
-def _words(stored: Any, wanted: Any) -> str:
+def _words(stored: PyTree, wanted: object) -> str:
     """What is stored, in words; those of a flag could be taken for an array's."""
     if isinstance(stored, Flag) and not _is_flag(wanted):
         return f"the flag {stored}"
@@ -178,7 +180,7 @@ def _encode(name: str, leaf: Any) -> tuple[dict[str, Any], Any]:
     return entry, array.reshape(-1).view(np.uint8)
 
 
-def _decode(path: Path, entry: dict[str, Any], blob: memoryview) -> Any:
+def _decode(path: Path, entry: dict[str, JSON], blob: memoryview) -> Any:
     if "flag" in entry:
         return Flag(entry["flag"])
     name, kind = entry["path"], entry["kind"]

@@ -20,6 +20,7 @@ import numpy as np
 from ._checkpoint_error import CheckpointError
 from ._quoted import quoted
 from ._regular_file import open_regular, require_replaceable
+from ._types import JSON, Blob
 
 MAGIC = b"sciml_lux checkpoint 1\n"
 
@@ -52,7 +53,9 @@ def require_checkpoint_file(path: Path) -> None:
     require_replaceable(path, lambda file: file.read(len(MAGIC)) == MAGIC, "checkpoint")
 
 
-def packed(entries: list[dict[str, Any]], metadata: Any, blobs: list[Any]) -> list[Any]:
+def packed(
+    entries: list[dict[str, JSON]], metadata: dict[str, JSON], blobs: list[Blob]
+) -> list[Any]:
     """The parts of a file in order; `blobs` are the bytes of each leaf.
 
     Raises:
@@ -114,7 +117,7 @@ def damaged(path: Path, reason: str) -> CheckpointError:
     return CheckpointError(f"checkpoint {path} is damaged: {reason}. Use an earlier one.")
 
 
-def require_numbers(path: Path, name: str, dtype: str, blob: Any) -> None:
+def require_numbers(path: Path, name: str, dtype: str, blob: Blob) -> None:
     """Raise if bytes of a leaf are not numbers of its dtype, as 2 is not a bool.
 
     Raises:
@@ -146,7 +149,7 @@ def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
     return header
 
 
-def _fault(header: Any) -> str | None:
+def _fault(header: JSON) -> str | None:
     """What is wrong with a header, in words, or None."""
     if _types(header) != _HEADER:
         return "its header is not of this format"
@@ -166,16 +169,16 @@ def _fault(header: Any) -> str | None:
     return None
 
 
-def _types(entry: Any) -> dict[str, type] | None:
+def _types(entry: JSON) -> dict[str, type] | None:
     # Types are compared as they are: a bool would pass for an int.
     return {n: type(value) for n, value in entry.items()} if isinstance(entry, dict) else None
 
 
-def _is_flag(entry: Any) -> bool:
+def _is_flag(entry: JSON) -> bool:
     return _types(entry) == _FLAG and entry["size"] == 0
 
 
-def _is_array(entry: Any) -> bool:
+def _is_array(entry: JSON) -> bool:
     if _types(entry) != _ARRAY or entry["dtype"] not in DTYPES:
         return False
     shape = entry["shape"]

@@ -1,7 +1,5 @@
 """From a file to JAX without losing a bit."""
 
-from typing import Any
-
 import jax
 import numpy as np
 
@@ -10,7 +8,7 @@ from ..precision import own_array, require_x64, x64_enabled
 _WIDE_INTEGERS = ("int64", "uint64")
 
 
-def require_exact(dtype: Any, subject: str) -> None:
+def require_exact(dtype: np.dtype, subject: str) -> None:
     """Raise if JAX would cut numbers of `dtype`, as it does to 64 bits while x64 is off.
 
     Raises:

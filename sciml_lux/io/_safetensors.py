@@ -6,13 +6,15 @@ from typing import Any, BinaryIO
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
-from ..core import contracted, describe, expanded, first_difference, named_leaves
+from ..core import Parameters, contracted, describe, expanded, first_difference, named_leaves
 from ._checkpoint_error import CheckpointError
 from ._checkpoint_format import DTYPES, require_numbers
 from ._exact_array import exact_array, require_exact
 from ._quoted import quoted
 from ._regular_file import open_regular, require_replaceable
+from ._types import JSON
 from ._write_whole import write_whole
 
 _NAMES = {
@@ -27,7 +29,7 @@ _NAMES = {
 _RESERVED = "__metadata__"
 
 
-def save_safetensors(path: str | os.PathLike, ps: Any) -> None:
+def save_safetensors(path: str | os.PathLike, ps: Parameters) -> None:
     """Write a tree of arrays to a safetensors file, each under its path: `layer_1.weight`.
 
     The file is replaced whole or not at all. It holds arrays alone and no checksum: to go on with
@@ -72,7 +74,7 @@ def save_safetensors(path: str | os.PathLike, ps: Any) -> None:
     write_whole(path, [save(arrays)])
 
 
-def load_safetensors(path: str | os.PathLike, like: Any) -> Any:
+def load_safetensors(path: str | os.PathLike, like: PyTree) -> Any:
     """The tree of arrays in a safetensors file, with the structure of `like`.
 
     Args:
@@ -111,7 +113,7 @@ def load_safetensors(path: str | os.PathLike, like: Any) -> Any:
     return contracted(like, jax.tree.unflatten(jax.tree.structure(whole), leaves))
 
 
-def _as_array(path: Path, name: str, entry: dict[str, Any]) -> np.ndarray:
+def _as_array(path: Path, name: str, entry: dict[str, JSON]) -> np.ndarray:
     shown = quoted(name)
     if entry["dtype"] not in _NAMES:
         raise CheckpointError(

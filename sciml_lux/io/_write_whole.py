@@ -6,10 +6,11 @@ import socket
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+
+from ._types import Blob
 
 
-def write_whole(path: Path, chunks: Iterable[Any]) -> None:
+def write_whole(path: Path, chunks: Iterable[Blob]) -> None:
     """Write `chunks` of bytes to a file, so that whatever happens it is the old or the new one.
 
     It is written under another name, synced and renamed. The name is drawn and never one that is

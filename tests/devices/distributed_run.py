@@ -63,7 +63,7 @@ def train(tstate, whole, batch, stacked, checkpoint=None):
 def numbers(result):
     """The losses, and the leaves by path; keys as their words."""
     found = {"losses": result.losses}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(result.train_state):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(result.tstate):
         is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         words = jax.random.key_data(leaf) if is_key else leaf
         found[jax.tree_util.keystr(path, simple=True, separator=".")] = np.asarray(words)

@@ -91,7 +91,7 @@ def test_a_killed_process_leaves_a_checkpoint_from_which_both_go_on_to_the_same_
     # Which end is seen first, the killed one or that of the other which lost it, is chance.
     assert done.returncode in {1, 128 + signal.SIGKILL, 128 + signal.SIGABRT}, done.stderr
     checkpoint = io.load_checkpoint(tmp_path / "run.ckpt")
-    state = checkpoint.restore(distributed_run.start(0), "train_state")
+    state = checkpoint.restore(distributed_run.start(0), "tstate")
     assert int(state.step) == len(checkpoint.metadata["losses"]) >= 50
     assert all(np.isfinite(checkpoint.metadata["losses"]))
     assert list(tmp_path.glob("*.tmp*")) == []
@@ -173,7 +173,7 @@ def test_resumed_fit_goes_on_where_it_was_placed(tmp_path, dtype):
     options = {"checkpoint": tmp_path, "progress": False}
     training.fit(tstate, lux.losses.MSELoss(), data, steps=2, **options)
     end = training.fit(tstate, lux.losses.MSELoss(), data, steps=2, resume=True, **options)
-    leaf = end.train_state.parameters.layer_1.weight
+    leaf = end.tstate.parameters.layer_1.weight
     assert leaf.committed and leaf.sharding == tstate.parameters.layer_1.weight.sharding
 
 
@@ -223,8 +223,8 @@ def test_division_and_places_on_four_devices(monkeypatch):
         "ValueError: `get_device` expects all arrays on one device: `a` is on Device("
         "'cpu', 2), `b.c` on Device('cpu', 0). Move the tree: "
         "Device('cpu', 2)(tree).",
-        "ValueError: `get_device` expects all arrays on one device, but the array is spread over "
-        "2. Look at its `sharding`.",
+        "ValueError: `get_device` expects all arrays on one device, but the array is divided "
+        "between 2. Look at its `sharding`.",
         "Device('cpu', 0) True",
         "ValueError: `Device` expects `index` to be one of the 4 of platform 'cpu', 0 to 3, got 4.",
     ]

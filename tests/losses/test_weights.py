@@ -249,7 +249,7 @@ def test_weights_and_mask_are_a_third_entry_of_the_data(dtype):
     broken = jnp.where(mask[:, None], y, jnp.nan)
     result = training.fit(tstate, loss, (x, broken, mask), steps=3, progress=False)
     np.testing.assert_allclose(result.losses[0], loss(y_pred[:5], y[:5]), rtol=1e-6)
-    assert np.all(np.isfinite(result.train_state.parameters.layer_1.weight))
+    assert np.all(np.isfinite(result.tstate.parameters.layer_1.weight))
 
 
 @pytest.mark.parametrize("agg", [losses.mean, losses.total])
@@ -271,7 +271,7 @@ def test_levenberg_marquardt_does_not_see_what_is_masked():
     tstate = training.TrainState(model, *lux.setup(0, model), optax.adam(1e-2))
     solver = optimistix.LevenbergMarquardt(rtol=1e-5, atol=1e-5)
     result = training.minimise(tstate, losses.MSELoss(), data, solver, progress=False)
-    np.testing.assert_allclose(result.train_state.parameters.weight, [[2]], rtol=1e-3)
+    np.testing.assert_allclose(result.tstate.parameters.weight, [[2]], rtol=1e-3)
 
 
 ONE = jnp.ones((2, 3), jnp.float32)

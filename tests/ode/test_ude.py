@@ -89,7 +89,7 @@ def test_physics_and_network_are_recovered_from_exact_data():
     data = u0, u0[:, None] * jnp.exp(0.5 * jnp.asarray(times))[None, :, None]
     tstate = training.TrainState(ude, ps, st, optax.adam(3e-2))
     result = training.fit(tstate, objective, data, steps=400, progress=False)
-    ps = result.train_state.parameters
+    ps = result.tstate.parameters
     net_rate = ude.physical_parameters(ps).growth - ps.terms.loss.weight[0, 0]
     np.testing.assert_allclose(net_rate, 0.5, rtol=1e-2)
     longer = dataclasses.replace(ude, tspan=(0.0, 3.0), saveat=(3.0,))

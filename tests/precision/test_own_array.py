@@ -8,6 +8,7 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import nn, precision, training
+from sciml_lux.training.data._source_of import source_of
 from tests.memory import aligned
 
 ROWS = 16
@@ -51,7 +52,7 @@ KEEPS = {
     "DistributedData of rows": lambda array: training.DistributedData(array)[np.arange(ROWS)],
     "synchronize": training.synchronize,
     "Batches": lambda array: training.Batches(array, 4)._arrays[0],
-    "data of fit": lambda array: training._sources.source_of(array).feed(0).arrays,
+    "data of fit": lambda array: source_of(array).feed(0).arrays,
     "init_fn": _function_state,
     "compact": lambda array: lux.setup(0, nn.compact(lambda m, x: x * m.w, w=array))[0],
 }

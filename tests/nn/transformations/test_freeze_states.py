@@ -79,7 +79,7 @@ def test_fine_tuning_leaves_the_frozen_part_as_it_was():
     tstate = training.TrainState(model, kept, states, optax.sgd(0.1))
     data = X, jnp.ones((3, 1), jnp.float32)
     result = training.fit(tstate, losses.MSELoss(), data, steps=3, progress=False)
-    moved = result.train_state
+    moved = result.tstate
     assert np.all(np.diff(result.losses) < 0)
     assert not same(moved.parameters, kept)
     for name in which[:3]:

@@ -1,0 +1,3 @@
+"""Compiled programs: how they are looked up, freed, described and compared."""
+
+from ._recompilation import RecompilationWarning as RecompilationWarning

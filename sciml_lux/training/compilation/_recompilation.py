@@ -1,0 +1,102 @@
+"""RecompilationWarning: the same code, compiled again because it stands in another function."""
+
+import functools
+import inspect
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+from jaxtyping import PyTree
+
+from ._settings import closed_over
+from ._structure import Structure
+from ._weak_key import Identity, NotReferableError, entries, weak_key
+
+_INSIDE = frozenset({"sciml_lux", "jax", "contextlib"})
+
+
+class RecompilationWarning(UserWarning):
+    """The same code is compiled again for the same model, shapes and dtypes."""
+
+
+def note_tracing(build: Callable[..., Any], statics: tuple[object, ...], arguments: PyTree) -> None:
+    """Warn of code that was traced before for the same model and arguments, in another object."""
+    try:
+        _note(build, statics, arguments)
+    except NotReferableError:
+        return  # It is compiled at every call, which was said.
+
+
+def _note(build: Callable[..., Any], statics: tuple[object, ...], arguments: PyTree) -> None:
+    others = [value for value in statics if not isinstance(value, Structure)]
+    models = [weak_key(value.model) for value in statics if isinstance(value, Structure)]
+    leaves = jax.tree.leaves(arguments)
+    shapes = tuple((jax.numpy.shape(leaf), jax.numpy.result_type(leaf)) for leaf in leaves)
+    plain = [value for value in others if not list(_codes(value))]
+    signature = (build, *models, *map(weak_key, plain), shapes)
+    owners: dict[tuple[types.CodeType, ...], list[Any]] = {}
+    for codes, owner in (found for value in others for found in _codes(value)):
+        owners.setdefault(codes, []).append(weak_key(owner))
+    for codes, keys in owners.items():
+        last, code = _last(tuple(map(Identity, codes)), signature), codes[0]
+        if last and last != keys:
+            warnings.warn(
+                f"`{code.co_name}` ({code.co_filename}:{code.co_firstlineno}) is compiled again "
+                "for the same model, shapes and dtypes, because it is another object than before: "
+                "functions are looked up by identity, as in `jax.jit`. Build it once, and pass "
+                "what changes in `data`.",
+                RecompilationWarning,
+                stacklevel=user_stacklevel(),
+            )
+        last[:] = keys
+
+
+def user_stacklevel() -> int:
+    """The `stacklevel` of the nearest caller outside this package and JAX."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+@functools.lru_cache(maxsize=1024)
+def _last(codes: tuple[Identity, ...], signature: tuple[object, ...]) -> list[Any]:
+    """The keys of what was last traced; filled by the caller."""
+    return []
+
+
+def _codes(value: object) -> Iterator[tuple[tuple[types.CodeType, ...], Any]]:
+    """The code in `value` that belongs to objects compared by themselves, and these objects."""
+    inside = entries(value)
+    if inside is not None:
+        for entry in inside:
+            yield from _codes(entry)
+        return
+    if codes := tuple(_codes_of(value, set())):
+        yield codes, value
+
+
+def _codes_of(function: Any, seen: set[int]) -> Iterator[types.CodeType]:
+    """The code of a function, or of `__call__` of an object, and of the functions it is made of.
+
+    These are what it closes over, or a partial is given: a decorator makes of each function another
+    with the same code. Nothing for what C calls.
+    """
+    if id(function) in seen or not callable(function) or isinstance(function, type):
+        return
+    seen.add(id(function))
+    inside: list[Any] = []
+    if isinstance(function, functools.partial):
+        inside = [function.func, *function.args, *function.keywords.values()]
+    else:
+        function = inspect.unwrap(function)
+        called = function if hasattr(function, "__code__") else type(function).__call__
+        if isinstance(code := getattr(called, "__code__", None), types.CodeType):
+            yield code
+        if isinstance(function, types.FunctionType):
+            inside = [part for _, part in closed_over(function)]
+    for part in inside:
+        yield from _codes_of(part, seen)

@@ -1,0 +1,55 @@
+"""Snapshot: how far a fit has come, as checkpoints hold it."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..objectives._stats import Stats
+from ..state._train_state import TrainState
+from ._fit_result import FitResult
+from ._validation import Validation
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """How far a fit has come; replaced as a whole, so that an interrupt never splits it.
+
+    Attributes:
+        method: the arrays that a method of `minimise` goes on from; an optimiser of optax has its
+            own in `tstate`.
+    """
+
+    tstate: TrainState
+    losses: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    validation: Validation = dataclasses.field(default_factory=Validation)
+    best: TrainState | None = None
+    stats: Stats = dataclasses.field(default_factory=Stats)
+    method: tuple[Any, ...] = ()
+
+    def with_steps(self, tstate: TrainState, losses: np.ndarray, stats: Stats) -> "Snapshot":
+        """The snapshot after more steps, which ended in `tstate`."""
+        if not len(losses):
+            return self
+        losses = np.concatenate([self.losses, losses])
+        return dataclasses.replace(self, tstate=tstate, losses=losses, stats=self.stats.then(stats))
+
+    def result(self) -> FitResult:
+        """What a fit that ends here returns."""
+        return FitResult(
+            self.tstate,
+            self.losses,
+            validation=self.validation,
+            best=self.best,
+            stats=self.stats.tree,
+        )
+
+    @property
+    def done(self) -> int:
+        """The number of steps taken."""
+        return len(self.losses)
+
+    @property
+    def step(self) -> int:
+        """The number of updates the state has behind it."""
+        return int(self.tstate.step)

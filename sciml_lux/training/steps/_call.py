@@ -1,0 +1,44 @@
+"""What the calls of compiled steps have in common: checks before, and an error explained after."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from ...precision import require_kept
+from ..objectives._objective import Objective, check_objective
+from ..state._donation import tells_of_deletion
+from ..state._train_state import TrainState
+from ._ad import AD, check_ad
+
+
+def check_arguments(ad: AD, objective: Objective, data: PyTree) -> None:
+    """Raise if one of the arguments of a training step is not what it must be."""
+    require_kept(data, "`data`")
+    check_ad(ad)
+    check_objective(objective)
+
+
+def call(tstate: TrainState, step: Callable[..., Any], *arguments: PyTree) -> Any:
+    """`step(*arguments)`, where some of `arguments` are the arrays of `tstate`.
+
+    Raises:
+        DonatedStateError: in place of JAX's error, the arrays of `tstate` were donated before. It
+            is looked for afterwards, since steps must be fast.
+    """
+    try:
+        return step(*arguments)
+    except (RuntimeError, ValueError) as error:
+        if tells_of_deletion(error):
+            tstate.require_alive()
+        raise
+
+
+def given_away(leaves: list[jax.Array], donate: bool) -> list[Any]:
+    """`leaves`, fit to be donated: an array that stands twice is copied, since it can go once."""
+    if not donate or len({id(leaf) for leaf in leaves}) == len(leaves):
+        return leaves
+    seen: set[int] = set()
+    return [jnp.copy(leaf) if id(leaf) in seen or seen.add(id(leaf)) else leaf for leaf in leaves]

@@ -1,0 +1,206 @@
+"""The compiled loop of `fit`: many steps for one call from Python."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr
+from jaxtyping import PyTree
+
+from ..compilation._compiled import compiled
+from ..compilation._structure import Structure
+from ..data._source import Feed, Place, Reader
+from ..objectives._objective import Objective
+from ..objectives._stats import Stats, check_stats, room_for
+from ..optimisers._loss_scale import will_skip
+from ..state._finite import all_finite, checked_leaves, finite_together
+from ..state._train_state import TrainState
+from ._ad import AD
+from ._step import gradients, line_search_arguments, update
+
+MAX_CHUNK = 1024
+
+
+class Carry(NamedTuple):
+    """What goes from step to step.
+
+    Attributes:
+        tstate: after the last step that was taken, or one that is not finite.
+        place: of the next batch.
+        losses: (room,), filled up to `taken`.
+        stats: of the objective, each leaf (room, ...).
+        taken: the number of good steps.
+        finite: of the last step: the loss, each leaf of the gradient, all watched leaves together.
+    """
+
+    tstate: TrainState
+    place: Place
+    losses: jax.Array
+    stats: Any
+    taken: jax.Array
+    finite: jax.Array
+
+
+class Steps(NamedTuple):
+    """Steps that were taken.
+
+    Attributes:
+        tstate: after the last good one.
+        losses: float64 (steps,).
+        stats: of each step.
+        finite: of the step that ended them: the loss, each leaf of the gradient, each watched leaf.
+    """
+
+    tstate: TrainState
+    losses: np.ndarray
+    stats: Stats
+    finite: np.ndarray
+
+
+@compiled
+def _chunk_function(
+    ad: AD, objective: Objective, reader: Reader, watched: tuple[int, ...], structure: Structure
+) -> Callable[..., tuple[Carry, Any]]:
+    """A compiled loop of `count` steps; it stops at one that makes a number infinite or NaN.
+
+    The number of steps is dynamic, so that one program serves all and gives the same bits. An
+    inner loop goes through one pass of the data, whose plan it reads and never copies. Returned
+    are the carry and the plan of its place. Fewer steps are taken where there is no room for the
+    stats of all.
+    """
+
+    def run(
+        leaves: list[jax.Array], arrays: PyTree, place: Place, plan: PyTree, count: jax.Array
+    ) -> tuple[Carry, Any]:
+        tstate = TrainState.from_flat(structure, leaves)
+
+        def step(tstate: TrainState, place: Place, plan: PyTree) -> Any:
+            batch = reader.read(arrays, plan, place, tstate.step)
+            return _guarded_step(ad, objective, batch, tstate, watched)
+
+        def body(carry: Carry, plan: PyTree) -> Carry:
+            tstate, loss, stats, finite = step(carry.tstate, carry.place, plan)
+            good = jnp.all(finite)
+            following = reader.next_place(carry.place)
+            return Carry(
+                tstate,
+                jax.tree.map(lambda new, old: jnp.where(good, new, old), following, carry.place),
+                carry.losses.at[carry.taken].set(loss),
+                jax.tree.map(
+                    lambda buffer, new: buffer.at[carry.taken].set(new), carry.stats, stats
+                ),
+                carry.taken + good.astype(jnp.int32),
+                finite,
+            )
+
+        def keep_going(carry: Carry) -> jax.Array:
+            return (carry.taken < limit) & jnp.all(carry.finite)
+
+        def one_pass(state: tuple[Carry, PyTree]) -> tuple[Carry, Any]:
+            first, plan = state
+            epoch = first.place[0]
+            carry = jax.lax.while_loop(
+                lambda carry: keep_going(carry) & (carry.place[0] == epoch),
+                lambda carry: body(carry, plan),
+                first,
+            )
+            plan = jax.lax.cond(
+                carry.place[0] == epoch,
+                lambda: plan,
+                lambda: reader.plan(arrays, carry.place[0]),
+            )
+            return carry, plan
+
+        # Without the state: JAX never forgets the static half of what crosses `eval_shape`.
+        start = _start(tstate, place, jax.eval_shape(lambda: step(tstate, place, plan)[1:]))
+        limit = jnp.minimum(count, len(start.losses))
+        carry, plan = jax.lax.while_loop(
+            lambda state: keep_going(state[0]), one_pass, (start, plan)
+        )
+        return carry._replace(tstate=carry.tstate.flat[1]), plan
+
+    return run
+
+
+class ChunkFunction:
+    """The compiled loop as a function of a state; what is compiled takes and gives its arrays."""
+
+    def __init__(
+        self, ad: AD, objective: Objective, reader: Reader, watched: tuple[int, ...]
+    ) -> None:
+        self._statics = ad, objective, reader, watched
+
+    def __call__(self, tstate: TrainState, *arguments: PyTree) -> tuple[Carry, Any]:
+        """The carry after the steps, and the plan of its place."""
+        structure, leaves = tstate.flat
+        carry, plan = _chunk_function(*self._statics, structure)(leaves, *arguments)
+        return carry._replace(tstate=TrainState.from_flat(structure, carry.tstate)), plan
+
+    def program(self, tstate: TrainState, feed: Feed) -> ClosedJaxpr:
+        """The traced loop, which `advance` then need not trace again."""
+        structure, leaves = tstate.flat
+        given = (leaves, feed.arrays, feed.place, feed.plan, np.int32(1))
+        return _chunk_function(*self._statics, structure).trace(*given).jaxpr
+
+
+def advance(
+    take: ChunkFunction,
+    tstate: TrainState,
+    feed: Feed,
+    count: int,
+    watched: tuple[int, ...],
+) -> Steps:
+    """Take up to `count` steps with `take`, and move `feed` on."""
+    losses, stats = np.zeros(0), Stats()
+    while True:
+        given = (tstate, feed.arrays, feed.place, feed.plan)
+        carry, plan = take(*given, np.int32(count - len(losses)))
+        finite, taken = np.asarray(carry.finite), int(carry.taken)
+        if not np.all(finite):
+            leaves = checked_leaves(carry.tstate)
+            still_finite = [np.isfinite(np.asarray(leaves[index])).all() for index in watched]
+            finite = np.append(finite[:-1], still_finite)
+            # The same program with fewer steps gives the same bits, without the step that failed.
+            carry, plan = take(*given, np.int32(taken))
+        feed.place, feed.plan, tstate = carry.place, plan, carry.tstate
+        losses = np.concatenate([losses, np.asarray(carry.losses, np.float64)[:taken]])
+        stats = stats.then(Stats.of(carry.stats, taken))
+        if len(losses) >= count or not np.all(finite):
+            return Steps(tstate, losses, stats, finite)
+
+
+def stats_of_step(ad: AD, objective: Objective, feed: Feed, tstate: TrainState) -> Any:
+    """The shapes of the stats of the next step, which is not taken."""
+    return jax.eval_shape(lambda: gradients(ad, objective, feed.batch(int(tstate.step)), tstate)[2])
+
+
+def _start(tstate: TrainState, place: Place, step: PyTree) -> Carry:
+    """The carry before the first step, whose results have the shapes of `step`."""
+    loss, stats, finite = step
+    room = room_for(stats, MAX_CHUNK)
+    return Carry(
+        tstate,
+        place,
+        jnp.zeros(room, loss.dtype),
+        jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), stats),
+        jnp.zeros((), jnp.int32),
+        jnp.ones(finite.shape, bool),
+    )
+
+
+def _guarded_step(
+    ad: AD, objective: Objective, batch: PyTree, tstate: TrainState, watched: tuple[int, ...]
+) -> tuple[TrainState, jax.Array, Any, jax.Array]:
+    """A step that leaves `tstate` as it was where the loss or the gradient is not finite."""
+    grads, loss, stats, with_states = gradients(ad, objective, batch, tstate)
+    check_stats(stats)
+    extra = line_search_arguments(objective, batch, tstate, grads, loss)
+    finite = all_finite([loss, *jax.tree.leaves(grads)])
+    finite = finite | will_skip(tstate.optimizer_state, grads)
+    # Not taken otherwise: a line search along NaN would go on for long.
+    new = jax.lax.cond(jnp.all(finite), lambda: update(with_states, grads, extra), lambda: tstate)
+    leaves = checked_leaves(new)
+    still_finite = finite_together([leaves[index] for index in watched])
+    return new, loss, jax.tree.map(jnp.asarray, stats), jnp.append(finite, still_finite)
