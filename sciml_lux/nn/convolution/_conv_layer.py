@@ -21,7 +21,7 @@ from ...core import (
 )
 from ...initializers import Initializer
 from ...ops import identity
-from ...ops._windows import Padding, PerAxis, windows
+from ...ops.internal import Padding, PerAxis, windows
 from .._array_check import check_array
 from .._last_axis import check_last_axis
 from .._precision import Precision, check_precision

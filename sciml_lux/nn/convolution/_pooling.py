@@ -9,8 +9,7 @@ from jaxtyping import Array, Inexact
 
 from ...core import Layer, Parameters, States, layer_name, subject
 from ...ops import lp_pool, max_pool, mean_pool
-from ...ops._pooling import exponent
-from ...ops._windows import Padding, PerAxis, Windows
+from ...ops.internal import Padding, PerAxis, Windows, exponent
 from .._array_check import check_array
 from ._same_pad import SamePad, padded_windows
 
