@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Static, contracted, describe, expanded, first_difference, named_leaves
+from ..core import Static
+from ..core.internal import contracted, describe, expanded, first_difference, named_leaves
 from ._checkpoint_error import CheckpointError
 from ._checkpoint_format import (
     DTYPES,

@@ -1,5 +1,6 @@
 """What other packages of the library need of `ops`, and users do not."""
 
+from ._op import op as op
 from .convolution._convolution import PaddingMode as PaddingMode
 from .convolution._pooling import exponent as exponent
 from .convolution._windows import Padding as Padding

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from ..core import Frozen, SharedDefault, check_number, named_leaves
+from ..core import Frozen
+from ..core.internal import SharedDefault, check_number, named_leaves
 
 
 class AutoReverse(Frozen, metaclass=SharedDefault):

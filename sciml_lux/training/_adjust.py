@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..precision import own_array
+from ..precision.internal import own_array
 from ._train_state import TrainState
 
 

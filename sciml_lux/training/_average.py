@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ..core import StateStructureError, first_difference
-from ..precision import accumulated, python_numbers, tree_dtype
+from ..core import StateStructureError
+from ..core.internal import first_difference
+from ..precision import accumulated, tree_dtype
+from ..precision.internal import python_numbers
 from ._call_update import call_update
 
 # The exponential of less is lost beside 1 in every dtype.

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import check_choice, check_integer
-from ..precision import own_array, require_kept
+from ..core.internal import check_choice, check_integer
+from ..precision.internal import own_array, require_exact_numbers
 from ._compiled import compiled
 from ._sources import Feed, Part, Place, Reader, Source, key_words, named_validation, typed_key
 
@@ -97,7 +97,7 @@ class Batches(Source):
         shuffle: bool = True,
         last_batch: str = "drop",
     ) -> None:
-        require_kept(data, "`data`")
+        require_exact_numbers(data, "`data`")
         samples = _samples(data)
         _check_batch_size(batch_size, samples)
         check_choice("Batches", "last_batch", last_batch, ("drop", "wrap"))

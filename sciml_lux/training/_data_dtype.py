@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import path_name
+from ..core.internal import path_name
 from ..precision import EltypeMismatchError, EltypeMismatchWarning, match_eltype_mode
 from ._sources import Feed
 from ._train_state import TrainState

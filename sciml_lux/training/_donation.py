@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jax.core import Tracer
 
-from ..core import path_name
+from ..core.internal import path_name
 
 
 class DonatedStateError(RuntimeError):

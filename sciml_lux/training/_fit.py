@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..core import check_integer
+from ..core.internal import check_integer
 from ..devices.internal import of_first_process
 from ._ad import AD, AutoReverse
 from ._callback import Callback

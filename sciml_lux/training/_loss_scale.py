@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..core import describe, named_leaves
-from ..precision import python_numbers, tree_dtype
+from ..core.internal import describe, named_leaves
+from ..precision import tree_dtype
+from ..precision.internal import python_numbers
 from ._call_update import call_update
 
 

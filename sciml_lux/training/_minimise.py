@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import optimistix
 
-from ..core import check_integer
-from ..precision import require_kept
+from ..core.internal import check_integer
+from ..precision.internal import require_exact_numbers
 from ._callback import Callback
 from ._data_dtype import check_data_dtype
 from ._fit import fit
@@ -104,7 +104,7 @@ def minimise(
         progress,
     )
     check_integer("minimise", "steps", steps, least=1)
-    require_kept(data, "`data`")
+    require_exact_numbers(data, "`data`")
     start = history.train_state
     if hasattr(method, "init") and hasattr(method, "update"):
         found = _by_optax(history, objective, data, method, steps, options)

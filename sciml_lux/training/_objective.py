@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import Frozen, describe
+from ..core import Frozen
+from ..core.internal import describe
 
 Objective = Callable[[Any, Any, Any, Any], tuple[jax.Array, Any, Any]]
 

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import optimistix
 
-from ..core import first_difference
+from ..core.internal import first_difference
 from ..io import CheckpointError
-from ..precision import floating_leaves, x64_enabled
+from ..precision.internal import floating_leaves, x64_enabled
 from ._ad import AutoReverse
 from ._chunk import MAX_CHUNK
 from ._compiled import compiled

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..core import StateStructureError, first_difference
+from ..core import StateStructureError
+from ..core.internal import first_difference
 from ._compiled import compiled
 from ._refusal import NonFiniteError
 from ._session import Session

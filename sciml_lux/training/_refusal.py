@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import path_name
+from ..core.internal import path_name
 from ._finite import checked_names
 from ._run import FitResult, Run
 from ._sources import Feed

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import describe
+from ..core.internal import describe
 from ..devices.internal import (
     counts_of_processes,
     is_first_process,

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import optax
 from jax.extend.core.primitives import convert_element_type_p
 
-from ..precision import accumulated, tree_dtype, x64_enabled
+from ..precision import accumulated, tree_dtype
+from ..precision.internal import x64_enabled
 
 Schedule = Callable[[Any], Any]
 

@@ -9,7 +9,8 @@ import numpy as np
 import scipy.optimize
 from jax.flatten_util import ravel_pytree
 
-from ..core import Frozen, named_leaves
+from ..core import Frozen
+from ..core.internal import named_leaves
 from ._ad import AutoReverse
 from ._outcome import Outcome, finite_or_refuse, moved_to, without_optimizer
 from ._session import Session

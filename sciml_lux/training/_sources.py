@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Frozen, seeded_key
-from ..precision import own_array, require_kept
+from ..core import Frozen
+from ..core.internal import seeded_key
+from ..precision.internal import own_array, require_exact_numbers
 from ._data_function import checked_batch, require_draws, require_repeats
 from ._objective import check_hashable
 
@@ -260,7 +261,7 @@ def source_of(data: Any, name: str = "data") -> Source:
     is_tree = jax.tree_util.default_registry.flatten_one_level(data) is not None
     if not is_tree and not hasattr(data, "dtype") and can_iterate(data):
         return Stream(data)
-    require_kept(data, f"`{name}`")
+    require_exact_numbers(data, f"`{name}`")
     return _Whole(data)
 
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..core import StateStructureError, first_difference
-from ..precision import require_kept
+from ..core import StateStructureError
+from ..core.internal import first_difference
+from ..precision.internal import require_exact_numbers
 from ._ad import AD
 from ._call_update import call_update, extra_arguments
 from ._compiled import compiled
@@ -47,7 +48,7 @@ def compute_gradients(
 
     Source: `Training.compute_gradients` of Lux 1.31.
     """
-    require_kept(data, "`data`")
+    require_exact_numbers(data, "`data`")
     structure, leaves = tstate.flat
     _check_ad(ad)
     check_objective(objective)
@@ -127,7 +128,7 @@ def single_train_step(
         >>> int(ts.step), grads.weight.shape
         (1, (1, 2))
     """
-    require_kept(data, "`data`")
+    require_exact_numbers(data, "`data`")
     structure, leaves = tstate.flat
     _check_ad(ad)
     check_objective(objective)
@@ -175,7 +176,7 @@ def train_steps(
         >>> values.shape, int(ts.step)
         ((5,), 5)
     """
-    require_kept(data, "`data`")
+    require_exact_numbers(data, "`data`")
     _check_steps(data, steps)
     structure, leaves = tstate.flat
     _check_ad(ad)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..core import Record, admitted_parameters, admitted_states, layer_name
-from ..precision import own_array, require_x64_for
+from ..core import Record
+from ..core.internal import admitted_parameters, admitted_states, layer_name
+from ..precision.internal import own_array, require_exact_numbers
 from ._average import average_of
 from ._donation import any_deleted, require_alive
 from ._model_trees import check_optimizer_state, check_parameters, check_trees
@@ -75,8 +76,8 @@ class TrainState:
                 f"`TrainState` expects an optax optimiser, got {type(optimizer).__name__}. "
                 "Pass for example optax.adam(1e-3), after the states."
             )
-        require_x64_for(parameters, "`TrainState`: `parameters`")
-        require_x64_for(states, "`TrainState`: `states`")
+        require_exact_numbers(parameters, "`TrainState`: `parameters`")
+        require_exact_numbers(states, "`TrainState`: `states`")
         parameters, states = admitted_parameters(model, parameters), admitted_states(model, states)
         require_alive("`TrainState`", Record(parameters=parameters, states=states))
         check_parameters("`TrainState`", model, parameters)
@@ -197,7 +198,7 @@ class TrainState:
             )
         model = fields.pop("model", self.model)
         for name, tree in fields.items():
-            require_x64_for(tree, f"`TrainState.replace`: `{name}`")
+            require_exact_numbers(tree, f"`TrainState.replace`: `{name}`")
         for name, admitted in (("parameters", admitted_parameters), ("states", admitted_states)):
             if name in fields:
                 fields[name] = admitted(model, fields[name])

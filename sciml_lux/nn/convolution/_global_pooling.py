@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Parameters, States, subject
+from ...core import Layer, Parameters, States
+from ...core.internal import subject
 from ...ops import lp_pool, max_pool, mean_pool
 from ...ops.internal import exponent
 from .._array_check import check_array

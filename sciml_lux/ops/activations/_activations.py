@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ...precision import python_numbers, require_x64_of
-from ...precision._draws import draw_dtype, rounded
+from ...precision.internal import draw_dtype, python_numbers, rounded
+from .._op import op
 from ._real_numbers import number_as_array, of_real_numbers
 
 
-@require_x64_of("x")
+@op("x")
 def identity(x: Array) -> Array:
     """x."""
     return x
@@ -107,13 +107,13 @@ def selu(x: Array) -> Array:
     return 1.0507009873554804934193349852946 * elu(x, 1.6732632423543772848170429916717)
 
 
-@require_x64_of("x")
+@op("x")
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e⁻ˣ)."""
     return jax.lax.logistic(number_as_array(x))
 
 
-@require_x64_of("x")
+@op("x")
 def sigmoid_fast(x: Array) -> Array:
     """`sigmoid` itself: in NNlib this name is an approximation, here nothing is."""
     return sigmoid(x)
@@ -138,13 +138,13 @@ def softplus(x: Array) -> Array:
     return relu(x) + jnp.log1p(jnp.exp(-_magnitude(x)))
 
 
-@require_x64_of("x")
+@op("x")
 def tanh(x: Array) -> Array:
     """Hyperbolic tangent."""
     return jnp.tanh(x)
 
 
-@require_x64_of("x")
+@op("x")
 def tanh_fast(x: Array) -> Array:
     """`tanh` itself: in NNlib this name is an approximation, here nothing is."""
     return tanh(x)
@@ -156,7 +156,7 @@ def hardtanh(x: Array) -> Array:
     return jnp.where(x <= -1, -jnp.ones_like(x), jnp.where(x >= 1, jnp.ones_like(x), x))
 
 
-@require_x64_of("x")
+@op("x")
 def tanhshrink(x: Array) -> Array:
     """x - tanh(x), with all digits near 0."""
     is_near = jnp.abs(x) < 2

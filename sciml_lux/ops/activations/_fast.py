@@ -5,10 +5,11 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Inexact
 
-from ...precision import broadcasting, require_x64_of
+from ...precision import broadcasting
+from .._op import op
 
 
-@require_x64_of("x")
+@op("x")
 def fast_activation(
     activation: Callable[[Array], Array], x: Inexact[Array, "*shape"]
 ) -> Inexact[Array, "*shape"]:
@@ -43,7 +44,7 @@ def fast_activation(
     return y
 
 
-@require_x64_of("x")
+@op("x")
 def bias_activation(
     activation: Callable[[Array], Array],
     x: Inexact[Array, "*batch features"],

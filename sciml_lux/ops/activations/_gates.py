@@ -3,11 +3,11 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Shaped
 
-from ...precision import require_x64_of
+from .._op import op
 from ._activations import sigmoid
 
 
-@require_x64_of("x")
+@op("x")
 def multigate(x: Shaped[Array, "*batch features"], num_gates: int) -> tuple[Array, ...]:
     """x cut into `num_gates` equal parts along its last axis, in order.
 
@@ -36,7 +36,7 @@ def multigate(x: Shaped[Array, "*batch features"], num_gates: int) -> tuple[Arra
     return tuple(jnp.split(x, num_gates, axis=-1))
 
 
-@require_x64_of("x")
+@op("x")
 def glu(x: Inexact[Array, "*shape"], *, axis: int = -1) -> Inexact[Array, "*halved"]:
     """a sigmoid(b), for the halves a and b of x along `axis`.
 

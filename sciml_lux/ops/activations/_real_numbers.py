@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ...precision import require_x64_of
+from .._op import op
 
 Options = ParamSpec("Options")
 
@@ -29,7 +29,7 @@ def of_real_numbers(
     """A decorator: `function` of an array, or a Python number, `x` that has an order.
 
     Raises:
-        TypeError: at a call; `x` is complex, is refused by `require_x64_of`.
+        TypeError: at a call; `x` is complex, or is refused by `op`.
     """
 
     @functools.wraps(function)
@@ -42,4 +42,4 @@ def of_real_numbers(
             )
         return function(number_as_array(x), *args, **kwargs)
 
-    return require_x64_of("x")(checked)
+    return op("x")(checked)

@@ -5,7 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...precision import accumulating, promote, require_x64_for
+from ...precision import accumulating, promote
+from .._op import op
 from ._real_numbers import is_number, number_as_array, of_real_numbers
 
 
@@ -38,6 +39,7 @@ def xlogx(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return x * jnp.log(jnp.where(x == 0, jnp.ones_like(x), x))
 
 
+@op("x", "y")
 def xlogy(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """x log y, and 0 at x = 0 whatever y is: also where log y is infinite or NaN.
 
@@ -63,8 +65,6 @@ def xlogy(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, 
         >>> xlogy(x, jnp.asarray([0.0, -1.0, 1.0], jnp.float32)).tolist()
         [0.0, 0.0, 0.0]
     """
-    for name, array in (("x", x), ("y", y)):
-        require_x64_for(array, f"`xlogy`: `{name}`")
     x, y = _beside(x, y), _beside(y, x)
     for name, array in (("x", x), ("y", y)):
         if not jnp.issubdtype(array.dtype, jnp.floating):

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ...precision import accumulated, accumulating, promote
+from .._op import op
 from ..random import dropout as drop
 
 
@@ -35,6 +36,7 @@ def make_causal_mask(num_queries: int, num_keys: int | None = None) -> Bool[Arra
     return jax.lax.broadcasted_iota(jnp.int32, shape, 1) <= query
 
 
+@op("query", "key", "value", "mask", "bias")
 def scaled_dot_product_attention(
     query: Float[Array, "... queries heads dim"],
     key: Float[Array, "... keys groups dim"],

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from ...core import is_integer
+from ...core.internal import is_integer
 from ...precision import promote
+from .._op import op
 from ..activations import bias_activation
 from ._pad import pad_circular, pad_reflect
 from ._windows import Padding, PerAxis, Windows, per_axis, windows
@@ -17,6 +18,7 @@ PaddingMode = Literal["constant", "reflect", "circular"]
 _PADS = {"reflect": pad_reflect, "circular": pad_circular}
 
 
+@op("x", "weight")
 def conv(
     x: Inexact[Array, "batch *spatial in_dims"],
     weight: Inexact[Array, "out_dims group_dims *kernel"],
@@ -104,6 +106,7 @@ def conv(
     )
 
 
+@op("x", "weight")
 def conv_transpose(
     x: Inexact[Array, "batch *spatial in_dims"],
     weight: Inexact[Array, "in_dims group_dims *kernel"],
@@ -183,6 +186,7 @@ def conv_transpose(
     )
 
 
+@op("weight", "x", "bias")
 def fused_conv_bias_activation(
     activation: Callable[[Array], Array],
     weight: Inexact[Array, "out_dims group_dims *kernel"],

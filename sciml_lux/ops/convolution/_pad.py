@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
-from ...core import is_integer
-from ...precision import accumulating, promote, require_x64_of
+from ...core.internal import is_integer
+from ...precision import accumulating, promote
+from .._op import op
 
 Padding = int | Sequence[int | tuple[int, int]]
 
 
-@require_x64_of("x", "value")
+@op("x", "value")
 def pad_constant(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding, value: complex | Array = 0
 ) -> Shaped[Array, "batch *padded channels"]:
@@ -65,7 +66,7 @@ def pad_constant(
     return jnp.where(inside, framed, around)
 
 
-@require_x64_of("x")
+@op("x")
 def pad_zeros(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding
 ) -> Shaped[Array, "batch *padded channels"]:
@@ -86,7 +87,7 @@ def pad_zeros(
     return jnp.pad(x, _widths("pad_zeros", x, padding))
 
 
-@require_x64_of("x")
+@op("x")
 def pad_reflect(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding
 ) -> Shaped[Array, "batch *padded channels"]:
@@ -113,7 +114,7 @@ def pad_reflect(
     return _repeating(x, _widths("pad_reflect", x, padding, spare=1), "reflect")
 
 
-@require_x64_of("x")
+@op("x")
 def pad_symmetric(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding
 ) -> Shaped[Array, "batch *padded channels"]:
@@ -134,7 +135,7 @@ def pad_symmetric(
     return _repeating(x, _widths("pad_symmetric", x, padding, spare=0), "symmetric")
 
 
-@require_x64_of("x")
+@op("x")
 def pad_repeat(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding
 ) -> Shaped[Array, "batch *padded channels"]:
@@ -162,7 +163,7 @@ def pad_repeat(
     return _repeating(x, widths, "edge")
 
 
-@require_x64_of("x")
+@op("x")
 def pad_circular(
     x: Shaped[Array, "batch *spatial channels"], padding: Padding
 ) -> Shaped[Array, "batch *padded channels"]:

@@ -4,10 +4,10 @@ import itertools
 
 from jaxtyping import Array, Shaped
 
-from ...precision import require_x64_of
+from .._op import op
 
 
-@require_x64_of("x")
+@op("x")
 def pixel_shuffle(
     x: Shaped[Array, "batch *spatial channels"], factor: int
 ) -> Shaped[Array, "batch *finer fewer_channels"]:

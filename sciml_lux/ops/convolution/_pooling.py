@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
-from ...core import check_number
-from ...precision import accumulated, accumulating, require_x64_of
+from ...core.internal import check_number
+from ...precision import accumulated, accumulating
+from .._op import op
 from ._windows import Padding, PerAxis, Windows, windows
 
 
-@require_x64_of("x")
+@op("x")
 def max_pool(
     x: Float[Array, "batch *spatial channels"],
     window: tuple[int, ...],
@@ -71,7 +72,7 @@ def max_pool(
     return accumulating(greatest, x)
 
 
-@require_x64_of("x")
+@op("x")
 def mean_pool(
     x: Inexact[Array, "batch *spatial channels"],
     window: tuple[int, ...],
@@ -117,7 +118,7 @@ def mean_pool(
     return (y / math.prod(where.size)).astype(x.dtype)
 
 
-@require_x64_of("x")
+@op("x")
 def lp_pool(
     x: Float[Array, "batch *spatial channels"],
     window: tuple[int, ...],

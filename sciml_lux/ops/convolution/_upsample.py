@@ -8,14 +8,15 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Shaped
 
-from ...core import is_integer, is_number
-from ...precision import accumulating, require_x64_of
+from ...core.internal import is_integer, is_number
+from ...precision import accumulating
+from .._op import op
 
 Scale = float | Sequence[float]
 Size = int | Sequence[int]
 
 
-@require_x64_of("x")
+@op("x")
 def upsample_nearest(
     x: Shaped[Array, "batch *spatial channels"],
     scale: Scale | None = None,
@@ -56,7 +57,7 @@ def upsample_nearest(
     return accumulating(repeated, x)
 
 
-@require_x64_of("x")
+@op("x")
 def upsample_linear(
     x: Inexact[Array, "batch width channels"],
     scale: Scale | None = None,
@@ -95,7 +96,7 @@ def upsample_linear(
     return _interpolated("upsample_linear", 1, x, scale, size, align_corners)
 
 
-@require_x64_of("x")
+@op("x")
 def upsample_bilinear(
     x: Inexact[Array, "batch height width channels"],
     scale: Scale | None = None,
@@ -123,7 +124,7 @@ def upsample_bilinear(
     return _interpolated("upsample_bilinear", 2, x, scale, size, align_corners)
 
 
-@require_x64_of("x")
+@op("x")
 def upsample_trilinear(
     x: Inexact[Array, "batch depth height width channels"],
     scale: Scale | None = None,

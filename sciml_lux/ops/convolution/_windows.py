@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...core import is_integer
+from ...core.internal import is_integer
 
 PerAxis = int | tuple[int, ...]
 Padding = int | tuple[int | tuple[int, int], ...]

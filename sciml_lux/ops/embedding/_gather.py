@@ -3,9 +3,12 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Integer
 
-from ...precision import accumulating, index_in_int32, require_x64_for
+from ...precision import accumulating
+from ...precision.internal import index_in_int32
+from .._op import op
 
 
+@op("table")
 def gather(table: Inexact[Array, "..."], *indices: Integer[Array, "..."]) -> Inexact[Array, "..."]:
     """table[i, j, ...] for every index, or tuple of indices, in arrays of one shape.
 
@@ -29,7 +32,6 @@ def gather(table: Inexact[Array, "..."], *indices: Integer[Array, "..."]) -> Ine
         >>> gather(jnp.asarray([[1.0, 2.0], [3.0, 4.0]], jnp.float32), jnp.asarray([1, 2])).tolist()
         [[3.0, 4.0], [nan, nan]]
     """
-    require_x64_for(table, "`gather`: `table`")
     for index in indices:
         if not jnp.issubdtype(index.dtype, jnp.integer):
             raise TypeError(

@@ -7,8 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ...precision import accumulating, promote
+from .._op import op
 
 
+@op("x", "periods")
 def periodic_sin_cos(
     x: Float[Array, "... dims"], periods: Float[Array, " dims"]
 ) -> tuple[Float[Array, "... dims"], Float[Array, "... dims"]]:

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Integer
 
-from ...precision import accumulating, promote, resolve_dtype
+from ...precision import accumulating, promote
+from ...precision.internal import resolve_dtype
+from .._op import op
 from ._gather import gather
 
 
@@ -76,6 +78,7 @@ def _on_host(head_dim: int, length: int, base: float) -> tuple[np.ndarray, np.nd
     return cos, sin
 
 
+@op("x", "cos_cache", "sin_cache")
 def apply_rotary_embedding(
     x: Float[Array, "... dim"],
     cos_cache: Float[Array, "length width"],

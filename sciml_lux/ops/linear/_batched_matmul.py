@@ -7,10 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
 from ...precision import promote
+from .._op import op
 
 Axes = int | tuple[int, ...]
 
 
+@op("x", "y")
 def batched_matmul(
     x: Shaped[Array, "..."],
     y: Shaped[Array, "..."],

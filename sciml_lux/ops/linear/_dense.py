@@ -8,8 +8,10 @@ import jax
 from jaxtyping import Array, Inexact
 
 from ...precision import broadcasting, promote
+from .._op import op
 
 
+@op("weight", "x", "bias")
 def fused_dense_bias_activation(
     activation: Callable[[Array], Array],
     weight: Inexact[Array, "out_dims in_dims"],

@@ -6,8 +6,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from ...precision import accumulating, promote
+from .._op import op
 
 
+@op("factors")
 def kronecker_product(*factors: Inexact[Array, "... dims"]) -> Inexact[Array, "... product"]:
     """a ⊗ b ⊗ ..., over the last axis: entry i·len(b) + j of a ⊗ b is aᵢ bⱼ.
 

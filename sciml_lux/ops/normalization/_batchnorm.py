@@ -2,11 +2,13 @@
 
 from jaxtyping import Array, Float
 
+from .._op import op
 from ..activations import identity
 from ._moments import Activation
 from ._running_statistics import Statistics, tracked
 
 
+@op("x", "scale", "bias", "running_mean", "running_var")
 def batchnorm(
     x: Float[Array, "batch ... channels"],
     scale: Float[Array, " channels"] | None,

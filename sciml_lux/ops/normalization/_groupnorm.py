@@ -5,10 +5,12 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._op import op
 from ..activations import identity
 from ._moments import Activation, Over, epsilon_for, scaled_and_shifted, standardized, working
 
 
+@op("x", "scale", "bias")
 def groupnorm(
     x: Float[Array, "batch ... channels"],
     scale: Float[Array, " channels"] | None,

@@ -4,11 +4,13 @@ from typing import Any, Literal
 
 from jaxtyping import Array, Float
 
-from ...core import is_integer
+from ...core.internal import is_integer
+from .._op import op
 from ..activations import identity
 from ._moments import Activation, epsilon_for, over_axes, scaled_and_shifted, standardized, working
 
 
+@op("x", "scale", "bias")
 def layernorm(
     x: Float[Array, "..."],
     scale: Float[Array, "*features"] | None,

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...precision import accumulated, promote, python_numbers, require_x64_for, result_dtype
+from ...precision import accumulated, promote, result_dtype
+from ...precision.internal import python_numbers
 from ._power_of_two import inverse_power_of_two
 
 Axes = tuple[int, ...]
@@ -44,7 +45,6 @@ def working(
                 f"`{op}` expects real floating `x` and parameters, got {array.dtype.name}. Convert "
                 "it, for example x.astype(jnp.float32)."
             )
-    require_x64_for([*given, *statistics], f"an operand of `{op}`")
     result_dtype(*given, *statistics)  # For its error.
     dtype = result_dtype(*given)
     return accumulated(jnp.asarray(x).astype(dtype)), dtype

@@ -2,7 +2,8 @@
 
 from jaxtyping import Array, Float
 
-from ...core import is_integer
+from ...core.internal import is_integer
+from .._op import op
 from ._moments import (
     epsilon_for,
     inverse_root,
@@ -14,6 +15,7 @@ from ._moments import (
 )
 
 
+@op("x", "scale")
 def rmsnorm(
     x: Float[Array, "..."],
     scale: Float[Array, "*features"] | None,

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...precision import promote, python_numbers
+from ...precision import promote
+from ...precision.internal import python_numbers
 from ._moments import (
     Activation,
     Axes,

@@ -3,10 +3,12 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._op import op
 from ._moments import working
 from ._power_of_two import inverse_power_of_two
 
 
+@op("v")
 def norm_except(v: Float[Array, "..."], axis: int | None = None) -> Float[Array, "..."]:
     """The Euclidean norm over all axes but `axis`, which are kept with size 1.
 
@@ -36,6 +38,7 @@ def norm_except(v: Float[Array, "..."], axis: int | None = None) -> Float[Array,
     return (norm / unit).astype(dtype)
 
 
+@op("v", "g")
 def weightnorm(
     v: Float[Array, "..."], g: Float[Array, "..."], axis: int | None = None
 ) -> Float[Array, "..."]:
@@ -75,10 +78,10 @@ def weightnorm(
     return (scaled * factor).astype(dtype)
 
 
-def _check_axis(op: str, v: Array, axis: int | None) -> None:
+def _check_axis(name: str, v: Array, axis: int | None) -> None:
     if axis is not None and not -v.ndim <= axis < v.ndim:
         raise ValueError(
-            f"`{op}` expects `axis` to be an axis of `v` or None, got {axis!r} for `v` of shape "
+            f"`{name}` expects `axis` to be an axis of `v` or None, got {axis!r} for `v` of shape "
             f"{v.shape}."
         )
 

@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ...precision import require_x64_of
+from .._op import op
 from ._dropout import kept, probability
 
 # What selu gives for -∞.
 _SELU_FLOOR = -1.7580993408473766
 
 
-@require_x64_of("x")
+@op("x")
 def alpha_dropout(
     key: Key[Array, ""], x: Float[Array, "..."], p: float, training: bool
 ) -> tuple[Float[Array, "..."], Key[Array, ""]]:

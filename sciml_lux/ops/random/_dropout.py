@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Inexact, Key
 
-from ...core import check_number, is_integer
-from ...precision import accumulating, require_x64_of
+from ...core.internal import check_number, is_integer
+from ...precision import accumulating
+from .._op import op
 
 
-@require_x64_of("x")
+@op("x")
 def dropout(
     key: Key[Array, ""],
     x: Inexact[Array, "..."],
@@ -87,14 +88,14 @@ def dropout(
     return accumulating(jnp.multiply, x, mask.astype(x.dtype)), mask, key
 
 
-def probability(op: str, p: Any) -> float:
-    """The chance `p` of the op `op`, as a Python number.
+def probability(name: str, p: Any) -> float:
+    """The chance `p` of the op `name`, as a Python number.
 
     Raises:
         TypeError: `p` is not a number.
         ValueError: it is not in [0, 1].
     """
-    check_number(op, "p", p, least=0, most=1)
+    check_number(name, "p", p, least=0, most=1)
     return float(p)
 
 

@@ -4,9 +4,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from ...precision import accumulating, promote
+from .._op import op
 from ..activations import sigmoid, tanh
 
 
+@op("gates", "memory")
 def lstm_gates(
     gates: Inexact[Array, "... 4*out_dims"], memory: Inexact[Array, "... out_dims"]
 ) -> tuple[Inexact[Array, "... out_dims"], Inexact[Array, "... out_dims"]]:
@@ -44,6 +46,7 @@ def lstm_gates(
     return sigmoid(show) * tanh(memory), memory
 
 
+@op("from_input", "from_hidden", "hidden")
 def gru_gates(
     from_input: Inexact[Array, "... 3*out_dims"],
     from_hidden: Inexact[Array, "... 3*out_dims"],

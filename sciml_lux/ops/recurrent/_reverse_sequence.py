@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Integer, Shaped
 
-from ...precision import accumulating, count_in_int32, require_x64_of
+from ...precision import accumulating
+from ...precision.internal import count_in_int32
+from .._op import op
 
 
-@require_x64_of("x")
+@op("x")
 def reverse_sequence(
     x: Shaped[Array, "..."],
     lengths: Integer[Array, "..."] | None = None,

@@ -5,10 +5,11 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...precision import accumulating, require_x64_of
+from ...precision import accumulating
+from .._op import op
 
 
-@require_x64_of("x")
+@op("x")
 def chebyshev_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """T₀(x), ..., Tₙ₋₁(x), by T₀ = 1, T₁ = x, Tⱼ = 2x Tⱼ₋₁ - Tⱼ₋₂.
 
@@ -30,7 +31,7 @@ def chebyshev_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     return _by_recurrence(x, n, lambda x, j, last, before: 2 * x * last - before)
 
 
-@require_x64_of("x")
+@op("x")
 def legendre_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """P₀(x), ..., Pₙ₋₁(x), by P₀ = 1, P₁ = x, j Pⱼ = (2j - 1) x Pⱼ₋₁ - (j - 1) Pⱼ₋₂.
 
@@ -51,7 +52,7 @@ def legendre_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     )
 
 
-@require_x64_of("x")
+@op("x")
 def polynomial_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """1, x, ..., xⁿ⁻¹.
 
@@ -70,7 +71,7 @@ def polynomial_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     return _by_recurrence(x, n, lambda x, j, last, before: x * last)
 
 
-@require_x64_of("x")
+@op("x")
 def sine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """sin(x), sin(2x), ..., sin(nx).
 
@@ -89,7 +90,7 @@ def sine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     return accumulating(lambda x: jnp.sin(_multiples(x, n)), x)
 
 
-@require_x64_of("x")
+@op("x")
 def cosine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """cos(x), cos(2x), ..., cos(nx); the constant is not among them.
 
@@ -108,7 +109,7 @@ def cosine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     return accumulating(lambda x: jnp.cos(_multiples(x, n)), x)
 
 
-@require_x64_of("x")
+@op("x")
 def fourier_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """F₁(x), ..., Fₙ(x), with Fⱼ = cos(jx/2) for even j and sin(jx/2) for odd j.
 

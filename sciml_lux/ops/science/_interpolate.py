@@ -7,13 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...core import check_choice
+from ...core.internal import check_choice
 from ...precision import accumulating, promote
+from .._op import op
 
 SplineBasis = Literal["constant", "linear", "quadratic", "cubic"]
 LEAST_KNOTS = {"constant": 1, "linear": 2, "quadratic": 3, "cubic": 2}
 
 
+@op("x", "grid", "values")
 def interpolate(
     x: Float[Array, "..."],
     grid: Float[Array, " knots"],

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from ...precision import promote
+from .._op import op
 
 _FFT_DTYPES = ("float32", "float64")
 
 
+@op("x", "weight")
 def spectral_convolution(
     x: Float[Array, "..."],
     weight: Float[Array, "2 out_dims in_dims *kept"],

@@ -6,12 +6,12 @@ import equinox as eqx
 from jax.core import Tracer
 from jaxtyping import Array, Int
 
-from ...precision import require_x64_of
+from .._op import op
 
 Tree = TypeVar("Tree")
 
 
-@require_x64_of("x")
+@op("x")
 def raise_if(x: Tree, cause: Int[Array, ""] | int, causes: tuple[str, ...]) -> Tree:
     """`x`, with the error `causes[cause - 1]` at run time where `cause` is above 0.
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact, Shaped
 
-from ...precision import require_x64_of
+from .._op import op
 
 Carry = TypeVar("Carry")
 
@@ -65,7 +65,7 @@ def istraining(x: Any) -> bool:
     return False
 
 
-@require_x64_of("xs", "init")
+@op("xs", "init")
 def foldl_init(op: Callable[[Carry, Any], Carry], xs: Iterable[Any], *init: Carry) -> Carry:
     """op(... op(op(init, x₁), x₂) ..., xₙ), or from x₁ on where `init` is not given.
 
@@ -98,7 +98,7 @@ def foldl_init(op: Callable[[Carry, Any], Carry], xs: Iterable[Any], *init: Carr
     return functools.reduce(op, xs, *init)
 
 
-@require_x64_of("x")
+@op("x")
 def eachslice(x: Shaped[Array, "..."], axis: int) -> list[Array]:
     """The slices of `x` along `axis`, which they do not have.
 
@@ -124,7 +124,7 @@ def eachslice(x: Shaped[Array, "..."], axis: int) -> list[Array]:
     return list(jnp.unstack(x, axis=axis))
 
 
-@require_x64_of("x")
+@op("x")
 def rsqrt(x: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
     """1 / √x, entry by entry.
 

@@ -7,11 +7,11 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Inexact, Int
 
-from ...precision import require_x64_of
+from .._op import op
 from ._raise_if import raise_if
 
 
-@require_x64_of("x")
+@op("x")
 def watch_cotangent(
     x: Inexact[Array, "..."],
     message: str | None,

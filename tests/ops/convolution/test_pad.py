@@ -162,7 +162,7 @@ def test_padding_in_float64_needs_x64():
     calls = {
         "`pad_constant`: `x`": lambda: ops.pad_constant(wide, 1, 1.0),
         "`pad_constant`: `value`": lambda: ops.pad_constant(x, 1, np.float64(1.0)),
-        "`pad_reflect`: `x`": lambda: ops.conv(wide, weight, padding=1, padding_mode="reflect"),
+        "`conv`: `x`": lambda: ops.conv(wide, weight, padding=1, padding_mode="reflect"),
     }
     for where, call in calls.items():
         text = f"^{where}, a NumPy array, is float64, but jax_enable_x64 is off"

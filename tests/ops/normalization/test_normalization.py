@@ -205,7 +205,7 @@ def test_running_statistics_of_the_other_half_are_an_error(op, training, running
 def test_running_statistics_are_checked_as_x_is(training):
     with pytest.raises(TypeError, match="`batchnorm` expects real floating .* got int32"):
         ops.batchnorm(X, None, None, ONES, ONES.astype(jnp.int32), training)
-    wide, text = np.ones(4), "an operand of `batchnorm`.*float64, but jax_enable_x64 is off"
+    wide, text = np.ones(4), "`batchnorm`: `running_.*float64, but jax_enable_x64 is off"
     for statistics in ((wide, ONES), (ONES, wide)):
         with jax.enable_x64(False), pytest.raises(TypeError, match=text):
             ops.batchnorm(X, None, None, *statistics, training)
