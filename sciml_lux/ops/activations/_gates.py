@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Shaped
 
 from .._op import op
-from ._activations import sigmoid
+from ._sigmoid import sigmoid
 
 
 @op("x")

@@ -83,6 +83,12 @@ def pad_zeros(
         ValueError: as in `pad_constant`.
 
     Source: `pad_zeros` of NNlib, as Lux 1.31 exports it, for spatial axes only.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.arange(3, dtype=jnp.float32).reshape(1, 3, 1)
+        >>> pad_zeros(x, 2)[0, :, 0].tolist()
+        [0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0]
     """
     return jnp.pad(x, _widths("pad_zeros", x, padding))
 
@@ -131,6 +137,12 @@ def pad_symmetric(
         ValueError: as in `pad_constant`; more padding than there is to mirror.
 
     Source: `pad_symmetric` of NNlib, as Lux 1.31 exports it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.arange(3, dtype=jnp.float32).reshape(1, 3, 1)
+        >>> pad_symmetric(x, 2)[0, :, 0].tolist()
+        [1.0, 0.0, 0.0, 1.0, 2.0, 2.0, 1.0]
     """
     return _repeating(x, _widths("pad_symmetric", x, padding, spare=0), "symmetric")
 
@@ -152,6 +164,12 @@ def pad_repeat(
         ValueError: as in `pad_constant`; an axis without elements to repeat.
 
     Source: `pad_repeat` of NNlib, as Lux 1.31 exports it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.arange(3, dtype=jnp.float32).reshape(1, 3, 1)
+        >>> pad_repeat(x, 2)[0, :, 0].tolist()
+        [0.0, 0.0, 0.0, 1.0, 2.0, 2.0, 2.0]
     """
     widths = _widths("pad_repeat", x, padding)
     for size, width in zip(x.shape, widths, strict=True):
@@ -180,6 +198,12 @@ def pad_circular(
         ValueError: as in `pad_constant`; more padding than a period.
 
     Source: `pad_circular` of NNlib, as Lux 1.31 exports it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.arange(3, dtype=jnp.float32).reshape(1, 3, 1)
+        >>> pad_circular(x, 2)[0, :, 0].tolist()
+        [1.0, 2.0, 0.0, 1.0, 2.0, 0.0, 1.0]
     """
     return _repeating(x, _widths("pad_circular", x, padding, spare=0), "wrap")
 

@@ -120,6 +120,12 @@ def upsample_bilinear(
         TypeError: integers.
 
     Source: `upsample_bilinear` of NNlib, as Lux 1.31 exports it; see `upsample_linear`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.asarray([[0.0, 2.0]], jnp.float32).reshape(1, 1, 2, 1)
+        >>> upsample_bilinear(x, (1, 2))[0, 0, :, 0].tolist()
+        [0.0, 0.5, 1.5, 2.0]
     """
     return _interpolated("upsample_bilinear", 2, x, scale, size, align_corners)
 
@@ -148,6 +154,12 @@ def upsample_trilinear(
         TypeError: integers.
 
     Source: `upsample_trilinear` of NNlib, as Lux 1.31 exports it; see `upsample_linear`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.asarray([[0.0, 2.0]], jnp.float32).reshape(1, 1, 1, 2, 1)
+        >>> upsample_trilinear(x, (1, 1, 2))[0, 0, 0, :, 0].tolist()
+        [0.0, 0.5, 1.5, 2.0]
     """
     return _interpolated("upsample_trilinear", 3, x, scale, size, align_corners)
 
