@@ -46,7 +46,7 @@ FILES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
 
 
 def imports(path):
-    """(package of this library or None, top-level module) of every import in a file."""
+    """(package of this library or None, module) of every import in a file."""
     parts = path.relative_to("sciml_lux").parts
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.Import):
@@ -57,7 +57,7 @@ def imports(path):
             base = parts[: len(parts) - node.level]
             target = [*base, *(node.module.split(".") if node.module else [])]
             names = target[:1] or [alias.name for alias in node.names]
-            yield from ((name, None) for name in names)
+            yield from ((name, ".".join(target)) for name in names)
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
@@ -69,6 +69,8 @@ def test_imports_go_down_only(path):
     for target, module in imports(path):
         if target is not None and target != package:
             assert LEVELS[target] < LEVELS[package], f"{path}: {target}"
+            # A table, not a private file: for users, or with what only the library needs.
+            assert module in {"", target, f"{target}.internal"}, f"{path}: {module}"
         assert module != "sciml_lux", f"{path}: import relatively"
         assert package in OWNERS.get(module, {package}), f"{path}: {module}"
 
@@ -117,6 +119,19 @@ def test_files_are_private_and_tables_hold_names_only(path):
         assert isinstance(node, ast.ImportFrom), f"{path}: line {node.lineno}"
         for alias in node.names:
             assert alias.asname == alias.name, f"{path}: from . import {alias.name} as {alias.name}"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.name == "internal.py"], ids=str)
+def test_plumbing_is_not_in_the_table_of_the_users(path):
+    tables = (ast.parse((ROOT / path.parent / name).read_text()) for name in sorted(TABLES))
+    public, plumbing = ({name for _, name in aliases(table)} for table in tables)
+    assert plumbing and not public & plumbing
+
+
+def aliases(tree):
+    """(line, name) of everything that a table imports."""
+    for node in tree.body[1:]:
+        yield from ((node.lineno, alias.name) for alias in node.names)
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)

@@ -120,7 +120,7 @@ def test_layer_keeps_shape_dtype_and_state_structure(entry, dtype):
     assert shapes(y) == entry.y
     assert dtypes(y) == {dtype}
     assert dtypes(ps) <= {dtype}
-    assert lux.core.first_difference(st, new) is None
+    assert lux.core.internal.first_difference(st, new) is None
 
 
 @numbers
@@ -151,7 +151,7 @@ def test_layer_gradients_agree_with_central_differences(entry, dtype):
     floats, output = of_floats(entry, x, st)
     loss = lambda inputs: total(output(inputs))
     grads = jax.eval_shape(jax.grad(loss), (floats, ps))
-    assert lux.core.first_difference((floats, ps), grads) is None
+    assert lux.core.internal.first_difference((floats, ps), grads) is None
     check_gradient(loss, (floats, ps), dtype, entry.gradient_error)
 
 
@@ -178,7 +178,7 @@ def test_layer_carries_its_state_through_a_scan(entry, dtype):
         return jax.lax.scan(lambda st, _: entry.layer(x, ps, st)[::-1], st, None, length=3)
 
     new, y = jax.eval_shape(run, x, ps, st)
-    assert lux.core.first_difference(st, new) is None
+    assert lux.core.internal.first_difference(st, new) is None
     assert shapes(y) == jax.tree.map(lambda leaf: (3, *leaf.shape), entry_output(entry, dtype))
 
 
@@ -200,7 +200,7 @@ def test_layer_answers_a_bad_shape_with_its_name_what_it_expects_and_what_it_got
     bad = jax.eval_shape(lambda: example_input(entry.bad, dtype))
     with pytest.raises((ValueError, TypeError), match=r"`\w+`.* expects (.|\n)*got ") as caught:
         jax.eval_shape(entry.layer, bad, ps, st)
-    assert f"`{lux.core.layer_name(entry.layer)}`" in str(caught.value)
+    assert f"`{lux.core.internal.layer_name(entry.layer)}`" in str(caught.value)
 
 
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].bad is not None])
@@ -217,15 +217,15 @@ def test_layer_can_be_watched_and_frozen_inside(entry, dtype):
     want = jax.eval_shape(entry.layer, x, ps, st)
     watched = nn.debug_mode(entry.layer)
     assert watched != entry.layer
-    assert lux.core.first_difference(jax.eval_shape(watched, x, ps, st), want) is None
+    assert lux.core.internal.first_difference(jax.eval_shape(watched, x, ps, st), want) is None
     whole = nn.unfreeze(entry.layer, ps, st)  # The catalogue has a frozen layer too.
-    paths = lux.core.named_leaves(whole[1])
+    paths = lux.core.internal.named_leaves(whole[1])
     frozen, kept, states = nn.freeze(*whole, [path for path in paths if path])
     assert jax.tree.leaves(kept) == []
     y, _ = jax.eval_shape(frozen, x, kept, states)
-    assert lux.core.first_difference(y, want[0]) is None
+    assert lux.core.internal.first_difference(y, want[0]) is None
     model, *trees = nn.unfreeze(frozen, kept, states)
-    assert model == whole[0] and lux.core.first_difference(trees, list(whole[1:])) is None
+    assert model == whole[0] and lux.core.internal.first_difference(trees, list(whole[1:])) is None
 
 
 @pytest.mark.parametrize("entry", ALL_ENTRIES)

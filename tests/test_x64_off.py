@@ -136,6 +136,25 @@ def test_long_integers_as_data_are_an_error(name):
 def test_short_integers_of_a_long_dtype_are_data():
     short = np.ones((1, 1), np.int64), np.ones((1, 1), np.float32)
     training.single_train_step(training.AutoReverse(), MSE, short, state_of_training())
-    precision.require_kept({"n": np.asarray([2**31 - 1]), "u": np.uint64(2**32 - 1)}, "`x`")
+    precision.internal.require_exact_numbers(
+        {"n": np.asarray([2**31 - 1]), "u": np.uint64(2**32 - 1)}, "`x`"
+    )
     with pytest.raises(TypeError, match=r"`x`\['u'\] has uint64 numbers that uint32 cannot hold"):
-        precision.require_kept({"u": np.asarray([2**32], np.uint64)}, "`x`")
+        precision.internal.require_exact_numbers({"u": np.asarray([2**32], np.uint64)}, "`x`")
+
+
+HELD = {
+    "parameters": lambda: training.TrainState(LAYER, {"weight": INTEGER}, {}, optax.sgd(0.1)),
+    "state": lambda: state_of_training().replace(states={"n": INTEGER}),
+    "state of a call": lambda: LAYER(jnp.ones((1, 1)), lux.setup(0, LAYER)[0], {"n": INTEGER}),
+    "flat vector": lambda: lux.ComponentArray({"n": INTEGER}),
+    "compact": lambda: nn.compact(lambda m, x: x, n=nn.non_trainable(INTEGER)),
+    "initialiser": lambda: initializers.ones(KEY, (3,), np.int64),
+}
+
+
+@needs_x32
+@pytest.mark.parametrize("name", HELD)
+def test_long_integers_that_are_held_are_an_error(name):
+    with pytest.raises(TypeError, match="int64.* but jax_enable_x64 is off"):
+        HELD[name]()

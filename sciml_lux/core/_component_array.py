@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..precision import own_array, require_kept, require_x64_for
+from ..precision.internal import own_array, require_exact_numbers
 from ._frozen import Frozen
 from ._record import MissingEntryError, Record, as_record
 from ._tree import describe, named_leaves
@@ -83,7 +83,7 @@ class ComponentArray(VectorArithmetic):
             )
         leaves = named_leaves(tree)
         _check_leaves(leaves)
-        require_x64_for(tree, "`ComponentArray`: the tree")
+        require_exact_numbers(tree, "`ComponentArray`: the tree")
         parts = [jnp.ravel(own_array(leaf)) for leaf in leaves.values()]
         _set_vector(self, jnp.concatenate(parts) if parts else jnp.zeros(0, jnp.float32))
         _set_axis(self, _axis_of(tree, 0))
@@ -113,7 +113,7 @@ class ComponentArray(VectorArithmetic):
                 f"`ComponentArray.replace` expects the vector to be an array, got "
                 f"{type(vector).__name__}. Convert it: jnp.asarray(vector, dtype)."
             )
-        require_kept(vector, "`ComponentArray.replace`: the vector")
+        require_exact_numbers(vector, "`ComponentArray.replace`: the vector")
         return self._over(own_array(vector) if isinstance(vector, np.ndarray) else vector)
 
     def as_record(self) -> Record:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from ..precision import require_x64_for
+from ..precision.internal import require_exact_floats, require_exact_numbers
 from ._contract import layer_name
 from ._record import Record, as_record
 from ._tree import StateStructureError
@@ -19,9 +19,9 @@ def admitted(model: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any, Any]:
         TypeError: float64 NumPy data while x64 is off, `x` of Python numbers.
         StateStructureError: `ps` or `st` has an entry that the model does not.
     """
-    require_x64_for(x, "`x`")
-    require_x64_for(ps, "`ps`")
-    require_x64_for(st, "`st`")
+    require_exact_floats(x, "`x`")
+    require_exact_floats(ps, "`ps`")
+    require_exact_numbers(st, "`st`")
     if not hasattr(x, "dtype"):
         _check_numbers(model, x)
     return x, admitted_parameters(model, ps), admitted_states(model, st)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 import jax
 import numpy as np
 
-from ..precision import python_numbers
+from ..precision.internal import python_numbers
 
 # Types that need no look when an object is built, which loops do at every training step.
 _ATOMS = frozenset({bool, int, float, str, type(None), FunctionType})

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..precision import match_input
+from ..precision.internal import match_input
 from ._path import entries_of, outermost, subject
 from ._record import Record
 

@@ -2,7 +2,7 @@
 
 import jax
 
-from ..precision import x64_enabled
+from ..precision.internal import x64_enabled
 
 
 def seeded_key(seed: int, subject: str) -> jax.Array:

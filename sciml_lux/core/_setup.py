@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..precision import require_x64_for, resolve_dtype
+from ..precision.internal import require_exact_floats, resolve_dtype
 from ._contract import is_layer, layer_name
 from ._guard import apply
 from ._seeded_key import seeded_key
@@ -135,7 +135,7 @@ def output_structure(model: Any, x: Any, key: jax.Array | int = 0) -> Any:
 
     Parameters are taken in the dtype of `x`.
     """
-    require_x64_for(x, "`x`")
+    require_exact_floats(x, "`x`")
     for leaf in jax.tree.leaves(x):
         if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
             raise TypeError(

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..precision import resolve_dtype
+from ..precision.internal import resolve_dtype
 
 
 def parameter_structure(model: Any, dtype: Any = jnp.float32) -> Any:

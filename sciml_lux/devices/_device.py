@@ -8,8 +8,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import PyTree
 
-from ..core import Frozen, path_name, require_kept_dtype
-from ..precision import own_array
+from ..core import Frozen
+from ..core.internal import path_name
+from ..precision.internal import own_array, require_exact_dtype, require_exact_floats
 
 Tree = TypeVar("Tree")
 
@@ -77,7 +78,8 @@ class Device(Frozen):
                 )
             if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
                 return leaf
-            require_kept_dtype(leaf.dtype, name)
+            require_exact_dtype(leaf.dtype, name)
+            require_exact_floats(leaf, name)
             return jax.device_put(own_array(leaf), device)
 
         return jax.tree_util.tree_map_with_path(move, tree)

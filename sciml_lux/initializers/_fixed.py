@@ -18,8 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Key
-from ..precision import require_x64
-from ..precision._draws import draw_dtype, rounded
+from ..precision.internal import draw_dtype, require_exact_dtype, rounded
 from ._initializer import Initializer
 from ._normal import normal
 
@@ -56,7 +55,7 @@ def _fixed(name: str, what: str, draw: Draw, own: np.dtype) -> Initializer:
                 f"`{name}` expects the dtype in its name, {own}, got {np.dtype(dtype)}. Use an "
                 f"initialiser without a dtype in its name, or set the model up with dtype={own}."
             )
-        require_x64(own, f"`{name}`")
+        require_exact_dtype(own, f"`{name}`")
         return draw(key, shape, own)
 
     # The name is what is printed, and what unpickling looks up.

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Key, check_integer
+from ..core import Key
+from ..core.internal import check_integer
 from ._initializer import initializer
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import jax
 
-from ..core import Frozen, check_integer, check_number
-from ..precision import python_numbers, require_x64
+from ..core import Frozen
+from ..core.internal import check_integer, check_number
+from ..precision.internal import python_numbers, require_exact_dtype
 
 
 class Initializer(Frozen):
@@ -50,7 +51,7 @@ class Initializer(Frozen):
         if not arguments:
             return Initializer(self.function, tuple(sorted(merged.items())))
         if len(arguments) > 2:
-            require_x64(arguments[2], f"`{self.function.__name__}`: the dtype asked for")
+            require_exact_dtype(arguments[2], f"`{self.function.__name__}`: the dtype asked for")
         return self.function(*arguments, **merged)
 
     def __repr__(self) -> str:

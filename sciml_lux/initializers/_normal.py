@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Key
-from ..precision._draws import draw_dtype, rounded
+from ..precision.internal import draw_dtype, rounded
 from ._fans import fans
 from ._initializer import initializer
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ..core import Static, contracted, describe, expanded, first_difference, named_leaves
+from ..core import Static
+from ..core.internal import contracted, describe, expanded, first_difference, named_leaves
 from ._checkpoint_error import CheckpointError
 from ._checkpoint_format import (
     DTYPES,

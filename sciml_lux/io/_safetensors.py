@@ -8,10 +8,12 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from ..core import Parameters, contracted, describe, expanded, first_difference, named_leaves
+from ..core import Parameters
+from ..core.internal import contracted, describe, expanded, first_difference, named_leaves
+from ..precision.internal import require_exact_dtype
 from ._checkpoint_error import CheckpointError
 from ._checkpoint_format import DTYPES, require_numbers
-from ._exact_array import exact_array, require_exact
+from ._exact_array import exact_array
 from ._quoted import quoted
 from ._regular_file import open_regular, require_replaceable
 from ._types import JSON
@@ -121,7 +123,7 @@ def _as_array(path: Path, name: str, entry: dict[str, JSON]) -> np.ndarray:
             "not know. Convert it with the library that wrote it."
         )
     dtype = DTYPES[_NAMES[entry["dtype"]]]
-    require_exact(dtype, f"{path}: `{shown}`")
+    require_exact_dtype(dtype, f"{path}: `{shown}`")
     require_numbers(path, name, dtype.name, entry["data"])
     try:
         return np.frombuffer(entry["data"], dtype.newbyteorder("<")).reshape(entry["shape"])

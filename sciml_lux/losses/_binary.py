@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ..ops import logsigmoid, xlogy
-from ..precision import accumulating, require_x64_for
+from ..precision import accumulating
 from ._loss_function import LossFunction
 from ._options import check_options, complement_power, epsilon_of, weighted
 from ._weights import class_weights_of
@@ -84,7 +84,6 @@ class BinaryCrossEntropyLoss(WeightedBinaryLoss):
             return y
         if not hasattr(y, "dtype"):
             return jnp.full_like(y_pred, y)
-        require_x64_for(y, "`BinaryCrossEntropyLoss`: `y`")
         return accumulating(lambda y: jnp.broadcast_to(y, y_pred.shape), jnp.asarray(y))
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..ops import logsoftmax, xlogx, xlogy
-from ..precision import index_in_int32
+from ..precision.internal import index_in_int32
 from ._loss_function import LossFunction
 from ._options import check_options, complement_power, epsilon_of, weighted
 from ._weights import class_weights_of

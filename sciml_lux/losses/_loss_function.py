@@ -7,12 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from ..core import Frozen, Record, SharedDefault, apply, describe
-from ..precision import promote, require_x64_for, require_x64_of
+from ..core import Frozen, Record, apply
+from ..core.internal import SharedDefault, describe
+from ..ops.internal import op
+from ..precision import promote
+from ..precision.internal import own_memory, require_exact_floats
 from ._weights import Count, checked_count, dtype_of, hidden, keyword_of, total_weight, weighed
 
 
-@require_x64_of("values")
+@op("values")
 def mean(values: Array) -> Array:
     """The mean of all elements.
 
@@ -27,7 +30,7 @@ def mean(values: Array) -> Array:
     return jnp.mean(values)
 
 
-@require_x64_of("values")
+@op("values")
 def total(values: Array) -> Array:
     """The sum of all elements."""
     return jnp.sum(values)
@@ -147,7 +150,8 @@ class LossFunction(Frozen, metaclass=SharedDefault):
     def _checked(self, y_pred: Any, y: Any) -> tuple[Array, Array]:
         """Prediction and targets as `elementwise` takes them."""
         for name, value in (("y_pred", y_pred), ("y", y)):
-            require_x64_for(value, f"`{type(self).__name__}`: `{name}`")
+            require_exact_floats(value, f"`{type(self).__name__}`: `{name}`")
+        y_pred, y = own_memory((y_pred, y))
         if not (hasattr(y_pred, "dtype") and jnp.issubdtype(y_pred.dtype, jnp.inexact)):
             raise TypeError(
                 f"`{type(self).__name__}` expects `y_pred` to be a floating or complex array, got "

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ..core import check_integer, check_number
+from ..core.internal import check_integer, check_number
 from ..precision import accumulated
 
 _LIMITS = {

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..core import describe
-from ..precision import accumulated, promote, python_numbers, require_x64_for, result_dtype
+from ..core.internal import describe
+from ..precision import accumulated, promote, result_dtype
+from ..precision.internal import own_memory, python_numbers, require_exact_numbers
 
 
 class Count(NamedTuple):
@@ -42,7 +43,8 @@ def checked_count(name: str, shape: tuple[int, ...], weights: Any, where: Any) -
             f"`{name}` expects `where` to be an array of bool, got {_word(where)}. Numbers are "
             "given as `weights`."
         )
-    require_x64_for(weights, f"`{name}`: `weights`")
+    require_exact_numbers(weights, f"`{name}`: `weights`")
+    weights, where = own_memory((weights, where))
     return Count(
         *(
             None if array is None else _spread(name, keyword, array, shape)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ..core import LayerLike, subject
+from ..core import LayerLike
+from ..core.internal import subject
 
 
 def check_array(layer: LayerLike, x: Any) -> None:

@@ -2,7 +2,8 @@
 
 from jaxtyping import Array
 
-from ..core import LayerLike, subject
+from ..core import LayerLike
+from ..core.internal import subject
 from ._array_check import check_array
 
 

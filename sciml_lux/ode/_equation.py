@@ -7,7 +7,7 @@ import jax
 from jax.core import eval_jaxpr
 from jax.tree_util import Partial
 
-from ..core import describe, named_leaves, subject
+from ..core.internal import describe, named_leaves, subject
 from ..precision import shared
 from ..programs import with_constants_as_arguments
 

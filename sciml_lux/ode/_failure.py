@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ..precision import floating_leaves
+from ..precision.internal import floating_leaves
 from ._equation import Equation
 from ._method import plain
 from ._results import RESULTS

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..core import describe, named_leaves, subject
-from ..precision import as_dtype, match_eltype_mode, match_input, tree_dtype
+from ..core.internal import describe, named_leaves, subject
+from ..precision import match_eltype_mode, tree_dtype
+from ..precision.internal import as_dtype, match_input
 
 
 def initial_state(layer: Any, u0: Any, ps: Any) -> Any:

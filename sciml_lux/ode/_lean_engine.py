@@ -62,7 +62,8 @@ def solve_lean(
     """
     found = lean.solve(
         lambda t, u, equation: equation.field(t, u, equation.parameters),
-        *span,
+        span[0],
+        span[1],
         u0,
         equation,
         tableau=_TABLEAUS[type(plain(method.solver))],
@@ -75,7 +76,7 @@ def solve_lean(
         samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(u0))),
     )
     ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
-    result = RESULTS.successful
+    result: Any = RESULTS.successful
     for code, item in _RESULTS.items():
         result = RESULTS.where(found.result == code, item, result)
     stats = Record(

@@ -7,7 +7,8 @@ import diffrax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Frozen, check_integer, check_number
+from ..core import Frozen
+from ..core.internal import check_integer, check_number
 
 _KINDS = {
     "solver": (diffrax.AbstractSolver, "a diffrax solver, such as diffrax.Tsit5()"),

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import check_layer
+from ..core.internal import check_layer
 from ._equation import VectorField
 from ._ode_layer import ODELayer
 from ._state_policy import with_states_frozen

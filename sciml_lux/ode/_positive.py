@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Frozen, check_number
+from ..core import Frozen
+from ..core.internal import check_number
 
 
 class Positive(Frozen):

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import Record, is_layer, is_number
+from ..core import Record, is_layer
+from ..core.internal import is_number
 from ._equation import VectorField
 from ._ode_layer import ODELayer
 from ._positive import Free, Positive

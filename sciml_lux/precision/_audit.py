@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from ..programs import ClosedJaxpr, walk
+from ._exact import require_exact_floats
 from ._judge import FAILING, judged
 from ._leaves import NO_DERIVATIVE, floating_leaves
-from ._x64 import require_x64_for, resolve_dtype, x64_enabled
+from ._resolve_dtype import resolve_dtype
+from ._x64 import x64_enabled
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -123,7 +125,7 @@ def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -
     """
     if grads not in (0, 1, 2):
         raise ValueError(f"`audit` expects `grads` to be 0, 1 or 2, got {grads!r}.")
-    require_x64_for(args, "`audit`: argument ")
+    require_exact_floats(args, "`audit`: argument ")
     wanted = _widest(args) if want is None else resolve_dtype(want, "`audit`: `want`")
     wanted = jnp.finfo(wanted).dtype
     found: collections.Counter[Finding] = collections.Counter()

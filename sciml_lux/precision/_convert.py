@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._exact import require_exact_dtype
 from ._own_array import own_array
 from ._promotion import result_dtype
-from ._x64 import require_x64
 
 Tree = TypeVar("Tree")
 
@@ -60,7 +60,7 @@ def f64(tree: Tree) -> Tree:
     Raises:
         TypeError: `jax_enable_x64` is off.
     """
-    require_x64(jnp.float64, "`f64`: the dtype asked for")
+    require_exact_dtype(jnp.float64, "`f64`: the dtype asked for")
     return _convert(tree, jnp.float64)
 
 

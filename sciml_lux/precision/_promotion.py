@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from ._exact import require_exact_floats
 from ._leaves import floating_leaves
-from ._x64 import require_x64_for
 
 
 class EltypeMismatchError(TypeError):
@@ -68,7 +68,7 @@ def promote(*arrays: Array) -> tuple[Array, ...]:
     """
     if _agree(arrays):
         return arrays
-    require_x64_for(arrays, "an operand")
+    require_exact_floats(arrays, "an operand")
     dtype = result_dtype(*arrays)
     return tuple(a if a.dtype == dtype else as_dtype(a, dtype) for a in arrays)
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ._exact import require_exact_dtype
 from ._leaves import NO_DERIVATIVE, floating_leaves
-from ._x64 import require_x64
 
 _STEP = 2.0**-36
 _ROUNDING = 2.0**-12  # 16 units in the last place, divided by the step.
@@ -48,7 +48,7 @@ def resolution_probe(f: Callable[..., Any], *args: Any, seed: int = 0) -> float:
         >>> clean < 0.05, cut > 0.5
         (True, True)
     """
-    require_x64(jnp.float64, "`resolution_probe`: the dtype probed")
+    require_exact_dtype(jnp.float64, "`resolution_probe`: the dtype probed")
     here, rebuild = floating_leaves(args)
     kinds = {str(jnp.result_type(leaf)) for leaf in here}
     if not here or not kinds <= {"float64", "complex128"}:

@@ -6,14 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import Layer, apply, first_difference, layer_name, setup
-from ..precision import (
-    NO_DERIVATIVE,
-    Audit,
-    assert_no_narrowing,
-    floating_leaves,
-    x64_enabled,
-)
+from ..core import Layer, apply, setup
+from ..core.internal import first_difference, layer_name
+from ..precision import Audit, assert_no_narrowing
+from ..precision.internal import NO_DERIVATIVE, floating_leaves, x64_enabled
 
 _WIDE = ("float64", "complex128")
 _DTYPES = ("float16", "bfloat16", "float32", "float64")

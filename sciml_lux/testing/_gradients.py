@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import named_leaves
-from ..precision import NO_DERIVATIVE, floating_leaves, promote, require_x64_for
+from ..core.internal import named_leaves
+from ..precision import promote
+from ..precision.internal import NO_DERIVATIVE, floating_leaves, require_exact_floats
 from ._differences import Accuracy, Difference, difference
 
 _MODES = ("reverse", "forward", "nested")
@@ -116,7 +117,7 @@ def _accuracy(unit: float, size: float, rtol: float | None, atol: float | None) 
 
 def _as_arrays(args: tuple) -> tuple:
     """`args` with arrays in place of Python's floats, in the widest dtype of the others."""
-    require_x64_for(args, "`test_gradients`: argument ")
+    require_exact_floats(args, "`test_gradients`: argument ")
     leaves, rebuild = floating_leaves(args)
     dtypes = [jnp.finfo(leaf.dtype).dtype for leaf in leaves if _is_inexact(leaf)]
     widest = max(dtypes, key=lambda dtype: dtype.itemsize, default=None)

@@ -3,7 +3,7 @@
 import operator
 
 from sciml_lux import nn
-from sciml_lux.precision import x64_enabled
+from sciml_lux.precision.internal import x64_enabled
 
 from ._entry import LayerEntry
 

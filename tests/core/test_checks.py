@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux.core import (
+from sciml_lux.core.internal import (
     check_choice,
     check_function,
     check_integer,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sciml_lux import Layer, Record, WrapperLayer, nn, ode, setup
-from sciml_lux.core import flat_children
+from sciml_lux.core.internal import flat_children
 from tests.core.layers import Duck, Pair, Scale
 
 A, B, C = nn.Dense(2, 2), nn.Dense(2, 2, nn.tanh), nn.Dense(2, 2, nn.relu)

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from sciml_lux import ComponentArray, Record, as_dict, as_record, nn, setup
-from sciml_lux.core import contracted, expanded
+from sciml_lux.core.internal import contracted, expanded
 
 MODEL = nn.Chain(nn.Dense(2, 3, nn.tanh), nn.Dense(3, 1))
 ST = setup(0, MODEL)[1]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sciml_lux import Frozen, Static, nn
-from sciml_lux.core import typed
+from sciml_lux.core.internal import typed
 
 
 class Interval(Frozen):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sciml_lux import ComponentArray, Layer, Record, WrapperLayer, apply, nn, setup
-from sciml_lux.core import guarded, is_layer
+from sciml_lux.core import is_layer
+from sciml_lux.core.internal import guarded
 from tests.core.layers import DensePs, Duck, Pair, Running, Scale
 
 X = jnp.asarray([[1.0, 2.0]], jnp.float32)

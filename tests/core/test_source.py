@@ -2,7 +2,7 @@ import functools
 
 import jax
 
-from sciml_lux.core import assigned_attributes, function_source
+from sciml_lux.core.internal import assigned_attributes, function_source
 
 
 def decorate(function):

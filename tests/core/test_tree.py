@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sciml_lux import Record, StateStructureError, Static
-from sciml_lux.core import describe, first_difference, named_leaves, path_name
+from sciml_lux.core.internal import describe, first_difference, named_leaves, path_name
 
 A = np.zeros((3, 4), np.float32)
 

@@ -36,7 +36,7 @@ def file(tmp_path):
 def test_checkpoint_restores_every_bit_dtype_flag_and_key(file):
     checkpoint = io.load_checkpoint(file)
     found = checkpoint.restore(jax.tree.map(lambda a: a, tree()), "tree")
-    assert lux.core.first_difference(tree(), found) is None
+    assert lux.core.internal.first_difference(tree(), found) is None
     assert checkpoint.metadata == {"note": "x", "numbers": [0.1]}
     for name in [*FLOATS, "scalar", "complex"]:
         assert found[name].tobytes() == tree()[name].tobytes()

@@ -11,7 +11,9 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import losses, nn, training
+from sciml_lux.losses._weights import checked_count
 from tests.catalogue import LOSSES
+from tests.conftest import needs_x32
 from tests.training.models import line_data, tiny_state
 
 MEANS = [
@@ -313,3 +315,27 @@ def test_class_weights_that_are_wrong_are_errors():
         losses.FocalLoss(class_weights=(1, 1))(ONE, ONE)
     with pytest.raises(ValueError, match=r"two numbers, those of the labels 0 and 1, got 3"):
         losses.BinaryFocalLoss(class_weights=(1, 1, 1))
+
+
+def test_weights_and_predictions_have_memory_of_their_own():
+    given = []
+
+    class Watched(losses.LossFunction):
+        def elementwise(self, y_pred, y):
+            given.extend([y_pred, y])
+            return y_pred * y
+
+    x = np.ones(64, np.float32)
+    Watched()(x, x)
+    count = checked_count("loss", (64,), x, None)
+    x[:] = -5.0
+    for array in (*given, count.weights):
+        np.testing.assert_array_equal(array, 1.0)
+
+
+@needs_x32
+def test_integer_weights_that_jax_would_cut_are_an_error():
+    x = jnp.ones(1, jnp.float32)
+    text = r"`MSELoss`: `weights` has int64 numbers that int32 cannot hold"
+    with pytest.raises(TypeError, match=text):
+        losses.MSELoss()(x, x, weights=np.asarray([2**40]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sciml_lux import initializers, ops
-from sciml_lux.precision._draws import draw_dtype, rounded
+from sciml_lux.precision.internal import draw_dtype, rounded
 
 HALVES = ["float16", "bfloat16"]
 DRAWS = 100_000

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux.precision import count_in_int32, index_in_int32
+from sciml_lux.precision.internal import count_in_int32, index_in_int32
 from tests.conftest import X64
 
 SHORT = ["int8", "uint8", "int16", "uint16", "int32"]

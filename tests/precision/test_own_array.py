@@ -34,8 +34,8 @@ def _function_state(array):
 
 
 KEEPS = {
-    "own_array": precision.own_array,
-    "own_array with a dtype": lambda array: precision.own_array(array, jnp.float32),
+    "own_array": precision.internal.own_array,
+    "own_array with a dtype": lambda array: precision.internal.own_array(array, jnp.float32),
     "f32": precision.f32,
     "TrainState": _train_state,
     "TrainState.replace": lambda array: _train_state(jnp.zeros(ROWS, jnp.float32)).replace(
@@ -80,8 +80,8 @@ def test_hyperparameter_is_kept_as_it_was():
 
 def test_jax_arrays_are_kept_as_they_are():
     array = jnp.ones(3, jnp.float32)
-    assert precision.own_array(array) is array
-    assert precision.own_array(array, jnp.float32) is array
+    assert precision.internal.own_array(array) is array
+    assert precision.internal.own_array(array, jnp.float32) is array
     assert (
         _train_state(jnp.ones(ROWS, jnp.float32))
         .replace(parameters=lux.Record(weight=array))

@@ -2,7 +2,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sciml_lux.precision import python_numbers
+from sciml_lux.precision.internal import python_numbers
 
 
 class Pair(NamedTuple):

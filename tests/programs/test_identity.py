@@ -34,10 +34,10 @@ def gradient(f):
     """The gradient of the sum of the floats that `f` returns, by all floating arguments."""
 
     def of(*args):
-        leaves, rebuild = precision.floating_leaves(args)
+        leaves, rebuild = precision.internal.floating_leaves(args)
 
         def total(leaves):
-            found = precision.floating_leaves(f(*rebuild(leaves)))[0]
+            found = precision.internal.floating_leaves(f(*rebuild(leaves)))[0]
             sums = [jnp.sum(jnp.real(leaf)) for leaf in found]
             return sum(s.astype(precision.result_dtype(*sums)) for s in sums)
 
@@ -60,8 +60,8 @@ def test_layer_and_its_gradient(entry, dtype):
 
 
 def is_differentiable(f, args):
-    found = precision.floating_leaves(jax.eval_shape(f, *args))[0]
-    return bool(precision.floating_leaves(args)[0] and found)
+    found = precision.internal.floating_leaves(jax.eval_shape(f, *args))[0]
+    return bool(precision.internal.floating_leaves(args)[0] and found)
 
 
 @pytest.mark.parametrize("entry", listed(OPS))

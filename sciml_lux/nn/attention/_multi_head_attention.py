@@ -5,7 +5,8 @@ from typing import Any
 
 from jaxtyping import Array
 
-from ...core import Layer, LayerLike, Parameters, States, apply, check_number, is_integer, subject
+from ...core import Layer, LayerLike, Parameters, States, apply
+from ...core.internal import check_number, is_integer, subject
 from ...initializers import Initializer
 from ...ops import scaled_dot_product_attention
 from .._precision import Precision, check_precision

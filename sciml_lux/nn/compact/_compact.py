@@ -12,20 +12,10 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from ...core import (
-    Key,
-    Layer,
-    LayerLike,
-    Parameters,
-    PrintFrame,
-    Record,
-    States,
-    function_source,
-    outermost,
-    subject,
-    typed,
-)
-from ...precision import match_input, tree_dtype
+from ...core import Key, Layer, LayerLike, Parameters, Record, States
+from ...core.internal import PrintFrame, function_source, outermost, subject, typed
+from ...precision import tree_dtype
+from ...precision.internal import match_input
 from ._entries import Entries, children, named, sorted_entries, start
 from ._namespace import Namespace, close
 

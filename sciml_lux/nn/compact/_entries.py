@@ -10,8 +10,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import PyTree
 
-from ...core import Frozen, Key, Record, Static, assigned_attributes, describe, is_layer, typed
-from ...precision import own_array, require_x64, require_x64_for
+from ...core import Frozen, Key, Record, Static, is_layer
+from ...core.internal import assigned_attributes, describe, typed
+from ...precision.internal import own_array, require_exact_numbers
 
 # Pairs of name and value stand for a dict, here and in the fields of every layer.
 Entries = tuple[tuple[str, Any], ...]
@@ -26,8 +27,9 @@ class HeldArray(Frozen):
 
     def array(self) -> jax.Array:
         """The array in its own dtype."""
-        require_x64(self.dtype, "an array that a compact layer starts from")
-        return own_array(np.frombuffer(self.data, jnp.dtype(self.dtype)).reshape(self.shape))
+        array = np.frombuffer(self.data, jnp.dtype(self.dtype)).reshape(self.shape)
+        require_exact_numbers(array, "an array that a compact layer starts from")
+        return own_array(array)
 
     def __repr__(self) -> str:
         return f"{self.dtype}[{','.join(map(str, self.shape))}]"
@@ -280,7 +282,7 @@ def _held_array(value: Any, subject: str) -> HeldArray:
             f"{subject} expects numbers, got an array of {value.dtype}. A random key is kept in "
             'the state by init_fn(lambda key, dtype: key, "state").'
         )
-    require_x64_for(value, subject)
+    require_exact_numbers(value, subject)
     native = np.asarray(value, value.dtype.newbyteorder("="))
     return HeldArray(native.tobytes(), native.dtype.name, native.shape)
 
@@ -328,7 +330,7 @@ _HELD_AS = {
 
 def _initialized(held: InitFn, key: Key, dtype: np.dtype) -> jax.Array:
     value = held.function(key, dtype)
-    require_x64_for(value, "what the function of `init_fn` returned")
+    require_exact_numbers(value, "what the function of `init_fn` returned")
     if not _is_array(value):
         raise TypeError(
             f"`init_fn` expects its function to return an array, got {describe(value)}. Give "

@@ -2,7 +2,8 @@
 
 from jaxtyping import PyTree
 
-from ...core import Layer, LayerLike, Parameters, States, apply, is_layer, typed
+from ...core import Layer, LayerLike, Parameters, States, apply, is_layer
+from ...core.internal import typed
 from ...precision import promote_floats
 from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
 

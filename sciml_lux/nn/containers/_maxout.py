@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...core import Layer, LayerLike, Parameters, States, describe, is_layer, subject
+from ...core import Layer, LayerLike, Parameters, States, is_layer
+from ...core.internal import describe, subject
 from ...precision import promote_floats
 from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
 

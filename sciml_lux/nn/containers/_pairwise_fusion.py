@@ -5,7 +5,8 @@ from typing import Any
 
 from jaxtyping import PyTree
 
-from ...core import Layer, LayerLike, Parameters, States, apply, is_layer, subject, typed
+from ...core import Layer, LayerLike, Parameters, States, apply, is_layer
+from ...core.internal import subject, typed
 from ...precision import promote_floats
 from ._named_layers import NamedLayers, named_layers, typed_layers
 

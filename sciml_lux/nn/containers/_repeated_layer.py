@@ -8,18 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...core import (
-    LayerLike,
-    Parameters,
-    States,
-    StateStructureError,
-    WrapperLayer,
-    apply,
-    check_integer,
-    first_difference,
-    subject,
-)
-from ...precision import as_dtype, match_eltype_mode, result_dtype, shared
+from ...core import LayerLike, Parameters, States, StateStructureError, WrapperLayer, apply
+from ...core.internal import check_integer, first_difference, subject
+from ...precision import match_eltype_mode, result_dtype, shared
+from ...precision.internal import as_dtype
 from ._named_layers import as_layer
 
 

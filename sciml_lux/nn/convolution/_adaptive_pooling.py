@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Parameters, States, layer_name, subject
+from ...core import Layer, Parameters, States
+from ...core.internal import layer_name, subject
 from ...ops import lp_pool, max_pool, mean_pool
-from ...ops._pooling import exponent
-from ...ops._windows import per_axis
+from ...ops.internal import exponent, per_axis
 from .._array_check import check_array
 
 

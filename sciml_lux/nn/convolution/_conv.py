@@ -7,7 +7,7 @@ from jaxtyping import Array
 
 from ...initializers import Initializer, kaiming_uniform, uniform
 from ...ops import fused_conv_bias_activation
-from ...ops._convolution import PaddingMode
+from ...ops.internal import PaddingMode
 from ..linear._gain import gain
 from ._conv_layer import ConvLayer
 from ._same_pad import padded_windows

@@ -8,20 +8,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import (
-    Key,
-    Layer,
-    Parameters,
-    Record,
-    States,
-    check_function,
-    check_integer,
-    layer_name,
-    subject,
-)
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_function, check_integer, layer_name, subject
 from ...initializers import Initializer
 from ...ops import identity
-from ...ops._windows import Padding, PerAxis, windows
+from ...ops.internal import Padding, PerAxis, windows
 from .._array_check import check_array
 from .._last_axis import check_last_axis
 from .._precision import Precision, check_precision

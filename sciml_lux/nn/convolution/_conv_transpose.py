@@ -6,7 +6,7 @@ from jaxtyping import Array
 
 from ...initializers import Initializer, glorot_uniform, zeros
 from ...ops import bias_activation, conv_transpose
-from ...ops._windows import Padding, PerAxis, per_axis, windows
+from ...ops.internal import Padding, PerAxis, per_axis, windows
 from ._conv_layer import ConvLayer
 from ._same_pad import SamePad
 

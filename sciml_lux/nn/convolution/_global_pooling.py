@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Parameters, States, subject
+from ...core import Layer, Parameters, States
+from ...core.internal import subject
 from ...ops import lp_pool, max_pool, mean_pool
-from ...ops._pooling import exponent
+from ...ops.internal import exponent
 from .._array_check import check_array
 
 

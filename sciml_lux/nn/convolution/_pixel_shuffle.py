@@ -2,7 +2,8 @@
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Parameters, States, check_integer, subject
+from ...core import Layer, Parameters, States
+from ...core.internal import check_integer, subject
 from ...ops import pixel_shuffle
 from .._array_check import check_array
 

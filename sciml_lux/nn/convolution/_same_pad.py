@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ...core import Frozen
-from ...ops._windows import Padding, PerAxis, Windows, windows
+from ...ops.internal import Padding, PerAxis, Windows, windows
 
 
 class SamePad(Frozen):

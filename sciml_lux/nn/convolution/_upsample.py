@@ -7,7 +7,8 @@ from typing import Literal
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Parameters, States, is_number, subject
+from ...core import Layer, Parameters, States
+from ...core.internal import is_number, subject
 from ...ops import upsample_bilinear, upsample_linear, upsample_nearest, upsample_trilinear
 from .._array_check import check_array
 

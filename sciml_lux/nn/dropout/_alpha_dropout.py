@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Key, Layer, Parameters, Record, States, Static, check_number
+from ...core import Key, Layer, Parameters, Record, States, Static
+from ...core.internal import check_number
 from ...ops import alpha_dropout
 from .._array_check import check_array
 

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Key, Layer, Parameters, Record, States, Static, check_number, is_integer
+from ...core import Key, Layer, Parameters, Record, States, Static
+from ...core.internal import check_number, is_integer
 from ...ops import dropout
 from .._array_check import check_array
 

@@ -4,17 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import (
-    Key,
-    Layer,
-    Parameters,
-    Record,
-    States,
-    Static,
-    check_number,
-    is_integer,
-    subject,
-)
+from ...core import Key, Layer, Parameters, Record, States, Static
+from ...core.internal import check_number, is_integer, subject
 from ...ops import dropout
 from .._array_check import check_array
 

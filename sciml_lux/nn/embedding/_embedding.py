@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact, Integer
 
-from ...core import Key, Layer, Parameters, Record, States, is_integer, subject
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import is_integer, subject
 from ...initializers import Initializer, uniform
 from ...ops import gather
 

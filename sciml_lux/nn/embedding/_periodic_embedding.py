@@ -6,7 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...core import Layer, Parameters, States, is_integer, subject
+from ...core import Layer, Parameters, States
+from ...core.internal import is_integer, subject
 from ...ops import periodic_sin_cos
 from ...precision import accumulating
 from .._array_check import check_array

@@ -6,17 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import (
-    Key,
-    Layer,
-    Parameters,
-    Record,
-    States,
-    check_integer,
-    check_number,
-    is_integer,
-    subject,
-)
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_integer, check_number, is_integer, subject
 from ...ops import apply_rotary_embedding, compute_rotary_embedding_params
 from ...precision import promote
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Key, Layer, Parameters, Record, States, check_number, is_integer, subject
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_number, is_integer, subject
 from ...precision import accumulating, promote
 
 

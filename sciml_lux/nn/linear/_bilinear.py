@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Key, Layer, Parameters, Record, States, check_function, is_integer, subject
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_function, is_integer, subject
 from ...initializers import Initializer, uniform
 from ...ops import identity
 from ...precision import broadcasting, promote

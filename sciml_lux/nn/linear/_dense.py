@@ -8,7 +8,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Key, Layer, Parameters, Record, States, check_function, check_integer, subject
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_function, check_integer, subject
 from ...initializers import Initializer, kaiming_uniform, uniform
 from ...ops import fused_dense_bias_activation, identity
 from .._last_axis import check_last_axis

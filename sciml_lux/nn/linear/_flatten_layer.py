@@ -4,7 +4,8 @@ import math
 
 from jaxtyping import Array
 
-from ...core import Layer, Parameters, States, check_integer, subject
+from ...core import Layer, Parameters, States
+from ...core.internal import check_integer, subject
 
 _FORM = "Leave it out to flatten all axes but the first."
 

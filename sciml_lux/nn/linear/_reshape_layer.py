@@ -4,7 +4,8 @@ import math
 
 from jaxtyping import Array
 
-from ...core import Layer, Parameters, States, is_integer, subject
+from ...core import Layer, Parameters, States
+from ...core.internal import is_integer, subject
 
 
 class ReshapeLayer(Layer):

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Key, Layer, Parameters, Record, States, check_function, check_integer, subject
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_function, check_integer, subject
 from ...initializers import Initializer, ones, zeros
 from ...ops import identity
 from ...precision import broadcasting

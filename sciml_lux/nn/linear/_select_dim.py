@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ...core import Layer, Parameters, States, is_integer, subject
+from ...core import Layer, Parameters, States
+from ...core.internal import is_integer, subject
 from ...precision import accumulating
 
 

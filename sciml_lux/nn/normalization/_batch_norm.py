@@ -4,7 +4,8 @@ import math
 
 from jaxtyping import Array, Float
 
-from ...core import Parameters, States, subject
+from ...core import Parameters, States
+from ...core.internal import subject
 from ...ops import batchnorm
 from .._array_check import check_array
 from ._normalization import TrackedNormalization

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Key, Parameters, States, check_integer, subject
+from ...core import Key, Parameters, States
+from ...core.internal import check_integer, subject
 from ...ops import groupnorm, identity
 from .._array_check import check_array
 from ._normalization import Normalization

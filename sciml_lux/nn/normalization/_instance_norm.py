@@ -4,7 +4,8 @@ import dataclasses
 
 from jaxtyping import Array, Float
 
-from ...core import Parameters, States, subject
+from ...core import Parameters, States
+from ...core.internal import subject
 from ...ops import instancenorm
 from .._array_check import check_array
 from ._normalization import TrackedNormalization

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Key, Parameters, States, is_integer, subject
+from ...core import Key, Parameters, States
+from ...core.internal import is_integer, subject
 from ...ops import identity, layernorm
 from .._array_check import check_array
 from ._normalization import Normalization

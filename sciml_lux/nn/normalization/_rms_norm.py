@@ -6,17 +6,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import (
-    Key,
-    Layer,
-    Parameters,
-    Record,
-    States,
-    check_function,
-    check_number,
-    is_integer,
-    subject,
-)
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_function, check_number, is_integer, subject
 from ...initializers import Initializer, ones
 from ...ops import rmsnorm
 from .._array_check import check_array

@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from ...core import LayerLike, Parameters, States, apply, subject
+from ...core import LayerLike, Parameters, States, apply
+from ...core.internal import subject
 from ...precision import promote_floats
 from ..containers._composite_layer import CompositeLayer
 from ._cell_contract import described

@@ -2,7 +2,8 @@
 
 from jaxtyping import Array, PyTree
 
-from ...core import LayerLike, Parameters, States, apply, describe, layer_name, subject
+from ...core import LayerLike, Parameters, States, apply
+from ...core.internal import describe, layer_name, subject
 
 
 def split_carry(layer: LayerLike, x: PyTree) -> tuple[Array, PyTree]:

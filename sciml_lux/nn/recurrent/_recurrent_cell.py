@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact, PyTree
 
-from ...core import Key, Layer, Parameters, Record, States, check_integer, describe, subject
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_integer, describe, subject
 from ...initializers import Initializer, ones, uniform, zeros
 from ...ops import fused_dense_bias_activation, identity
 from ...precision import accumulating, promote_floats, result_dtype

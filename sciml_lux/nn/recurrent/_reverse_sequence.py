@@ -2,7 +2,8 @@
 
 from jaxtyping import PyTree
 
-from ...core import Layer, Parameters, States, check_integer, subject
+from ...core import Layer, Parameters, States
+from ...core.internal import check_integer, subject
 from ...ops import reverse_sequence
 from .._array_check import check_array
 

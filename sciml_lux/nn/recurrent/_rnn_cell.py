@@ -5,7 +5,8 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ...core import Parameters, check_function
+from ...core import Parameters
+from ...core.internal import check_function
 from ...ops import tanh
 from ...precision import accumulating
 from ._recurrent_cell import RecurrentCell, Step

@@ -3,7 +3,8 @@
 import jax
 from jaxtyping import PyTree
 
-from ...core import Layer, LayerLike, Parameters, States, subject
+from ...core import Layer, LayerLike, Parameters, States
+from ...core.internal import subject
 from ..containers._named_layers import NamedLayers, named_layers, typed_layers
 from ._cell_contract import apply_cell, described, initial_carry, split_carry
 

@@ -8,19 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ...core import (
-    Key,
-    Layer,
-    LayerLike,
-    Parameters,
-    Record,
-    States,
-    check_layer,
-    describe,
-    is_integer,
-    subject,
-    update_state,
-)
+from ...core import Key, Layer, LayerLike, Parameters, Record, States, update_state
+from ...core.internal import check_layer, describe, is_integer, subject
 from ...precision import promote_floats
 from ._cell_contract import apply_cell
 

@@ -2,7 +2,8 @@
 
 from jaxtyping import Array, Float
 
-from ...core import Frozen, check_integer, layer_name
+from ...core import Frozen
+from ...core.internal import check_integer, layer_name
 from ...ops import (
     chebyshev_basis,
     cosine_basis,

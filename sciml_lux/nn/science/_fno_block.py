@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Float
 
-from ...core import LayerLike, Parameters, States, apply, subject
+from ...core import LayerLike, Parameters, States, apply
+from ...core.internal import subject
 from ...ops import gelu
 from ...precision import promote
 from .._array_check import check_array

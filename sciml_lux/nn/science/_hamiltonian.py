@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...core import Layer, Parameters, States, WrapperLayer, apply, subject
+from ...core import Layer, Parameters, States, WrapperLayer, apply
+from ...core.internal import subject
 from ...precision import promote
 from .._array_check import check_array
 

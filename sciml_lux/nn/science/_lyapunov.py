@@ -6,7 +6,8 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ...core import Layer, Parameters, States, WrapperLayer, apply, subject
+from ...core import Layer, Parameters, States, WrapperLayer, apply
+from ...core.internal import subject
 from ...precision import accumulating, promote
 from .._array_check import check_array
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, LayerLike, Parameters, States, check_function, check_number
+from ...core import Layer, LayerLike, Parameters, States
+from ...core.internal import check_function, check_number
 from ...initializers import Initializer
 from ...ops import identity, relu
 from .._last_axis import check_last_axis

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Inexact, PyTree
 
-from ...core import Layer, LayerLike, Parameters, States, apply, check_number
+from ...core import Layer, LayerLike, Parameters, States, apply
+from ...core.internal import check_number
 from ...ops import tanh
 from .._last_axis import check_last_axis
 from .._precision import Precision, check_precision, with_precision

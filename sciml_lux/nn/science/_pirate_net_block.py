@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Key, Layer, LayerLike, Parameters, States, apply, describe, subject
+from ...core import Key, Layer, LayerLike, Parameters, States, apply
+from ...core.internal import describe, subject
 from ...ops import tanh
 from ...precision import accumulating, promote
 from .._precision import Precision, check_precision, with_precision

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Key, Layer, Parameters, Record, States, check_number
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_number
 from ...initializers import Initializer, glorot_uniform, normal, zeros
 from ...ops import fused_dense_bias_activation, identity
 from ...precision import accumulating, promote

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Key, Layer, Parameters, Record, States, check_number
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_number
 from ...initializers import Initializer, uniform
 from ...ops import fused_dense_bias_activation
 from .._last_axis import check_last_axis

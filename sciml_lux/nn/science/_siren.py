@@ -6,7 +6,8 @@ import math
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, LayerLike, Parameters, States, check_number
+from ...core import Layer, LayerLike, Parameters, States
+from ...core.internal import check_number
 from ...initializers import uniform
 from .._last_axis import check_last_axis
 from .._precision import Precision, check_precision

@@ -6,10 +6,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Key, Layer, Parameters, Record, States, subject
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import subject
 from ...initializers import Initializer
 from ...ops import spectral_convolution
-from ...precision._draws import draw_dtype, rounded
+from ...precision.internal import draw_dtype, rounded
 from .._array_check import check_array
 from .._precision import Precision, check_precision
 from .._sizes import check_sizes

@@ -8,17 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import (
-    Key,
-    Layer,
-    Parameters,
-    Record,
-    States,
-    check_choice,
-    check_number,
-    is_integer,
-    subject,
-)
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import check_choice, check_number, is_integer, subject
 from ...initializers import Initializer, normal
 from ...ops import LEAST_KNOTS, SplineBasis, interpolate
 from .._array_check import check_array

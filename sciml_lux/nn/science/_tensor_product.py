@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ...core import Key, Layer, Parameters, Record, States, subject
+from ...core import Key, Layer, Parameters, Record, States
+from ...core.internal import subject
 from ...initializers import Initializer, normal
 from ...ops import fused_dense_bias_activation, identity, kronecker_product
 from ...precision import promote

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from ...core import LayerLike, Parameters, States, WrapperLayer, apply
-from ...precision import bf16, f16, f32, f64, resolve_dtype, tree_dtype
+from ...precision import bf16, f16, f32, f64, tree_dtype
+from ...precision.internal import resolve_dtype
 from ..containers._named_layers import as_layer
 
 _CONVERSIONS = {"float16": f16, "bfloat16": bf16, "float32": f32, "float64": f64}

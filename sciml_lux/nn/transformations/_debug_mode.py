@@ -14,15 +14,12 @@ from ...core import (
     StateStructureError,
     WrapperLayer,
     apply,
-    check_choice,
-    first_difference,
-    named_leaves,
     parameter_structure,
     state_structure,
-    subject,
 )
+from ...core.internal import check_choice, first_difference, named_leaves, subject
 from ...ops import raise_if, watch_cotangent
-from ...precision import floating_leaves
+from ...precision.internal import floating_leaves
 from ..containers._named_layers import as_layer
 from ._layer_map import layer_map
 

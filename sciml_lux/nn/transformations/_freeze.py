@@ -14,13 +14,11 @@ from ...core import (
     Record,
     States,
     WrapperLayer,
-    flat_children,
-    layer_name,
-    named_leaves,
     parameter_structure,
     state_structure,
     testmode,
 )
+from ...core.internal import flat_children, layer_name, named_leaves
 from ..containers._named_layers import as_layer
 from ._alternate_precision import AlternatePrecision
 from ._entries import (

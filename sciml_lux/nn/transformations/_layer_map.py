@@ -5,14 +5,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ...core import (
-    LayerLike,
-    Parameters,
-    States,
-    flat_children,
-    parameter_structure,
-    state_structure,
-)
+from ...core import LayerLike, Parameters, States, parameter_structure, state_structure
+from ...core.internal import flat_children
 from ._entries import Path, dotted, entry, has_entry, records, with_entry
 
 

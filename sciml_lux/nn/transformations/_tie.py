@@ -8,16 +8,8 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from ...core import (
-    Key,
-    LayerLike,
-    Parameters,
-    States,
-    WrapperLayer,
-    describe,
-    first_difference,
-    parameter_structure,
-)
+from ...core import Key, LayerLike, Parameters, States, WrapperLayer, parameter_structure
+from ...core.internal import describe, first_difference
 from ...precision import shared
 from ._entries import (
     Path,

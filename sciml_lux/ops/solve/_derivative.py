@@ -100,7 +100,7 @@ def _replayed(
     linear = list(itertools.compress(moved, flags))
     replay = Replay(field, options, flags, remember)
     places = jax.lax.stop_gradient(places_of(given))
-    constants = (fixed, places, record.lengths, record.count, record.stride)
+    constants = (fixed, places, record.lengths, record.steps, record.stride)
     thinned = longest > 1
     order = order_of(record, rows) if thinned else None
     length = rows + int(thinned)
@@ -111,7 +111,7 @@ def _replayed(
     saved = [jnp.zeros((len(places) + 1, *y.shape), y.dtype) for y in given.y0]
     (dy1, dys), states = linear_scan(
         replay.row if thinned else replay.single,
-        (record.count + record.stride - 1) // record.stride,
+        (record.steps + record.stride - 1) // record.stride,
         constants,
         (numbers, record.starts, record.states),
         linear,
@@ -164,7 +164,7 @@ class Replay:
         return moved, carry[0] if self.remember else ()
 
     def row(self, constants: Any, row: Any, linear: Any, carry: Any, _: Any) -> Any:
-        """A row of as many steps as the stride says: stepped through once more, then the tangents."""
+        """A row of a stride of steps: gone through once more, then the tangents."""
         fixed, places, lengths, count, stride = constants
         number, start, y = row
         first = number * stride

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 
 from ._primitive import (
     Primitive,
-    as_function,
     instantiated,
     is_inexact,
     is_undefined,
     is_zero,
+    jaxpr_as_fun,
     program_of,
     pruned,
     register,
@@ -151,8 +151,8 @@ def _body_types(groups: Sequence[Sequence[Any]]) -> list[Any]:
 
 
 def _split(values: Sequence[Any], sizes: Iterable[int]) -> list[list[Any]]:
-    values = iter(values)
-    return [list(itertools.islice(values, size)) for size in sizes]
+    rest = iter(values)
+    return [list(itertools.islice(rest, size)) for size in sizes]
 
 
 def _placed(args: Sequence[Any], sizes: Sequence[int]) -> tuple[list[Any], list[list[Any]]]:
@@ -168,7 +168,7 @@ def _where(values: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
 def _run(*args: Any, body: Any, sizes: Any, length: int, reverse: bool) -> list[Any]:
     """The scan as a while loop: the meaning of the primitive, and what it compiles to."""
     (n, *order), (c, xs, dc, k, us) = _placed(args, sizes)
-    f = as_function(body)
+    f = jaxpr_as_fun(body)
     out = [jnp.zeros((length, *a.shape), a.dtype) for a in body.out_avals[len(k) :]]
 
     def rows(values: list[Any], at: Any) -> list[Any]:
@@ -234,11 +234,10 @@ def _tangent_body(body: Any, sizes: Any, flags: list[list[bool]]) -> Callable[..
     Arguments: constants, rows and carry of the primal, then the tangents of constants, of the carry
     and of rows; each in the order of the body's groups.
     """
-    f, out_flags = as_function(body), [is_inexact(a) for a in body.out_avals]
+    f, out_flags = jaxpr_as_fun(body), [is_inexact(a) for a in body.out_avals]
     flat_flags = list(itertools.chain(*flags))
     nc, nx, ndc, nk, nu = sizes
     mc, mx, mdc, mk, mu = map(sum, flags)
-    extra = 0
 
     def tangent(*args: Any) -> list[Any]:
         c, dc, xs, us, k, tc, tdc, tk, tx, tu = _split(
@@ -258,7 +257,7 @@ def _tangent_body(body: Any, sizes: Any, flags: list[list[bool]]) -> Callable[..
 
 def _recording_body(body: Any, sizes: Any, passed: list[bool]) -> Callable[..., list[Any]]:
     """The body, which returns the carries with a flag as rows too."""
-    f = as_function(body)
+    f = jaxpr_as_fun(body)
 
     def recording(*args: Any) -> list[Any]:
         return [*f(*args), *_where(_split(args, sizes)[3], passed)]
@@ -286,7 +285,7 @@ def _transpose(
     last, rows = _bind(program, place, operands, length=length, reverse=not reverse)
     found = iter([*last, *rows])
     linear = [None] * (len(c) + len(xs))
-    for group, flags in zip((dc, k, us), wanted[2:], strict=True):
+    for flags in wanted[2:]:
         linear += [next(found) if flag else None for flag in flags]
     undefined = map(is_undefined, itertools.chain(*groups))
     found = [v if u else None for u, v in zip(undefined, linear, strict=True)]
@@ -297,7 +296,7 @@ def _transposed_body(
     body: Any, types: list[Any], sizes: Any, wanted: list[list[bool]], given: list[bool]
 ) -> Callable[..., list[Any]]:
     """From constants, rows, sums and cotangents of carry and rows to those before the iteration."""
-    f = as_function(body)
+    f = jaxpr_as_fun(body)
     flags = list(itertools.chain(*wanted))
     nc, nx, _, nk, _ = sizes
     counts = (nc, nx, sum(wanted[2]), nk, sum(given))
@@ -357,7 +356,7 @@ def _batch(
     ]
     batched[3] = [True] * len(moved[3])
     in_axes = tuple(0 if b else None for b in itertools.chain(*batched))
-    mapped = jax.vmap(as_function(body), in_axes, axis_size=size)
+    mapped = jax.vmap(jaxpr_as_fun(body), in_axes, axis_size=size)
     program, constants = program_of(mapped, _body_types(moved))
     moved[0] = [*constants, *moved[0]]
     last, rows = _bind(program, place, moved, length=length, reverse=reverse)
@@ -367,8 +366,8 @@ def _batch(
 def _waiting(
     n: Any, order: list[Any], groups: Any, axes: Any, body: Any, length: int
 ) -> tuple[Any, Any, Any]:
-    """Groups, axes and body of a batch of scans as long as the longest, in which the others wait."""
-    f = as_function(body)
+    """Groups, axes and body of scans as long as the longest of a batch; the others wait."""
+    f = jaxpr_as_fun(body)
     sizes = tuple(map(len, groups))
     carried = sizes[3]
 

@@ -81,7 +81,7 @@ class State(NamedTuple):
         accepted: steps.
         tried: steps.
         result: RUNNING, or why it ended.
-        record: of the steps; its `count` alone is kept where none is wanted.
+        record: of the steps; None where it is not wanted.
     """
 
     s: jax.Array
@@ -231,7 +231,7 @@ def _error(
 ) -> jax.Array:
     """Of a step, relative to the tolerance; infinite for one that leads out of the numbers."""
     arrays, finite = options.tableau.float64, all_finite(y1)
-    if isinstance(options.control, Fixed):
+    if isinstance(options.control, Fixed) or arrays.b_error is None:
         return jnp.where(finite, 0.0, jnp.inf).astype(h.dtype)
     tolerances = (y0, y1, steering.rtol, steering.atol, options.samples)
     error = largest_error(weighted(h, arrays.b_error, stages), *tolerances)

@@ -5,9 +5,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.core import eval_jaxpr
+from jax.core import ShapedArray, eval_jaxpr
 from jax.extend.core import ClosedJaxpr as ClosedJaxpr
 from jax.extend.core import Primitive as Primitive
+from jax.extend.core import jaxpr_as_fun as jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir, partial_eval
 
 is_undefined = ad.is_undefined_primal
@@ -21,7 +22,7 @@ def is_zero(tangent: Any) -> bool:
 
 def zero_like(value: Any) -> Any:
     """The tangent of a value that does not move."""
-    return ad.Zero.from_primal_value(value)
+    return ad.Zero.from_primal_value(value)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def type_of(value: Any) -> Any:
@@ -83,7 +84,7 @@ def register(
 
     def abstract(*args: Any, **params: Any) -> Any:
         found = types(*args, **params)
-        made = [jax.core.ShapedArray(*t) for t in (found if several else [found])]
+        made = [ShapedArray(*t) for t in (found if several else [found])]
         return made if several else made[0]
 
     primitive.def_abstract_eval(abstract)

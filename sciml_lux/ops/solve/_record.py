@@ -21,14 +21,14 @@ class Record(NamedTuple):
         lengths: (max_steps,) of each step as a part of the whole; 0 for a step not accepted.
         starts: (rows,) the part of the whole that had passed, for the steps that are kept.
         states: the states then, (rows, ...).
-        count: steps.
+        steps: how many.
         stride: of the steps that are kept.
     """
 
     lengths: jax.Array
     starts: jax.Array
     states: Leaves
-    count: jax.Array
+    steps: jax.Array
     stride: jax.Array
 
 
@@ -58,10 +58,10 @@ def empty(max_steps: int, capacity: int, clock: jnp.dtype, y0: Leaves) -> Record
 def remembered(
     record: Record, rows: int, length: jax.Array, start: jax.Array, state: Leaves, more: jax.Array
 ) -> Record:
-    """The record with the step that is its `count`th; `more` says whether another will follow it,
+    """The record with the step that is its number `steps`; `more` says whether another will follow it,
     or it is taken again.
     """
-    i = record.count
+    i = record.steps
     stride = jnp.where(i >= rows * record.stride, 2 * record.stride, record.stride)
     row = jnp.where(i % stride == 0, i % rows + i // rows, rows)
     put = jax.lax.dynamic_update_index_in_dim
@@ -76,6 +76,6 @@ def remembered(
 
 def order_of(record: Record, rows: int) -> jax.Array:
     """The rows in the order of the steps that they are of; the last row is none of them."""
-    steps = jnp.arange(rows, dtype=jnp.int32) * record.stride
-    row = jnp.minimum(steps % rows + steps // rows, rows - 1)
+    i = jnp.arange(rows, dtype=jnp.int32) * record.stride
+    row = jnp.minimum(i % rows + i // rows, rows - 1)
     return jnp.append(row, rows)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ._control import Adaptive, Control, Fixed
 from ._derivative import solved
 from ._loop import SUCCESSFUL, Given, Options, Steering
-from ._primitive import as_function, program_of
+from ._primitive import jaxpr_as_fun, program_of
 from ._step import Leaves
 from ._tableau import Tableau
 
@@ -49,7 +49,7 @@ def solve(
     rtol: Any = 1e-6,
     atol: Any = 1e-6,
     dt0: Any = None,
-    control: Control = Adaptive(),
+    control: Control = Adaptive(),  # noqa: B008
     max_steps: int = 4096,
     capacity: int = 128,
     samples: int = 0,
@@ -94,7 +94,7 @@ def solve(
 
     # Traced once, for all the stages; what it closes over becomes an operand like its arguments.
     program, closed_over = program_of(flat, [jnp.asarray(t0), *leaves, *arguments])
-    compiled, count = jax.jit(as_function(program)), len(closed_over)
+    compiled, count = jax.jit(jaxpr_as_fun(program)), len(closed_over)
 
     def parametric(parameters: list[jax.Array], t: jax.Array, y: Leaves) -> Leaves:
         return compiled(*parameters[:count], t, *y, *parameters[count:])

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ...core import check_choice, check_integer, check_number
+from ...core.internal import check_choice, check_integer, check_number
 from ..records._fit_run import FitRun
 from ._callback import Callback
 

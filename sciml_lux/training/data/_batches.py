@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...core import check_choice, check_integer
-from ...precision import own_array, require_kept
+from ...core.internal import check_choice, check_integer
+from ...precision.internal import own_array, require_exact_numbers
 from ..compilation._compiled import compiled
 from ._key import as_key, key_words
 from ._source import Feed, Part, Place, Reader, Source, named_validation
@@ -99,7 +99,7 @@ class Batches(Source):
         shuffle: bool = True,
         last_batch: str = "drop",
     ) -> None:
-        require_kept(data, "`data`")
+        require_exact_numbers(data, "`data`")
         samples = _samples(data)
         _check_batch_size(batch_size, samples)
         check_choice("Batches", "last_batch", last_batch, ("drop", "wrap"))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ...core import path_name
+from ...core.internal import path_name
 from ...precision import EltypeMismatchError, EltypeMismatchWarning, match_eltype_mode
 from ..state._train_state import TrainState
 from ._source import Feed

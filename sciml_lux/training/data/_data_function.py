@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ...precision import require_kept
+from ...precision.internal import require_exact_numbers
 from ..compilation._remembered import remembered
 
 Function = Callable[[jax.Array], Any]
@@ -20,7 +20,7 @@ def checked_batch(batch: PyTree, subject: str) -> Any:
     Raises:
         TypeError: NumPy arrays in it are of 64 bits, x64 off; names the path.
     """
-    require_kept(batch, subject)
+    require_exact_numbers(batch, subject)
     return batch
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...core import seeded_key
+from ...core.internal import seeded_key
 
 
 def as_key(key: object, subject: str) -> jax.Array:

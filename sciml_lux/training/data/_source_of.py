@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from ...precision import own_array, require_kept
+from ...precision.internal import own_array, require_exact_numbers
 from ..objectives._objective import check_hashable
 from ._data_function import Function, checked_batch, require_repeats
 from ._source import Data, Feed, Place, Reader, Source
@@ -33,7 +33,7 @@ def source_of(data: Data, name: str = "data") -> Source:
     is_tree = jax.tree_util.default_registry.flatten_one_level(data) is not None
     if not is_tree and not hasattr(data, "dtype") and can_iterate(data):
         return Stream(data)
-    require_kept(data, f"`{name}`")
+    require_exact_numbers(data, f"`{name}`")
     return _Whole(data)
 
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ...core import describe, first_difference, path_name
-from ...precision import require_kept
+from ...core.internal import describe, first_difference, path_name
+from ...precision.internal import require_exact_numbers
 from ._source import Feed, Part, Place, Reader, Source, named_validation, place_at
 
 _MAX_BATCHES = 1024
@@ -97,7 +97,7 @@ class _StreamFeed(Feed):
                 )
         # Copied: a loader may fill the same memory with the next batch.
         batch = jax.tree.map(np.array, batch)
-        require_kept(batch, self._where())
+        require_exact_numbers(batch, self._where())
         return batch
 
     def _checked(self, batch: PyTree) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ...core import check_integer
+from ...core.internal import check_integer
 from ...devices.internal import of_first_process
 from ...io.internal import JSON
 from ..callbacks._callback import Callback

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ...core import path_name
+from ...core.internal import path_name
 from ..data._source import Feed
 from ..records._fit_result import FitResult
 from ..records._snapshot import Snapshot

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from ...core import describe
+from ...core.internal import describe
 from ...devices.internal import (
     counts_of_processes,
     is_first_process,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...core import check_integer
+from ...core.internal import check_integer
 from ...devices.internal import is_first_process
 from ...io import CheckpointError
 from ..callbacks._callback import Callback

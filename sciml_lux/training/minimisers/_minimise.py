@@ -11,9 +11,9 @@ import optax
 import optimistix
 from jaxtyping import PyTree
 
-from ...core import check_integer
+from ...core.internal import check_integer
 from ...io.internal import JSON
-from ...precision import require_kept
+from ...precision.internal import require_exact_numbers
 from ..callbacks._callback import Callback
 from ..compilation._settings import settings_of
 from ..data._data_dtype import check_data_dtype
@@ -116,7 +116,7 @@ def minimise(
         progress,
     )
     check_integer("minimise", "steps", steps, least=1)
-    require_kept(data, "`data`")
+    require_exact_numbers(data, "`data`")
     start = history.tstate
     if is_optax(method):
         found = _by_optax(history, objective, data, method, steps, options)

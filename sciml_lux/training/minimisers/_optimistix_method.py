@@ -11,9 +11,10 @@ import numpy as np
 import optimistix
 from jaxtyping import PyTree
 
-from ...core import Parameters, first_difference
+from ...core import Parameters
+from ...core.internal import first_difference
 from ...io import CheckpointError
-from ...precision import floating_leaves, x64_enabled
+from ...precision.internal import floating_leaves, x64_enabled
 from ..compilation._compiled import compiled
 from ..compilation._structure import Structure
 from ..fitting._session import Session

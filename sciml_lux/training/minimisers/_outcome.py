@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ...core import Parameters, StateStructureError, first_difference
+from ...core import Parameters, StateStructureError
+from ...core.internal import first_difference
 from ..compilation._compiled import compiled
 from ..compilation._structure import Structure
 from ..fitting._refusal import NonFiniteError

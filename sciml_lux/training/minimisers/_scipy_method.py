@@ -10,7 +10,8 @@ import scipy.optimize
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from ...core import Frozen, named_leaves
+from ...core import Frozen
+from ...core.internal import named_leaves
 from ..fitting._session import Session
 from ..objectives._objective import Objective
 from ..objectives._stats import Stats, check_stats

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...core import Frozen, LayerLike, Parameters, States, describe
+from ...core import Frozen, LayerLike, Parameters, States
+from ...core.internal import describe
 
 Objective = Callable[[Any, Any, Any, Any], tuple[jax.Array, Any, Any]]
 

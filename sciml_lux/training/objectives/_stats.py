@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ...core import Record, describe, path_name
+from ...core import Record
+from ...core.internal import describe, path_name
 
 _MAX_BYTES = 2**26
 

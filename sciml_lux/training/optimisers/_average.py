@@ -9,8 +9,10 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
-from ...core import Parameters, StateStructureError, first_difference
-from ...precision import accumulated, python_numbers, tree_dtype
+from ...core import Parameters, StateStructureError
+from ...core.internal import first_difference
+from ...precision import accumulated, tree_dtype
+from ...precision.internal import python_numbers
 from ._call_update import call_update
 from ._is_optax import check_optax
 

@@ -8,8 +8,10 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from ...core import Parameters, States, describe, named_leaves
-from ...precision import python_numbers, tree_dtype
+from ...core import Parameters, States
+from ...core.internal import describe, named_leaves
+from ...precision import tree_dtype
+from ...precision.internal import python_numbers
 from ._call_update import call_update
 from ._is_optax import check_optax
 

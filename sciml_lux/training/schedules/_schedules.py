@@ -10,7 +10,8 @@ import optax
 from jax.extend.core.primitives import convert_element_type_p
 from jaxtyping import PyTree
 
-from ...precision import accumulated, tree_dtype, x64_enabled
+from ...precision import accumulated, tree_dtype
+from ...precision.internal import x64_enabled
 
 Schedule = Callable[[Any], Any]
 

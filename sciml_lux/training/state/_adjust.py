@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...precision import own_array
+from ...precision.internal import own_array
 from ._train_state import TrainState
 
 

@@ -7,7 +7,7 @@ import jax
 from jax.core import Tracer
 from jaxtyping import PyTree
 
-from ...core import path_name
+from ...core.internal import path_name
 
 
 class DonatedStateError(RuntimeError):

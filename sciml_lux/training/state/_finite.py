@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...core import path_name
+from ...core.internal import path_name
 from ._train_state import TrainState
 
 

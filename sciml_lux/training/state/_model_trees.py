@@ -13,12 +13,10 @@ from ...core import (
     States,
     StateStructureError,
     Static,
-    expanded,
-    first_difference,
-    layer_name,
     parameter_structure,
     state_structure,
 )
+from ...core.internal import expanded, first_difference, layer_name
 
 
 def check_trees(subject: str, model: LayerLike, parameters: Parameters, states: States) -> None:

@@ -9,16 +9,9 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from ...core import (
-    LayerLike,
-    Parameters,
-    Record,
-    States,
-    admitted_parameters,
-    admitted_states,
-    layer_name,
-)
-from ...precision import own_array, require_x64_for
+from ...core import LayerLike, Parameters, Record, States
+from ...core.internal import admitted_parameters, admitted_states, layer_name
+from ...precision.internal import own_array, require_exact_numbers
 from ..compilation._structure import Structure
 from ..optimisers._average import average_of
 from ..optimisers._is_optax import check_optax
@@ -81,8 +74,8 @@ class TrainState:
         optimizer: optax.GradientTransformation,
     ) -> None:
         check_optax("TrainState", optimizer)
-        require_x64_for(parameters, "`TrainState`: `parameters`")
-        require_x64_for(states, "`TrainState`: `states`")
+        require_exact_numbers(parameters, "`TrainState`: `parameters`")
+        require_exact_numbers(states, "`TrainState`: `states`")
         parameters, states = admitted_parameters(model, parameters), admitted_states(model, states)
         require_alive("`TrainState`", Record(parameters=parameters, states=states))
         check_parameters("`TrainState`", model, parameters)
@@ -203,7 +196,7 @@ class TrainState:
             )
         model = fields.pop("model", self.model)
         for name, tree in fields.items():
-            require_x64_for(tree, f"`TrainState.replace`: `{name}`")
+            require_exact_numbers(tree, f"`TrainState.replace`: `{name}`")
         for name, admitted in (("parameters", admitted_parameters), ("states", admitted_states)):
             if name in fields:
                 fields[name] = admitted(model, fields[name])

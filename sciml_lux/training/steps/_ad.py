@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from ...core import Frozen, Parameters, SharedDefault, check_number, named_leaves
+from ...core import Frozen, Parameters
+from ...core.internal import SharedDefault, check_number, named_leaves
 
 
 class AutoReverse(Frozen, metaclass=SharedDefault):

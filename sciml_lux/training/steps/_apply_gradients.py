@@ -6,7 +6,8 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-from ...core import StateStructureError, first_difference
+from ...core import StateStructureError
+from ...core.internal import first_difference
 from ..compilation._compiled import compiled
 from ..compilation._structure import Structure
 from ..state._train_state import TrainState

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...precision import require_kept
+from ...precision.internal import require_exact_numbers
 from ..objectives._objective import Objective, check_objective
 from ..state._donation import tells_of_deletion
 from ..state._train_state import TrainState
@@ -16,7 +16,7 @@ from ._ad import AD, check_ad
 
 def check_arguments(ad: AD, objective: Objective, data: PyTree) -> None:
     """Raise if one of the arguments of a training step is not what it must be."""
-    require_kept(data, "`data`")
+    require_exact_numbers(data, "`data`")
     check_ad(ad)
     check_objective(objective)
 

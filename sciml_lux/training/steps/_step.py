@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import PyTree
 
-from ...core import Parameters, StateStructureError, first_difference
+from ...core import Parameters, StateStructureError
+from ...core.internal import first_difference
 from ..objectives._objective import Objective, evaluate
 from ..optimisers._call_update import call_update, extra_arguments
 from ..optimisers._loss_scale import loss_scale_of, scaled, states_after, unscaled

@@ -183,7 +183,7 @@ def test_dropout_acts_in_training_and_draws_anew_at_each_call(dtype):
     (_, second), _ = layer(x, ps, new)
     assert 0.4 < (first > 0).mean() < 0.6 and ((first > 0) != (second > 0)).any()
     (y, whole), same = layer(x, ps, lux.testmode(st))
-    assert (whole > 0).all() and lux.core.first_difference(same, lux.testmode(st)) is None
+    assert (whole > 0).all() and lux.core.internal.first_difference(same, lux.testmode(st)) is None
     np.testing.assert_array_equal(
         y, nn.MultiHeadAttention(4)(x, ps, made(nn.MultiHeadAttention(4))[1])[0][0]
     )

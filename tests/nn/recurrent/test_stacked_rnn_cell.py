@@ -49,7 +49,7 @@ def test_stack_equals_a_chain_of_recurrences():
     x = sequence((4, 5, 2))
     y, new = stack(x, ps, st)
     np.testing.assert_allclose(y, chain(x, ps, st)[0], rtol=1e-5, atol=1e-6)
-    assert lux.core.first_difference(st, new) is None
+    assert lux.core.internal.first_difference(st, new) is None
 
 
 def test_stack_of_a_stack_by_name_with_a_drawn_start():

@@ -38,7 +38,7 @@ def test_calls_one_after_another_equal_a_recurrence(cell, dtype):
         np.testing.assert_allclose(y, want[:, t], rtol=1e-5, atol=1e-6)
     last, scanned = jax.lax.scan(lambda st, x: model(x, ps, st)[::-1], start, jnp.moveaxis(x, 1, 0))
     np.testing.assert_allclose(jnp.moveaxis(scanned, 0, 1), want, rtol=1e-5, atol=1e-6)
-    assert lux.core.first_difference(st, last) is None
+    assert lux.core.internal.first_difference(st, last) is None
 
 
 def test_reset_carry_starts_anew_and_knows_where():

@@ -104,7 +104,7 @@ def test_state_of_the_model_is_carried_and_keeps_its_structure():
     ps, st = made(model)
     x = jax.random.normal(jax.random.key(1), (4, 2), jnp.float32)
     y, new = model(x, ps, st)
-    assert lux.core.first_difference(st, new) is None
+    assert lux.core.internal.first_difference(st, new) is None
     assert (jax.random.key_data(new.layer_2.rng) != jax.random.key_data(st.layer_2.rng)).any()
     assert (new.layer_3.running_mean != st.layer_3.running_mean).any()
     ys = jax.lax.scan(lambda st, _: model(x, ps, st)[::-1], st, None, length=3)[1]

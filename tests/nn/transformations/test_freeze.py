@@ -41,7 +41,7 @@ def test_freezing_by_name_moves_that_parameter_to_the_states():
     assert states.frozen_params.weight is ps.weight and list(states) == ["frozen_params", "states"]
     y, after = frozen(X, kept, states)
     np.testing.assert_array_equal(y, layer(X, ps, st)[0])
-    assert lux.core.first_difference(states, after) is None
+    assert lux.core.internal.first_difference(states, after) is None
 
 
 @pytest.mark.parametrize(

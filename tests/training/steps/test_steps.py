@@ -255,7 +255,7 @@ def loss_in(loss_dtype):
 @pytest.mark.parametrize("ad", [AD, training.AutoForward(), training.AutoFiniteDiff()])
 @pytest.mark.parametrize(("wide", "narrow"), [("float32", "bfloat16"), ("float64", "float32")])
 def test_loss_in_fewer_digits_than_the_parameters_is_an_error(ad, wide, narrow):
-    if wide == "float64" and not precision.x64_enabled():
+    if wide == "float64" and not precision.internal.x64_enabled():
         pytest.skip("speaks of float64")
     data, tstate = line_data(wide), tiny_state(wide)
     text = rf"digits of the parameters, {wide} or wider, got {narrow}: .* Take away the cast"

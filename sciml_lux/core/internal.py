@@ -1,0 +1,31 @@
+"""What other packages of the library need of `core`, and users do not."""
+
+from ._checks import check_choice as check_choice
+from ._checks import check_function as check_function
+from ._checks import check_integer as check_integer
+from ._checks import check_number as check_number
+from ._checks import is_integer as is_integer
+from ._checks import is_number as is_number
+from ._children import flat_children as flat_children
+from ._children import named as named
+from ._component_array import contracted as contracted
+from ._component_array import expanded as expanded
+from ._contract import check_layer as check_layer
+from ._contract import layer_name as layer_name
+from ._contract import sublayers_of as sublayers_of
+from ._display import PrintFrame as PrintFrame
+from ._door import admitted_parameters as admitted_parameters
+from ._door import admitted_states as admitted_states
+from ._frozen import SharedDefault as SharedDefault
+from ._frozen import typed as typed
+from ._guard import guarded as guarded
+from ._path import layer_path as layer_path
+from ._path import outermost as outermost
+from ._path import subject as subject
+from ._seeded_key import seeded_key as seeded_key
+from ._source import assigned_attributes as assigned_attributes
+from ._source import function_source as function_source
+from ._tree import describe as describe
+from ._tree import first_difference as first_difference
+from ._tree import named_leaves as named_leaves
+from ._tree import path_name as path_name

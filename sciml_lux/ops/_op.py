@@ -1,0 +1,105 @@
+"""op: what all functions of arrays do with their data before they compute.
+
+A call goes straight to the plain function of `jax.numpy` that is decorated: there is no `jit` in
+between, so that `print` and the debugger see values. It stays within reach as `__wrapped__`.
+
+A kernel of an op will be one more argument of `op`: the lowering, for the platform it is written
+for, of a primitive whose plain implementation, derivatives and batching are those of the decorated
+function. JAX then chooses between the two where a program is lowered, and `operation_mode` tells
+which it took and why. Nothing else in an op, or in the layers that call it, has to change for that.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from ..precision.internal import (
+    is_plainly_exact,
+    own_memory,
+    require_exact_floats,
+    require_exact_numbers,
+    x64_enabled,
+)
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+Places = list[tuple[str, slice]]
+
+
+def op(*names: str) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+    """A decorator: a function of arrays, whose arguments `names` are data.
+
+    Data are arrays, numbers, None, or trees of them. Those of JAX pass at a glance. NumPy's are
+    refused where JAX would not take them as they are, and copied, so that what is written to their
+    memory after the call changes nothing. Integers that JAX would cut, since x64 is off, pass if
+    there are floats among the data, in whose dtype `promote` gives them their value.
+
+    Args:
+        names: of the arguments that are data. Settings stay out: as NumPy scalars they stand for
+            Python numbers.
+
+    Raises:
+        TypeError: at a call; names the function, the argument, and the switch or another remedy.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> @op("x")
+        ... def double(x):
+        ...     return 2 * x
+        >>> with jax.enable_x64(False):
+        ...     double(np.ones(2))
+        Traceback (most recent call last):
+        ...
+        TypeError: `double`: `x`, a NumPy array, is float64, but jax_enable_x64 is off ...
+    """
+
+    def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        places = [(name, _place(function, name)) for name in names]
+
+        @functools.wraps(function)
+        def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            for name, place in places:
+                given = args[place] or (kwargs.get(name),)
+                if not all([is_plainly_exact(value) for value in given]):
+                    return _called_with_own(function, places, args, kwargs)
+            return function(*args, **kwargs)
+
+        return called
+
+    return decorate
+
+
+def _place(function: Callable[..., Any], name: str) -> slice:
+    """Where the argument is among those given by position; nowhere if it has to be named."""
+    parameters = inspect.signature(function).parameters
+    index, kind = list(parameters).index(name), parameters[name].kind
+    if kind is inspect.Parameter.VAR_POSITIONAL:
+        return slice(index, None)
+    return slice(index, index + (kind is not inspect.Parameter.KEYWORD_ONLY))
+
+
+def _called_with_own(
+    function: Callable[..., Result], places: Places, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Result:
+    """What `function` returns for the arguments, with copies of the data of NumPy."""
+    found = {name: args[place] or (kwargs.get(name),) for name, place in places}
+    has_floats = x64_enabled() or any(map(_is_inexact, jax.tree.leaves(list(found.values()))))
+    require = require_exact_floats if has_floats else require_exact_numbers
+    positional, named = list(args), dict(kwargs)
+    for name, place in places:
+        many = place.stop is None
+        require(found[name] if many else found[name][0], f"`{function.__name__}`: `{name}`")
+        own = [own_memory(value) for value in found[name]]
+        if args[place]:
+            positional[place] = own
+        elif name in kwargs:
+            named[name] = own[0]
+    return function(*positional, **named)
+
+
+def _is_inexact(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)

@@ -1,0 +1,9 @@
+"""The size of a number, as activations need it."""
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+
+def magnitude(x: Array) -> Array:
+    """|x|, with derivative -1 at 0: that of the side on which `relu` is there too."""
+    return jnp.where(x > 0, x, -x)

@@ -1,0 +1,45 @@
+"""What functions that order numbers are given: real ones, of which complex ones are refused."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._op import op
+
+Options = ParamSpec("Options")
+
+
+def number_as_array(x: Any) -> Any:
+    """`x`, of which a Python number is an array of the default float that takes others' dtype."""
+    return jnp.asarray(float(x)) if is_number(x) else x
+
+
+def is_number(x: Any) -> bool:
+    """Whether `x` is a real number of Python; NumPy's have a dtype."""
+    return isinstance(x, int | float) and not isinstance(x, np.generic)
+
+
+def of_real_numbers(
+    function: Callable[Concatenate[Array, Options], Array],
+) -> Callable[Concatenate[Array, Options], Array]:
+    """A decorator: `function` of an array, or a Python number, `x` that has an order.
+
+    Raises:
+        TypeError: at a call; `x` is complex, or is refused by `op`.
+    """
+
+    @functools.wraps(function)
+    def checked(x: Any, *args: Options.args, **kwargs: Options.kwargs) -> Array:
+        if getattr(getattr(x, "dtype", None), "kind", None) == "c" or isinstance(x, complex):
+            raise TypeError(
+                f"`{function.__name__}` expects `x` to be real, got "
+                f"{getattr(x, 'dtype', 'complex')}: complex numbers have no order. Apply it to "
+                "x.real and x.imag, or to abs(x)."
+            )
+        return function(number_as_array(x), *args, **kwargs)
+
+    return op("x")(checked)
