@@ -2,6 +2,8 @@ import json
 
 from examples import loggers
 
+pytestmark = pytest.mark.any_precision
+
 
 def test_json_lines_hold_parameters_losses_and_validations(tmp_path):
     result = loggers.main(["--steps", "200", "--output", str(tmp_path)])

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import needs_x64
 
+pytestmark = pytest.mark.any_precision
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lynx_hare.py"
 
 

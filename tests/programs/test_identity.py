@@ -13,6 +13,7 @@ from sciml_lux.programs import bind, interpret
 from tests.catalogue import LAYERS, LOSSES, OPS, SOLVES, example_input, split_floats
 from tests.programs._same import first_difference
 
+pytestmark = pytest.mark.any_precision
 # A call with its own expansion is kept whole, so that programs can be compared.
 IDENTITY = {"call_hi_primitive": bind}
 

@@ -13,6 +13,7 @@ from sciml_lux.training._run import Run, Validation
 from sciml_lux.training._stats import Stats
 from tests.training.models import line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
 MSE = losses.MSELoss()
 STATE = tiny_state("float32")
 

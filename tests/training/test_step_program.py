@@ -17,7 +17,10 @@ from sciml_lux.training._step_program import StepProgram, difference
 from tests.training.programs_run import PROGRAMS, X, net, program
 
 # Objectives of one name, and of one code, are built anew.
-pytestmark = pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
+pytestmark = [
+    pytest.mark.any_precision,
+    pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning"),
+]
 
 
 def times(factor):
