@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from examples import loggers
 
 pytestmark = pytest.mark.any_precision
