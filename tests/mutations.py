@@ -3,9 +3,9 @@
     python -m tests.mutations [NAME ...] [--x64 {0,1}]
 
 Each mistake is made in a copy of the tree, in which its tests run with XLA in a hurry, as
-`make test` has them. The mistakes are in tests/mutations.txt. A file is found by its name and by the
-text that the mistake replaces, so that it may move; a mistake whose text is no longer found, or is
-found twice, is an error, and so is one that no test sees.
+`make test` has them. The mistakes are in tests/mutations.txt. A file is found by its name and by
+the text that the mistake replaces, so that it may move; a mistake whose text is no longer found, or
+is found twice, is an error. The exit status is the number of mistakes that no test sees.
 """
 
 import argparse
