@@ -17,13 +17,14 @@ RUN := $(VENV)/bin/python
 EXTRAS := dev
 WORKERS ?= 2
 
-.PHONY: help setup demo test test-digits test-deep test-short bench lint types clean
+.PHONY: help setup demo test test-digits test-deep test-short bench lint types clean \
+  deep-optimised deep-float64-off deep-standard deep-standard-float64-off
 
 help:
 	@echo "make demo      train the hare-lynx universal ODE (RESUME=1 continues after an interruption)"
 	@echo "make test      the test suite, with float64 on and again with it off"
 	@echo "make test-digits  the part of it where digits are the point, with XLA as users have it"
-	@echo "make test-deep  all of it so, with the slow checks, and under standard promotion"
+	@echo "make test-deep  all of it so, with what make test leaves out, and under standard promotion"
 	@echo "make test-short  some minutes of it; PYTHON=python3.13 VENV=.venv313 takes another Python"
 	@echo "make bench     benchmarks against equinox and flax; ARGS='dispatch' picks one"
 	@echo "make lint      format and lint checks;  make types  static types"
@@ -37,10 +38,13 @@ $(VENV)/.ready-%: pyproject.toml scripts/setup.sh
 demo: setup
 	$(RUN) examples/lynx_hare.py $(if $(RESUME),--resume)
 
-PYTEST = $(RUN) -m pytest -n $(WORKERS) $(ARGS)
-# Compiling is most of the time of a test: XLA is in a hurry but where `test-deep` has it as users do.
+# Each worker has a half of the tests in their order, so that a file's programs are compiled once.
+PYTEST = $(RUN) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+# Compiling is most of the time of a test: XLA is in a hurry but where digits are the point.
 HURRY = XLA_FLAGS="$$(bash scripts/xla_flags.sh $(RUN))"
 
+# Without the slow checks; with float64 off also without what shows the same as with it on; and a
+# third of the catalogue, another each day, with every check: see tests/conftest.py.
 test: setup
 	JAX_ENABLE_X64=1 $(HURRY) $(PYTEST)
 	JAX_ENABLE_X64=0 $(HURRY) $(PYTEST)
@@ -50,12 +54,21 @@ DIGITS = tests/test_digits.py tests/test_digits_losses.py tests/test_digits_norm
   tests/test_references.py tests/test_half_gradients.py tests/test_catalogue.py tests/ops
 
 test-digits: setup
-	JAX_ENABLE_X64=1 $(PYTEST) $(DIGITS)
+	JAX_ENABLE_X64=1 CATALOGUE_THIRD=all $(PYTEST) $(DIGITS)
 
-test-deep: setup
-	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=strict   $(PYTEST) -m "slow or not slow"
-	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=strict   $(HURRY) $(PYTEST) -m "slow or not slow"
+# All that `make test` leaves out, and what it runs once more in other settings.
+test-deep: deep-optimised deep-float64-off deep-standard deep-standard-float64-off
+
+deep-optimised: setup
+	JAX_ENABLE_X64=1 CATALOGUE_THIRD=all $(PYTEST) -m "slow or not slow"
+
+deep-float64-off: setup
+	JAX_ENABLE_X64=0 CATALOGUE_THIRD=all $(HURRY) $(PYTEST) -m "slow"
+
+deep-standard: setup
 	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=standard $(HURRY) $(PYTEST)
+
+deep-standard-float64-off: setup
 	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=standard $(HURRY) $(PYTEST)
 
 # What another version of Python and JAX is likely to break: how programs are made and read.

@@ -1,10 +1,18 @@
 """The rules every test runs under: strict promotion, no rank promotion, warnings are errors.
 
 `JAX_ENABLE_X64` (1 by default here) and `JAX_NUMPY_DTYPE_PROMOTION` (strict by default here) make
-four runs of the same suite.
+four runs of the same suite. `make test` runs two of them, without what is marked:
+
+- `slow`: deep checks;
+- `any_precision`, with float64 off: what shows the same as with float64 on. Examples in docstrings
+  count among it;
+- in a catalogue, by `rotating`: what two thirds of the entries have on other days only.
+
+`make test-deep` runs all of it.
 """
 
 import collections
+import datetime
 import os
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -20,8 +28,49 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 X64 = jax.config.jax_enable_x64
 
+# XLA compiles in a hurry: programs compiled with and without its optimisation are the same then.
+HURRIED = "xla_backend_optimization_level=0" in os.environ.get("XLA_FLAGS", "")
+# Options with which one program is compiled as users have it nevertheless.
+OPTIMISED = {"xla_backend_optimization_level": 3} if HURRIED else {}
+if "xla_cpu_use_fusion_emitters=false" in os.environ.get("XLA_FLAGS", ""):
+    OPTIMISED["xla_cpu_use_fusion_emitters"] = True  # Newer XLA does not know it.
+# The third of each catalogue that has every check today: "0", "1" or "2", or "all". It is passed on
+# to the workers of xdist, so that they agree at midnight.
+THIRD = os.environ.setdefault("CATALOGUE_THIRD", str(datetime.date.today().timetuple().tm_yday % 3))
+slow = pytest.mark.slow
+
 needs_x64 = pytest.mark.skipif(not X64, reason="float64 needs JAX_ENABLE_X64=1")
 needs_x32 = pytest.mark.skipif(X64, reason="speaks of what happens with x64 off")
+
+
+def in_third(index):
+    """Whether the entry of this index in its catalogue has every check today."""
+    return THIRD in ("all", str(index % 3))
+
+
+def rotating(parameters):
+    """The parameters of a test, `slow` for the two thirds whose turn it is not."""
+    return [
+        pytest.param(*p.values, id=p.id, marks=[*p.marks] if in_third(i) else [*p.marks, slow])
+        for i, p in enumerate(parameters)
+    ]
+
+
+def pytest_report_header():
+    optimisation = "in a hurry" if HURRIED else "as users have it"
+    return (
+        f"float64 is {'on' if X64 else 'off'}, XLA compiles {optimisation}; "
+        f"third of the catalogue with every check (CATALOGUE_THIRD; day of the year % 3): {THIRD}"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # Before `-m` is looked at.
+def pytest_collection_modifyitems(items):
+    """With float64 off, what shows the same as with float64 on is `slow`."""
+    for item in [] if X64 else items:
+        repeats = isinstance(item, pytest.DoctestItem) or item.get_closest_marker("any_precision")
+        if repeats and needs_x32.mark not in item.iter_markers():
+            item.add_marker(slow)
 
 
 @pytest.fixture(autouse=True, scope="module")

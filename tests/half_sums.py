@@ -8,7 +8,10 @@ import functools
 import math
 
 import jax
+import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from tests.conftest import HURRIED, slow
 
 HALF = ("float16", "bfloat16")
 # `reduce_sum` and the carries of loops are looked at more closely. A `dot_general` and a
@@ -130,3 +133,11 @@ def rounding(f, *arguments, options=ROUNDING):
 
 
 unoptimised = functools.partial(rounding, options=UNOPTIMISED)
+
+
+def way(run, name):
+    """A parameter of a test; in a hurry XLA makes of the other ways what it makes of the last."""
+    return pytest.param(run, id=name, marks=[slow] * (HURRIED and run is not unoptimised))
+
+
+WAYS = [way(eager, "eager"), way(compiled, "jit"), way(unoptimised, "unoptimised")]

@@ -23,15 +23,26 @@ from tests.catalogue import (
     split_floats,
     with_empty_batch,
 )
-from tests.conftest import X64
+from tests.conftest import OPTIMISED, X64, in_third, rotating
 
 DTYPES = ["float16", "bfloat16", "float32"] + ["float64"] * X64
-# With x64 off the numbers below have seven digits and prove little that tracing does not.
-numbers = (lambda test: test) if X64 else pytest.mark.slow
+# Of numbers too: with float64 off they have seven digits and prove little that tracing does not.
+any_precision = pytest.mark.any_precision
 ENTRIES = [pytest.param(entry, id=entry.name) for entry in LAYERS]
 ALL_ENTRIES = [*ENTRIES, *(pytest.param(entry, id=entry.name) for entry in SOLVES)]
 OP_ENTRIES = [pytest.param(entry, id=entry.name) for entry in OPS]
 LOSS_ENTRIES = [pytest.param(entry, id=entry.name) for entry in LOSSES]
+IN_THIRD = {
+    id(entry)
+    for entries in (LAYERS, SOLVES, OPS, LOSSES)
+    for index, entry in enumerate(entries)
+    if in_third(index)
+}
+
+
+def compiled(f, entry):
+    """`f` under `jax.jit`; for a third of the entries with XLA's optimisation as users have it."""
+    return jax.jit(f, compiler_options=OPTIMISED if id(entry) in IN_THIRD else None)
 
 
 @functools.cache  # To draw is to compile: once for all tests of an entry.
@@ -92,20 +103,20 @@ def data(leaf):
     return jax.random.key_data(leaf) if is_key else leaf
 
 
-def check_gradient(f, x, dtype, error=0.0):
+def check_gradient(f, x, dtype, entry):
     """The gradient along a random direction against differences of fourth order, by one program.
 
     The small arithmetic is NumPy's, which compiles nothing.
     """
     direction = example_input(shapes(x), dtype, seed=3)
     step = 1e-5 if X64 else 5e-3  # 1e-2 steps over the kink of `Maxout`.
-    compute = jax.jit(jax.value_and_grad(f))
+    compute = compiled(jax.value_and_grad(f), entry)
     x, direction = jax.tree.map(np.asarray, (x, direction))
     moved = lambda by: jax.tree.map(lambda a, d: a + by * d, x, direction)
     difference = lambda by: float(compute(moved(by))[0]) - float(compute(moved(-by))[0])
     expected = (8 * difference(step) - difference(2 * step)) / (12 * step)
     products = jax.tree.map(np.vdot, compute(x)[1], direction)
-    tolerance = max(error, 1e-7 if X64 else 2e-2)
+    tolerance = max(getattr(entry, "gradient_error", 0.0), 1e-7 if X64 else 2e-2)
     found = sum(jax.tree.leaves(products))
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
     return found, direction
@@ -123,15 +134,15 @@ def test_layer_keeps_shape_dtype_and_state_structure(entry, dtype):
     assert lux.core.internal.first_difference(st, new) is None
 
 
-@numbers
-@pytest.mark.parametrize("entry", ENTRIES)
+@any_precision
+@pytest.mark.parametrize("entry", rotating(ENTRIES))
 def test_layer_jit_equals_eager(entry, dtype):
     x, ps, st = made(entry, dtype)
-    apply = jax.jit(lambda model, x, ps, st: model(x, ps, st))
+    apply = compiled(lambda model, x, ps, st: model(x, ps, st), entry)
     assert_close(apply(entry.layer, x, ps, st), entry.layer(x, ps, st), dtype)
 
 
-@numbers
+@any_precision
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].batched])
 def test_layer_vmap_equals_loop(entry, dtype):
     x, ps, st = made(entry, dtype)
@@ -144,7 +155,7 @@ def test_layer_vmap_equals_loop(entry, dtype):
     assert_close(apply(x), batched, dtype)
 
 
-@numbers
+@any_precision
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 def test_layer_gradients_agree_with_central_differences(entry, dtype):
     x, ps, st = made(entry, dtype)
@@ -152,10 +163,10 @@ def test_layer_gradients_agree_with_central_differences(entry, dtype):
     loss = lambda inputs: total(output(inputs))
     grads = jax.eval_shape(jax.grad(loss), (floats, ps))
     assert lux.core.internal.first_difference((floats, ps), grads) is None
-    check_gradient(loss, (floats, ps), dtype, entry.gradient_error)
+    check_gradient(loss, (floats, ps), dtype, entry)
 
 
-@numbers
+@any_precision
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_layer_nested_gradient_is_symmetric_and_right(entry, dtype):
     x, ps, st = made(entry, dtype)
@@ -167,9 +178,10 @@ def test_layer_nested_gradient_is_symmetric_and_right(entry, dtype):
     def slope(inputs):
         return jax.jvp(loss, (inputs,), (direction,))[1]
 
-    check_gradient(slope, (floats, ps), dtype, entry.gradient_error)
+    check_gradient(slope, (floats, ps), dtype, entry)
 
 
+@any_precision
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_layer_carries_its_state_through_a_scan(entry, dtype):
     x, ps, st = structures(entry, dtype)
@@ -187,6 +199,7 @@ def entry_output(entry, dtype):
     return jax.eval_shape(entry.layer, x, ps, st)[0]
 
 
+@any_precision
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].batched])
 def test_layer_takes_an_empty_batch(entry, dtype):
     _, ps, st = made(entry, dtype)
@@ -194,6 +207,7 @@ def test_layer_takes_an_empty_batch(entry, dtype):
     assert shapes(y) == jax.tree.map(lambda leaf: (0, *leaf.shape[1:]), entry_output(entry, dtype))
 
 
+@any_precision
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].bad is not None])
 def test_layer_answers_a_bad_shape_with_its_name_what_it_expects_and_what_it_got(entry, dtype):
     _, ps, st = structures(entry, dtype)
@@ -203,6 +217,7 @@ def test_layer_answers_a_bad_shape_with_its_name_what_it_expects_and_what_it_got
     assert f"`{lux.core.internal.layer_name(entry.layer)}`" in str(caught.value)
 
 
+@any_precision
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].bad is not None])
 @pytest.mark.parametrize("x", [None, {"x": np.ones((2, 3), np.float32)}], ids=["None", "dict"])
 def test_layer_answers_what_is_no_array_with_what_it_expects(entry, x):
@@ -211,6 +226,7 @@ def test_layer_answers_what_is_no_array_with_what_it_expects(entry, x):
         jax.eval_shape(lambda ps, st: entry.layer(x, ps, st), ps, st)
 
 
+@any_precision
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 def test_layer_can_be_watched_and_frozen_inside(entry, dtype):
     x, ps, st = structures(entry, dtype)
@@ -228,6 +244,7 @@ def test_layer_can_be_watched_and_frozen_inside(entry, dtype):
     assert model == whole[0] and lux.core.internal.first_difference(trees, list(whole[1:])) is None
 
 
+@any_precision
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 def test_layer_counts_parameters_and_states(entry, dtype):
     _, ps, st = structures(entry, dtype)
@@ -236,6 +253,7 @@ def test_layer_counts_parameters_and_states(entry, dtype):
     assert lux.state_length(entry.layer) == lux.state_length(st) == entry.states
 
 
+@any_precision
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 def test_layer_pickles_and_prints_what_one_would_type(entry):
     assert pickle.loads(pickle.dumps(entry.layer)) == entry.layer
@@ -247,6 +265,7 @@ def test_layer_pickles_and_prints_what_one_would_type(entry):
     assert eval(repr(entry.layer), names) == entry.layer
 
 
+@any_precision
 @pytest.mark.parametrize("entry", ALL_ENTRIES)
 def test_layer_is_static_and_hashes_by_value(entry):
     assert jax.tree.leaves(entry.layer) == []
@@ -273,28 +292,35 @@ def assert_float64_needs_x64(function, arguments):
             function(*join(floats))
 
 
+@any_precision
 @pytest.mark.parametrize("entry", OP_ENTRIES)
 def test_op_answers_numpy_float64_with_x64_off(entry):
     assert_float64_needs_x64(entry.function, example_input(entry.shapes, "float32"))
 
 
-@numbers
+@any_precision
 @pytest.mark.parametrize("entry", OP_ENTRIES)
 def test_op_gradients_agree_with_central_differences(entry, dtype):
     floats, join = split_floats(example_input(entry.shapes, dtype))
     loss = lambda floats: total(entry.function(*join(floats)))
-    found, direction = check_gradient(loss, floats, dtype)
-    forward = jax.jit(lambda x, d: jax.jvp(loss, (x,), (d,))[1])(floats, direction)
+    found, direction = check_gradient(loss, floats, dtype, entry)
+    forward = compiled(lambda x, d: jax.jvp(loss, (x,), (d,))[1], entry)(floats, direction)
     eps = 32 * float(jnp.finfo(dtype).eps)
     np.testing.assert_allclose(found, forward, rtol=eps, atol=eps)
 
 
-@numbers
+@any_precision
 @pytest.mark.parametrize("entry", OP_ENTRIES)
-def test_op_pickles_and_jit_equals_eager(entry, dtype):
+def test_op_pickles(entry):
     assert pickle.loads(pickle.dumps(entry.function)) is entry.function
+
+
+@any_precision
+@pytest.mark.parametrize("entry", rotating(OP_ENTRIES))
+def test_op_jit_equals_eager(entry, dtype):
     arguments = example_input(entry.shapes, dtype)
-    assert_close(jax.jit(entry.function)(*arguments), entry.function(*arguments), dtype)
+    apply = compiled(entry.function, entry)
+    assert_close(apply(*arguments), entry.function(*arguments), dtype)
 
 
 @pytest.mark.parametrize("entry", LOSS_ENTRIES)
@@ -306,17 +332,20 @@ def test_loss_keeps_dtype_in_value_and_gradient(entry, dtype):
     assert dtypes(jax.eval_shape(gradient, y_pred, y)) == {dtype}
 
 
+@any_precision
 @pytest.mark.parametrize("entry", LOSS_ENTRIES)
 def test_loss_answers_numpy_float64_with_x64_off(entry):
     assert_float64_needs_x64(entry.loss, entry.inputs("float32"))
 
 
-@numbers
+@any_precision
 @pytest.mark.parametrize("entry", LOSS_ENTRIES)
 def test_loss_gradient_agrees_with_central_differences(entry, dtype):
-    check_gradient(lambda inputs: jnp.sum(entry.loss(*inputs)), entry.inputs(dtype), dtype)
+    loss = lambda inputs: jnp.sum(entry.loss(*inputs))
+    check_gradient(loss, entry.inputs(dtype), dtype, entry)
 
 
+@any_precision
 @pytest.mark.parametrize("entry", LOSS_ENTRIES)
 def test_loss_pickles_and_prints_what_one_would_type(entry):
     assert pickle.loads(pickle.dumps(entry.loss)) == entry.loss

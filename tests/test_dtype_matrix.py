@@ -1,6 +1,7 @@
 """Every layer of the catalogue in every dtype, mode and transformation, proved by tracing alone."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +11,28 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import precision
 from tests.catalogue import LAYERS, LOSSES, OPS, SOLVES, example_input, split_floats
-from tests.conftest import X64
+from tests.conftest import THIRD, X64, in_third, slow
 from tests.half_sums import HALF
 
 MODES = ["none", "warn", "convert", "error"]
 DTYPES = ["float16", "bfloat16", "float32"] + ["float64"] * X64
 ENTRIES = [pytest.param(entry, id=entry.name) for entry in LAYERS]
+pytestmark = pytest.mark.any_precision
+
+
+def cases(entries, *columns, rests):
+    """(entry, one of each column), for each; two thirds of the entries have no turn if `rests`."""
+    return [
+        pytest.param(*entry.values, *rest, id="-".join([entry.id, *rest]), marks=[slow] * without)
+        for index, entry in enumerate(entries)
+        for rest in itertools.product(*columns)
+        for without in [rests(*rest) and not in_third(index)]
+    ]
+
+
+def half_again(*dtypes):
+    """Whether bfloat16 shows the same."""
+    return "float16" in dtypes and "bfloat16" not in dtypes
 
 
 def is_float(leaf):
@@ -67,25 +84,31 @@ def doubled(f):
     return run
 
 
+def gradient(f, of=(0, 1)):
+    return jax.grad(lambda x, ps: total(f(x, ps)), of)
+
+
 TRANSFORMS = {
-    "value": lambda f: f,
-    "input gradient": lambda f: jax.grad(lambda x, ps: total(f(x, ps))),
-    "parameter gradient": lambda f: jax.grad(lambda x, ps: total(f(x, ps)), 1),
-    "jvp": lambda f: lambda x, ps: jax.jvp(f, (x, ps), (x, ps)),
-    "vmap": doubled,
-    "jit": jax.jit,
+    "value and jvp": lambda f: lambda x, ps: jax.jvp(f, (x, ps), (x, ps)),
+    "gradients": gradient,
+    "gradients with remat": lambda f: gradient(jax.checkpoint(f)),
+    "jit of vmap": lambda f: jax.jit(doubled(f)),
     "scan": scanned,
-    "remat": lambda f: jax.grad(lambda x, ps: total(jax.checkpoint(f)(x, ps))),
 }
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("mode", MODES)
+# A mode says what happens where dtypes differ, and here they do not.
+BY_MODE = cases(
+    ENTRIES, DTYPES, MODES, rests=lambda dtype, mode: mode != "none" or half_again(dtype)
+)
+IN_MODES = TRANSFORMS if THIRD == "all" else {"gradients": gradient}
+
+
+@pytest.mark.parametrize(("entry", "dtype", "mode"), BY_MODE)
 def test_one_dtype_in_one_dtype_out(entry, dtype, mode):
     x, ps, f = traced(entry, dtype, dtype)
     with precision.match_eltype(mode):  # In "warn", a warning would be an error.
-        for name, transform in TRANSFORMS.items():
+        for name, transform in (TRANSFORMS if mode == "none" else IN_MODES).items():
             out = jax.eval_shape(transform(f), x, ps)
             assert floats(out) <= {dtype}, name
 
@@ -94,9 +117,10 @@ def promotes(entry):
     return bool(lux.parameter_length(entry.layer)) and not entry.converts
 
 
-@pytest.mark.parametrize("entry", [e for e in ENTRIES if promotes(e.values[0])])
-@pytest.mark.parametrize("of_ps", DTYPES)
-@pytest.mark.parametrize("of_x", DTYPES)
+MIXED = [e for e in ENTRIES if promotes(e.values[0])]
+
+
+@pytest.mark.parametrize(("entry", "of_ps", "of_x"), cases(MIXED, DTYPES, DTYPES, rests=half_again))
 def test_mixed_dtypes_widen_and_gradients_belong_to_what_they_are_of(entry, of_ps, of_x):
     x, ps, f = traced(entry, of_x, of_ps)
     if not x and of_x != of_ps:
@@ -109,8 +133,8 @@ def test_mixed_dtypes_widen_and_gradients_belong_to_what_they_are_of(entry, of_p
     # A branch without parameters keeps the dtype of the input, so there may be two.
     assert floats(jax.eval_shape(f, x, ps)) <= {wide, of_x}
     assert wide in floats(jax.eval_shape(f, x, ps))
-    assert floats(jax.eval_shape(TRANSFORMS["input gradient"](f), x, ps)) == floats(x)
-    assert floats(jax.eval_shape(TRANSFORMS["parameter gradient"](f), x, ps)) == {of_ps}
+    assert floats(jax.eval_shape(gradient(f, 0), x, ps)) == floats(x)
+    assert floats(jax.eval_shape(gradient(f, 1), x, ps)) == {of_ps}
 
 
 # Before the second reverse pass, JAX moves the rounding of what is shared by all steps out of the
@@ -140,8 +164,10 @@ def assert_clean(report, entry, dtype):
     assert (report.want, report.skipped) == (dtype, ())
 
 
-@pytest.mark.parametrize("entry", [e for e in ENTRIES if not e.values[0].converts])
-@pytest.mark.parametrize("dtype", DTYPES)
+KEEPING = [e for e in ENTRIES if not e.values[0].converts]
+
+
+@pytest.mark.parametrize(("entry", "dtype"), cases(KEEPING, DTYPES, rests=half_again))
 def test_no_digit_is_lost_in_a_layer(entry, dtype):
     x, ps, f = traced(entry, dtype, dtype)
     report = precision.audit(f, x, ps, grads=2, want=dtype)
@@ -165,8 +191,7 @@ def test_no_digit_is_lost_in_a_second_derivative_of_a_loop_in_forward_mode(entry
     def along(g):
         return lambda x, ps: jax.jvp(g, (x, ps), (x, ps))[1]
 
-    gradient = jax.grad(lambda x, ps: summed_wide(f(x, ps)), (0, 1))
-    forward_over_reverse = along(gradient)
+    forward_over_reverse = along(jax.grad(lambda x, ps: summed_wide(f(x, ps)), (0, 1)))
     reverse_over_forward = jax.grad(lambda x, ps: summed_wide(along(f)(x, ps)), (0, 1))
     for twice in (forward_over_reverse, reverse_over_forward):
         assert_clean(precision.audit(twice, x, ps, want=dtype), entry, dtype)
@@ -175,13 +200,14 @@ def test_no_digit_is_lost_in_a_second_derivative_of_a_loop_in_forward_mode(entry
 @pytest.mark.parametrize("entry", [pytest.param(e, id=e.name) for e in SOLVES])
 def test_no_digit_is_lost_in_a_solve_and_its_gradient(entry):
     x, ps, f = traced(entry, DTYPES[-1], DTYPES[-1])
-    gradient = TRANSFORMS["parameter gradient"](f)
     precision.assert_no_narrowing(f, x, ps, grads=0)
-    precision.assert_no_narrowing(gradient, x, ps, grads=0)
+    precision.assert_no_narrowing(gradient(f, 1), x, ps, grads=0)
 
 
-@pytest.mark.parametrize("entry", [pytest.param(e, id=e.name) for e in OPS])
-@pytest.mark.parametrize("dtype", DTYPES)
+OP_ENTRIES = [pytest.param(e, id=e.name) for e in OPS]
+
+
+@pytest.mark.parametrize(("entry", "dtype"), cases(OP_ENTRIES, DTYPES, rests=half_again))
 def test_no_digit_is_lost_in_an_op(entry, dtype):
     if dtype not in entry.dtypes:
         pytest.skip("not meant for this dtype")

@@ -11,12 +11,13 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import nn, ode, ops, training
-from tests.half_sums import HALF, compiled, eager, unoptimised
+from tests.half_sums import HALF, WAYS
 
+pytestmark = pytest.mark.any_precision
 dtypes = pytest.mark.parametrize("dtype", HALF)
 
 
-@pytest.fixture(params=[eager, compiled, unoptimised], ids=["eager", "jit", "unoptimised"])
+@pytest.fixture(params=WAYS)
 def run(request):
     return request.param
 

@@ -21,8 +21,10 @@ from tests.half_sums import (
     rounding,
     sums_in_half,
     unoptimised,
+    way,
 )
 
+pytestmark = pytest.mark.any_precision
 ENTRIES = [pytest.param(e, id=e.name) for e in LAYERS if "bfloat16" in e.dtypes]
 OP_ENTRIES = [pytest.param(e, id=e.name) for e in OPS if "bfloat16" in e.dtypes]
 LOSS_ENTRIES = [pytest.param(e, id=e.name) for e in LOSSES]
@@ -145,8 +147,13 @@ def alike(x):
     return jax.tree.map(lambda leaf: near(leaf[:1]), x)
 
 
+WAYS = [way(eager, "eager"), way(rounding, "rounded"), way(unoptimised, "unoptimised")]
+
+
+# In each way the terms are computed as well, which are rounded as they are in the sum.
 @pytest.mark.parametrize(("entry", "dtype"), PICKED)
-def test_gradient_of_thousands_of_samples_is_the_sum_of_theirs(entry, dtype):
+@pytest.mark.parametrize("run", WAYS)
+def test_gradient_of_thousands_of_samples_is_the_sum_of_theirs(entry, dtype, run):
     ps, st = lux.setup(jax.random.key(0), entry.layer, dtype=dtype)
     st, x = lux.testmode(st), example_input(entry.x, dtype)
     y = jax.eval_shape(entry.layer, x, ps, st)[0]
@@ -159,7 +166,5 @@ def test_gradient_of_thousands_of_samples_is_the_sum_of_theirs(entry, dtype):
     x = alike(x)
     ulps = 8 if type(entry.layer).__name__ in CANCEL else 1
     each = jax.tree.map(lambda a: a[:, None], x)
-    for run in (eager, rounding, unoptimised):
-        # Run in the same way, in which each term is rounded as it is in the sum.
-        terms = run(jax.vmap(gradient, (None, 0)), ps, each)
-        assert_sum(run(gradient, ps, x), terms, dtype, ulps)
+    terms = run(jax.vmap(gradient, (None, 0)), ps, each)
+    assert_sum(run(gradient, ps, x), terms, dtype, ulps)

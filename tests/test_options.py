@@ -11,6 +11,8 @@ import pytest
 from sciml_lux import Frozen, initializers, losses, nn, ops, training
 from tests import catalogue
 
+pytestmark = pytest.mark.any_precision
+
 
 def values_in(value):
     """The value and all in its fields, each class once."""

@@ -15,6 +15,7 @@ import sciml_lux as lux
 from sciml_lux import initializers, losses, nn, ode, ops, training
 from tests.catalogue import LAYERS, LOSSES, SOLVES
 
+pytestmark = pytest.mark.any_precision
 TABLES = [lux, *(value for value in vars(lux).values() if isinstance(value, types.ModuleType))]
 EXPORTED = {
     name

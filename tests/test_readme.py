@@ -13,6 +13,7 @@ import pytest
 from sciml_lux import nn, training
 from tests.conftest import needs_x64
 
+pytestmark = pytest.mark.any_precision
 ROOT = Path(__file__).parent.parent
 
 

@@ -13,6 +13,8 @@ from sciml_lux.core.internal import (
     is_number,
 )
 
+pytestmark = pytest.mark.any_precision
+
 
 @pytest.mark.parametrize("value", [0, 3, -2, np.int32(3), np.uint8(1), 2**70])
 def test_integers(value):

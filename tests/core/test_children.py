@@ -11,6 +11,7 @@ from sciml_lux import Layer, Record, WrapperLayer, nn, ode, setup
 from sciml_lux.core.internal import flat_children
 from tests.core.layers import Duck, Pair, Scale
 
+pytestmark = pytest.mark.any_precision
 A, B, C = nn.Dense(2, 2), nn.Dense(2, 2, nn.tanh), nn.Dense(2, 2, nn.relu)
 
 

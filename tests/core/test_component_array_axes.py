@@ -9,6 +9,7 @@ import pytest
 from sciml_lux import ComponentArray, Record, as_dict, as_record, nn, setup
 from sciml_lux.core.internal import contracted, expanded
 
+pytestmark = pytest.mark.any_precision
 MODEL = nn.Chain(nn.Dense(2, 3, nn.tanh), nn.Dense(3, 1))
 ST = setup(0, MODEL)[1]
 X = jnp.asarray([[1.0, 2.0], [0.5, -1.0]], jnp.float32)

@@ -8,6 +8,8 @@ from sciml_lux import Layer, Record, WrapperLayer, nn
 from sciml_lux.core.internal import PrintFrame, layer_name
 from tests.core.layers import Duck, Pair, Running, Scale
 
+pytestmark = pytest.mark.any_precision
+
 
 class Inner(WrapperLayer):
     layer: Any

@@ -15,6 +15,8 @@ import pytest
 from sciml_lux import Frozen, Static, nn
 from sciml_lux.core.internal import typed
 
+pytestmark = pytest.mark.any_precision
+
 
 class Interval(Frozen):
     low: float

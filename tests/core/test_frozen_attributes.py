@@ -9,6 +9,8 @@ import pytest
 
 from sciml_lux import Frozen, Layer, losses, nn, training
 
+pytestmark = pytest.mark.any_precision
+
 
 class FromInitVar(Layer):
     dims: int

@@ -11,6 +11,8 @@ import pytest
 from sciml_lux import MissingEntryError, Record, as_dict, as_record
 from tests.core.layers import DensePs
 
+pytestmark = pytest.mark.any_precision
+
 
 def twelve():
     return Record({f"layer_{i}": float(i) for i in range(1, 13)})

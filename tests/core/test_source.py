@@ -1,8 +1,11 @@
 import functools
 
 import jax
+import pytest
 
 from sciml_lux.core.internal import assigned_attributes, function_source
+
+pytestmark = pytest.mark.any_precision
 
 
 def decorate(function):

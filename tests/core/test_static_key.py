@@ -14,6 +14,8 @@ import pytest
 
 from sciml_lux import Frozen, Layer, Static, initializers, nn
 
+pytestmark = pytest.mark.any_precision
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:

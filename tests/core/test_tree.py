@@ -6,6 +6,7 @@ import pytest
 from sciml_lux import Record, StateStructureError, Static
 from sciml_lux.core.internal import describe, first_difference, named_leaves, path_name
 
+pytestmark = pytest.mark.any_precision
 A = np.zeros((3, 4), np.float32)
 
 

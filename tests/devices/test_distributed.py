@@ -25,6 +25,11 @@ def environment(**more):
     return os.environ | {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu"} | more
 
 
+def set_local_devices(monkeypatch, number):
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={number}"
+    monkeypatch.setenv("XLA_FLAGS", flags)
+
+
 def run(command):
     done = subprocess.run(
         list(map(str, command)),
@@ -52,7 +57,7 @@ def assert_one_device_result(folder, one_device):
 
 @needs_x64
 def test_four_devices_give_the_result_of_one(tmp_path, one_device, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+    set_local_devices(monkeypatch, 4)
     run([sys.executable, SCRIPT, tmp_path])
     assert_one_device_result(tmp_path, one_device)
 
@@ -66,7 +71,7 @@ def test_two_processes_give_the_result_of_one_device(tmp_path, one_device):
 @needs_x64
 @pytest.mark.slow
 def test_two_processes_of_two_devices_give_the_result_of_one(tmp_path, one_device, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    set_local_devices(monkeypatch, 2)
     run([*LAUNCH, 2, SCRIPT, tmp_path])
     assert_one_device_result(tmp_path, one_device)
 
@@ -208,7 +213,7 @@ print(text(lambda: cpu_device(4)))
 
 
 def test_division_and_places_on_four_devices(monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+    set_local_devices(monkeypatch, 4)
     lines = run([sys.executable, "-c", DIVISION]).stdout.decode().splitlines()
     assert lines == [
         "ValueError: `DistributedData` expects a number of rows that 4 devices divide, got 10. "

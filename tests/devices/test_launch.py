@@ -14,6 +14,8 @@ from sciml_lux import devices
 from sciml_lux.devices._launch import _reserved_port, launch
 from tests.devices.test_distributed import LAUNCH, environment
 
+pytestmark = pytest.mark.any_precision
+
 
 def test_launch_returns_the_first_failure_and_ends_the_others(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("sciml_lux.devices._launch._GRACE_SECONDS", 0.2)

@@ -10,6 +10,7 @@ import pytest
 from sciml_lux import io
 from tests.conftest import needs_x64
 
+pytestmark = pytest.mark.any_precision
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "data_parallel.py"
 

@@ -1,6 +1,10 @@
 import json
 
+import pytest
+
 from examples import loggers
+
+pytestmark = pytest.mark.any_precision
 
 
 def test_json_lines_hold_parameters_losses_and_validations(tmp_path):

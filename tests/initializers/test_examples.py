@@ -8,6 +8,7 @@ import pytest
 from sciml_lux import initializers
 from sciml_lux.initializers import Initializer
 
+pytestmark = pytest.mark.any_precision
 ALL = {name: value for name, value in vars(initializers).items() if isinstance(value, Initializer)}
 
 

@@ -10,6 +10,7 @@ import sciml_lux as lux
 from sciml_lux import io, nn, training
 from tests.conftest import X64, needs_x64
 
+pytestmark = pytest.mark.any_precision
 FLOATS = ["float16", "bfloat16", "float32"] + ["float64"] * X64
 
 

@@ -12,6 +12,7 @@ import sciml_lux as lux
 from sciml_lux import io
 from tests.io.test_checkpoint_fuzz import MAGIC, joined, parts
 
+pytestmark = pytest.mark.any_precision
 ODD = "\x1b[2J\r\n\u202e\ud800" + 5000 * "a"
 ONE, TWO = jnp.ones(2, jnp.float32), jnp.full(2, 2, jnp.float32)
 

@@ -17,6 +17,7 @@ import sciml_lux as lux
 from sciml_lux import io
 from tests.conftest import X64, needs_x32, needs_x64
 
+pytestmark = pytest.mark.any_precision
 FUZZ = {"derandomize": True, "deadline": None, "database": None}
 FLOAT = jnp.dtype("float64" if X64 else "float32")
 MAGIC = b"sciml_lux checkpoint 1\n"

@@ -14,6 +14,7 @@ from sciml_lux import io, nn
 from tests.conftest import X64, needs_x64
 from tests.training.models import assert_same_bits
 
+pytestmark = pytest.mark.any_precision
 DTYPES = ["bool", "int8", "int32", "uint32", "float16", "bfloat16", "float32", "complex64"]
 DTYPES += ["float8_e4m3fn", "float8_e5m2"] + ["int64", "float64"] * X64
 

@@ -15,6 +15,7 @@ from sciml_lux import io, losses, training
 from sciml_lux.io import _write_whole
 from tests.training.models import line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
 TREE = {"w": jnp.ones(2, jnp.float32)}
 WRITES = {
     "checkpoint": lambda path: io.save_checkpoint(path, {}, ps=TREE),

@@ -18,6 +18,7 @@ import pytest
 from sciml_lux import io
 from sciml_lux.io._write_whole import write_whole
 
+pytestmark = pytest.mark.any_precision
 NOBODY = 65534
 
 

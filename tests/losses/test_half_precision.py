@@ -7,6 +7,7 @@ import pytest
 
 from sciml_lux import losses
 
+pytestmark = pytest.mark.any_precision
 HALVES = ["float16", "bfloat16"]
 
 # A loss, y_pred and y of one term among 99 where it is 0, the term, and its derivative by y_pred.

@@ -11,6 +11,7 @@ import pytest
 
 from sciml_lux import nn, ode
 
+pytestmark = pytest.mark.any_precision
 LAYERS = {
     "NeuralODE": lambda **options: ode.NeuralODE(nn.Dense(2, 2), (0.0, 1.0), **options),
     "UDE": lambda **options: ode.UDE(

@@ -8,6 +8,7 @@ import pytest
 from sciml_lux import precision
 from tests.half_sums import HALF
 
+pytestmark = pytest.mark.any_precision
 halves = pytest.mark.parametrize("dtype", HALF)
 OPERATIONS = [operator.add, operator.sub, operator.mul, operator.truediv]
 

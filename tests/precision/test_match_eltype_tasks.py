@@ -11,6 +11,7 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import nn, precision
 
+pytestmark = pytest.mark.any_precision
 LAYER = nn.Dense(2, 3)
 X = jnp.ones((4, 2), jnp.float32)
 

@@ -1,8 +1,11 @@
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 
 from sciml_lux.precision.internal import python_numbers
+
+pytestmark = pytest.mark.any_precision
 
 
 class Pair(NamedTuple):

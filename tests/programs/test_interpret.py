@@ -12,6 +12,7 @@ from jax import lax
 from sciml_lux.programs import INLINED, bind, inlined, interpret
 from tests.conftest import needs_x64
 
+pytestmark = pytest.mark.any_precision
 FILE = os.path.relpath(__file__)
 F32 = jnp.float32
 

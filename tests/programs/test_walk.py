@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
+import pytest
 from jax import lax
 
 from sciml_lux.programs import expanded, inside, open_jaxpr, walk
 
+pytestmark = pytest.mark.any_precision
 FILE = os.path.relpath(__file__)
 F32 = jnp.float32
 

@@ -6,6 +6,8 @@ import pytest
 from sciml_lux import testing
 from tests.conftest import needs_x64
 
+pytestmark = pytest.mark.any_precision
+
 
 def smooth(x, ps, n):
     return jnp.sum(jnp.sin(x) * ps["w"]) * n

@@ -270,7 +270,7 @@ def _transpose(
 ) -> Any:
     """The transpose is a linear scan the other way, which adds up for the linear constants."""
     place, groups = _placed(args, sizes)
-    c, xs, dc, k, us = groups
+    c, xs, dc, k, _ = groups
     # The carry is passed on whole; what is known of the others counts as 0, by linearity.
     wanted = [[is_undefined(value) for value in group] for group in groups]
     wanted[3] = [True] * len(k)

@@ -58,8 +58,15 @@ def empty(max_steps: int, capacity: int, clock: jnp.dtype, y0: Leaves) -> Record
 def remembered(
     record: Record, rows: int, length: jax.Array, start: jax.Array, state: Leaves, more: jax.Array
 ) -> Record:
-    """The record with the step that is its number `steps`; `more` says whether another will follow it,
-    or it is taken again.
+    """The record with one step more.
+
+    Args:
+        record: before.
+        rows: of `rows_of`.
+        length: of the step, as a part of the whole.
+        start: the part that had passed.
+        state: the state then.
+        more: whether the next step is another one; else it is written over this one.
     """
     i = record.steps
     stride = jnp.where(i >= rows * record.stride, 2 * record.stride, record.stride)

@@ -2,11 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 import sciml_lux as lux
 from sciml_lux import nn
 from tests.nn.compact.test_compact import decorated, plain
 
+pytestmark = pytest.mark.any_precision
 X = jnp.ones(2, jnp.float32)
 
 

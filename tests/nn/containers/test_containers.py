@@ -7,6 +7,8 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import nn
 
+pytestmark = pytest.mark.any_precision
+
 
 def made(layer):
     return lux.setup(jax.random.key(0), layer)

@@ -7,6 +7,7 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import nn
 
+pytestmark = pytest.mark.any_precision
 X = np.asarray([[1.0, -2.0], [0.5, 3.0]], np.float32)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from sciml_lux import Record, nn, ops
 
+pytestmark = pytest.mark.any_precision
 KINDS = {
     "max": (nn.MaxPool, nn.GlobalMaxPool, nn.AdaptiveMaxPool, ops.max_pool),
     "mean": (nn.MeanPool, nn.GlobalMeanPool, nn.AdaptiveMeanPool, ops.mean_pool),

@@ -5,6 +5,8 @@ import pytest
 
 from sciml_lux import Record, nn, ops
 
+pytestmark = pytest.mark.any_precision
+
 
 def called(layer, x):
     return layer(x, Record(), Record())[0]

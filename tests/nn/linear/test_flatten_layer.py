@@ -4,6 +4,8 @@ import pytest
 
 from sciml_lux import Record, nn
 
+pytestmark = pytest.mark.any_precision
+
 
 def flattened(layer, x):
     return layer(x, Record(), Record())[0]

@@ -4,6 +4,7 @@ import pytest
 
 from sciml_lux import Record, nn
 
+pytestmark = pytest.mark.any_precision
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
 

@@ -10,7 +10,7 @@ from sciml_lux import nn
 from tests import references
 from tests.conftest import needs_x64
 
-pytestmark = needs_x64
+pytestmark = [pytest.mark.any_precision, needs_x64]
 
 STATELESS = {
     "group_norm": nn.GroupNorm(6, 3),

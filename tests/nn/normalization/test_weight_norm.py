@@ -6,6 +6,7 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import initializers, nn
 
+pytestmark = pytest.mark.any_precision
 X = jnp.asarray([[1.0, -2.0], [0.5, 3.0]], jnp.float32)
 DENSE = nn.Dense(2, 3, nn.tanh)
 

@@ -11,6 +11,7 @@ from tests.conftest import needs_x64
 
 from .cells import LENGTHS, check, weights
 
+pytestmark = pytest.mark.any_precision
 CELLS = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
 
 

@@ -6,6 +6,7 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import nn
 
+pytestmark = pytest.mark.any_precision
 X = np.ones((4, 5, 2), np.float32)
 
 

@@ -9,6 +9,7 @@ from tests.conftest import needs_x64
 
 from .cells import LENGTHS, Sum, check, weights
 
+pytestmark = pytest.mark.any_precision
 CELLS = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
 
 

@@ -9,6 +9,7 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import losses, nn, training
 
+pytestmark = pytest.mark.any_precision
 X = jnp.asarray([[1.0, -2.0], [0.5, 3.0], [4.0, 1.0]], jnp.float32)
 MODEL = nn.Chain(
     nn.Dense(2, 3),

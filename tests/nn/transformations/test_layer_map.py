@@ -10,6 +10,7 @@ import sciml_lux as lux
 from sciml_lux import nn, ode
 from tests.core.layers import Pair, Running, Scale
 
+pytestmark = pytest.mark.any_precision
 X = jnp.asarray([[1.0, -2.0], [0.5, 3.0]], jnp.float32)
 
 

@@ -7,6 +7,7 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import nn
 
+pytestmark = pytest.mark.any_precision
 MODEL = nn.Chain(nn.Dense(2, 3), nn.Dense(3, 1))
 
 

@@ -6,6 +6,8 @@ from sciml_lux import ops
 from tests.conftest import needs_x64
 from tests.references import load
 
+pytestmark = pytest.mark.any_precision
+
 
 @needs_x64
 def test_pixel_shuffle_equals_torch():

@@ -12,6 +12,7 @@ from sciml_lux import ops
 from sciml_lux.ops.normalization._power_of_two import inverse_power_of_two
 from tests.conftest import needs_x64
 
+pytestmark = pytest.mark.any_precision
 EPSILON = 1e-5
 NORMS = {
     "layernorm": lambda x, e=EPSILON: ops.layernorm(x, None, None, axis=0, epsilon=e),

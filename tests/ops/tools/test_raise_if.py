@@ -5,6 +5,7 @@ import pytest
 
 from sciml_lux import ops
 
+pytestmark = pytest.mark.any_precision
 X = jnp.ones(2, jnp.float32)
 CAUSES = ("first", "second")
 

@@ -11,6 +11,7 @@ import pytest
 from sciml_lux import losses, training
 from tests.training.models import assert_same_bits, line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
 MSE = losses.MSELoss()
 start = functools.cache(tiny_state)
 

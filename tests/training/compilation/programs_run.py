@@ -1,6 +1,6 @@
-"""Prints the digests of some programs of a step; run in several processes by a test."""
+"""Prints the digests of some programs of a step; run in a process of its own by a test."""
 
-import sys
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -56,10 +56,20 @@ def by_name(model, ps, st, data):
     return losses.MSELoss()(model, ps, st, (data["x"], data["y"]))
 
 
+@functools.cache
+def made(name):
+    """The program of that name, made once in each process."""
+    return PROGRAMS[name]()
+
+
+def digests():
+    """A line for each program."""
+    return [
+        f"{name} {made(name).digest} {sorted(made(name).settings.items())}" for name in PROGRAMS
+    ]
+
+
 if __name__ == "__main__":
-    names = list(PROGRAMS)
-    if sys.argv[1] == "reversed":  # Other caches are warm for each program.
-        names.reverse()
-    found = {name: PROGRAMS[name]() for name in names}
-    for name in sorted(found):
-        print(name, found[name].digest, sorted(found[name].settings.items()))
+    for name in reversed(PROGRAMS):  # Other caches are warm for each than in the process of a test.
+        made(name)
+    print(*digests(), sep="\n")

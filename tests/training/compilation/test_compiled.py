@@ -17,7 +17,10 @@ from tests.training.models import AD, line_data
 LOSS = losses.MSELoss()
 BYTES = 4_000_000
 
-pytestmark = pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
+pytestmark = [
+    pytest.mark.any_precision,
+    pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning"),
+]
 
 
 def live():

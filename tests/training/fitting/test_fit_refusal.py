@@ -13,6 +13,7 @@ from sciml_lux import io, losses, nn, training
 from sciml_lux.training.state import _finite
 from tests.training.models import assert_same_bits, line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
 MSE = losses.MSELoss()
 start = functools.cache(tiny_state)
 

@@ -13,6 +13,7 @@ from sciml_lux import io, losses, nn, training
 from tests.conftest import needs_x64
 from tests.training.models import assert_same_bits, line_data, words
 
+pytestmark = pytest.mark.any_precision
 MSE = losses.MSELoss()
 
 

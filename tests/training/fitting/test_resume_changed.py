@@ -14,6 +14,7 @@ from sciml_lux import losses, nn, training
 from sciml_lux.training.compilation import _step_program
 from tests.training.models import AD, assert_same_bits
 
+pytestmark = pytest.mark.any_precision
 MSE = losses.MSELoss()
 X = jnp.linspace(-1.0, 1.0, 8, dtype=jnp.float32)[:, None]
 DATA = X, 2 * X

@@ -131,7 +131,7 @@ def key_data(tree):
 
 
 def test_fit_killed_a_few_times_resumes_to_the_same_bits(trainer, tmp_path):
-    Case(trainer, "adam", 200, tmp_path / "run").survive(kills=5, seed=0)
+    Case(trainer, "adam", 60, tmp_path / "run").survive(kills=4, seed=0)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from sciml_lux import losses, nn, training
 from tests.conftest import needs_x64
 from tests.training.models import assert_same_bits, line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
 MSE = losses.MSELoss()
 SCIPY = training.SciPy("L-BFGS-B")
 LEVENBERG = optimistix.LevenbergMarquardt(rtol=1e-12, atol=1e-12)

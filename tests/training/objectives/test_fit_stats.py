@@ -10,6 +10,7 @@ import sciml_lux as lux
 from sciml_lux import losses, training
 from tests.training.models import AD, line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
 MSE = losses.MSELoss()
 Pair = collections.namedtuple("Pair", "bias matrix")
 

@@ -20,7 +20,10 @@ ELSEWHERE = types.ModuleType("elsewhere")  # Settings in another module.
 exec("WEIGHT = 1.0\ndef helper(x):\n    return WEIGHT * x", ELSEWHERE.__dict__)
 
 # Which code is new depends on the tests before.
-pytestmark = pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning")
+pytestmark = [
+    pytest.mark.any_precision,
+    pytest.mark.filterwarnings("ignore::sciml_lux.training.RecompilationWarning"),
+]
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from sciml_lux import losses, nn, training
 from tests.conftest import needs_x64
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
 LOSS = losses.MSELoss()
 
 

@@ -10,6 +10,7 @@ import sciml_lux as lux
 from sciml_lux import losses, nn, training
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
 LOSS = losses.MSELoss()
 MLP = nn.Chain(nn.Dense(1, 8, nn.tanh), nn.Dense(8, 1))
 HALF = nn.AlternatePrecision("float16", MLP)

@@ -11,6 +11,7 @@ from sciml_lux.training.optimisers._optimizer_audit import check_optimizer
 from tests.conftest import needs_x64
 from tests.training.models import tiny_state
 
+pytestmark = pytest.mark.any_precision
 RAW = optax.exponential_decay(0.013, 10, 0.9)
 LOSING = {
     "exponential schedule": lambda: optax.adam(optax.exponential_decay(0.1, 10, 0.9)),

@@ -14,6 +14,7 @@ from sciml_lux.training.records._snapshot import Snapshot
 from sciml_lux.training.records._validation import Validation
 from tests.training.models import line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
 MSE = losses.MSELoss()
 STATE = tiny_state("float32")
 

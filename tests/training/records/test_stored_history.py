@@ -9,6 +9,8 @@ from sciml_lux import io, losses, training
 from tests.io.test_checkpoint_fuzz import joined, parts
 from tests.training.models import line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
+
 
 def fit(path, steps, **options):
     return training.fit(

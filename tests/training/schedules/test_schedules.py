@@ -13,6 +13,7 @@ from sciml_lux.training import schedules
 from tests.conftest import X64, needs_x64
 from tests.training.models import line_data, tiny_state
 
+pytestmark = pytest.mark.any_precision
 L = np.longdouble
 PI = L("3.14159265358979323846264338327950288")
 

@@ -12,6 +12,7 @@ import sciml_lux as lux
 from sciml_lux import losses, nn, training
 from tests.training.models import AD, assert_same_bits
 
+pytestmark = pytest.mark.any_precision
 LOSS = losses.MSELoss()
 DATA = jnp.ones((4, 2), jnp.float32), jnp.zeros((4, 1), jnp.float32)
 OPTIMIZER = optax.inject_hyperparams(optax.adam)(1e-2)
