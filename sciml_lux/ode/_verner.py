@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree, Real
 
-from ..ops.solve.internal import Arrays, Tableau, interpolation_weights
-from ..ops.solve.tableaus import VERN7, VERN9
+from ..ops.internal import Arrays, Tableau, interpolation_weights, tableaus
 
 
 def _butcher(tableau: Tableau) -> diffrax.ButcherTableau:
@@ -47,11 +46,11 @@ class _Interpolation(diffrax.AbstractLocalInterpolation):
 
 
 class _Interpolation7(_Interpolation):
-    source = VERN7
+    source = tableaus.VERN7
 
 
 class _Interpolation9(_Interpolation):
-    source = VERN9
+    source = tableaus.VERN9
 
 
 class _Verner(diffrax.AbstractERK):
@@ -107,8 +106,8 @@ class Vern7(_Verner):
         0.36788
     """
 
-    source = VERN7
-    tableau = _butcher(VERN7)
+    source = tableaus.VERN7
+    tableau = _butcher(tableaus.VERN7)
     interpolation_cls = _Interpolation7
 
 
@@ -130,8 +129,8 @@ class Vern9(_Verner):
         0.36788
     """
 
-    source = VERN9
-    tableau = _butcher(VERN9)
+    source = tableaus.VERN9
+    tableau = _butcher(tableaus.VERN9)
     interpolation_cls = _Interpolation9
 
 

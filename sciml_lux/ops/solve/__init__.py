@@ -1,9 +1,12 @@
 """Whole solves of ordinary differential equations, by explicit Runge-Kutta methods."""
 
+from . import tableaus as tableaus
 from ._control import Adaptive as Adaptive
 from ._control import Control as Control
 from ._control import Fixed as Fixed
 from ._dynamic_scan import dynamic_scan as dynamic_scan
+from ._fine_interpolant import with_fine_interpolant as with_fine_interpolant
+from ._interpolation_weights import interpolation_weights as interpolation_weights
 from ._loop import DIVERGED as DIVERGED
 from ._loop import FIELD_NOT_FINITE as FIELD_NOT_FINITE
 from ._loop import MAX_STEPS as MAX_STEPS
@@ -12,4 +15,5 @@ from ._loop import STATE_NOT_FINITE as STATE_NOT_FINITE
 from ._loop import SUCCESSFUL as SUCCESSFUL
 from ._solve import Solved as Solved
 from ._solve import solve as solve
+from ._tableau import Arrays as Arrays
 from ._tableau import Tableau as Tableau
