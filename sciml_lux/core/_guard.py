@@ -57,6 +57,11 @@ def apply(model: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
     return guarded_call(model, model, x, ps, st)
 
 
+def is_observed() -> bool:
+    """Whether someone looks at the calls of layers, as `summary` does."""
+    return observer.get() is not None
+
+
 def guarded(forward: Callable[..., Any]) -> Callable[..., Any]:
     """A method `(self, x, ps, st) -> (y, st)` with the contract checked around it.
 

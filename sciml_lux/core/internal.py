@@ -19,6 +19,7 @@ from ._door import admitted_states as admitted_states
 from ._frozen import SharedDefault as SharedDefault
 from ._frozen import typed as typed
 from ._guard import guarded as guarded
+from ._guard import is_observed as is_observed
 from ._path import layer_path as layer_path
 from ._path import outermost as outermost
 from ._path import subject as subject

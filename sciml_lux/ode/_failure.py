@@ -1,11 +1,13 @@
 """A failed solve raises once, after the solve, and has no gradient."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
+from ..core.internal import layer_name
 from ..precision.internal import floating_leaves
 from ._equation import Equation
 from ._method import plain
@@ -20,25 +22,58 @@ _CAUSES = (
 )
 
 
-def raise_if_failed(
-    name: str, layer: Any, equation: Equation, t0: jax.Array, u0: Any, ps: Any, solution: Solution
-) -> Any:
-    """The states of `solution`, with an error raised at run time if the solve failed.
+class Failure(NamedTuple):
+    """Whether a solve failed, and why.
 
-    One check for all causes.
+    Attributes:
+        failed: a flag.
+        cause: the number of the message.
+    """
+
+    failed: jax.Array
+    cause: jax.Array
+
+
+def with_failure(
+    equation: Equation, t0: jax.Array, u0: Any, ps: Any, solution: Solution
+) -> tuple[Solution, Failure]:
+    """The solution, without a gradient where the solve failed; and the one cause of it.
 
     Args:
-        name: of the layer.
-        layer: whose options the messages quote.
         equation: what was solved.
         t0: the time of the initial state.
         u0: the initial state.
         ps: the parameters.
         solution: what was found.
+    """
+    finite = _all_finite(u0)
+    failed = ~finite | (solution.result != RESULTS.successful)
+    # The field is looked at only after a failure.
+    moving = jax.lax.cond(
+        failed,
+        lambda: _all_finite(equation.field(t0, u0, equation.parameters)),
+        lambda: jnp.ones((), bool),
+    )
+    cause = jnp.asarray(3)
+    for number, item in enumerate(_CAUSES, start=2):
+        cause = jnp.where(solution.result == item, number, cause)
+    cause = jnp.where(finite, jnp.where(moving, cause, 1), 0)
+    ys = _without_gradient(solution.ys, floating_leaves((u0, ps))[0], failed)
+    return solution._replace(ys=ys), Failure(failed, cause)
+
+
+def raising(layer: Any, solution: Solution, failure: Failure) -> Solution:
+    """`solution`, with an error raised at run time if the solve failed.
+
+    Args:
+        layer: whose options the messages quote.
+        solution: what was found.
+        failure: whether and why it is of no use.
 
     Raises:
         RuntimeError: at run time, with the cause.
     """
+    name = layer_name(layer)
     t1, solver = layer.tspan[1], type(plain(layer.solver)).__name__
     messages = [
         f"`{name}`: the initial state is not finite.",
@@ -54,20 +89,12 @@ def raise_if_failed(
         f"`{name}`: no step, however short, met rtol={layer.rtol} and atol={layer.atol}. Loosen "
         "them, or look for a jump in the vector field.",
     ]
-    finite = _all_finite(u0)
-    failed = ~finite | (solution.result != RESULTS.successful)
-    # The field is looked at only after a failure.
-    moving = jax.lax.cond(
-        failed,
-        lambda: _all_finite(equation.field(t0, u0, equation.parameters)),
-        lambda: jnp.ones((), bool),
-    )
-    cause = jnp.asarray(3)
-    for number, item in enumerate(_CAUSES, start=2):
-        cause = jnp.where(solution.result == item, number, cause)
-    cause = jnp.where(finite, jnp.where(moving, cause, 1), 0)
-    ys = _without_gradient(solution.ys, floating_leaves((u0, ps))[0], failed)
-    return eqx.branched_error_if(ys, failed, cause, messages)
+    if isinstance(failure.failed, Tracer):
+        ys = eqx.branched_error_if(solution.ys, failure.failed, failure.cause, messages)
+        return solution._replace(ys=ys)
+    if failure.failed:
+        raise RuntimeError(messages[int(failure.cause)])
+    return solution
 
 
 def _all_finite(tree: Any) -> jax.Array:

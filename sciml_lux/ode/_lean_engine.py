@@ -1,5 +1,6 @@
 """The engine of our own: explicit Runge-Kutta methods, with derivatives of any order."""
 
+import functools
 from typing import Any
 
 import diffrax
@@ -15,7 +16,7 @@ from ._results import RESULTS
 from ._solution import Solution
 from ._verner import Vern7, Vern9
 
-_TABLEAUS = {
+_METHODS = {
     diffrax.Euler: tableaus.EULER,
     diffrax.Heun: tableaus.HEUN,
     diffrax.Midpoint: tableaus.MIDPOINT,
@@ -36,10 +37,16 @@ _RESULTS = {
 }
 
 
+@functools.cache
+def _tableau(solver: type) -> lean.Tableau:
+    """The coefficients; states inside a step are as good as those at its end."""
+    return lean.with_fine_interpolant(_METHODS[solver])
+
+
 def why_not_lean(method: Method) -> str | None:
     """What of `method` the lean engine does not have; None where it can solve."""
     solver, controller = plain(method.solver), plain(method.stepsize_controller)
-    if type(solver) not in _TABLEAUS or solver != type(solver)():
+    if type(solver) not in _METHODS or solver != type(solver)():
         return f"solver={solver!r}"
     if controller is not None and not isinstance(controller, diffrax.ConstantStepSize):
         return f"stepsize_controller={type(controller).__name__}"
@@ -66,7 +73,7 @@ def solve_lean(
         span[1],
         u0,
         equation,
-        tableau=_TABLEAUS[type(plain(method.solver))],
+        tableau=_tableau(type(plain(method.solver))),
         ts=ts,
         rtol=method.rtol,
         atol=method.atol,

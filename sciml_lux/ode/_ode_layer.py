@@ -8,15 +8,16 @@ import diffrax
 import jax
 
 from ..core import Layer
-from ..core.internal import guarded, layer_name
+from ..core.internal import guarded, is_observed, layer_name
+from ..precision import match_eltype_mode
 from ._diffrax_engine import solve_with_diffrax
 from ._equation import VectorField, equation_of
-from ._failure import raise_if_failed
+from ._failure import Failure, raising, with_failure
 from ._initial_state import initial_state, state_dtype
 from ._lean_engine import solve_lean, why_not_lean
 from ._method import Method, check_options, check_tolerance, hashable
 from ._solution import Solution
-from ._times import as_times, check_span, clock_times, real_dtype
+from ._times import as_times, check_span, clock_times, ends_met, real_dtype, rounding
 
 
 class ODELayer(Layer):
@@ -44,6 +45,10 @@ class ODELayer(Layer):
     `stats.engine` says which. The lean engine holds each sample of a batch to the tolerance, the
     first axis of a state of two axes or more; diffrax the batch together.
 
+    A solve outside of `jit` is compiled as by `jax.jit`, once for a layer and each shape: what the
+    vector field closes over is read then. A time of `saveat` that is beyond an end of `tspan` by
+    rounding alone is that end.
+
     Times take the real dtype of the state: a float32 state stays float32 though the times are
     Python floats and x64 is on, and a float64 state has a float64 clock.
     """
@@ -66,6 +71,8 @@ class ODELayer(Layer):
         name = layer_name(self)
         tspan = as_times(self.tspan, name, "tspan")
         saveat = None if self.saveat is None else as_times(self.saveat, name, "saveat")
+        if saveat is not None:
+            saveat = ends_met(saveat, tspan, rounding(self.saveat, self.tspan))
         check_span(name, tspan, saveat)
         object.__setattr__(self, "tspan", tspan)
         object.__setattr__(self, "saveat", saveat)
@@ -98,8 +105,19 @@ class ODELayer(Layer):
             ValueError: the state is not finite, or the vector field returns another shape.
             RuntimeError: the solve failed, or under `jit` the state is not finite.
         """
+        u0, mode = initial_state(self, u0, ps), match_eltype_mode()
+        # Whoever looks at the calls of the model, or is warned by them, is to see them each time.
+        seen = is_observed() or mode == "warn"
+        solution, failure = (self._solved if seen else self._compiled)(u0, ps, st, mode)
+        return (raising(self, solution, failure) if self.throw else solution), st
+
+    @functools.cached_property
+    def _compiled(self: Any) -> Any:
+        return jax.jit(self._solved, static_argnums=3)
+
+    def _solved(self: Any, u0: Any, ps: Any, st: Any, mode: str) -> tuple[Solution, Failure]:
+        """The solution, and whether and why there is none; `mode` is that of `match_eltype`."""
         name = layer_name(self)
-        u0 = initial_state(self, u0, ps)
         clock = real_dtype(state_dtype(name, u0))
         span = clock_times(name, self.tspan, clock)
         ts = None if self.saveat is None else clock_times(name, self.saveat, clock)
@@ -107,7 +125,4 @@ class ODELayer(Layer):
         check_tolerance(name, self.method, clock)
         engine = solve_lean if why_not_lean(self.method) is None else solve_with_diffrax
         solution = engine(equation, self.method, span, ts, u0)
-        if self.throw:
-            ys = raise_if_failed(name, self, equation, span[0], u0, ps, solution)
-            solution = solution._replace(ys=ys)
-        return solution, st
+        return with_failure(equation, span[0], u0, ps, solution)

@@ -37,6 +37,33 @@ def as_times(values: Any, layer: str, name: str) -> tuple[float, ...]:
     return tuple(map(float, array))
 
 
+def rounding(*values: Any) -> float:
+    """The relative error of times, from the least precise of their dtypes."""
+    dtypes = [np.result_type(v) if hasattr(v, "dtype") else np.dtype(float) for v in values]
+    floats = [dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)]
+    return max([float(jnp.finfo(dtype).eps) for dtype in floats], default=0.0)
+
+
+def ends_met(
+    saveat: tuple[float, ...], tspan: tuple[float, ...], relative: float
+) -> tuple[float, ...]:
+    """`saveat`, with what is beyond an end of `tspan` by rounding alone at that end.
+
+    Args:
+        saveat: times.
+        tspan: (t0, t1).
+        relative: the error of a time, as a part of the larger end.
+    """
+    least, most = min(tspan), max(tspan)
+    room = 4 * relative * max(abs(least), abs(most))
+
+    def met(t: float) -> float:
+        inside = min(max(t, least), most)
+        return inside if abs(t - inside) <= room else t
+
+    return tuple(map(met, saveat))
+
+
 def check_span(layer: str, tspan: tuple[float, ...], saveat: tuple[float, ...] | None) -> None:
     """Raise unless `tspan` is a pair and `saveat` runs through it in order.
 
