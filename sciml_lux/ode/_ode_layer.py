@@ -105,24 +105,26 @@ class ODELayer(Layer):
             ValueError: the state is not finite, or the vector field returns another shape.
             RuntimeError: the solve failed, or under `jit` the state is not finite.
         """
-        u0, mode = initial_state(self, u0, ps), match_eltype_mode()
+        name, mode = layer_name(self), match_eltype_mode()
+        u0 = initial_state(self, u0, ps)
+        clock = real_dtype(state_dtype(name, u0))
+        check_tolerance(name, self.method, clock)
+        span = clock_times(name, self.tspan, clock)
+        ts = None if self.saveat is None else clock_times(name, self.saveat, clock)
         # Whoever looks at the calls of the model, or is warned by them, is to see them each time.
         seen = is_observed() or mode == "warn"
-        solution, failure = (self._solved if seen else self._compiled)(u0, ps, st, mode)
+        solution, failure = (self._solved if seen else self._compiled)(u0, ps, st, span, ts, mode)
         return (raising(self, solution, failure) if self.throw else solution), st
 
     @functools.cached_property
     def _compiled(self: Any) -> Any:
-        return jax.jit(self._solved, static_argnums=3)
+        return jax.jit(self._solved, static_argnums=5)
 
-    def _solved(self: Any, u0: Any, ps: Any, st: Any, mode: str) -> tuple[Solution, Failure]:
+    def _solved(
+        self: Any, u0: Any, ps: Any, st: Any, span: jax.Array, ts: jax.Array | None, mode: str
+    ) -> tuple[Solution, Failure]:
         """The solution, and whether and why there is none; `mode` is that of `match_eltype`."""
-        name = layer_name(self)
-        clock = real_dtype(state_dtype(name, u0))
-        span = clock_times(name, self.tspan, clock)
-        ts = None if self.saveat is None else clock_times(name, self.saveat, clock)
         equation = equation_of(self, span[0], u0, ps, st)
-        check_tolerance(name, self.method, clock)
         engine = solve_lean if why_not_lean(self.method) is None else solve_with_diffrax
         solution = engine(equation, self.method, span, ts, u0)
         return with_failure(equation, span[0], u0, ps, solution)
