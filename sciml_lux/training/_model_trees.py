@@ -4,8 +4,15 @@ from typing import Any
 
 import jax
 
-from ..core import Record, StateStructureError, Static, parameter_structure, state_structure
-from ..core.internal import expanded, first_difference, layer_name
+from ..core import (
+    Record,
+    StateStructureError,
+    Static,
+    layer_name,
+    parameter_structure,
+    state_structure,
+)
+from ..core.internal import expanded, first_difference
 
 
 def check_trees(subject: str, model: Any, parameters: Any, states: Any) -> None:

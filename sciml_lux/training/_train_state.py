@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..core import Record
-from ..core.internal import admitted_parameters, admitted_states, layer_name
+from ..core import Record, layer_name
+from ..core.internal import admitted_parameters, admitted_states
 from ..precision.internal import own_array, require_exact_numbers
 from ._average import average_of
 from ._donation import any_deleted, require_alive
