@@ -102,7 +102,7 @@ def require_exact_numbers(tree: Any, subject: str) -> None:
 def is_plainly_exact(value: Any) -> bool:
     """Whether it is seen at a glance that JAX takes `value` as it is, as in nearly every call."""
     if isinstance(value, jax.Array):
-        return x64_enabled() or value.dtype not in _WIDE_FLOATS
+        return value.dtype not in _WIDE_FLOATS or x64_enabled()
     return type(value) in _PYTHON_NUMBERS
 
 
