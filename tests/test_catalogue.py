@@ -214,7 +214,7 @@ def test_layer_answers_a_bad_shape_with_its_name_what_it_expects_and_what_it_got
     bad = jax.eval_shape(lambda: example_input(entry.bad, dtype))
     with pytest.raises((ValueError, TypeError), match=r"`\w+`.* expects (.|\n)*got ") as caught:
         jax.eval_shape(entry.layer, bad, ps, st)
-    assert f"`{lux.core.internal.layer_name(entry.layer)}`" in str(caught.value)
+    assert f"`{lux.core.layer_name(entry.layer)}`" in str(caught.value)
 
 
 @any_precision

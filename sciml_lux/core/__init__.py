@@ -2,6 +2,7 @@
 
 from ._component_array import ComponentArray as ComponentArray
 from ._contract import is_layer as is_layer
+from ._contract import layer_name as layer_name
 from ._frozen import Frozen as Frozen
 from ._guard import apply as apply
 from ._layer import Layer as Layer

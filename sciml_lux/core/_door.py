@@ -6,14 +6,14 @@ from typing import Any
 
 import jax
 
-from ..precision.internal import require_exact_floats, require_exact_numbers
+from ..precision.internal import own_memory, require_exact_floats, require_exact_numbers
 from ._contract import layer_name
 from ._record import Record, as_record
 from ._tree import StateStructureError
 
 
 def admitted(model: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any, Any]:
-    """Input, parameters and states as the layers inside may rely on them.
+    """Input, in memory of its own, parameters and states as the layers inside may rely on them.
 
     Raises:
         TypeError: float64 NumPy data while x64 is off, `x` of Python numbers.
@@ -24,7 +24,7 @@ def admitted(model: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any, Any]:
     require_exact_numbers(st, "`st`")
     if not hasattr(x, "dtype"):
         _check_numbers(model, x)
-    return x, admitted_parameters(model, ps), admitted_states(model, st)
+    return own_memory(x), admitted_parameters(model, ps), admitted_states(model, st)
 
 
 def admitted_parameters(model: Any, ps: Any) -> Any:

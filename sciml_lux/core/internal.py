@@ -11,7 +11,6 @@ from ._children import named as named
 from ._component_array import contracted as contracted
 from ._component_array import expanded as expanded
 from ._contract import check_layer as check_layer
-from ._contract import layer_name as layer_name
 from ._contract import sublayers_of as sublayers_of
 from ._display import PrintFrame as PrintFrame
 from ._door import admitted_parameters as admitted_parameters

@@ -5,8 +5,8 @@ import typing
 from collections.abc import Callable
 from typing import Any, Literal
 
-from ..core import LayerLike
-from ..core.internal import check_choice, layer_name
+from ..core import LayerLike, layer_name
+from ..core.internal import check_choice
 
 Precision = Literal["highest", "high", "default"]
 

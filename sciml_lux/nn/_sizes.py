@@ -1,7 +1,7 @@
 """Sizes among the fields of a layer."""
 
-from ..core import LayerLike
-from ..core.internal import check_integer, is_integer, layer_name
+from ..core import LayerLike, layer_name
+from ..core.internal import check_integer, is_integer
 
 
 def check_sizes(layer: LayerLike, *names: str) -> None:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from ..core.internal import layer_name
+from ..core import layer_name
 from ..precision.internal import floating_leaves
 from ._equation import Equation
 from ._method import plain

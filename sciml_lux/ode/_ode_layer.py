@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import diffrax
 import jax
 
-from ..core import Layer
-from ..core.internal import guarded, is_observed, layer_name
+from ..core import Layer, layer_name
+from ..core.internal import guarded, is_observed
 from ..precision import match_eltype_mode
 from ._diffrax_engine import solve_with_diffrax
 from ._equation import VectorField, equation_of

@@ -11,6 +11,7 @@ which it took and why. Nothing else in an op, or in the layers that call it, has
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -27,7 +28,8 @@ from ..precision.internal import (
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-Places = list[tuple[str, slice]]
+# The index of an argument that is given by its name only.
+_NOWHERE = sys.maxsize - 1
 
 
 def op(*names: str) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
@@ -58,13 +60,21 @@ def op(*names: str) -> Callable[[Callable[Arguments, Result]], Callable[Argument
     """
 
     def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        places = [(name, _place(function, name)) for name in names]
+        places = _places(function, names)
+        single = [(name, place.start) for name, place in places.items() if place.stop is not None]
+        # Where those of `*args` begin, if they are data: past all others if not.
+        rest = min(
+            [place.start for place in places.values() if place.stop is None], default=_NOWHERE
+        )
 
         @functools.wraps(function)
         def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-            for name, place in places:
-                given = args[place] or (kwargs.get(name),)
-                if not all([is_plainly_exact(value) for value in given]):
+            for name, index in single:
+                value = args[index] if index < len(args) else kwargs.get(name)
+                if not is_plainly_exact(value):
+                    return _called_with_own(function, places, args, kwargs)
+            for value in args[rest:]:
+                if not is_plainly_exact(value):
                     return _called_with_own(function, places, args, kwargs)
             return function(*args, **kwargs)
 
@@ -73,24 +83,30 @@ def op(*names: str) -> Callable[[Callable[Arguments, Result]], Callable[Argument
     return decorate
 
 
-def _place(function: Callable[..., Any], name: str) -> slice:
-    """Where the argument is among those given by position; nowhere if it has to be named."""
+def _places(function: Callable[..., Any], names: tuple[str, ...]) -> dict[str, slice]:
+    """Where the arguments are among those given by position; without end for those of `*args`."""
     parameters = inspect.signature(function).parameters
-    index, kind = list(parameters).index(name), parameters[name].kind
-    if kind is inspect.Parameter.VAR_POSITIONAL:
-        return slice(index, None)
-    return slice(index, index + (kind is not inspect.Parameter.KEYWORD_ONLY))
+    order, places = list(parameters), {}
+    for name in names:
+        index, kind = order.index(name), parameters[name].kind
+        start = _NOWHERE if kind is inspect.Parameter.KEYWORD_ONLY else index
+        many = kind is inspect.Parameter.VAR_POSITIONAL
+        places[name] = slice(start, None if many else start + 1)
+    return places
 
 
 def _called_with_own(
-    function: Callable[..., Result], places: Places, args: tuple[Any, ...], kwargs: dict[str, Any]
+    function: Callable[..., Result],
+    places: dict[str, slice],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> Result:
     """What `function` returns for the arguments, with copies of the data of NumPy."""
-    found = {name: args[place] or (kwargs.get(name),) for name, place in places}
+    found = {name: args[place] or (kwargs.get(name),) for name, place in places.items()}
     has_floats = x64_enabled() or any(map(_is_inexact, jax.tree.leaves(list(found.values()))))
     require = require_exact_floats if has_floats else require_exact_numbers
     positional, named = list(args), dict(kwargs)
-    for name, place in places:
+    for name, place in places.items():
         many = place.stop is None
         require(found[name] if many else found[name][0], f"`{function.__name__}`: `{name}`")
         own = [own_memory(value) for value in found[name]]

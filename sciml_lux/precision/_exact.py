@@ -57,8 +57,8 @@ def require_exact_dtype(dtype: Any, subject: str) -> None:
 def require_exact_floats(tree: Any, subject: str) -> None:
     """Raise if a leaf of `tree` is float64 or complex128 while x64 is off.
 
-    NumPy's arrays that JAX has no like of are refused as well: masked ones, and those of other
-    byte orders, of long doubles, objects, text or dates.
+    So are arrays of NumPy that JAX has no equivalent for: masked ones, and those of other byte
+    orders, of long doubles, objects, text or dates.
 
     Args:
         tree: of arrays, numbers and anything else.
@@ -102,7 +102,7 @@ def require_exact_numbers(tree: Any, subject: str) -> None:
 def is_plainly_exact(value: Any) -> bool:
     """Whether it is seen at a glance that JAX takes `value` as it is, as in nearly every call."""
     if isinstance(value, jax.Array):
-        return x64_enabled() or value.dtype not in _WIDE_FLOATS
+        return value.dtype not in _WIDE_FLOATS or x64_enabled()
     return type(value) in _PYTHON_NUMBERS
 
 

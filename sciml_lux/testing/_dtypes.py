@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import Layer, apply, setup
-from ..core.internal import first_difference, layer_name
+from ..core import Layer, apply, layer_name, setup
+from ..core.internal import first_difference
 from ..precision import Audit, assert_no_narrowing
 from ..precision.internal import NO_DERIVATIVE, floating_leaves, x64_enabled
 

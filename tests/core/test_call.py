@@ -16,7 +16,8 @@ from sciml_lux import (
     nn,
     setup,
 )
-from sciml_lux.core.internal import layer_name, layer_path, subject
+from sciml_lux.core import layer_name
+from sciml_lux.core.internal import layer_path, subject
 from tests.conftest import needs_x32
 from tests.core.layers import DensePs, Duck, Pair, Returns, Running, Scale
 

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 from sciml_lux import Layer, Record, WrapperLayer, nn
-from sciml_lux.core.internal import PrintFrame, layer_name
+from sciml_lux.core import layer_name
+from sciml_lux.core.internal import PrintFrame
 from tests.core.layers import Duck, Pair, Running, Scale
 
 pytestmark = pytest.mark.any_precision

@@ -206,3 +206,13 @@ def test_names_are_looked_up_once_for_a_model(monkeypatch):
     for _ in range(3):
         model(X, ps, st)
     assert len(calls) == 2
+
+
+def test_what_is_written_to_numpy_after_the_call_changes_nothing():
+    given = []
+    layer = nn.WrappedFunction(lambda x: given.append(x) or x["a"])
+    memory = np.ones(4, np.float32)
+    y, _ = layer({"a": memory}, Record(), Record())
+    memory[:] = -5.0
+    np.testing.assert_array_equal(y, 1.0)
+    np.testing.assert_array_equal(given[0]["a"], 1.0)

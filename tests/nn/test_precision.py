@@ -92,7 +92,7 @@ def test_option_reaches_every_product_and_shows(entry):
 @pytest.mark.parametrize("entry", WITH_OPTION)
 def test_option_is_checked_when_the_layer_is_built(entry):
     text = (
-        f"`{lux.core.internal.layer_name(entry.layer)}` expects `precision` to be "
+        f"`{lux.core.layer_name(entry.layer)}` expects `precision` to be "
         '"highest", "high" or "default", got \'tf32\''
     )
     with pytest.raises(ValueError, match=text):

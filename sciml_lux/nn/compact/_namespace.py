@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.extend.core import get_opaque_trace_state
 from jaxtyping import PyTree
 
-from ...core import LayerLike, Parameters, Record, States, StateStructureError, apply
-from ...core.internal import first_difference, layer_name
+from ...core import LayerLike, Parameters, Record, States, StateStructureError, apply, layer_name
+from ...core.internal import first_difference
 from ._entries import NonTrainable, constant, gathered, named, view
 
 _UNSET: Any = object()

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Inexact
 
-from ...core import Key, Layer, Parameters, Record, States
-from ...core.internal import check_function, check_integer, layer_name, subject
+from ...core import Key, Layer, Parameters, Record, States, layer_name
+from ...core.internal import check_function, check_integer, subject
 from ...initializers import Initializer
 from ...ops import identity
 from ...ops.internal import Padding, PerAxis, windows

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Inexact
 
-from ...core import Layer, Parameters, States
-from ...core.internal import layer_name, subject
+from ...core import Layer, Parameters, States, layer_name
+from ...core.internal import subject
 from ...ops import lp_pool, max_pool, mean_pool
 from ...ops.internal import Padding, PerAxis, Windows, exponent
 from .._array_check import check_array

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ...core import Key, Layer, Parameters, Record, States, Static
-from ...core.internal import check_function, check_integer, check_number, layer_name
+from ...core import Key, Layer, Parameters, Record, States, Static, layer_name
+from ...core.internal import check_function, check_integer, check_number
 from ...initializers import Initializer, ones, zeros
 from ...ops import identity
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 from jax.core import Tracer
 
-from ...core import Key, LayerLike, Parameters, Record, States, WrapperLayer, as_record
-from ...core.internal import check_layer, is_integer, layer_name
+from ...core import Key, LayerLike, Parameters, Record, States, WrapperLayer, as_record, layer_name
+from ...core.internal import check_layer, is_integer
 from ...ops import norm_except, weightnorm
 
 

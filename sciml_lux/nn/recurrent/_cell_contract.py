@@ -2,8 +2,8 @@
 
 from jaxtyping import Array, PyTree
 
-from ...core import LayerLike, Parameters, States, apply
-from ...core.internal import describe, layer_name, subject
+from ...core import LayerLike, Parameters, States, apply, layer_name
+from ...core.internal import describe, subject
 
 
 def split_carry(layer: LayerLike, x: PyTree) -> tuple[Array, PyTree]:

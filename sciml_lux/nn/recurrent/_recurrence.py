@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from ...core import LayerLike, Parameters, States, StateStructureError, WrapperLayer
-from ...core.internal import check_integer, check_layer, first_difference, layer_name, subject
+from ...core import LayerLike, Parameters, States, StateStructureError, WrapperLayer, layer_name
+from ...core.internal import check_integer, check_layer, first_difference, subject
 from ...precision import match_eltype_mode, promote, result_dtype, shared
 from ...precision.internal import count_in_int32
 from ._cell_contract import apply_cell, initial_carry

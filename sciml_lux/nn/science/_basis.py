@@ -2,8 +2,8 @@
 
 from jaxtyping import Array, Float
 
-from ...core import Frozen
-from ...core.internal import check_integer, layer_name
+from ...core import Frozen, layer_name
+from ...core.internal import check_integer
 from ...ops import (
     chebyshev_basis,
     cosine_basis,

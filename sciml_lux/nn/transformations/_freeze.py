@@ -14,11 +14,12 @@ from ...core import (
     Record,
     States,
     WrapperLayer,
+    layer_name,
     parameter_structure,
     state_structure,
     testmode,
 )
-from ...core.internal import flat_children, layer_name, named_leaves
+from ...core.internal import flat_children, named_leaves
 from ..containers._named_layers import as_layer
 from ._alternate_precision import AlternatePrecision
 from ._entries import (

@@ -16,7 +16,7 @@ def fast_activation(
     """activation(x), entry by entry.
 
     Nothing is approximated: it is the activation given that is computed, and XLA fuses it with
-    what stands around it.
+    the operations around it.
 
     Args:
         activation: elementwise function.

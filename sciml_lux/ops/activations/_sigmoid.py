@@ -1,4 +1,4 @@
-"""Activations between two bounds, and what is left of x without one."""
+"""Activations between two bounds, and what tanh leaves of x."""
 
 import jax
 import jax.numpy as jnp

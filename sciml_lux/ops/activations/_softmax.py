@@ -15,8 +15,7 @@ def softmax(x: Float[Array, "*shape"], *, axis: Axes = -1) -> Float[Array, "*sha
     """eˣ / Σ eˣ over `axis`.
 
     An entry of -inf is masked: it gives 0, with derivative 0, and changes no other. Where all are
-    masked there is nothing to choose from and all give 0, with derivative 0. An entry of +inf gives
-    NaN there and 0 elsewhere.
+    masked, all give 0, with derivative 0. An entry of +inf gives NaN there and 0 elsewhere.
 
     Args:
         x: of any shape; float16 and bfloat16 are summed in float32.

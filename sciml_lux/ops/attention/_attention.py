@@ -110,9 +110,9 @@ def scaled_dot_product_attention(
     )
     scores = scores * float(1.0 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale)
     for addend in biases:
-        scores = scores + _spread("bias", accumulated(addend), scores.shape)
+        scores = scores + _broadcast_to_scores("bias", accumulated(addend), scores.shape)
     if mask is not None:
-        scores = jnp.where(_kept(mask, scores.shape), scores, -jnp.inf)
+        scores = jnp.where(_keep_mask(mask, scores.shape), scores, -jnp.inf)
     weights = _dropped(_softmax(scores).astype(query.dtype), dropout)
     output = jnp.einsum("...hqk,...khd->...qhd", weights, value, precision=precision)
     return (output, weights) if return_weights else output
@@ -146,17 +146,17 @@ def _shared(array: Array, times: int) -> Array:
     return accumulating(lambda array: jnp.repeat(array, times, axis=-2), array)
 
 
-def _kept(mask: Array, shape: tuple[int, ...]) -> Array:
+def _keep_mask(mask: Array, shape: tuple[int, ...]) -> Array:
     if mask.dtype != jnp.bool_:
         raise TypeError(
             "`scaled_dot_product_attention` expects `mask` to be boolean, True where a key is "
             f"kept, got {mask.dtype.name}. Pass numbers that are added to the scores as `bias`."
         )
-    return _spread("mask", mask, shape)
+    return _broadcast_to_scores("mask", mask, shape)
 
 
-def _spread(name: str, array: Array, shape: tuple[int, ...]) -> Array:
-    """A mask or bias in the shape of the scores."""
+def _broadcast_to_scores(name: str, array: Array, shape: tuple[int, ...]) -> Array:
+    """A mask or bias, broadcast to the shape of the scores."""
     pairs = zip(array.shape[::-1], shape[::-1], strict=False)
     if array.ndim not in (2, len(shape)) or not all(size in (1, full) for size, full in pairs):
         raise ValueError(

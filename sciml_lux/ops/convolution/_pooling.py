@@ -39,7 +39,7 @@ def max_pool(
         along each axis.
 
     Raises:
-        TypeError: integers or complex numbers; a window that is no tuple.
+        TypeError: integers or complex numbers; a window that is not a tuple.
         ValueError: the windows do not fit, or one lies in the padding alone.
 
     Source: `maxpool` of NNlib, as Lux 1.31 exports it. The derivative is written out because JAX
@@ -96,7 +96,7 @@ def mean_pool(
         As `max_pool`.
 
     Raises:
-        TypeError: integers; a window that is no tuple.
+        TypeError: integers; a window that is not a tuple.
         ValueError: the windows do not fit.
 
     Source: `meanpool` of NNlib, as Lux 1.31 exports it.
@@ -150,7 +150,7 @@ def lp_pool(
         ValueError: the windows do not fit; `p` out of bounds.
 
     Source: `lpnormpool` of NNlib, as Lux 1.31 exports it, and arXiv 1311.1780. NNlib takes xᵖ,
-        which is another thing for odd p, and NaN where a sum is negative; ours is the norm.
+        which differs for odd p, and NaN where a sum is negative; ours is the norm.
 
     Example:
         >>> import jax.numpy as jnp
@@ -175,7 +175,7 @@ def exponent(name: str, p: float) -> float:
     """The p of an Lp norm.
 
     Raises:
-        TypeError: it is no number.
+        TypeError: it is not a number.
         ValueError: it is not above 0 and finite.
     """
     check_number(name, "p", p, above=0)

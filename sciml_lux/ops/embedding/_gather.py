@@ -22,7 +22,7 @@ def gather(table: Inexact[Array, "..."], *indices: Integer[Array, "..."]) -> Ine
         row; nothing is clamped.
 
     Raises:
-        TypeError: indices that are no integers.
+        TypeError: indices that are not integers.
         ValueError: no indices, more than `table` has axes, or index arrays of several shapes.
 
     Source: `gather` of NNlib.jl, which counts from 1 and raises outside.

@@ -26,7 +26,7 @@ def periodic_sin_cos(
 
     Returns:
         Two arrays of the shape of x, in the widest of the dtypes; float16 and bfloat16 are computed
-        in float32 and come back.
+        in float32 and rounded at the end.
 
     Raises:
         ValueError: the shapes do not fit.

@@ -33,7 +33,7 @@ def compute_rotary_embedding_params(
         low_memory_variant: width head_dim/2; else head_dim, with each angle twice.
 
     Returns:
-        cos and sin, (max_sequence_length, width). The angles are worked out in more than float64
+        cos and sin, (max_sequence_length, width). The angles are computed in more than float64
         on the host, so that also late positions have all the digits of `dtype`.
 
     Raises:
@@ -98,12 +98,11 @@ def apply_rotary_embedding(
 
     Returns:
         The shape of `x`, in the widest of the dtypes; float16 and bfloat16 are computed in float32
-        and come back. Positions outside the caches, negative ones
-        among them, give NaN.
+        and rounded at the end. Positions outside the caches, negative ones among them, give NaN.
 
     Raises:
         ValueError: shapes that do not fit, or more time steps than the caches hold.
-        TypeError: `positions` are no integers.
+        TypeError: `positions` are not integers.
 
     Source: `apply_rotary_embedding` of Lux 1.31.
 

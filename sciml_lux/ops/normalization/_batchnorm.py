@@ -40,13 +40,13 @@ def batchnorm(
 
     Returns:
         y as `x`, in the widest of the dtypes of x, scale and bias; float16 and bfloat16 are
-        computed in float32 and come back. And the dict of `running_mean` and `running_var`, which
-        keep their dtype and carry no gradient.
+        computed in float32 and rounded at the end. And the dict of `running_mean` and
+        `running_var`, which keep their dtype and carry no gradient.
 
     Raises:
-        ValueError: x has less than two axes; another array has not the shape (channels,); one of
-            the running statistics is None; they are updated from one value or none.
-        TypeError: `training` is no bool; an array is not of real floats.
+        ValueError: x has fewer than two axes; another array does not have the shape (channels,);
+            one of the running statistics is None; they are updated from one value or none.
+        TypeError: `training` is not a bool; an array is not of real floats.
         EltypeMismatchError: float16 meets bfloat16.
 
     Source: `batchnorm` of LuxLib 1.15, features last; `training` has no default, since JAX does

@@ -33,12 +33,12 @@ def groupnorm(
         epsilon: added to the variance; by default eps^(5/7) of the dtype of x.
 
     Returns:
-        As `x`, in the widest of the dtypes; float16 and bfloat16 are computed in float32 and come
-        back.
+        As `x`, in the widest of the dtypes; float16 and bfloat16 are computed in float32 and
+        rounded at the end.
 
     Raises:
-        ValueError: x has less than two axes; `groups` does not divide channels; scale or bias has
-            not the shape (channels,).
+        ValueError: x has fewer than two axes; `groups` does not divide channels; scale or bias
+            does not have the shape (channels,).
         TypeError: an array is not of real floats.
         EltypeMismatchError: float16 meets bfloat16.
 

@@ -31,11 +31,11 @@ def rmsnorm(
         epsilon: added to the mean square; by default eps^(5/7) of the dtype of x.
 
     Returns:
-        As `x`, in the widest of the dtypes; float16 and bfloat16 are computed in float32 and come
-        back.
+        As `x`, in the widest of the dtypes; float16 and bfloat16 are computed in float32 and
+        rounded at the end.
 
     Raises:
-        ValueError: x has no such axis; scale has not the shape of the last axes of x.
+        ValueError: x has no such axis; scale does not have the shape of the last axes of x.
         TypeError: an array is not of real floats.
         EltypeMismatchError: float16 meets bfloat16.
 

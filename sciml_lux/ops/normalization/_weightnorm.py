@@ -17,8 +17,8 @@ def norm_except(v: Float[Array, "..."], axis: int | None = None) -> Float[Array,
         axis: the axis whose entries have norms of their own; None for one norm of the whole.
 
     Returns:
-        The norms in the dtype of `v`; float16 and bfloat16 are summed in float32 and come back.
-        The gradient at 0 is 0.
+        The norms in the dtype of `v`; float16 and bfloat16 are summed in float32 and rounded at the
+        end. The gradient at 0 is 0.
 
     Raises:
         ValueError: `v` has no such axis.
@@ -50,8 +50,8 @@ def weightnorm(
         axis: the axis whose entries have lengths of their own; None for one length of the whole.
 
     Returns:
-        As `v`, in the wider of the dtypes; float16 and bfloat16 are computed in float32 and come
-        back.
+        As `v`, in the wider of the dtypes; float16 and bfloat16 are computed in float32 and rounded
+        at the end.
 
     Raises:
         ValueError: `v` has no such axis; `g` has another shape.

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._op import op
-from ._dropout import kept, probability
+from ._dropout import keep_mask, probability
 
 # What selu gives for -∞.
 _SELU_FLOOR = -1.7580993408473766
@@ -30,7 +30,7 @@ def alpha_dropout(
 
     Raises:
         ValueError: `p` is not in [0, 1].
-        TypeError: `training` is no bool; x is not of real floats.
+        TypeError: `training` is not a bool; x is not of real floats.
 
     Source: `alpha_dropout` of LuxLib 1.15; u as in `dropout`. arXiv 1706.02515.
 
@@ -57,5 +57,5 @@ def alpha_dropout(
     if p == 1:
         return jnp.zeros_like(x), key
     a = ((1.0 - p) * (1.0 + p * _SELU_FLOOR**2)) ** -0.5
-    mixed = jnp.where(kept(use, x.shape, p, x.dtype), x, jnp.full_like(x, _SELU_FLOOR))
+    mixed = jnp.where(keep_mask(use, x.shape, p, x.dtype), x, jnp.full_like(x, _SELU_FLOOR))
     return a * mixed - a * _SELU_FLOOR * p, key

@@ -41,7 +41,7 @@ def dropout(
 
     Raises:
         ValueError: `p` is not in [0, 1]; x has no such axis; `mask` has another shape.
-        TypeError: `training` is no bool; x is not floating or complex; `mask` has another dtype,
+        TypeError: `training` is not a bool; x is not floating or complex; `mask` has another dtype,
             which would give its digits to y.
 
     Source: `dropout` of LuxLib 1.15, both forms. u is drawn in the dtype of x, but in float32 for
@@ -83,7 +83,7 @@ def dropout(
         mask = _scaled(mask, p, dtype)
     if mask is None or update_mask is not False:
         key, use = jax.random.split(key)
-        drawn = _scaled(kept(use, shape, p, dtype), p, dtype)
+        drawn = _scaled(keep_mask(use, shape, p, dtype), p, dtype)
         mask = drawn if mask is None else jnp.where(update_mask, drawn, mask)
     return accumulating(jnp.multiply, x, mask.astype(x.dtype)), mask, key
 
@@ -99,7 +99,7 @@ def probability(name: str, p: Any) -> float:
     return float(p)
 
 
-def kept(key: jax.Array, shape: tuple[int, ...], p: float, dtype: Any) -> jax.Array:
+def keep_mask(key: jax.Array, shape: tuple[int, ...], p: float, dtype: Any) -> jax.Array:
     """u > p for u ~ U(0, 1), and true everywhere for p = 0, where u may be 0."""
     if p == 0:
         return jnp.ones(shape, jnp.bool_)
@@ -107,9 +107,9 @@ def kept(key: jax.Array, shape: tuple[int, ...], p: float, dtype: Any) -> jax.Ar
     return u > p
 
 
-def _scaled(kept: jax.Array, p: float, dtype: Any) -> jax.Array:
+def _scaled(keep: jax.Array, p: float, dtype: Any) -> jax.Array:
     scale = 1.0 / (1.0 - p) if p < 1 else 0.0
-    return jnp.where(kept, jnp.asarray(scale, dtype), jnp.asarray(0.0, dtype))
+    return jnp.where(keep, jnp.asarray(scale, dtype), jnp.asarray(0.0, dtype))
 
 
 def _mask_shape(x: Any, axes: int | tuple[int, ...] | None) -> tuple[int, ...]:

@@ -14,14 +14,15 @@ def chebyshev_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
     """T₀(x), ..., Tₙ₋₁(x), by T₀ = 1, T₁ = x, Tⱼ = 2x Tⱼ₋₁ - Tⱼ₋₂.
 
     The recurrence is a polynomial in floating point too: it holds beyond |x| = 1 and has finite
-    derivatives of any order at ±1, which cos(j arccos x) has not.
+    derivatives of any order at ±1, which cos(j arccos x) does not have.
 
     Args:
         x: points.
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and rounded at the
+        end.
 
     Example:
         >>> import jax.numpy as jnp
@@ -40,7 +41,8 @@ def legendre_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and rounded at the
+        end.
 
     Example:
         >>> import jax.numpy as jnp
@@ -61,7 +63,8 @@ def polynomial_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and rounded at the
+        end.
 
     Example:
         >>> import jax.numpy as jnp
@@ -80,7 +83,8 @@ def sine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and rounded at the
+        end.
 
     Example:
         >>> import jax.numpy as jnp
@@ -99,7 +103,8 @@ def cosine_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and rounded at the
+        end.
 
     Example:
         >>> import jax.numpy as jnp
@@ -121,7 +126,8 @@ def fourier_basis(x: Float[Array, "..."], n: int) -> Float[Array, "... n"]:
         n: number of functions, at least 1.
 
     Returns:
-        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and come back.
+        (..., n), in the dtype of x; float16 and bfloat16 are computed in float32 and rounded at the
+        end.
 
     Example:
         >>> import jax.numpy as jnp

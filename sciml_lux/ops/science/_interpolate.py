@@ -45,7 +45,7 @@ def interpolate(
 
     Returns:
         The shape of x followed by dims, in the widest of the dtypes; float16 and bfloat16 are
-        computed in float32 and come back.
+        computed in float32 and rounded at the end.
 
     Raises:
         ValueError: no such basis, too few knots, or shapes that do not fit.

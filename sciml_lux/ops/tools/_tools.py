@@ -155,8 +155,8 @@ def rsqrt(x: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
 def operation_mode(x: Any) -> str:
     """Which implementation the operations take for an array: "xla".
 
-    Every operation is plain JAX today, compiled by XLA, on every device and for every array, so
-    there is no other answer. An operation that gets a kernel of its own will say so here.
+    Every operation is plain JAX, compiled by XLA, on every device and for every array, so that this
+    is the only answer. Once an operation has a kernel of its own, this function says so.
 
     Args:
         x: an array, under a transformation or not.
@@ -165,7 +165,7 @@ def operation_mode(x: Any) -> str:
         "xla".
 
     Raises:
-        TypeError: `x` is no array.
+        TypeError: `x` is not an array.
 
     Source: `internal_operation_mode` of LuxLib 1.15, which has three, by the type of the array.
 

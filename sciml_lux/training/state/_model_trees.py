@@ -13,10 +13,11 @@ from ...core import (
     States,
     StateStructureError,
     Static,
+    layer_name,
     parameter_structure,
     state_structure,
 )
-from ...core.internal import expanded, first_difference, layer_name
+from ...core.internal import expanded, first_difference
 
 
 def check_trees(subject: str, model: LayerLike, parameters: Parameters, states: States) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from ...core import LayerLike, Parameters, Record, States
-from ...core.internal import admitted_parameters, admitted_states, layer_name
+from ...core import LayerLike, Parameters, Record, States, layer_name
+from ...core.internal import admitted_parameters, admitted_states
 from ...precision.internal import own_array, require_exact_numbers
 from ..compilation._structure import Structure
 from ..optimisers._average import average_of

@@ -227,7 +227,7 @@ def test_norm_with_a_wrong_option_is_an_error(make, error, text):
     ],
 )
 def test_norm_of_another_shape_is_an_error(layer, shape, text):
-    name = lux.core.internal.layer_name(layer)
+    name = lux.core.layer_name(layer)
     with pytest.raises(ValueError, match=f"`{name}` expects .*{text}"):
         called(layer, jnp.ones(shape, jnp.float32))
 

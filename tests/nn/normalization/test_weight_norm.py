@@ -78,7 +78,7 @@ def test_weight_norm_of_zeros_is_an_error_at_setup_unless_traced():
     ("layer", "name"), [(DENSE, "kernel"), (nn.Chain(DENSE), "layer_1"), (nn.NoOpLayer(), "weight")]
 )
 def test_weight_norm_of_an_unknown_name_is_an_error(layer, name):
-    owner = lux.core.internal.layer_name(layer)
+    owner = lux.core.layer_name(layer)
     text = f"among the parameters of `{owner}`, which are .*; got `{name}`"
     with pytest.raises(ValueError, match=text):
         made(nn.WeightNorm(layer, name))
