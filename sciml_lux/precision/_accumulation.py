@@ -91,7 +91,8 @@ def shared(tree: Tree) -> tuple[Tree, Callable[[Tree], Tree]]:
 
     The exception is reverse mode over reverse mode, as in the gradient of a gradient's norm: JAX
     moves the rounding out of the loop before the second pass, which then adds up in the dtype of
-    the leaf. Take one of the two in forward mode, as `jax.hessian` does.
+    the leaf; were it kept inside, the first pass would store the leaf once for each step. Take one
+    of the two in forward mode, as `jax.hessian` does.
 
     Example:
         >>> import jax, jax.numpy as jnp

@@ -29,7 +29,8 @@ from ._outcome import Outcome, finite_or_refuse, with_parameters, without_optimi
 
 _CHUNK_SECONDS = 0.25
 
-# What a solver goes on from: the arrays of its point, its state and whether it is done.
+# What a solver goes on from: the arrays of its point, its state, whether it is done, and the loss
+# and stats there, which are computed once: a second program may round otherwise.
 Point = tuple[jax.Array, ...]
 
 
@@ -195,7 +196,7 @@ class _Problem:
         state = self.method.init(
             self._function, self.start, self._args, {}, shapes, None, frozenset()
         )
-        return (self.start, state, *self._judged(self.start, state))
+        return (self.start, state, *self._judged(self.start, state), self.value(self.start))
 
     def _judged(self, values: list[jax.Array], state: PyTree) -> tuple[Any, Any]:
         """Whether the solver is done, and why."""
@@ -206,25 +207,25 @@ class _Problem:
         return _arrays(self._begun[0])
 
     def whole(self, point: Point) -> Any:
-        """Values, state, whether the solver is done and why, of a point."""
+        """Values, state, whether the solver is done and why, and loss with stats, of a point."""
         leaves, treedef = self._begun
         arrays = iter(point)
         return treedef.unflatten([next(arrays) if _is_array(leaf) else leaf for leaf in leaves])
 
     def step(self, point: Point) -> Point:
         """The next point."""
-        values, state, _, _ = self.whole(point)
+        values, state, *_ = self.whole(point)
         new, state, _ = self.method.step(self._function, values, self._args, {}, state, frozenset())
-        return _arrays((new, state, *self._judged(values, state)))
+        return _arrays((new, state, *self._judged(values, state), self.value(new)))
 
     def is_done(self, point: Point) -> jax.Array:
         """Whether the solver takes no more steps."""
-        _, _, done, result = self.whole(point)
+        _, _, done, result, _ = self.whole(point)
         return done | (result != optimistix.RESULTS.successful)
 
     def ended(self, point: Point) -> tuple[Any, jax.Array, Any]:
         """The parameters that the solver answers with, the loss there, and why it is done."""
-        values, state, done, result = self.whole(point)
+        values, state, done, result, _ = self.whole(point)
         results = optimistix.RESULTS
         more = (result == results.successful) & ~done
         result = results.where(more, results.nonlinear_max_steps_reached, result)
@@ -240,24 +241,23 @@ def _steps(problem: _Problem, point: Point, count: jax.Array) -> Chunk:
     room = room_for(stats, MAX_CHUNK)
     buffers = jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), stats)
     zero, true = jnp.zeros((), jnp.int32), jnp.ones((), bool)
-    now = problem.value(problem.whole(point)[0])
-    start = (point, now, jnp.zeros(room, loss.dtype), buffers, zero, true)
+    start = (point, jnp.zeros(room, loss.dtype), buffers, zero, true)
 
     def goes_on(carry: PyTree) -> jax.Array:
-        point, _, _, _, taken, finite = carry
+        point, _, _, taken, finite = carry
         return (taken < jnp.minimum(count, room)) & finite & ~problem.is_done(point)
 
     def body(carry: PyTree) -> Any:
-        point, (loss, stats), losses, buffers, taken, _ = carry
+        point, losses, buffers, taken, _ = carry
+        loss, stats = problem.whole(point)[-1]
         new = problem.step(point)
-        values = problem.whole(new)[0]
-        now = problem.value(values)
-        finite = jnp.all(all_finite([now[0], *values]))
+        values, *_, (now, _) = problem.whole(new)
+        finite = jnp.all(all_finite([now, *values]))
         buffers = jax.tree.map(lambda all_, one: all_.at[taken].set(one), buffers, stats)
         losses = losses.at[taken].set(loss)
-        return new, now, losses, buffers, taken + finite.astype(jnp.int32), finite
+        return new, losses, buffers, taken + finite.astype(jnp.int32), finite
 
-    point, _, losses, buffers, taken, finite = jax.lax.while_loop(goes_on, body, start)
+    point, losses, buffers, taken, finite = jax.lax.while_loop(goes_on, body, start)
     parameters = problem.parameters_of(problem.whole(point)[0])
     return Chunk(point, parameters, losses, buffers, taken, finite, problem.is_done(point))
 

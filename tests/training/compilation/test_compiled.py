@@ -216,9 +216,7 @@ def test_no_tracer_leaks():
             use(objective, data, tstate)
             fit(tstate, objective, sampled)
             fit(tstate, objective, training.Batches(data, 2))
-        tolerance = {"rtol": 1e-3, "atol": 1e-3}
-        solvers = optimistix.BFGS(**tolerance), optimistix.LevenbergMarquardt(**tolerance)
-        for method in (training.SciPy("L-BFGS-B"), *solvers):
+        for method in (training.SciPy("L-BFGS-B"), optimistix.BFGS(rtol=1e-3, atol=1e-3)):
             training.minimise(tstate, LOSS, data, method, steps=2, progress=False)
 
         @jax.jit
@@ -226,6 +224,19 @@ def test_no_tracer_leaks():
             return training.compute_gradients(AD, closure(w), data, tstate)[1]
 
         within(jnp.ones(1, jnp.float32))
+
+
+@pytest.mark.xfail(
+    jax.__version_info__ >= (0, 12),
+    reason="equinox keeps the constants that are part of a program from jax 0.12 on",
+    raises=Exception,
+    strict=True,
+)
+def test_no_tracer_leaks_of_a_solver_that_linearizes():
+    method = optimistix.LevenbergMarquardt(rtol=1e-3, atol=1e-3)
+    with jax.checking_leaks():
+        data = line_data(jnp.float32)
+        training.minimise(state(), LOSS, data, method, steps=2, progress=False)
 
 
 def test_call_within_a_trace_of_the_same_function_has_its_own_values():

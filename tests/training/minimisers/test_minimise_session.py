@@ -7,6 +7,7 @@ import optimistix
 import pytest
 
 from sciml_lux import losses, nn, training
+from sciml_lux.training import _optimistix_method
 from tests.conftest import needs_x64
 from tests.training.models import assert_same_bits, line_data, tiny_state
 
@@ -108,6 +109,19 @@ def test_a_callback_ends_every_method_of_scipy(dtype, method):
     )
     assert result.message == "enough" and int(result.tstate.step) == 2
     assert len(result.losses) == 3 and result.losses[2] < result.losses[0]
+
+
+@pytest.mark.parametrize("name", ["levenberg", "bfgs"])
+def test_losses_are_the_same_bits_however_many_steps_a_call_takes(dtype, name, monkeypatch):
+    found = []
+    for seconds in (0.0, 1e6):  # One step for each call; as many as there may be.
+        monkeypatch.setattr(_optimistix_method, "_CHUNK_SECONDS", seconds)
+        found.append(
+            minimise(tiny_state(dtype), line_data(dtype), METHODS[name], WithStats(), steps=7)
+        )
+    one, many = found
+    assert one.losses.tobytes() == many.losses.tobytes()
+    assert one.stats["bias"].tobytes() == many.stats["bias"].tobytes()
 
 
 @pytest.mark.parametrize("name", ["levenberg", "bfgs", "optax"])
