@@ -1,4 +1,4 @@
-"""What goes on around the steps of `fit` and `minimise`: validation, callbacks, files, progress."""
+"""What surrounds the steps of `fit` and `minimise`: validation, callbacks, files, progress."""
 
 import dataclasses
 import os
@@ -48,11 +48,11 @@ class Options:
 
 
 class Session:
-    """A fit under way, as the method that takes its steps sees it.
+    """A fit under way, for the method that takes its steps.
 
     Attributes:
         start: the state that the fit was called with.
-        run: where it stands; the method replaces `run.snapshot` after steps.
+        run: what callbacks get; the method replaces `run.snapshot` after steps.
         file: of the checkpoint, or None.
     """
 
@@ -76,11 +76,11 @@ class Session:
 
     @property
     def goes_on(self) -> bool:
-        """Whether there are steps left, and nobody has ended the fit."""
+        """Whether steps are left, and no callback has ended the fit."""
         return self.run.done < self.run.steps and not self.run.stopped
 
     def until_stop(self, wanted: int) -> int:
-        """`wanted` steps, or fewer where something is due before."""
+        """`wanted` steps, or fewer if something is due earlier."""
         done = self.run.done
         left = [every - done % every for every in self._stops if every is not None]
         return min([wanted, self.run.steps - done, *left])
@@ -93,17 +93,17 @@ class Session:
         """Validate, unless it was done at this step."""
         self._validator.run_if_due(self.run, self._callbacks)
 
-    def between_steps(self, now_and_then: bool = True) -> None:
-        """All that is due after the last step.
+    def between_steps(self, timed_callbacks: bool = True) -> None:
+        """Do all that is due after the last step.
 
         Args:
-            now_and_then: whether it is the turn of callbacks that have no steps of their own.
+            timed_callbacks: whether to call the callbacks whose `every` is None.
         """
         run = self.run
         self.validate_if_due()
         self._line.update(run.snapshot)
         for callback in self._callbacks:
-            if now_and_then if callback.every is None else _due(run.done, callback.every):
+            if timed_callbacks if callback.every is None else _due(run.done, callback.every):
                 callback.on_steps(run)
         self._saver.save_if_due(run.snapshot)
 
@@ -118,17 +118,17 @@ def conduct(
     take_steps: Callable[[Session], None],
     made_with: Callable[[], dict[str, str]],
 ) -> FitResult:
-    """Run `take_steps` with all that is around it; `history` goes before its losses.
+    """Run `take_steps` in a session, and put `history` before its losses.
 
     Args:
         options: those given.
-        history: what the fit goes on from.
+        history: what the fit starts from.
         objective: of the steps and of the validation.
         total: number of steps.
-        epochs: the number of passes that `total` makes, where it was given so.
-        data: what a resumed fit must agree on, in words.
+        epochs: the number of passes in `total` steps, if the user gave it.
+        data: the identity of the data, which a resumed fit must share.
         take_steps: takes the steps of a session.
-        made_with: gives what model, objective and method were made with, in words.
+        made_with: returns the settings of model, objective and method.
     """
     check_integer(options.subject, "validation_every", options.validation_every, least=1)
     _check_resume(options)
@@ -165,7 +165,7 @@ def conduct(
             stack.callback(callback.on_end, run)
         # Left first, so that the checkpoint is written whatever the callbacks do at the end.
         stack.callback(lambda: saver.save(run.snapshot))
-        # An interrupt may have come between the steps and the validation behind them.
+        # An interrupt may have come between the steps and the validation after them.
         session.validate_if_due()
         take_steps(session)
         saver.finish(run.snapshot)
@@ -194,7 +194,7 @@ class _Validator:
             self._source = source_of(options.validation, "validation")
             refuse_bare(options.subject, "validation", self._source)
         self.every = options.validation_every if self._source else None
-        self._told = self._begun = False
+        self._has_warned = self._begun = False
 
     def run_if_due(self, run: FitRun, callbacks: Sequence[Callback]) -> None:
         snapshot = run.snapshot
@@ -209,8 +209,8 @@ class _Validator:
             first=not self._begun,
         )
         self._begun = True
-        if complaint and not self._told:
-            self._told = True
+        if complaint and not self._has_warned:
+            self._has_warned = True
             warnings.warn(complaint, NonFiniteWarning, stacklevel=2)
         new = Validation(np.asarray([run.step], np.int64), np.asarray([loss], np.float64))
         run.snapshot = dataclasses.replace(snapshot, validation=snapshot.validation.then(new))
@@ -231,7 +231,7 @@ def _check_resume(options: Options) -> None:
 
 
 def refuse_bare(subject: str, name: str, source: Source) -> None:
-    """Raise if `source` is a bare iterator where a second pass is needed.
+    """Raise if `source` is a bare iterator, where a second pass is needed.
 
     Raises:
         TypeError: it is.
@@ -240,7 +240,7 @@ def refuse_bare(subject: str, name: str, source: Source) -> None:
         what = "resume from a checkpoint" if name == "data" else "validate more than once"
         raise TypeError(
             f"`{subject}` cannot {what} with `{name}` that is a bare iterator, a "
-            f"{type(source.batches).__name__}: it can be gone through only once. Pass an "
+            f"{type(source.batches).__name__}: it can be iterated only once. Pass an "
             "object that can be iterated again."
         )
 
@@ -276,7 +276,7 @@ def _keepers(callbacks: Sequence[Callback]) -> list[Callback]:
 def _own_log(
     checkpoint: str | os.PathLike | None, file: Path | None, callbacks: Sequence[Callback]
 ) -> list[Callback]:
-    """The log that goes with a checkpoint folder, unless the user keeps it."""
+    """The log in a checkpoint folder, unless the user has one there."""
     if file is None or checkpoint is None or file == Path(checkpoint).expanduser():
         return []
     log = CSVLog(file.parent / "losses.csv")

@@ -1,4 +1,4 @@
-"""Changing a hyper-parameter of the optimiser in the midst of training."""
+"""adjust: other hyper-parameters of an optimiser during training."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,8 +44,8 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
     for name, value in hyperparameters.items():
         if name in scheduled:
             raise KeyError(
-                f"`adjust` cannot set `{name}`, which follows a schedule: its next step would set "
-                "it anew. Make the optimiser with a number in place of the schedule."
+                f"`adjust` cannot set `{name}`, which follows a schedule: the next step would "
+                "overwrite it. Make the optimiser with a number in place of the schedule."
             )
         if name not in known:
             free = sorted(set(known) - scheduled)

@@ -228,7 +228,7 @@ def test_message_says_that_the_best_state_was_not_kept(tmp_path, dtype):
     fit(tstate, 20, checkpoint=tmp_path)
     stopping = training.EarlyStopping(2, monitor="loss", every=2)
     found = fit(tstate, 22, checkpoint=tmp_path, resume=True, callbacks=[stopping])
-    assert found.message.endswith("whose state was not kept: it came before this EarlyStopping")
+    assert found.message.endswith("whose state is not stored: it came before this EarlyStopping")
 
 
 def test_model_without_parameters_is_evaluated(dtype):
