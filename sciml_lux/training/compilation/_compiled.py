@@ -15,7 +15,8 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-from ._recompilation import RecompilationWarning, note_tracing, user_stacklevel
+from ._recompilation import RecompilationWarning, note_tracing
+from ._user_stacklevel import user_stacklevel
 from ._weak_key import NotReferableError, references_of, weak_key
 
 Build = Callable[..., Callable[..., Any]]

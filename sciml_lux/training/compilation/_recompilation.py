@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,9 +12,8 @@ from jaxtyping import PyTree
 
 from ._settings import closed_over
 from ._structure import Structure
+from ._user_stacklevel import user_stacklevel
 from ._weak_key import Identity, NotReferableError, entries, weak_key
-
-_INSIDE = frozenset({"sciml_lux", "jax", "contextlib"})
 
 
 class RecompilationWarning(UserWarning):
@@ -74,14 +72,6 @@ def _note(build: Callable[..., Any], statics: tuple[object, ...], arguments: PyT
                 stacklevel=user_stacklevel(),
             )
         last[:] = keys
-
-
-def user_stacklevel() -> int:
-    """The `stacklevel` of the nearest caller outside this package and JAX."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 @functools.lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from ...core import path_name
 from ...precision import EltypeMismatchError, EltypeMismatchWarning, match_eltype_mode
+from ..compilation._user_stacklevel import user_stacklevel
 from ..state._train_state import TrainState
 from ._source import Feed
 
@@ -39,7 +40,7 @@ def check_data_dtype(subject: str, feed: Feed, tstate: TrainState) -> None:
     )
     if mode == "error":
         raise EltypeMismatchError(message)
-    warnings.warn(message, EltypeMismatchWarning, stacklevel=2)
+    warnings.warn(message, EltypeMismatchWarning, stacklevel=user_stacklevel())
 
 
 def _widest(tree: PyTree) -> tuple[Any, Any] | None:

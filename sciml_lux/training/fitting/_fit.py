@@ -23,8 +23,10 @@ from ..state._finite import watched_leaves
 from ..state._train_state import TrainState
 from ..steps._ad import AD, AutoReverse
 from ..steps._chunk import MAX_CHUNK, ChunkFunction, advance, stats_of_step
+from ._options import Options
 from ._refusal import refusal
-from ._session import Options, Session, conduct, refuse_bare
+from ._session import Session, conduct
+from ._validator import refuse_bare
 
 _CHUNK_SECONDS = 0.25
 

@@ -24,6 +24,7 @@ from ...io import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from ...io.internal import JSON, checkpoint_file, quoted, require_checkpoint_file
 from ..compilation._settings import first_changed
 from ..compilation._step_program import StepProgram, difference, step_program, versions
+from ..compilation._user_stacklevel import user_stacklevel
 from ..data._source import Feed
 from ..objectives._stats import Stats
 from ..records._snapshot import Snapshot
@@ -159,7 +160,7 @@ class Saver:
         if self._stored is not None and self._stored.digest != self._program.digest:
             self._disagree(difference(self._stored, self._program))
         if self._doubt:
-            warnings.warn(self._doubt, stacklevel=4)
+            warnings.warn(self._doubt, stacklevel=user_stacklevel())
 
     def _disagree(self, what: str) -> None:
         """Refuse the file, or keep the difference for a warning where the versions differ."""

@@ -19,7 +19,8 @@ from ..compilation._settings import settings_of
 from ..data._data_dtype import check_data_dtype
 from ..data._source import Data, Feed, Reader, Source
 from ..fitting._fit import fit
-from ..fitting._session import Options, Session, conduct
+from ..fitting._options import Options
+from ..fitting._session import Session, conduct
 from ..objectives._objective import Objective, check_objective
 from ..optimisers._is_optax import is_optax
 from ..records._fit_result import FitResult, history_of

@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 from ...core import Parameters
 from ...precision import EltypeMismatchError, Finding, audit, match_eltype_mode, tree_dtype
 from ..compilation._remembered import remembered
+from ..compilation._user_stacklevel import user_stacklevel
 from ._call_update import call_update, extra_arguments
 from ._vanishing import vanishing_constants
 
@@ -48,7 +49,9 @@ def check_optimizer(optimizer: optax.GradientTransformation, parameters: Paramet
         return
     if match_eltype_mode() == "error":
         raise EltypeMismatchError(f"`TrainState`: {message}")
-    warnings.warn(f"`TrainState`: {message}", OptimizerPrecisionWarning, stacklevel=3)
+    warnings.warn(
+        f"`TrainState`: {message}", OptimizerPrecisionWarning, stacklevel=user_stacklevel()
+    )
 
 
 @remembered

@@ -39,6 +39,8 @@ def compute_gradients(
     Raises:
         TypeError: the objective does not return a triple; the loss is not a scalar, or has fewer
             digits than the parameters; float64 NumPy data while x64 is off.
+        StateStructureError: the step changes a shape or dtype; names the first path.
+        DonatedStateError: `tstate` was donated before.
 
     Source: `Training.compute_gradients` of Lux 1.31.
 

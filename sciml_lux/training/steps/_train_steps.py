@@ -39,6 +39,8 @@ def train_steps(
         ValueError: `steps` is not a positive integer; the leading axes of `data` differ.
         TypeError: the objective does not return a triple; the loss is not a scalar, or has fewer
             digits than the parameters; float64 NumPy data while x64 is off.
+        StateStructureError: the step changes a shape or dtype; names the first path.
+        DonatedStateError: `tstate` was donated before.
 
     Source: asked for in Lux's issue 1290; Lux has one step for each call.
 

@@ -170,9 +170,7 @@ def test_early_stopping_of_the_validation_keeps_the_best_state(dtype):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_early_stopping_takes_what_is_not_finite_for_no_better(dtype, value):
     values = np.concatenate([[3.0, 2.0], np.full(198, 4.0)])
-    text = (
-        rf"loss on `validation` is {value} at step 1. `validation\[0, 0\]` is {value}: correct"
-    )
+    text = rf"loss on `validation` is {value} at step 1. `validation\[0, 0\]` is {value}: correct"
     with pytest.warns(training.NonFiniteWarning, match=text) as warned:
         result = Curve(values, dtype).fit(
             training.EarlyStopping(3),

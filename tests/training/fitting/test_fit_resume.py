@@ -120,7 +120,7 @@ def test_interrupt_before_a_validation_is_made_up_for(tmp_path, dtype, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("sciml_lux.training.fitting._session.validation_loss", interrupt)
+        patch.setattr("sciml_lux.training.fitting._validator.validation_loss", interrupt)
         fit(start, 8, checkpoint=tmp_path)
     assert len(io.load_checkpoint(tmp_path).metadata["losses"]) == 3
     stopping = training.EarlyStopping(50)

@@ -70,9 +70,7 @@ def test_cast_in_a_schedule_of_the_users_is_told_with_its_line(wrap):
     ],
 )
 def test_optimizer_that_itself_loses_digits_has_another_remedy(make):
-    text = (
-        r"parameters: inside optax [^;]*\. Give .* set its dtype argument, such as mu_dty"
-    )
+    text = r"parameters: inside optax [^;]*\. Give .* set its dtype argument, such as mu_dty"
     with pytest.warns(training.OptimizerPrecisionWarning, match=text):
         tiny_state(jnp.float64, make())
 
