@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -169,18 +169,10 @@ def _by_solver(
             f"`minimise` with {method!r} expects `data` to be a tree of arrays, used whole each "
             f"step, got {data!r}. Take an optimiser of optax for data in batches."
         )
-    start = history.tstate
     if isinstance(method, SciPy):
         _refuse_resume(method, options)
-        take_steps: Any = ScipySteps(method, objective, data, start)
-    elif isinstance(method, optimistix.AbstractMinimiser | optimistix.AbstractLeastSquaresSolver):
-        take_steps = OptimistixSteps(method, objective, data, start)
-    else:
-        raise TypeError(
-            "`minimise` expects a solver of optimistix, an optimiser of optax or a SciPy after "
-            f"`data`, got {method!r}. The order is (tstate, objective, data, method); pass for "
-            'example SciPy("L-BFGS-B").'
-        )
+    start = history.tstate
+    take_steps = _steps_of(method, objective, data, start)
     outcome = Outcome(None, "", None)
 
     def conducted(session: Session) -> None:
@@ -199,6 +191,21 @@ def _by_solver(
         losses=np.concatenate([found.losses, last]),
         converged=outcome.converged,
         message=found.message or outcome.message,
+    )
+
+
+def _steps_of(
+    method: Method, objective: Objective, data: PyTree, start: TrainState
+) -> Callable[[Session], Outcome]:
+    """What takes the steps of `method`."""
+    if isinstance(method, SciPy):
+        return ScipySteps(method, objective, data, start)
+    if isinstance(method, optimistix.AbstractMinimiser | optimistix.AbstractLeastSquaresSolver):
+        return OptimistixSteps(method, objective, data, start)
+    raise TypeError(
+        "`minimise` expects a solver of optimistix, an optimiser of optax or a SciPy after "
+        f"`data`, got {method!r}. The order is (tstate, objective, data, method); pass for "
+        'example SciPy("L-BFGS-B").'
     )
 
 
