@@ -26,7 +26,7 @@ class Device(Frozen):
 
     Raises:
         RuntimeError: JAX has no such platform here.
-        ValueError: it has no device of that number; an array lies on several processes.
+        ValueError: it has no device of that number; an array is divided between processes.
         TypeError: a NumPy array is of a dtype that JAX would change or does not have.
 
     Source: the devices of MLDataDevices (Lux 1.31). Theirs count from 1 and make Float64 arrays
@@ -72,7 +72,7 @@ class Device(Frozen):
             name = f"`{path_name(path)}`" if path else "the array"
             if _is_divided_between_processes(leaf):
                 raise ValueError(
-                    f"{name} lies on several processes and cannot be moved to one device. Take "
+                    f"{name} is divided between processes and cannot be moved to one device. Take "
                     "what this process has of it: leaf.addressable_shards."
                 )
             if not isinstance(leaf, jax.Array | np.ndarray | np.generic):

@@ -173,7 +173,7 @@ def _is_flag(leaf: object) -> bool:
 
 
 def _words(stored: PyTree, wanted: object) -> str:
-    """What is stored, as text; that of a flag could be taken for that of an array."""
+    """What is stored, as text; a flag is marked, since its text could be that of an array."""
     if isinstance(stored, Flag) and not _is_flag(wanted):
         return f"the flag {stored}"
     return describe(stored)

@@ -37,7 +37,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def require_replaceable(path: Path, is_ours: Callable[[BinaryIO], bool], kind: str) -> None:
-    """Raise if writing to `path` would overwrite something else than an empty file.
+    """Raise if writing to `path` would overwrite something else than an empty file or one of ours.
 
     Args:
         path: to be written to.

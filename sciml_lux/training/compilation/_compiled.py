@@ -80,7 +80,7 @@ def _program(build: Build, donate: bool, *keys: Any) -> _Program:
 
 
 def compiled(build: Build) -> Callable[..., Compiled]:
-    """`build`, which makes a function of arrays from static values, with compiled functions.
+    """`build`, which makes a function of arrays from static values, so that it makes compiled ones.
 
     It is called with the same static values, and compiles once for equal ones: see `weak_key`. A
     compiled function is freed when one of the static values, or of what they hold, is freed, and

@@ -78,7 +78,7 @@ def _short(text: str) -> str:
 
 
 def _parts(value: object) -> list[tuple[str, Any]] | None:
-    """The named parts of `value`; None where it has none."""
+    """The named parts of `value`, or None if it has no parts."""
     if isinstance(value, functools.partial):
         arguments = enumerate(value.args, 1)
         return [("func", value.func), *((str(i), a) for i, a in arguments), *value.keywords.items()]
@@ -105,7 +105,7 @@ def _is_filled(cell: types.CellType) -> bool:
 
 
 def _named(index: int, part: object) -> tuple[str, Any]:
-    """An entry of a tuple; a pair of name and value stands under its name."""
+    """An entry of a tuple with a name; of a pair of name and value, its own."""
     if type(part) is tuple and len(part) == 2 and isinstance(part[0], str):
         return part
     return str(index), part

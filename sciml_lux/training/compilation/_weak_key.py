@@ -1,4 +1,4 @@
-"""Keys that compare as the values they stand for, and hold none of what belongs to the user."""
+"""weak_key: keys that compare like the values they are made from, and keep none of them alive."""
 
 import dataclasses
 import functools
@@ -52,7 +52,7 @@ class Identity(weakref.ref):
 
 
 # The keys of values that are alive, by their address: asked for at every training step, where even
-# a hash takes too long. The reference tells whether it is still the same value.
+# a hash takes too long. The reference says whether it is still the same value.
 _known: dict[int, tuple[weakref.ref, WeakKey, list[weakref.ref]]] = {}
 
 

@@ -46,7 +46,7 @@ class _StreamFeed(Feed):
 
     @property
     def is_drawn(self) -> bool:
-        """Whether a batch was drawn, whose shape is that of all."""
+        """Whether a batch was drawn; all have the shape of the first."""
         return self._expected is not None
 
     def draw(self, count: int) -> int:

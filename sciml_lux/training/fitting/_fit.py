@@ -99,8 +99,8 @@ def fit(
         NonFiniteError: the loss or a gradient is not finite, or a step makes a parameter, a model
             state or a number of the optimiser's state infinite or NaN that was finite when the fit
             began. It is named, and so is an entry of the data that is not finite or too large to be
-            squared. The update is refused; the last good state is in the
-            checkpoint and in the error's `result`.
+            squared. The update is refused; the last good state is in the checkpoint and in the
+            error's `result`.
         CheckpointError: the checkpoint to resume from is damaged, or of a fit that began with
             another model, objective, optimiser, state or order of the data; names the first
             difference. Or the path is a file of another kind.
@@ -109,7 +109,7 @@ def fit(
             of the step that ignores it and returns other numbers at each call, as NumPy draws
             them.
         TypeError: one of these is not an integer; `data` is none of these forms; a bare iterator
-            with `resume=True`; float64 NumPy data, x64 off; a loss in fewer digits than the
+            with `resume=True`; float64 NumPy data while x64 is off; a loss in fewer digits than the
             parameters have; `callbacks` holds something else; JSON cannot hold `hyperparameters`;
             stats that are not numbers.
 

@@ -227,7 +227,7 @@ class Saver:
         self.saved, self._is_written, self._saved_at = snapshot, True, time.monotonic()
 
     def _identity(self) -> dict[str, Any]:
-        """What a fit began with, to tell its checkpoint from that of another fit."""
+        """What a fit began with, which distinguishes its checkpoint from that of another fit."""
         start = self._start
         optimizer = str(jax.tree.structure(start.optimizer_state))
         return {

@@ -64,7 +64,7 @@ class Session:
         return min([wanted, self.run.steps - done, *left])
 
     def check_program(self, take: ChunkFunction, feed: Feed) -> None:
-        """Refuse a checkpoint that is resumed if it is of another program than that of `take`."""
+        """Refuse the checkpoint resumed from if its program of a step is not that of `take`."""
         self._saver.check(take, self.run.tstate, feed)
 
     def validate_if_due(self) -> None:

@@ -87,7 +87,8 @@ def minimise(
         ValueError: `steps` or an `every` is out of range; `resume` with SciPy.
         TypeError: `steps` or an `every` is not an integer; the method is none of these; a
             least-squares solver without residuals; complex parameters with SciPy; float64 NumPy
-            data, x64 off; data that are not a tree of arrays, where the method is not of optax.
+            data while x64 is off; data that are not a tree of arrays, for a method that is not of
+            optax.
         NonFiniteError: the loss is not finite, at the start or after a step.
         CheckpointError: as of `fit`, or the checkpoint is of another method.
 

@@ -19,7 +19,7 @@ from ..compilation._structure import Structure
 from ..fitting._session import Session
 from ..objectives._objective import evaluate
 from ..objectives._stats import Stats, check_stats, room_for
-from ..state._finite import all_finite
+from ..state._finite import each_finite
 from ..state._train_state import TrainState
 from ..steps._ad import AutoReverse
 from ..steps._chunk import MAX_CHUNK
@@ -251,7 +251,7 @@ def _steps(problem: _Problem, point: Point, count: jax.Array) -> Chunk:
         new = problem.step(point)
         values = problem.whole(new)[0]
         now = problem.value(values)
-        finite = jnp.all(all_finite([now[0], *values]))
+        finite = jnp.all(each_finite([now[0], *values]))
         buffers = jax.tree.map(lambda all_, one: all_.at[taken].set(one), buffers, stats)
         losses = losses.at[taken].set(loss)
         return new, now, losses, buffers, taken + finite.astype(jnp.int32), finite

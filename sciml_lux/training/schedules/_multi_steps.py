@@ -14,10 +14,9 @@ from ._exact_schedule import Schedule
 def multi_steps(
     optimizer: optax.GradientTransformation, every_k: int | Schedule, **options: Any
 ) -> optax.GradientTransformationExtraArgs:
-    """`optax.MultiSteps` that accumulates in the dtype of the parameters, or of their sums.
+    """`optax.MultiSteps` that accumulates in the dtype of the parameters, at least in float32.
 
-    Sums of float16 and bfloat16 are accumulated in float32. optax's own accumulates in float32 by
-    default, also for float64 parameters.
+    optax's own accumulates in float32 by default, also for float64 parameters.
 
     Args:
         optimizer: applied once for every `every_k` gradients, which it gets in their own dtype.

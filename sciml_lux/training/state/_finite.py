@@ -47,7 +47,7 @@ def checked_names(tstate: TrainState) -> list[str]:
     ]
 
 
-def all_finite(leaves: list[jax.Array]) -> jax.Array:
+def each_finite(leaves: list[jax.Array]) -> jax.Array:
     """For each leaf, whether all of its numbers are finite."""
     if not leaves:
         return jnp.ones(0, bool)

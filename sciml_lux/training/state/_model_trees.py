@@ -39,7 +39,7 @@ def check_parameters(subject: str, model: LayerLike, parameters: Parameters) -> 
 def check_optimizer_state(
     subject: str, optimizer: optax.GradientTransformation, parameters: Parameters, state: PyTree
 ) -> None:
-    """Raise unless `state` is one that `optimizer` can go on with for `parameters`.
+    """Raise unless `optimizer` can continue from `state` for `parameters`.
 
     Raises:
         StateStructureError: it is not; names the first path.

@@ -15,7 +15,7 @@ from ..data._source import Feed, Place, Reader
 from ..objectives._objective import Objective
 from ..objectives._stats import Stats, check_stats, room_for
 from ..optimisers._loss_scale import will_skip
-from ..state._finite import all_finite, checked_leaves, finite_together
+from ..state._finite import checked_leaves, each_finite, finite_together
 from ..state._train_state import TrainState
 from ._ad import AD
 from ._step import gradients, line_search_arguments, update
@@ -197,7 +197,7 @@ def _guarded_step(
     grads, loss, stats, with_states = gradients(ad, objective, batch, tstate)
     check_stats(stats)
     extra = line_search_arguments(objective, batch, tstate, grads, loss)
-    finite = all_finite([loss, *jax.tree.leaves(grads)])
+    finite = each_finite([loss, *jax.tree.leaves(grads)])
     finite = finite | will_skip(tstate.optimizer_state, grads)
     # Only then: a line search along NaN would take long.
     new = jax.lax.cond(jnp.all(finite), lambda: update(with_states, grads, extra), lambda: tstate)

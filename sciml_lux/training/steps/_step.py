@@ -55,7 +55,7 @@ def update(tstate: TrainState, grads: PyTree, extra: dict[str, PyTree] | None = 
         updates, optimizer_state = call_update(
             tstate.optimizer, grads, tstate.optimizer_state, tstate.parameters, extra or {}
         )
-        # optax would cast an update of another dtype to that of the parameter, without a word.
+        # optax would cast an update of another dtype to that of the parameter silently.
         added = _as_added(tstate.parameters, updates)
         _check_unchanged("the optimiser's update", tstate.parameters, added)
         parameters = optax.apply_updates(tstate.parameters, updates)
