@@ -1,4 +1,4 @@
-"""Devices: trees moved between them, data divided, several processes."""
+"""Devices: trees moved to them, data divided between them, several processes."""
 
 from ._device import Device as Device
 from ._device import cpu_device as cpu_device

@@ -1,4 +1,4 @@
-"""Devices: trees moved between processors, and asked where they are."""
+"""Device, get_device: moving trees to a device, and asking which one they are on."""
 
 import warnings
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ Tree = TypeVar("Tree")
 class Device(Frozen):
     """A device of this process as a function: `device(tree)` is the tree, moved there.
 
-    Arrays, NumPy arrays among them, become JAX arrays of the same dtype on the device; flags,
+    Arrays, including those of NumPy, become JAX arrays of the same dtype on the device; flags,
     numbers and functions stay as they are. A device is a value: it can be compared and pickled.
 
     Args:
@@ -27,7 +27,7 @@ class Device(Frozen):
 
     Raises:
         RuntimeError: JAX has no such platform here.
-        ValueError: it has no device of that number; an array lies on several processes.
+        ValueError: it has no device of that number; an array is divided between processes.
         TypeError: a NumPy array is of a dtype that JAX would change or does not have.
 
     Source: the devices of MLDataDevices (Lux 1.31). Theirs count from 1 and make Float64 arrays
@@ -73,7 +73,7 @@ class Device(Frozen):
             name = f"`{path_name(path)}`" if path else "the array"
             if _is_divided_between_processes(leaf):
                 raise ValueError(
-                    f"{name} lies on several processes and cannot be moved to one device. Take "
+                    f"{name} is divided between processes and cannot be moved to one device. Take "
                     "what this process has of it: leaf.addressable_shards."
                 )
             if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
@@ -89,13 +89,14 @@ def cpu_device(index: int = 0) -> Device:
     """The function that moves a tree to the CPU; see `Device`.
 
     Args:
-        index: which of its devices, where JAX was told to make several of the CPU.
+        index: which of its devices, if JAX is set to have several of the CPU.
 
     Source: `cpu_device` of Lux 1.31.
 
     Example:
         >>> import numpy as np
-        >>> x = cpu_device()(np.ones(2, np.float32))
+        >>> cpu_device()(np.ones(2, np.float32))
+        Array([1., 1.], dtype=float32)
     """
     return Device("cpu", index)
 
@@ -105,13 +106,20 @@ def gpu_device(index: int = 0, *, force: bool = False) -> Device:
 
     Args:
         index: which GPU of this process, from 0.
-        force: an error, not a warning, where there is no GPU.
+        force: an error in place of a warning if there is no GPU.
 
     Raises:
         RuntimeError: there is no GPU, with `force`.
         ValueError: there are GPUs, but none of that number.
 
     Source: `gpu_device` of Lux 1.31, which counts from 1.
+
+    Example:
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")  # Of a machine without a GPU.
+        ...     device = gpu_device()
+        >>> device.platform in {"gpu", "cpu"}
+        True
     """
     try:
         jax.local_devices(backend="gpu")
@@ -137,7 +145,7 @@ def get_device(tree: PyTree) -> Device | None:
 
     Raises:
         ValueError: the leaves are not on one device; names the first that is not.
-        TypeError: inside a compiled function, where arrays are nowhere yet.
+        TypeError: inside a compiled function, where arrays have no device yet.
 
     Source: `get_device` of Lux 1.31.
 

@@ -1,4 +1,4 @@
-"""Data parallelism: parameters on every device, rows divided between them."""
+"""Data parallelism: parameters on every device, rows of data divided between them."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ Tree = TypeVar("Tree")
 
 
 def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
-    """The devices in a row, along one axis named `data`.
+    """A mesh of devices along one axis named `data`.
 
     Args:
         devices: all devices of all processes by default.
@@ -36,7 +36,7 @@ def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
 def synchronize(tree: Tree, mesh: Mesh | None = None) -> Tree:
     """The tree with every array on every device of the mesh, as the first process has it.
 
-    Bit for bit, however the processes began. A `TrainState` that has gone through this trains with
+    It is equal bit for bit on every process. A `TrainState` synchronised so is trained by
     `single_train_step`, `train_steps` and `fit` on the arrays of `DistributedData`: the loss is of
     the whole batch, so gradients, and the statistics of a `BatchNorm`, are of all its rows.
 
@@ -47,7 +47,7 @@ def synchronize(tree: Tree, mesh: Mesh | None = None) -> Tree:
     Raises:
         StateStructureError: the trees of two processes differ in structure, shape or dtype; names
             the first path, on every process.
-        ValueError: an array is divided between processes, so that none has it.
+        ValueError: an array is divided between processes, so that none has it whole.
         TypeError: a NumPy array is of a dtype that JAX would change.
 
     Source: `DistributedUtils.synchronize!!` of Lux 1.31. What its `DistributedOptimizer` does,
@@ -76,7 +76,7 @@ def synchronize(tree: Tree, mesh: Mesh | None = None) -> Tree:
 
 
 def placed_as(tree: Tree, like: PyTree) -> Tree:
-    """`tree` where `like` was placed, on one device or several; a leaf that was not stays free."""
+    """`tree` on the devices of `like`; a leaf whose counterpart is uncommitted stays so."""
 
     def place(leaf: Any, old: PyTree) -> Any:
         array = _host_array(leaf, "array")
@@ -181,7 +181,7 @@ class DistributedData:
 
         Raises:
             ValueError: the devices do not divide the batch.
-            IndexError: rows are no integers, or there is no such row.
+            IndexError: rows are not integers, or out of range.
         """
         rows = np.asarray(rows)
         if rows.ndim not in {1, 2} or not np.issubdtype(rows.dtype, np.integer):
@@ -261,7 +261,7 @@ def _check_division(subject: str, rows: int, parts: int, what: str) -> None:
 
 
 def _host_array(leaf: object, name: str) -> np.ndarray | None:
-    """The numbers of a leaf, of a key its words; None for what is no array."""
+    """The numbers of a leaf, and of a random key its raw data; None if it is not an array."""
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
         return None
     require_exact_dtype(leaf.dtype, f"`{name}`")
@@ -277,7 +277,7 @@ def _host_array(leaf: object, name: str) -> np.ndarray | None:
 
 
 def _placed(value: np.ndarray, leaf: Any, sharding: Sharding) -> jax.Array:
-    """`value` by `sharding`, as an array of the kind of `leaf`; no process asks another."""
+    """`value` placed by `sharding`, a random key if `leaf` is one; processes do not communicate."""
     array = jax.make_array_from_callback(value.shape, sharding, lambda share: value[share])
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))

@@ -1,4 +1,4 @@
-"""Starting a training on several processes of this machine, and joining it."""
+"""launch, initialize_distributed: a script in several processes of this machine."""
 
 import argparse
 import errno
@@ -30,14 +30,16 @@ def initialize_distributed() -> None:
     `jax.process_count()` tell which this is, and of how many.
 
     Raises:
-        RuntimeError: JAX has been used already, so that this process cannot join any more; the
-            port of the first process is taken.
+        RuntimeError: JAX has been used already, so that this process cannot join; or the port of
+            the first process is taken.
 
     Source: `DistributedUtils.initialize` of Lux 1.31, on MPI or NCCL. Between CPUs JAX uses gloo,
         between GPUs NCCL.
 
     Example:
-        >>> initialize_distributed()
+        >>> initialize_distributed()  # Run by plain Python, it does nothing.
+        >>> jax.process_index(), jax.process_count()
+        (0, 1)
     """
     if _ADDRESS not in os.environ or jax.distributed.is_initialized():
         return
@@ -67,8 +69,8 @@ def initialize_distributed() -> None:
 def launch(arguments: Sequence[str] | None = None) -> int:
     """Run a script in several processes, and return the first failure's exit code, or 0.
 
-    When one fails or is killed, standard error says which, and the others, which wait for it, have
-    ten seconds to write what they hold and are ended. A signal that ends this process ends them.
+    When one fails or is killed, standard error says which. The others, which wait for it, are ended
+    after ten seconds to save their work. A signal that ends this process ends them too.
     """
     parser = argparse.ArgumentParser(
         prog="python -m sciml_lux.devices",
@@ -93,10 +95,10 @@ def _run(command: list[str], variables: dict[str, str], count: int) -> int:
             own = {_COUNT: str(count), _INDEX: str(index)}
             processes.append(subprocess.Popen(command, env=os.environ | variables | own))
         return _wait(processes)
-    except KeyboardInterrupt:  # The terminal has told the processes, too.
+    except KeyboardInterrupt:  # The terminal sends it to the processes, too.
         _leave_time(processes)
         return 130
-    except SystemExit:  # By a signal, which this process alone was sent.
+    except SystemExit:  # By a signal, which only this process has received.
         for process in processes:
             process.terminate()
         _leave_time(processes)
@@ -116,7 +118,7 @@ def _wait(processes: list[subprocess.Popen]) -> int:
                 print(f"process {index} of {len(codes)} {_end(code)}", file=sys.stderr, flush=True)
             _leave_time(processes)
             code = failed[0][1]
-            return code if code > 0 else 128 - code  # As a shell tells a signal.
+            return code if code > 0 else 128 - code  # As a shell reports a signal.
         if None not in codes:
             return 0
         time.sleep(0.05)
@@ -137,7 +139,7 @@ def _leave_time(processes: list[subprocess.Popen]) -> None:
 
 @contextmanager
 def _reserved_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
-    """A port that nobody else is given until the end; JAX, which shares it, can listen there."""
+    """A port that no other program is given meanwhile; JAX, which shares it, can listen there."""
     with socket.socket() as server:
         shares = hasattr(socket, "SO_REUSEPORT")
         if shares:

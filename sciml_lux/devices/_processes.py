@@ -1,4 +1,4 @@
-"""What the processes of one training must agree on. With one process everything is as it is."""
+"""What the processes of one training agree on; with one process, each argument is the answer."""
 
 import jax
 import numpy as np
@@ -6,19 +6,19 @@ from jax.experimental import multihost_utils
 
 
 def is_first_process() -> bool:
-    """Whether this is the process that writes files and speaks."""
+    """Whether this is the process that writes files and prints."""
     return jax.process_index() == 0
 
 
 def of_first_process(value: int) -> int:
-    """An integer as the first process has it; all must call."""
+    """The integer of the first process; every process must call this."""
     if jax.process_count() == 1:
         return value
     return int(multihost_utils.broadcast_one_to_all(np.int32(value)))
 
 
 def bytes_of_first_process(data: bytes) -> bytes:
-    """Bytes as the first process has them; all must call, with as many."""
+    """The bytes of the first process; every process must call this, with as many bytes."""
     if jax.process_count() == 1 or not data:
         return data
     # As bytes, since a sum with zeros, which a broadcast is, would lose the sign of -0.0.
@@ -28,7 +28,7 @@ def bytes_of_first_process(data: bytes) -> bytes:
 
 
 def texts_of_processes(text: str) -> list[str]:
-    """The text of every process, in order; all must call."""
+    """The text of every process, in order; every process must call this."""
     if jax.process_count() == 1:
         return [text]
     data = np.frombuffer(text.encode(), np.uint8)
@@ -40,13 +40,13 @@ def texts_of_processes(text: str) -> list[str]:
 
 
 def counts_of_processes(value: int) -> list[int]:
-    """The integer of every process, in order; all must call."""
+    """The integer of every process, in order; every process must call this."""
     if jax.process_count() == 1:
         return [value]
     return np.asarray(multihost_utils.process_allgather(np.int32(value))).tolist()
 
 
 def wait_for_processes(reason: str) -> None:
-    """Go on when all have come here, with the same reason."""
+    """Wait until every process has called this with the same reason."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(reason)

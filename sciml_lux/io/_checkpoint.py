@@ -1,4 +1,4 @@
-"""Checkpoints: one file, a JSON header and raw leaves, checked on load. Nothing is pickled."""
+"""Checkpoints: one file of a JSON header and raw leaves, checked on load; nothing is pickled."""
 
 import dataclasses
 import os
@@ -38,6 +38,15 @@ class Checkpoint:
         leaves: arrays and flags by path, such as `tstate.parameters.layer_1.weight`.
         metadata: what was stored beside them.
         path: of the file.
+
+    Example:
+        >>> import tempfile
+        >>> ps = {"layer_1": {"weight": jnp.ones(2, jnp.float32)}}
+        >>> file = tempfile.mkdtemp() + "/weights.ckpt"
+        >>> save_checkpoint(file, {"width": 2}, ps=ps)
+        >>> checkpoint = load_checkpoint(file)
+        >>> list(checkpoint.leaves), checkpoint.metadata
+        (['ps.layer_1.weight'], {'width': 2})
     """
 
     leaves: dict[str, Any]
@@ -68,7 +77,7 @@ class Checkpoint:
             )
         whole = expanded(like)
         wanted = named_leaves({name: whole})
-        # Flags are stored in words, so it is words that are compared.
+        # Flags are stored as text, so texts are compared.
         difference = first_difference(
             {path: describe(leaf) for path, leaf in wanted.items()},
             {path: _words(leaf, wanted.get(path)) for path, leaf in stored.items()},
@@ -85,7 +94,7 @@ class Checkpoint:
 
 @dataclasses.dataclass(frozen=True)
 class Flag:
-    """A `Static` flag or None as it was stored, in words: it is compared and never made again."""
+    """A `Static` flag or None as it was stored, as text: it is compared and never rebuilt."""
 
     text: str
 
@@ -94,7 +103,7 @@ class Flag:
 
 
 def checkpoint_file(path: str | os.PathLike) -> Path:
-    """`path` if it ends in `.ckpt` or is there and no folder, else the checkpoint in it."""
+    """`path` if it ends in `.ckpt` or is a file, else the checkpoint in the folder `path`."""
     given = Path(path).expanduser()
     is_file = given.suffix == ".ckpt" or (given.exists() and not given.is_dir())
     return given if is_file else given / "checkpoint.ckpt"
@@ -104,8 +113,8 @@ def save_checkpoint(path: str | os.PathLike, metadata: dict[str, JSON], /, **tre
     """Write `trees` and `metadata` to one file, whole or not at all.
 
     The file is written under another name, synced and renamed, so that a crash leaves the old one.
-    It holds the format version, and path, shape and dtype of every leaf, in words that any text
-    viewer shows, and checksums of all. A file that it replaces keeps its permissions.
+    It holds the format version, path, shape and dtype of every leaf as text that any viewer shows,
+    and checksums of all. A file that it replaces keeps its permissions.
 
     Args:
         path: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt`; folders are made, a
@@ -116,7 +125,7 @@ def save_checkpoint(path: str | os.PathLike, metadata: dict[str, JSON], /, **tre
 
     Raises:
         TypeError: a leaf is not an array of numbers, or `metadata` not a dict that JSON can hold.
-        CheckpointError: something else than a checkpoint is there and would be lost.
+        CheckpointError: a file exists that is not a checkpoint.
         OSError: the disk is full, or the folder cannot be written to; the old file is as it was.
 
     Example:
@@ -140,8 +149,16 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """Read and check a file written by `save_checkpoint`.
 
     Raises:
-        CheckpointError: not a checkpoint, another format version, or damaged.
+        CheckpointError: the file is not a checkpoint, of another format version, or damaged.
         TypeError: it holds numbers of 64 bits while x64 is off.
+
+    Example:
+        >>> import tempfile
+        >>> file = tempfile.mkdtemp() + "/weights.ckpt"
+        >>> save_checkpoint(file, {"width": 2}, ps={"w": jnp.ones(2, jnp.float32)})
+        >>> checkpoint = load_checkpoint(file)
+        >>> checkpoint.leaves["ps.w"].tolist(), checkpoint.metadata
+        ([1.0, 1.0], {'width': 2})
     """
     path = checkpoint_file(path)
     header, body = read_checked(path)
@@ -157,7 +174,7 @@ def _is_flag(leaf: object) -> bool:
 
 
 def _words(stored: PyTree, wanted: object) -> str:
-    """What is stored, in words; those of a flag could be taken for an array's."""
+    """What is stored, as text; a flag is marked, since its text could be that of an array."""
     if isinstance(stored, Flag) and not _is_flag(wanted):
         return f"the flag {stored}"
     return describe(stored)

@@ -1,4 +1,4 @@
-"""The file format of checkpoints, read with distrust.
+"""The file format of checkpoints; nothing in a file is trusted before it is checked.
 
 A file is four parts: the line `sciml_lux checkpoint 1`, whose number is the format version; a line
 with the length of the header and one with its SHA-256; the header; and the bytes of all leaves,
@@ -35,7 +35,7 @@ DTYPES = {
     )
 }
 
-# Dtypes that do not use all bits of their byte, and the greatest that is a number of theirs.
+# Dtypes that do not use all bits of their byte, and the largest byte that is a number.
 MAX_BYTES = {"bool": 1, "int4": 15, "uint4": 15}
 
 _FLAG = {"path": str, "flag": str, "offset": int, "size": int}
@@ -59,7 +59,7 @@ def packed(
     """The parts of a file in order; `blobs` are the bytes of each leaf.
 
     Raises:
-        TypeError: `metadata` is no dict, or JSON cannot hold it.
+        TypeError: `metadata` is not a dict, or JSON cannot hold it.
     """
     if not isinstance(metadata, dict):
         raise TypeError(
@@ -102,7 +102,7 @@ def read_checked(path: Path) -> tuple[dict[str, Any], memoryview]:
             )
         header = _read_header(path, file)
         size = sum(entry["size"] for entry in header["leaves"])
-        # A header that asks for more than there is, or less, is found out before anything is read.
+        # A header that claims more or fewer bytes than there are is refused before they are read.
         if _bytes_left(file) != size:
             claim = quoted(str(size))
             raise damaged(path, f"expected {claim} bytes of leaves, got {_bytes_left(file)}")
@@ -150,7 +150,7 @@ def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
 
 
 def _fault(header: JSON) -> str | None:
-    """What is wrong with a header, in words, or None."""
+    """What is wrong with a header, or None."""
     if _types(header) != _HEADER:
         return "its header is not of this format"
     offset, paths = 0, set()

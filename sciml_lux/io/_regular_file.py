@@ -1,4 +1,4 @@
-"""Regular files alone are read and replaced: a FIFO waits for ever, a device may have no end."""
+"""Only regular files are read and replaced: a FIFO waits for ever, a device may have no end."""
 
 import os
 import stat
@@ -21,11 +21,11 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading; a link is followed.
 
     Raises:
-        CheckpointError: it is something else; it is not opened.
-        FileNotFoundError: there is nothing.
+        CheckpointError: it is something else, which is not opened.
+        FileNotFoundError: there is no file.
     """
     _require_regular(path, os.stat(path).st_mode)
-    # Should it have changed since, it is not waited for.
+    # In case it has become a FIFO since: do not wait for it.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, flags), "rb")
     try:
@@ -37,15 +37,15 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def require_replaceable(path: Path, is_ours: Callable[[BinaryIO], bool], kind: str) -> None:
-    """Raise if writing to `path` would lose something else: only an empty file may go.
+    """Raise if writing to `path` would overwrite something else than an empty file or one of ours.
 
     Args:
         path: to be written to.
         is_ours: whether an open file is of the kind that will be written.
-        kind: which that is, in words.
+        kind: what messages call that kind.
 
     Raises:
-        CheckpointError: a file of another kind is there, or no regular file.
+        CheckpointError: a file of another kind is there, or something that is not a regular file.
     """
     if not path.exists():
         return

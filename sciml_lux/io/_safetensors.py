@@ -1,4 +1,4 @@
-"""Weights in the safetensors format, which other libraries read and write."""
+"""save_safetensors, load_safetensors: weights in a format that other libraries have."""
 
 import os
 from pathlib import Path
@@ -34,18 +34,18 @@ _RESERVED = "__metadata__"
 def save_safetensors(path: str | os.PathLike, ps: Parameters) -> None:
     """Write a tree of arrays to a safetensors file, each under its path: `layer_1.weight`.
 
-    The file is replaced whole or not at all. It holds arrays alone and no checksum: to go on with
-    a training, use `save_checkpoint`.
+    The file is replaced whole or not at all. It holds only arrays, and no checksum: to resume a
+    training, use `save_checkpoint`.
 
     Args:
         path: of the file; folders are made.
         ps: a tree of arrays. Nothing is cast.
 
     Raises:
-        TypeError: a leaf is a flag, None, a random key, or of a dtype that the format lacks, as
-            complex128 is; names its path.
-        ValueError: a leaf has the name that the format keeps for itself, `__metadata__`.
-        CheckpointError: something else than such a file is there and would be lost.
+        TypeError: a leaf is a flag, None, a random key, or of a dtype that the format lacks, such
+            as complex128; names its path.
+        ValueError: a leaf has the name that the format reserves, `__metadata__`.
+        CheckpointError: a file exists that is not a safetensors file.
         ModuleNotFoundError: the package safetensors is missing.
 
     Source: safetensors 0.8. It has no order of leaves; ours is that of the tree.
@@ -69,7 +69,7 @@ def save_safetensors(path: str | os.PathLike, ps: Parameters) -> None:
                 "leave it out."
             )
         if name == _RESERVED:
-            raise ValueError(f"`save_safetensors`: the format keeps the name `{name}` for itself.")
+            raise ValueError(f"`save_safetensors`: the format reserves the name `{name}`.")
     arrays = {name: np.require(leaf, requirements=["C", "A"]) for name, leaf in leaves.items()}
     path = Path(path).expanduser()
     require_replaceable(path, _is_safetensors, "safetensors file")
@@ -85,12 +85,19 @@ def load_safetensors(path: str | os.PathLike, like: PyTree) -> Any:
             `parameter_structure(model, dtype=...)`; its paths are the names in the file.
 
     Raises:
-        CheckpointError: not a safetensors file, or it differs from `like` in names, shapes or
-            dtypes; names the first path. Nothing is cast.
+        CheckpointError: the file is not a safetensors file, or differs from `like` in names, shapes
+            or dtypes; names the first path. Nothing is cast.
         TypeError: it holds numbers of 64 bits while x64 is off.
         ModuleNotFoundError: the package safetensors is missing.
 
     Source: safetensors 0.8.
+
+    Example:
+        >>> import tempfile, jax.numpy as jnp
+        >>> file = tempfile.mkdtemp() + "/weights.safetensors"
+        >>> save_safetensors(file, {"weight": jnp.ones(2, jnp.float32)})
+        >>> load_safetensors(file, {"weight": jax.ShapeDtypeStruct((2,), jnp.float32)})
+        {'weight': Array([1., 1.], dtype=float32)}
     """
     safetensors = _import_safetensors("load_safetensors")
     path = Path(path).expanduser()
@@ -133,7 +140,7 @@ def _as_array(path: Path, name: str, entry: dict[str, JSON]) -> np.ndarray:
 
 
 def _is_safetensors(file: BinaryIO) -> bool:
-    """Whether a file begins as one does: the length of its header, which is JSON."""
+    """Whether a file begins like one: with the length of its header, and JSON."""
     size, brace = int.from_bytes(file.read(8), "little"), file.read(1)
     return brace == b"{" and size <= os.fstat(file.fileno()).st_size - 8
 

@@ -11,14 +11,14 @@ from ._types import Blob
 
 
 def write_whole(path: Path, chunks: Iterable[Blob]) -> None:
-    """Write `chunks` of bytes to a file, so that whatever happens it is the old or the new one.
+    """Write `chunks` of bytes to a file, which is the old or the new one whatever happens.
 
-    It is written under another name, synced and renamed. The name is drawn and never one that is
-    there: several may write one file at once, and the last to finish wins. A link is followed. What
-    a killed process left behind is removed. The permissions of an old file are those of the new.
+    It is written under another name, synced and renamed. That name is random and new: several
+    processes may write one file at once, and the last to finish wins. A link is followed. What a
+    killed process left behind is removed. The new file has the permissions of the old one.
 
     Raises:
-        FileExistsError: a folder, a device or the like is there.
+        FileExistsError: `path` is a folder, a device or the like.
         OSError: disk full, no permission; the old file is as it was.
     """
     path = Path(os.path.realpath(path))
@@ -67,9 +67,9 @@ def _prefix(path: Path) -> str:
 
 
 def _remove_left_over(path: Path) -> None:
-    """Remove the temporary files of this host's dead processes: jobs are killed again and again."""
+    """Remove the temporary files of processes of this host that were killed."""
     if os.name != "posix":
-        return  # Elsewhere one cannot ask for a process without ending it.
+        return  # Elsewhere asking for a process may end it.
     for name in os.listdir(path.parent):
         if name.startswith(_prefix(path)):
             process = name.removeprefix(_prefix(path)).split("-")[0]
@@ -79,9 +79,9 @@ def _remove_left_over(path: Path) -> None:
 
 def _is_running(process: int) -> bool:
     try:
-        os.kill(process, 0)  # Signal 0 asks and does nothing.
+        os.kill(process, 0)  # Signal 0 only asks.
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass  # It runs and is somebody else's.
+        pass  # It runs, for another user.
     return True

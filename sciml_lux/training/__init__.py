@@ -35,8 +35,8 @@ from .records import FitResult as FitResult
 from .records import FitRun as FitRun
 from .records import Validation as Validation
 from .records import plot_losses as plot_losses
-from .schedules._schedules import exact_schedule as exact_schedule
-from .schedules._schedules import multi_steps as multi_steps
+from .schedules._exact_schedule import exact_schedule as exact_schedule
+from .schedules._multi_steps import multi_steps as multi_steps
 from .state import DonatedStateError as DonatedStateError
 from .state import TrainState as TrainState
 from .state import adjust as adjust

@@ -115,7 +115,7 @@ def check_refusals(process, first, whole, folder):
     check_refusal(lambda: devices.DistributedData(uneven), differs)
     check_refusal(lambda: devices.shard_batch(np.zeros(2 + 2 * process)), "got [2, 4]. Cut them")
     check_refusal(lambda: devices.synchronize({"x": whole[0]}), "`x` is divided between processes")
-    check_refusal(lambda: lux.cpu_device()(whole), "`0` lies on several processes")
+    check_refusal(lambda: lux.cpu_device()(whole), "`0` is divided between processes")
     file = folder / ("elsewhere.ckpt" if process else "run.ckpt")
     go_on = lambda: training.fit(first, MSE, whole, steps=9, checkpoint=file, resume=True)
     check_refusal(go_on, "from different steps, [9, 0]")

@@ -106,7 +106,7 @@ def test_leaf_that_the_format_lacks_is_refused(file, leaf, text):
 
 
 def test_name_that_the_format_keeps_is_refused(file):
-    with pytest.raises(ValueError, match="the format keeps the name `__metadata__` for itself"):
+    with pytest.raises(ValueError, match="the format reserves the name `__metadata__`"):
         io.save_safetensors(file, {"__metadata__": jnp.zeros(1)})
 
 

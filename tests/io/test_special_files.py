@@ -49,11 +49,11 @@ def test_special_file_is_refused_by_name_and_stays(tmp_path, monkeypatch, form, 
     monkeypatch.chdir(tmp_path)  # The path of a socket must be short.
     path = Path("x.ckpt")
     with special(kind, path):
-        before = os.lstat(path)
+        before = os.lstat(path)[:7]  # Without the times: looking a link up may touch one.
         for act in (READS[form], WRITES[form]):
             with pytest.raises(io.CheckpointError, match=f"x.ckpt is a {kind}, not a regular file"):
                 act(path)
-        assert os.lstat(path) == before and os.listdir() == ["x.ckpt"]
+        assert os.lstat(path)[:7] == before and os.listdir() == ["x.ckpt"]
 
 
 def test_device_is_taken_for_a_file_whatever_its_name():

@@ -1,4 +1,4 @@
-"""Callback: what may be done between the steps of a fit."""
+"""Callback: what runs between the steps of a fit."""
 
 from ..records._fit_run import FitRun
 
@@ -7,10 +7,10 @@ class Callback:
     """Base of callbacks; its methods do nothing.
 
     Attributes:
-        every: steps of the fit between two calls of `on_steps`, which are then made at just these
-            steps; None for now and then, about four times a second.
+        every: call `on_steps` after every so many steps of the fit; None calls it about four times
+            a second.
 
-    Whatever a method raises ends the fit; the state before it is in the checkpoint.
+    An error in a method ends the fit; the state before it is in the checkpoint.
 
     Source: the `callback` of Optimization.jl, which also may end the training.
 
@@ -34,7 +34,7 @@ class Callback:
     every: int | None = None
 
     def on_start(self, run: FitRun) -> None:
-        """Called once, before the first step; of a resumed fit with what lies behind it."""
+        """Called once, before the first step; in a resumed fit `run` has the steps taken."""
 
     def on_steps(self, run: FitRun) -> None:
         """Called after `every` steps."""

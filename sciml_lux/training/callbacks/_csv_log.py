@@ -1,4 +1,4 @@
-"""CSVLog: the losses of a fit as a file of plain text."""
+"""CSVLog: the losses of a fit as a file of comma-separated values."""
 
 import csv
 import io
@@ -18,20 +18,21 @@ _HEADER = "step,loss,validation"
 
 
 class CSVLog(Callback):
-    """Write a row `step,loss,validation` for each step, all digits of a float64.
+    """Write a row `step,loss,validation` for each step, with all digits of a float64.
 
-    Behind them comes a column `stats.name` for each real scalar among the stats of the objective.
+    A column `stats.name` follows for each real scalar among the stats of the objective.
 
-    Loss and validation are those of the state with `step` updates behind it; the validation is
-    empty at most steps, and so is the loss of the last state, when it has a validation. A fit
-    writes the file anew, a resumed one with the rows that lie behind it, so that none is missing
-    or there twice. `fit` keeps such a file as `losses.csv` where `checkpoint` names a folder.
+    Loss and validation are those of the state after `step` updates. The validation is empty at most
+    steps, and the loss is empty in the row of the last state, which is there if it was validated. A
+    fit overwrites the file; a resumed one begins it with the rows of the steps taken, so that none
+    is missing or there twice. `fit` writes such a file, `losses.csv`, where `checkpoint` is a
+    folder.
 
     Args:
         path: of the file; folders are made.
 
     Raises:
-        FileExistsError: the file is there and is no such log; it would be lost.
+        FileExistsError: the file exists and is not such a log.
 
     Example:
         >>> CSVLog("runs/spiral/losses.csv")
@@ -44,12 +45,12 @@ class CSVLog(Callback):
         self._written, self._columns = 0, ()
 
     def on_start(self, run: FitRun) -> None:
-        """Write what lies behind; of several processes the first one does."""
+        """Write the rows of the steps taken; of several processes, the first one writes."""
         if not is_first_process():
             return
         if self.path.exists() and not (self.path.is_file() and _is_log(_first_line(self.path))):
             raise FileExistsError(
-                f"{self.path} is no log of losses and would be overwritten. Give another path."
+                f"{self.path} is not a log of losses and would be overwritten. Give another path."
             )
         self._open(run)
 
@@ -72,7 +73,7 @@ class CSVLog(Callback):
         self._file = None
 
     def _open(self, run: FitRun) -> None:
-        """Write the file anew, with what lies behind, and keep it open."""
+        """Overwrite the file with the rows of the steps taken, and leave it open."""
         self._written, self._columns = 0, tuple(run.snapshot.stats.columns)
         names = [f"stats.{name}" if name else "stats" for name in self._columns]
         header = _row([*_HEADER.split(","), *names])
@@ -81,7 +82,7 @@ class CSVLog(Callback):
 
     def _write_new(self, run: FitRun) -> None:
         if self._file is not None and tuple(run.snapshot.stats.columns) != self._columns:
-            self._file.close()  # The first steps have told the columns.
+            self._file.close()  # The columns are known after the first steps.
             self._open(run)
         elif self._file is not None:
             self._file.write(self._new_rows(run))
@@ -117,7 +118,7 @@ def _row(cells: Sequence[object]) -> str:
 
 
 def _is_log(header: str) -> bool:
-    """Whether a file of this first line is a log, of which the stats may be others."""
+    """Whether a file with this first line is a log, possibly with other stats."""
     return header == _HEADER or header.startswith((f"{_HEADER},stats", f'{_HEADER},"stats'))
 
 

@@ -1,4 +1,4 @@
-"""EarlyStopping: end a fit that gets no better."""
+"""EarlyStopping: end a fit that does not improve any more."""
 
 import math
 
@@ -10,14 +10,14 @@ from ._callback import Callback
 
 
 class EarlyStopping(Callback):
-    """End the fit after `patience` checks in a row without a loss that is better.
+    """End the fit after `patience` checks in a row without a better loss.
 
-    Better is finite, and smaller than the best so far by more than `min_delta`. It is decided by
-    the losses alone, so that a resumed fit ends where an uninterrupted one does.
+    A loss is better if it is finite, and smaller than the best so far by more than `min_delta`. The
+    losses alone decide, so that a resumed fit ends where an uninterrupted one does.
 
     Args:
         patience: the number of checks.
-        min_delta: how much smaller, at least.
+        min_delta: the least improvement that counts.
         monitor: "validation" checks at each validation; "loss" checks each `every` steps the mean
             of the loss over these steps.
         every: steps between two checks of "loss".
@@ -54,7 +54,7 @@ class EarlyStopping(Callback):
         self._best, self._best_step, self._bad = math.inf, 0, 0
 
     def on_start(self, run: FitRun) -> None:
-        """Go through what lies behind a resumed fit."""
+        """Check the losses that a resumed fit has already."""
         self._best, self._best_step, self._bad = math.inf, run.first_step, 0
         if self.monitor == "validation" and not run.validates:
             raise ValueError(
@@ -64,7 +64,7 @@ class EarlyStopping(Callback):
         for step, value in self._checks(run):
             self._note(run, step, value)
         if run.snapshot.best is not None and int(run.snapshot.best.step) != self._best_step:
-            run.drop_best()  # It was found by another rule.
+            run.drop_best()  # It was the best by another rule.
         self._stop_if_due(run)
 
     def on_validation(self, run: FitRun) -> None:
@@ -98,13 +98,13 @@ class EarlyStopping(Callback):
     def _stop_if_due(self, run: FitRun) -> None:
         if self._bad >= self.patience:
             run.stop(
-                f"EarlyStopping: the {self.monitor} got no better in {self.patience} checks; best "
-                f"{self._best:.6g} at step {self._best_step}{self._unkept(run)}"
+                f"EarlyStopping: the {self.monitor} did not improve in {self.patience} checks; "
+                f"best {self._best:.6g} at step {self._best_step}{self._note_on_best(run)}"
             )
 
-    def _unkept(self, run: FitRun) -> str:
+    def _note_on_best(self, run: FitRun) -> str:
         missing = self.keep_best and run.snapshot.best is None
-        return ", whose state was not kept: it came before this EarlyStopping" if missing else ""
+        return ", whose state is not stored: it came before this EarlyStopping" if missing else ""
 
     def __repr__(self) -> str:
         every = "" if self.every is None else f", every={self.every}"

@@ -1,4 +1,4 @@
-"""Loggers: losses to whatever keeps track of experiments."""
+"""Logger, LogTo: losses passed to a tool that tracks experiments."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -12,7 +12,7 @@ class Logger(Protocol):
     """What `LogTo` writes to: any object with these three methods.
 
     Example:
-        The writers of TensorBoard (`torch.utils.tensorboard`, tensorboardX, clu) fit so:
+        For the writers of TensorBoard (`torch.utils.tensorboard`, tensorboardX, clu):
 
         >>> class TensorBoard:
         ...     def __init__(self, writer):
@@ -25,6 +25,11 @@ class Logger(Protocol):
         ...             self.writer.add_text(name, str(value))
         ...     def close(self):
         ...         self.writer.close()
+        >>> class Printer:
+        ...     def add_scalar(self, name, value, step):
+        ...         print(step, name, value)
+        >>> TensorBoard(Printer()).log_scalars(7, {"loss": 0.5})
+        7 loss 0.5
     """
 
     def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -32,11 +37,11 @@ class Logger(Protocol):
         ...
 
     def log_params(self, values: Mapping[str, object]) -> None:
-        """What the run was made with, by name."""
+        """The settings of the run, by name; called once, first."""
         ...
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Called at the end of the fit."""
         ...
 
 
@@ -48,10 +53,30 @@ class LogTo(Callback):
     Args:
         logger: has `log_scalars(step, values)`, `log_params(values)` and `close()`.
         every: steps between two losses. Each validation is passed on.
-        params: more for `log_params`, beside the model, its size and the number of steps.
+        params: what `log_params` gets beside the model, its size and the number of steps.
 
     Raises:
         TypeError: the logger lacks a method.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> from sciml_lux import losses, nn, setup, training
+        >>> class Printer:
+        ...     def log_scalars(self, step, values):
+        ...         print(step, values)
+        ...     def log_params(self, values):
+        ...         print(values)
+        ...     def close(self):
+        ...         print("end")
+        >>> model = nn.Scale(1, use_bias=False)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.sgd(0.25))
+        >>> data = jnp.ones((8, 1), jnp.float32), jnp.full((8, 1), 3, jnp.float32)
+        >>> _ = training.fit(ts, losses.MSELoss(), data, steps=2, progress=False,
+        ...                  callbacks=[training.LogTo(Printer(), every=1)])
+        {'model': 'Scale(1, use_bias=False)', 'parameters': 1, 'steps': 2}
+        0 {'loss': 4.0}
+        1 {'loss': 1.0}
+        end
     """
 
     def __init__(
@@ -66,7 +91,7 @@ class LogTo(Callback):
         self.logger, self.every, self.params = logger, every, dict(params or {})
 
     def on_start(self, run: FitRun) -> None:
-        """Log what the run is made with."""
+        """Log the settings of the run."""
         about = {
             "model": repr(run.tstate.model),
             "parameters": parameter_length(run.tstate.model),

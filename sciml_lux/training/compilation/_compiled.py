@@ -1,9 +1,9 @@
-"""compiled: programs that are looked up as `jax.jit` does, and are gone with what they are of.
+"""compiled: programs that are looked up as in `jax.jit`, and freed with what they were made from.
 
-A compiled function that closes over an objective, a model and an optimiser keeps all three, so it
-would have to lie where each of them can free it, which no dict offers. So it closes over none: it
-is looked up by keys that hold nothing, reads the static values from the call that traces it, and is
-dropped when one of them is gone.
+A compiled function that closes over an objective, a model and an optimiser keeps all three alive,
+and a dict of such functions would never free them. So a program closes over none of the three: it
+is looked up by weak keys, reads the static values from the call that traces it, and is dropped when
+one of them is freed.
 """
 
 import functools
@@ -15,7 +15,8 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-from ._recompilation import RecompilationWarning, note_tracing, user_stacklevel
+from ._recompilation import RecompilationWarning, note_tracing
+from ._user_stacklevel import user_stacklevel
 from ._weak_key import NotReferableError, references_of, weak_key
 
 Build = Callable[..., Callable[..., Any]]
@@ -27,7 +28,7 @@ class Compiled:
     __slots__ = ("__weakref__", "_calls", "_run", "_statics")
 
     def __init__(self, program: "_Program", statics: tuple[object, ...]) -> None:
-        # Its own reference: the program may be dropped with equal values, of which it was made.
+        # A reference of its own: the program is dropped with the equal values it was made from.
         self._run, self._calls, self._statics = program.run, program.calls, statics
 
     def __call__(self, *arguments: PyTree) -> Any:
@@ -47,11 +48,11 @@ class Compiled:
 
 
 class _Program:
-    """A compiled function, until something that it was made of is gone.
+    """A compiled function, until something that it was made from is freed.
 
     Attributes:
-        run: `jax.jit` of what `build` makes of the static values of a call.
-        calls: the static values of all calls at this moment; equal ones, whatever the thread.
+        run: `jax.jit` of what `build` makes from the static values of a call.
+        calls: the static values of the calls under way; all equal, in every thread.
     """
 
     __slots__ = ("_watched", "calls", "run")
@@ -79,11 +80,11 @@ def _program(build: Build, donate: bool, *keys: Any) -> _Program:
 
 
 def compiled(build: Build) -> Callable[..., Compiled]:
-    """`build`, which makes a function of arrays from static values, as one of compiled functions.
+    """`build`, which makes a function of arrays from static values, so that it makes compiled ones.
 
-    It is called with the same static values, and compiles once for equal ones: see `weak_key`.
-    What it compiled is freed when one of them, or of what they hold, is gone; the arrays that the
-    function closes over are freed with it. With `donate=True` the function hands the memory of its
+    It is called with the same static values, and compiles once for equal ones: see `weak_key`. A
+    compiled function is freed when one of the static values, or of what they hold, is freed, and
+    with it the arrays that it closes over. With `donate=True` the function gives the memory of its
     first argument to its result.
 
     An object that Python cannot refer to weakly is compiled at every call, with a

@@ -1,8 +1,8 @@
-"""A traced program in lines of words that are the same in every process.
+"""A traced program as lines of text that are the same in every process.
 
-Variables are numbered by where they first stand, parameters of equations are sorted by name, and
-constants appear by a hash of their bytes. Addresses, functions, names of functions, source lines
-and where arrays lie do not appear.
+Variables are numbered in order of appearance, parameters of equations are sorted by name, and
+large constants are written as a hash of their bytes. Addresses, functions and their names, source
+lines, and the devices of arrays are left out.
 """
 
 import dataclasses
@@ -17,12 +17,12 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
 # How a program is compiled and placed, and what it is called.
-_UNTOLD = frozenset(
+_LEFT_OUT = frozenset(
     {"compiler_options_kvs", "ctx_mesh", "debug", "debug_info", "donated_invars", "in_layouts"}
     | {"in_shardings", "inline", "keep_unused", "name", "out_layouts", "out_shardings"}
 )
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-_SHORT = 8  # Numbers of a constant that are told one by one.
+_SHORT = 8  # Constants of at most so many numbers are written out.
 
 
 def program_lines(program: ClosedJaxpr) -> list[str]:
@@ -41,7 +41,7 @@ def program_lines(program: ClosedJaxpr) -> list[str]:
 
 
 def words(value: object) -> str:
-    """`value` in words that do not hang on the process: no addresses, no order of sets."""
+    """`value` as text that does not depend on the process: no addresses, sets in order."""
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return _array_words(value)
     if isinstance(value, enum.Enum):
@@ -70,7 +70,7 @@ def words(value: object) -> str:
 
 
 class _Lines:
-    """Writes programs, each of them once: what stands twice is looked up."""
+    """Writes programs; one that occurs twice is written once and looked up."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Any, list[str]]] = {}
@@ -102,19 +102,20 @@ class _Lines:
             inputs = " ".join(map(named, equation.invars))
             outputs = ", ".join(map(declared, equation.outvars))
             yield f"{outputs} = {equation.primitive.name} {inputs}{_options(equation)}"
-            for inner in _programs(list(_told(equation).values())):
+            for inner in _programs(list(_listed(equation).values())):
                 yield from (f"  {line}" for line in self.of(inner))
         yield f"return {' '.join(map(named, jaxpr.outvars))}"
 
 
-def _told(equation: JaxprEqn) -> dict[str, Any]:
-    return {n: v for n, v in sorted(equation.params.items()) if n not in _UNTOLD}
+def _listed(equation: JaxprEqn) -> dict[str, Any]:
+    return {n: v for n, v in sorted(equation.params.items()) if n not in _LEFT_OUT}
 
 
 def _options(equation: JaxprEqn) -> str:
-    told = {name: words(value) for name, value in _told(equation).items()}
-    told = {name: text for name, text in told.items() if text not in ("function", "None")}
-    return "".join(f" {name}={text}" for name, text in told.items())
+    options = {name: words(value) for name, value in _listed(equation).items()}
+    return "".join(
+        f" {name}={text}" for name, text in options.items() if text not in ("function", "None")
+    )
 
 
 def _programs(value: object) -> Iterator[ClosedJaxpr | Jaxpr]:

@@ -1,8 +1,7 @@
-"""RecompilationWarning: the same code, compiled again because it stands in another function."""
+"""RecompilationWarning: the same code is compiled again, as another function object."""
 
 import functools
 import inspect
-import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,21 +12,42 @@ from jaxtyping import PyTree
 
 from ._settings import closed_over
 from ._structure import Structure
+from ._user_stacklevel import user_stacklevel
 from ._weak_key import Identity, NotReferableError, entries, weak_key
-
-_INSIDE = frozenset({"sciml_lux", "jax", "contextlib"})
 
 
 class RecompilationWarning(UserWarning):
-    """The same code is compiled again for the same model, shapes and dtypes."""
+    """The same code is compiled again for the same model, shapes and dtypes.
+
+    Example:
+        >>> import jax.numpy as jnp, optax
+        >>> from sciml_lux import nn, setup, training
+        >>> def scaled_loss(scale):
+        ...     def objective(model, ps, st, data):
+        ...         y, st = model(data, ps, st)
+        ...         return scale * jnp.sum(y), st, {}
+        ...     return objective
+        >>> model = nn.Scale(1, use_bias=False)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.sgd(0.5))
+        >>> data = jnp.ones((2, 1), jnp.float32)
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always", training.RecompilationWarning)
+        ...     for scale in (1.0, 2.0):
+        ...         _ = training.compute_gradients(
+        ...             training.AutoReverse(), scaled_loss(scale), data, ts)
+        >>> print(caught[0].message)
+        `objective` (...) is compiled again for the same model, shapes and dtypes, because it is a
+        new function object: functions are looked up by identity, as in `jax.jit`. Make it once, and
+        pass what changes in `data`.
+    """
 
 
 def note_tracing(build: Callable[..., Any], statics: tuple[object, ...], arguments: PyTree) -> None:
-    """Warn of code that was traced before for the same model and arguments, in another object."""
+    """Warn of code that was traced before for the same model and arguments, as another object."""
     try:
         _note(build, statics, arguments)
     except NotReferableError:
-        return  # It is compiled at every call, which was said.
+        return  # It is compiled at every call, of which `compiled` has warned.
 
 
 def _note(build: Callable[..., Any], statics: tuple[object, ...], arguments: PyTree) -> None:
@@ -45,8 +65,8 @@ def _note(build: Callable[..., Any], statics: tuple[object, ...], arguments: PyT
         if last and last != keys:
             warnings.warn(
                 f"`{code.co_name}` ({code.co_filename}:{code.co_firstlineno}) is compiled again "
-                "for the same model, shapes and dtypes, because it is another object than before: "
-                "functions are looked up by identity, as in `jax.jit`. Build it once, and pass "
+                "for the same model, shapes and dtypes, because it is a new function object: "
+                "functions are looked up by identity, as in `jax.jit`. Make it once, and pass "
                 "what changes in `data`.",
                 RecompilationWarning,
                 stacklevel=user_stacklevel(),
@@ -54,17 +74,9 @@ def _note(build: Callable[..., Any], statics: tuple[object, ...], arguments: PyT
         last[:] = keys
 
 
-def user_stacklevel() -> int:
-    """The `stacklevel` of the nearest caller outside this package and JAX."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
-        level, frame = level + 1, frame.f_back
-    return level
-
-
 @functools.lru_cache(maxsize=1024)
 def _last(codes: tuple[Identity, ...], signature: tuple[object, ...]) -> list[Any]:
-    """The keys of what was last traced; filled by the caller."""
+    """The keys of what was traced last; the caller fills it in."""
     return []
 
 
@@ -82,8 +94,8 @@ def _codes(value: object) -> Iterator[tuple[tuple[types.CodeType, ...], Any]]:
 def _codes_of(function: Any, seen: set[int]) -> Iterator[types.CodeType]:
     """The code of a function, or of `__call__` of an object, and of the functions it is made of.
 
-    These are what it closes over, or a partial is given: a decorator makes of each function another
-    with the same code. Nothing for what C calls.
+    Those are the functions that it closes over or that a partial was given: the functions that one
+    decorator returns all have the same code. Nothing for functions written in C.
     """
     if id(function) in seen or not callable(function) or isinstance(function, type):
         return

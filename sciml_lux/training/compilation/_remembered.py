@@ -1,4 +1,4 @@
-"""remembered: results that are looked up, and hold nothing of what they are about."""
+"""remembered: results that are looked up by weak keys, and keep no argument alive."""
 
 import functools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a model or an optimiser was made with, as far as it can be read."""
+"""The settings of a model or an optimiser, as far as they can be read."""
 
 import dataclasses
 import functools
@@ -14,10 +14,10 @@ _PLAIN = (bool, int, float, complex, str, type(None))
 
 
 def settings_of(**roots: object) -> dict[str, str]:
-    """Names and values in words: fields of layers, and what the functions of optax close over.
+    """Names and values as text: fields of layers, and what the functions of optax close over.
 
-    Every object is read once, under the first name it has. Initialisers are left out, since a fit
-    that goes on does not start anew.
+    Every object is read once, under the first name it has. Initialisers are left out, since a
+    resumed fit initialises nothing.
 
     Example:
         >>> import optax
@@ -31,7 +31,7 @@ def settings_of(**roots: object) -> dict[str, str]:
 
 
 def first_changed(before: dict[str, str], after: dict[str, str]) -> str | None:
-    """The first setting of `after` that differs, in words; None where there is none.
+    """The first setting of `after` that differs, as text; None where there is none.
 
     Example:
         >>> first_changed({"model.rate": "1"}, {"model.rate": "2"})
@@ -78,7 +78,7 @@ def _short(text: str) -> str:
 
 
 def _parts(value: object) -> list[tuple[str, Any]] | None:
-    """The named parts of `value`; None where it has none."""
+    """The named parts of `value`, or None if it has no parts."""
     if isinstance(value, functools.partial):
         arguments = enumerate(value.args, 1)
         return [("func", value.func), *((str(i), a) for i, a in arguments), *value.keywords.items()]
@@ -100,12 +100,12 @@ def _parts(value: object) -> list[tuple[str, Any]] | None:
 def _is_filled(cell: types.CellType) -> bool:
     try:
         return cell.cell_contents is not cell
-    except ValueError:  # A function that closes over its own name, not made yet.
+    except ValueError:  # A function that closes over its own name, while it is being defined.
         return False
 
 
 def _named(index: int, part: object) -> tuple[str, Any]:
-    """An entry of a tuple; a pair of name and value stands under its name."""
+    """An entry of a tuple with a name; of a pair of name and value, its own."""
     if type(part) is tuple and len(part) == 2 and isinstance(part[0], str):
         return part
     return str(index), part

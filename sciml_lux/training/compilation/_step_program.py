@@ -1,4 +1,4 @@
-"""The program of a training step as a checkpoint holds it: a resumed fit is compared with it."""
+"""The program of a training step as checkpoints hold it, to compare a resumed fit with."""
 
 import functools
 import hashlib
@@ -22,7 +22,7 @@ _MOST_LETTERS = 120
 
 
 class StepProgram(NamedTuple):
-    """What a step does, and under which versions it was traced.
+    """The program of a step, and the versions under which it was traced.
 
     Attributes:
         digest: of the equations.
@@ -36,7 +36,7 @@ class StepProgram(NamedTuple):
 
     @property
     def settings(self) -> dict[str, str]:
-        """What model, objective and optimiser were made with."""
+        """The settings of model, objective and optimiser."""
         return _unpacked(self.packed)[0]
 
     @property
@@ -54,7 +54,7 @@ def step_program(program: ClosedJaxpr, settings: dict[str, str]) -> StepProgram:
 
 
 def difference(before: StepProgram, after: StepProgram) -> str:
-    """The first setting that differs, or else the first equation, in words."""
+    """The first setting that differs, or else the first equation, as text."""
     if changed := first_changed(before.settings, after.settings):
         return changed
     pairs = itertools.zip_longest(before.lines, after.lines, fillvalue="at its end")
@@ -66,13 +66,13 @@ def difference(before: StepProgram, after: StepProgram) -> str:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """What decides how a step is traced, beside the user's code."""
+    """The versions that decide how a step is traced."""
     found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"sciml_lux": __version__} | found | {"platform": jax.default_backend()}
 
 
 def _parted(was: str, now: str) -> str:
-    """Both lines in words, at most a line of each: from shortly before they part."""
+    """Both lines as text, shortened: from a little before the place where they differ."""
     was, now = was.strip(), now.strip()
     same = next((i for i, (a, b) in enumerate(zip(was, now, strict=False)) if a != b), 0)
     start = max(0, same - _MOST_LETTERS // 2)
@@ -82,7 +82,7 @@ def _parted(was: str, now: str) -> str:
 
 
 def _unpacked(packed: np.ndarray) -> tuple[dict[str, str], list[str]]:
-    """Settings and equations; none of a file that holds something else."""
+    """Settings and equations; empty for a file that holds something else."""
     try:
         text = zlib.decompressobj().decompress(np.asarray(packed).tobytes(), _MOST_BYTES)
         settings, lines = json.loads(text)

@@ -10,7 +10,7 @@ from ...core import LayerLike
 class Structure:
     """Model, optimiser and the structure of the trees.
 
-    Compared by value, with identity as the short way, since it is a key at every training step.
+    Compared by value; identity is asked first, since every training step looks a program up by it.
     """
 
     __slots__ = ("__weakref__", "_hash", "model", "optimizer", "treedef")

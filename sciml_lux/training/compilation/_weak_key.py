@@ -1,4 +1,4 @@
-"""Keys that compare as the values they stand for, and hold none of what belongs to the user."""
+"""weak_key: keys that compare like the values they are made from, and keep none of them alive."""
 
 import dataclasses
 import functools
@@ -20,11 +20,11 @@ class NotReferableError(TypeError):
 
 
 class WeakKey:
-    """The key of a value that consists of others; there is one for all equal values.
+    """The key of a value that consists of others; equal values share one.
 
     Attributes:
-        references: weak ones to all that the value consists of and that is not a value itself,
-            such as functions. The key is of no use once one of them is dead.
+        references: weak references to the parts that are compared by identity, such as functions.
+            The key is of no use once one of them is freed.
     """
 
     __slots__ = ("references",)
@@ -52,12 +52,12 @@ class Identity(weakref.ref):
 
 
 # The keys of values that are alive, by their address: asked for at every training step, where even
-# a hash takes too long. The reference tells whether it is still the same value.
+# a hash takes too long. The reference says whether it is still the same value.
 _known: dict[int, tuple[weakref.ref, WeakKey, list[weakref.ref]]] = {}
 
 
 def weak_key(value: Any) -> Any:
-    """What `value` is looked up by: equal for values that are the same, as `jax.jit` has it.
+    """The key that `value` is looked up by; equal for values that are the same to `jax.jit`.
 
     Functions and partials are the same by identity, methods by their object and function, other
     objects by their `==`. `Frozen` values, frozen dataclasses that hold nothing but their fields,
@@ -91,7 +91,7 @@ def weak_key(value: Any) -> Any:
 
 
 def _remember(value: object, key: WeakKey) -> None:
-    """Keep `key` while `value` is alive, and all that it refers to, which may be an equal one's."""
+    """Keep `key` while `value` lives, and what the key refers to, which may be an equal value's."""
     place = id(value)
 
     def forget(_: object) -> None:

@@ -60,23 +60,25 @@ class Batches(Source):
     """Mini-batches of `data`, in another order at each pass.
 
     The samples of pass e come in the order `jax.random.permutation(fold_in(key, e), n)`. Which
-    batch a step gets depends on the data, `key` and `tstate.step` alone, so a fit goes on where an
-    earlier one stopped. Order and batches are made inside the compiled loop.
+    batch a step gets depends on the data, `key` and `tstate.step` alone, so a fit continues where
+    an earlier one stopped. Order and batches are computed inside the compiled loop.
 
     Args:
         data: a tree of arrays with one leading axis of n samples.
         batch_size: samples in a batch, at most n.
         key: a typed random key, or an integer seed.
         shuffle: False keeps the order of the data, at every pass.
-        last_batch: what becomes of the n mod `batch_size` samples at the end of a pass: "drop"
-            leaves them out of this pass; "wrap" fills their batch up with the first samples of the
-            next pass, which goes on from there, so that each pass sees each sample just once. As
-            held-out data of `fit` every sample counts once in any case, by a shorter last batch.
+        last_batch: what happens to the n mod `batch_size` samples at the end of a pass: "drop"
+            leaves them out of this pass; "wrap" fills their batch with the first samples of the
+            next pass, which continues from there, so that each pass has each sample just once. As
+            held-out data of `fit` every sample counts once in either case: the last batch is then
+            shorter.
 
     Raises:
-        ValueError: `data` has no samples or leading axes of several lengths; `batch_size` is no
-            integer from 1 to n; `last_batch` is another word.
-        TypeError: `key` is no key; float64 NumPy data, or integers above 32 bits, x64 off.
+        ValueError: `data` has no samples or leading axes of several lengths; `batch_size` is not
+            an integer from 1 to n; `last_batch` is another word.
+        TypeError: `key` is neither a key nor an integer; x64 is off, and JAX would cut NumPy data
+            of 64 bits.
 
     Source: `DataLoader` of MLUtils.jl, as Lux's tutorials use it; its `partial=true` gives a
         shorter last batch, which would be compiled again.
@@ -148,7 +150,7 @@ class Batches(Source):
 
     @property
     def identity(self) -> str:
-        """What a resumed fit must agree on: all that decides the order."""
+        """All that decides the order, in which a fit and one that resumes it agree."""
         return repr(self)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""A look at the dtypes of the data that a fit gets: float64 where the parameters are narrower."""
+"""A check of the dtypes of data: float64 for narrower parameters is most often a mistake."""
 
 import warnings
 from typing import Any
@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from ...core.internal import path_name
 from ...precision import EltypeMismatchError, EltypeMismatchWarning, match_eltype_mode
+from ..compilation._user_stacklevel import user_stacklevel
 from ..state._train_state import TrainState
 from ._source import Feed
 
@@ -17,10 +18,10 @@ from ._source import Feed
 def check_data_dtype(subject: str, feed: Feed, tstate: TrainState) -> None:
     """Warn, or raise in mode "error", if a batch of `feed` has float64 for narrower parameters.
 
-    In mode "convert" nothing is said, since layers convert what they get.
+    In mode "convert" there is no warning, since layers convert what they get.
 
     Raises:
-        EltypeMismatchError: it has, and `match_eltype` is "error".
+        EltypeMismatchError: a batch has float64, and `match_eltype` is "error".
     """
     mode = match_eltype_mode()
     of_parameters = _widest(tstate.parameters)
@@ -39,7 +40,7 @@ def check_data_dtype(subject: str, feed: Feed, tstate: TrainState) -> None:
     )
     if mode == "error":
         raise EltypeMismatchError(message)
-    warnings.warn(message, EltypeMismatchWarning, stacklevel=2)
+    warnings.warn(message, EltypeMismatchWarning, stacklevel=user_stacklevel())
 
 
 def _widest(tree: PyTree) -> tuple[Any, Any] | None:

@@ -1,4 +1,4 @@
-"""Data that are a function: what it must be, since it is traced once and never called again."""
+"""Checks of data that are a function, which is traced once and never called again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,10 +15,10 @@ Function = Callable[[jax.Array], Any]
 
 
 def checked_batch(batch: PyTree, subject: str) -> Any:
-    """`batch`, if JAX keeps its numbers.
+    """`batch`, after a check that JAX would not cut its numbers.
 
     Raises:
-        TypeError: NumPy arrays in it are of 64 bits, x64 off; names the path.
+        TypeError: it has NumPy arrays of 64 bits while x64 is off; names the path.
     """
     require_exact_numbers(batch, subject)
     return batch
@@ -28,7 +28,7 @@ def require_draws(function: Function, key: jax.Array, subject: str) -> None:
     """Raise if nothing that `function` returns depends on its key.
 
     Raises:
-        ValueError: so it is, as with the randomness of NumPy.
+        ValueError: nothing does, as when NumPy draws the numbers.
     """
     if not _uses_argument(function, key.shape, key.dtype, subject):
         raise ValueError(
@@ -42,7 +42,7 @@ def require_repeats(function: Function, subject: str) -> None:
     """Raise if `function` ignores the step and returns other numbers at every call.
 
     Raises:
-        ValueError: so it does, as with the randomness of NumPy.
+        ValueError: it does, as when NumPy draws the numbers.
     """
     used = _uses_argument(function, (), jnp.dtype("int32"), subject)
     if not used and not _repeats(function):

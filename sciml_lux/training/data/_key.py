@@ -1,4 +1,4 @@
-"""Random keys of data: a typed key, or the key of an integer seed."""
+"""as_key: random keys, from keys and from integer seeds."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,11 @@ from ...core.internal import seeded_key
 
 
 def as_key(key: object, subject: str) -> jax.Array:
-    """`key`, or the key of an integer seed."""
+    """`key`, or the key of an integer seed.
+
+    Raises:
+        TypeError: `key` is neither.
+    """
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         return seeded_key(int(key), subject)
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):

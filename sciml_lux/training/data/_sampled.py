@@ -25,16 +25,16 @@ class _SampledReader(Reader):
 class Sampled(Source):
     """Fresh data at each step, `function(fold_in(key, step))`, such as collocation points.
 
-    They are made inside the compiled loop; what a step gets depends on `key` and `step` alone.
+    The data are made inside the compiled loop and depend on `key` and `tstate.step` alone.
 
     Args:
-        function: `key -> tree`, of JAX operations. It is traced once, and looked up as an
-            objective is: see `compute_gradients`.
+        function: `key -> tree`, made of JAX operations. It is traced once and looked up like an
+            objective: see `compute_gradients`.
         key: a typed random key, or an integer seed.
 
     Raises:
-        TypeError: `function` cannot be called or hashed, or returns float64 NumPy data, x64 off;
-            `key` is neither.
+        TypeError: `function` cannot be called or hashed, or returns float64 NumPy data while
+            x64 is off; `key` is neither a key nor an integer.
         ValueError: nothing that `function` returns depends on its key.
 
     Example:
@@ -54,12 +54,12 @@ class Sampled(Source):
         require_draws(function, self.key, _SAMPLED)
 
     def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
-        """Begin to draw; every step has its own key, so nothing is passed over."""
+        """Begin to draw; every step has its own key, so no batch need be skipped."""
         return Feed(_SampledReader(self.function), self.key)
 
     @property
     def identity(self) -> str:
-        """What a resumed fit must agree on: the key."""
+        """The key, in which a fit and one that resumes it agree."""
         return f"sampled with key {key_words(self.key)}"
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ Place = tuple[jax.Array, jax.Array]
 class Reader(Frozen):
     """How the compiled loop finds the batch of a step; static, and a key of what is compiled.
 
-    A plan is what is worked out once for each pass, such as an order of the samples.
+    A plan is what is computed once for each pass, such as an order of the samples.
     """
 
     def plan(self, arrays: PyTree, epoch: jax.Array) -> Any:
@@ -29,7 +29,7 @@ class Reader(Frozen):
         return arrays
 
     def next_place(self, place: Place) -> Place:
-        """The place of the next batch."""
+        """The place of the batch after the one at `place`."""
         return place
 
     def rows(self, plan: PyTree, place: Place) -> Any:
@@ -38,11 +38,11 @@ class Reader(Frozen):
 
 
 class Feed:
-    """A source as one fit draws from it: what goes into the compiled loop, and comes back.
+    """The batches of one fit: what goes into the compiled loop and comes back.
 
     Attributes:
         reader: how batches are read.
-        arrays: from what, arguments of the compiled loop.
+        arrays: what they are read from, arguments of the compiled loop.
         place: of the next batch.
         plan: of the pass that `place` is in.
         name: what messages call the data.
@@ -62,11 +62,11 @@ class Feed:
         return True
 
     def draw(self, count: int) -> int:
-        """Make ready the next `count` batches, or fewer; returns how many, 0 at the end."""
+        """Prepare the next `count` batches, or fewer; returns how many, 0 at the end."""
         return count
 
     def label(self, done: int) -> str:
-        """What goes before the name of an entry, in messages."""
+        """What messages put before the name of an entry of the data."""
         return ""
 
     def batch(self, step: int) -> Any:
@@ -89,30 +89,37 @@ class Part(NamedTuple):
 
 
 class Source(abc.ABC):
-    """Base of what `fit` takes as data beyond trees of arrays: `Batches`, `Sampled`, `Stream`."""
+    """Base of what `fit` takes as data beyond trees of arrays: `Batches`, `Sampled`, `Stream`.
+
+    Example:
+        >>> from sciml_lux import training
+        >>> batches = training.Batches(jnp.arange(6), 2, key=0)
+        >>> isinstance(batches, training.Source), batches.steps(epochs=2)
+        (True, 6)
+    """
 
     @abc.abstractmethod
     def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
         """Begin to draw.
 
         Args:
-            step: the number of updates that the training state has behind it.
-            done: the number of steps that this fit has behind it.
-            repeat: begin another pass when one ends.
+            step: the number of updates made before, `tstate.step`.
+            done: the number of steps that this fit has taken.
+            repeat: whether to begin another pass when one ends.
         """
 
     def steps(self, epochs: int) -> int | None:
-        """The number of steps in `epochs` passes; None where the data has no length."""
+        """The number of steps in `epochs` passes; None if the data have no length."""
         return None
 
     def parts(self) -> Iterator[Part]:
-        """One pass over held-out data, in which each sample comes once."""
+        """One pass over held-out data, with each sample once."""
         yield Part(named_validation(self.feed(0, repeat=False)), 1)
 
     @property
     @abc.abstractmethod
     def identity(self) -> str:
-        """What a resumed fit must agree on, in words."""
+        """A text that is the same for a fit and one that resumes it."""
 
 
 Data: TypeAlias = Source | Callable[[jax.Array], PyTree] | Iterable[PyTree] | PyTree

@@ -18,7 +18,7 @@ def source_of(data: Data, name: str = "data") -> Source:
     """`data` as a source; `name` is what messages call it.
 
     Raises:
-        TypeError: it is nothing that batches can come from; float64 NumPy data, x64 off.
+        TypeError: `data` is none of what `Data` lists; float64 NumPy data while x64 is off.
     """
     if isinstance(data, Source):
         return data

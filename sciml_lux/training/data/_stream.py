@@ -17,7 +17,7 @@ _MAX_BYTES = 2**22
 
 
 class _StackReader(Reader):
-    """Batches that lie behind one another in arrays."""
+    """Reads batches that are stacked along the first axis."""
 
     def read(self, arrays: PyTree, plan: PyTree, place: Place, step: jax.Array) -> Any:
         return jax.tree.map(
@@ -39,14 +39,14 @@ class _StreamFeed(Feed):
         self._repeat = repeat and self._iterator is not batches
         self._uneven = uneven
         self._expected: Any = None
-        self._waiting: Any = None  # A batch of another size, for the next stack.
+        self._waiting: Any = None  # A batch of another size, which goes into the next stack.
         self._number = 0
         for _ in range(done):  # Drawn, since a loader that shuffles at each pass must move on.
             self._next()
 
     @property
     def is_drawn(self) -> bool:
-        """Whether a batch was drawn, whose shape is that of all."""
+        """Whether a batch was drawn; all have the shape of the first."""
         return self._expected is not None
 
     def draw(self, count: int) -> int:
@@ -101,7 +101,7 @@ class _StreamFeed(Feed):
         return batch
 
     def _checked(self, batch: PyTree) -> list[np.ndarray]:
-        """The leaves of a batch, which must be like the first, or of as many samples as it has."""
+        """The leaves of a batch, which must be like the first; if held out, except in length."""
         shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
         expected = shapes if self._expected is None else self._expected
         if self._uneven and _samples(expected) is not None:
@@ -122,19 +122,19 @@ class _StreamFeed(Feed):
 
 
 class Stream(Source):
-    """Batches from a Python iterable; `fit` makes one of any iterable that is no tree.
+    """Batches from a Python iterable; `fit` makes one of any iterable that is not a tree.
 
-    Batches are stacked and trained on many at a time. Where a pass ends, another begins; a bare
-    iterator, which can be gone through only once, ends the fit. A resumed fit draws the batches
-    that it has behind it again and passes them over, so an iterable that shuffles must do so in
-    the same way each time.
+    Many batches are stacked for one call of the compiled loop. When a pass ends, another begins; a
+    bare iterator, which can be iterated only once, ends the fit. A resumed fit draws the batches
+    that it has used again and skips them, so an iterable that shuffles must do so in the same way
+    each time.
 
-    As held-out data of `fit` the batches may differ in their number of samples, as the last of a
-    pass does, and the loss is the mean over samples.
+    As held-out data of `fit` the batches may have different numbers of samples, as the last of a
+    pass often has, and the loss is the mean over samples.
 
     Args:
-        batches: gives trees of arrays of one structure, shape and dtype. A list of batches is a
-            tree of arrays for `fit`, unless it is wrapped in this.
+        batches: an iterable of trees of arrays of one structure, shape and dtype. To `fit`, a list
+            of batches is a tree of arrays, unless it is wrapped in a `Stream`.
 
     Raises:
         TypeError: it cannot be iterated.
@@ -155,7 +155,7 @@ class Stream(Source):
         self.batches, self.bare = batches, hasattr(batches, "__next__")
 
     def feed(self, step: int, done: int = 0, repeat: bool = True) -> Feed:
-        """Begin to draw, from the start of the iterable and past `done` batches."""
+        """Begin to draw from the start of the iterable, and skip `done` batches."""
         return _StreamFeed(self.batches, done, repeat)
 
     def steps(self, epochs: int) -> int | None:
@@ -174,12 +174,12 @@ class Stream(Source):
 
     @property
     def identity(self) -> str:
-        """What a resumed fit must agree on: the type of the iterable."""
+        """The type of the iterable, in which a fit and one that resumes it agree."""
         return f"batches from a {type(self.batches).__name__}"
 
 
 def can_iterate(data: PyTree) -> bool:
-    """Whether `iter` takes it; asked without a call, which may begin a pass of a loader."""
+    """Whether `iter` would accept `data`; not called, since that may begin a pass of a loader."""
     return hasattr(data, "__iter__") or (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
 
 
@@ -190,7 +190,7 @@ def _samples(batch: PyTree) -> int | None:
 
 
 def _stack_size(batches: list[list[np.ndarray]]) -> int:
-    """How many batches one stack holds; it depends on the shapes alone."""
+    """The number of batches in one stack, which depends on the shapes alone."""
     size = sum(leaf.nbytes for leaf in batches[0]) if batches else 0
     return max(1, min(_MAX_BATCHES, _MAX_BYTES // max(size, 1)))
 

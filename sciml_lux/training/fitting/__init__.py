@@ -1,4 +1,4 @@
-"""`fit`, and what goes on around its steps: validation, checkpoints, resumption."""
+"""`fit`, and what surrounds its steps: validation, checkpoints, resumption."""
 
 from ._fit import fit as fit
 from ._refusal import NonFiniteError as NonFiniteError

@@ -1,4 +1,4 @@
-"""fit: many training steps, with progress, checkpoints and exact resume."""
+"""fit: many training steps, with progress, checkpoints and exact resumption."""
 
 import dataclasses
 import functools
@@ -23,8 +23,10 @@ from ..state._finite import watched_leaves
 from ..state._train_state import TrainState
 from ..steps._ad import AD, AutoReverse
 from ..steps._chunk import MAX_CHUNK, ChunkFunction, advance, stats_of_step
+from ._options import Options
 from ._refusal import refusal
-from ._session import Options, Session, conduct, refuse_bare
+from ._session import Session, conduct
+from ._validator import refuse_bare
 
 _CHUNK_SECONDS = 0.25
 
@@ -48,26 +50,26 @@ def fit(
 ) -> FitResult:
     """Take `steps` training steps from `tstate`.
 
-    Steps run in a compiled loop, so many of them for each call from Python; how they are cut into
-    loops does not change a bit of the result, nor does an interruption.
+    Many steps run in one call of a compiled loop. How they are divided into calls does not change
+    the result by a bit, and neither does an interruption.
 
     Args:
         tstate: the state of training to start from, or the result of an earlier `fit` or
-            `minimise`, whose losses go before the new ones.
+            `minimise`, whose losses precede the new ones.
         objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one. The
             stats of all steps are kept in memory and in checkpoints: give numbers rather than
             large arrays.
         data: a tree of arrays, used whole at every step; a function `step -> tree` of JAX
-            operations, where `step` is the int32 scalar `tstate.step`, traced; `Batches` of
-            arrays; `Sampled` for fresh data at each step; or an iterable that gives batches, as
-            described in `Stream`.
+            operations, where `step` is `tstate.step`, an int32 scalar that is traced; `Batches` of
+            arrays; `Sampled` for fresh data at each step; or an iterable of batches, as described
+            in `Stream`.
         steps: number of steps.
         epochs: number of passes over the data, in place of `steps`.
         ad: how to differentiate; `AutoReverse()` by default.
         validation: held-out data, in any of the forms of `data`. The objective is evaluated in
-            test mode, as the mean over the samples of one pass, each of which counts once (over
-            the batches of a `Stream` whose number of samples cannot be told). One that is not
-            finite gives a `NonFiniteWarning`, once, and the fit goes on.
+            test mode, as the mean over the samples of one pass, each of which counts once (over the
+            batches of a `Stream` whose number of samples is not known). If it is not finite, there
+            is a `NonFiniteWarning`, once, and the fit continues.
         validation_every: steps between two validations.
         callbacks: each is a `Callback`, such as `EarlyStopping`, `LogTo` or `CSVLog`.
         checkpoint: a file that ends in `.ckpt`, or a folder for `checkpoint.ckpt` and
@@ -75,16 +77,17 @@ def fit(
             the end, on Ctrl-C and, in one process without a handler of its own, on SIGTERM. Give
             each fit its own.
         checkpoint_every: steps between two checkpoints.
-        hyperparameters: what else you want to find in the checkpoint, as JSON can hold it; it is
-            `load_checkpoint(path).metadata["hyperparameters"]`. None keeps those resumed from.
-        resume: go on from `checkpoint` if the file is there. The result then equals that of an
-            uninterrupted run bit for bit. A fit that began otherwise is refused: with other
-            parameters or states, another order of the data, or where the program of a step is
-            another, which is that of the model, the objective and its gradient, the optimiser and
-            the shape of the data. The numbers in the data are not compared. "changed" goes on
-            all the same, for example with another learning rate, if the trees have the same
-            structure. Where the versions of JAX, of its libraries or of this one are others, or
-            the platform, a warning tells of the first difference.
+        hyperparameters: what you want to find in the checkpoint beside the state, as JSON can hold
+            it; it is `load_checkpoint(path).metadata["hyperparameters"]`. None keeps those of the
+            checkpoint resumed from.
+        resume: continue from `checkpoint` if the file exists. The result then equals that of an
+            uninterrupted run bit for bit. The checkpoint of a fit that began differently is
+            refused: from other parameters or states, with another order of the data, or with
+            another program of a step, which consists of model, objective, gradient and optimiser
+            for data of one shape. The numbers in the data are not compared. "changed" continues all
+            the same, for example with another learning rate, if the trees have the same structure.
+            If the versions of JAX, of its libraries or of this one differ, or the platform does, a
+            warning names the first difference.
         progress: print a progress line to standard error.
 
     Returns:
@@ -94,18 +97,19 @@ def fit(
 
     Raises:
         NonFiniteError: the loss or a gradient is not finite, or a step makes a parameter, a model
-            state or a number of the optimiser's state infinite or NaN that was not so when the fit
-            began; it is named, and the entry of the data that is not finite or too large to be
-            squared, if there is one. The update is refused; the last good state is in the
-            checkpoint and in the error's `result`.
+            state or a number of the optimiser's state infinite or NaN that was finite when the fit
+            began. It is named, and so is an entry of the data that is not finite or too large to be
+            squared. The update is refused; the last good state is in the checkpoint and in the
+            error's `result`.
         CheckpointError: the checkpoint to resume from is damaged, or of a fit that began with
-            another model, objective, optimiser, state or order of the data, and the first
-            difference is told; or the path is a file of another kind.
-        ValueError: `steps`, `epochs` or an `every` is out of range, or not just one of the first
-            two is given; `epochs` of data without a length; batches that differ; a function of the
-            step that ignores it and gives other numbers at each call, as NumPy draws them.
+            another model, objective, optimiser, state or order of the data; names the first
+            difference. Or the path is a file of another kind.
+        ValueError: `steps`, `epochs` or an `every` is out of range; both or none of `steps` and
+            `epochs` are given; `epochs` of data without a length; batches that differ; a function
+            of the step that ignores it and returns other numbers at each call, as NumPy draws
+            them.
         TypeError: one of these is not an integer; `data` is none of these forms; a bare iterator
-            with `resume=True`; float64 NumPy data, x64 off; a loss in fewer digits than the
+            with `resume=True`; float64 NumPy data while x64 is off; a loss in fewer digits than the
             parameters have; `callbacks` holds something else; JSON cannot hold `hyperparameters`;
             stats that are not numbers.
 
@@ -172,17 +176,17 @@ def _take_steps(session: Session, ad: AD, objective: Objective, source: Source) 
         if not np.all(steps.finite):
             raise refusal(run.snapshot, feed, steps.finite, watched, session.file)
         session.between_steps()
-        # Clocks differ, and processes that step apart would wait for each other.
+        # Clocks differ, and processes with different numbers of steps would wait for each other.
         chunk = of_first_process(_next_chunk(count, time.monotonic() - begin))
     if run.snapshot.stats.arrays and run.snapshot.stats.treedef is None and feed.draw(1):
-        # Resumed at its end: no step has told the structure.
+        # Resumed at its end: no step was taken, so the structure is not known yet.
         stats = stats_of_step(ad, objective, feed, run.tstate)
         run.snapshot = dataclasses.replace(run.snapshot, stats=run.snapshot.stats.shaped_as(stats))
     return None
 
 
 def _next_chunk(count: int, elapsed: float) -> int:
-    """As many steps as fill the time between two progress updates, reached by and by."""
+    """The number of steps that fills the time between two progress updates, grown slowly."""
     wanted = int(count * _CHUNK_SECONDS / max(elapsed, 1e-6))
     return max(1, min(wanted, 8 * count, MAX_CHUNK))
 

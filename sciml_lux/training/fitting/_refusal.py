@@ -1,4 +1,4 @@
-"""What `fit` says of a step or a validation that is not finite."""
+"""The error of a step and the warning of a validation that are not finite."""
 
 import math
 from pathlib import Path
@@ -17,10 +17,23 @@ from ..state._finite import checked_names
 
 
 class NonFiniteError(FloatingPointError):
-    """A loss, a gradient, or what a step makes of parameters and states, is not finite.
+    """A loss, a gradient, or a parameter or state after a step, is not finite.
 
     Attributes:
-        result: of the fit up to the last good state.
+        result: of the fit up to the last finite state.
+
+    Example:
+        >>> import optax
+        >>> from sciml_lux import losses, nn, setup, training
+        >>> model = nn.Scale(1, use_bias=False)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.sgd(0.25))
+        >>> data = jnp.ones((2, 1), jnp.float32), jnp.asarray([[3], [jnp.inf]], jnp.float32)
+        >>> try:
+        ...     training.fit(ts, losses.MSELoss(), data, steps=2, progress=False)
+        ... except training.NonFiniteError as error:
+        ...     print(error)
+        the loss is not finite at step 0, so the update was refused. `data[1][1, 0]` is inf: correct
+        the data or leave it out.
     """
 
     def __init__(self, message: str, result: FitResult) -> None:
@@ -29,7 +42,23 @@ class NonFiniteError(FloatingPointError):
 
 
 class NonFiniteWarning(UserWarning):
-    """The loss on held-out data is not finite."""
+    """The loss on held-out data is not finite.
+
+    Example:
+        >>> import warnings, optax
+        >>> from sciml_lux import losses, nn, setup, training
+        >>> model = nn.Scale(1, use_bias=False)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.sgd(0.25))
+        >>> data = jnp.ones((2, 1), jnp.float32), jnp.ones((2, 1), jnp.float32)
+        >>> held_out = data[0], data[1] * jnp.inf
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always", training.NonFiniteWarning)
+        ...     result = training.fit(ts, losses.MSELoss(), data, steps=1, progress=False,
+        ...                           validation=held_out, validation_every=1)
+        >>> print(caught[0].message)
+        `fit`: the loss on `validation` is inf at step 1. `validation[1][0, 0]` is inf: correct the
+        data or leave it out.
+    """
 
 
 def refusal(
@@ -49,7 +78,7 @@ def refusal(
 
 
 def validation_warning(loss: float, step: int, feed: Feed, batch: PyTree, number: int) -> str:
-    """What is said of a loss on held-out data that is not finite."""
+    """The text of the warning of a loss on held-out data that is not finite."""
     advice = (
         _entry(feed, batch, feed.label(number))
         or "The data are finite: look at the model in test mode."
@@ -58,7 +87,7 @@ def validation_warning(loss: float, step: int, feed: Feed, batch: PyTree, number
 
 
 def _name(snapshot: Snapshot, finite: np.ndarray, watched: tuple[int, ...]) -> str:
-    """The first of the loss, the gradients and the new numbers that is not finite."""
+    """The first that is not finite: the loss, a gradient, or a new number."""
     paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(snapshot.tstate.parameters)]
     new = checked_names(snapshot.tstate)
     everything = [
@@ -80,14 +109,14 @@ def _entry(feed: Feed, batch: PyTree, label: str) -> str:
         bad = np.argwhere(~np.isfinite(leaf))
         if len(bad):
             name, value = _name_of_entry(feed, path, leaf, bad[0])
-            return f"{label}{name} is {value}: mend the data or leave it out."
+            return f"{label}{name} is {value}: correct the data or leave it out."
     for path, leaf in floats:
         large = np.argwhere(np.abs(leaf) > math.sqrt(jnp.finfo(leaf.dtype).max))
         if len(large):
             name, value = _name_of_entry(feed, path, leaf, large[0])
             return (
-                f"{label}{name} is {value}, whose square {leaf.dtype} cannot hold: mend or scale "
-                "the data."
+                f"{label}{name} is {value}, whose square {leaf.dtype} cannot hold: correct or "
+                "scale the data."
             )
     return ""
 

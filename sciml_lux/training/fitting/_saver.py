@@ -1,4 +1,4 @@
-"""When and where `fit` writes checkpoints, and what it may resume from."""
+"""Saver: when and where `fit` writes checkpoints, and which it may resume from."""
 
 import hashlib
 import json
@@ -24,6 +24,7 @@ from ...io import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from ...io.internal import JSON, checkpoint_file, quoted, require_checkpoint_file
 from ..compilation._settings import first_changed
 from ..compilation._step_program import StepProgram, difference, step_program, versions
+from ..compilation._user_stacklevel import user_stacklevel
 from ..data._source import Feed
 from ..objectives._stats import Stats
 from ..records._snapshot import Snapshot
@@ -41,19 +42,19 @@ class Saver:
         path: file or folder, or None.
         every: steps between two checkpoints; None for every ten seconds.
         start: the state that the fit was called with.
-        data: what decides the order of the data, in words.
-        hyperparameters: the user's, written beside the rest.
-        settings: what model, objective and optimiser were made with, in words.
+        data: the identity of the data, as text.
+        hyperparameters: the user's, for the metadata.
+        settings: returns the settings of model, objective and optimiser.
 
     Raises:
         TypeError: JSON cannot hold the hyperparameters.
-        CheckpointError: the file is there and is not a checkpoint; it would be lost.
-        OSError: the folder cannot be made or written to. Better now than after the training.
+        CheckpointError: the file exists and is not a checkpoint.
+        OSError: the folder cannot be made or written to; raised now rather than after the training.
 
     Attributes:
         file: to write to, or None.
         every: as given.
-        saved: what was written or loaded last; at first the start.
+        saved: the snapshot that was written or loaded last; at first the start.
     """
 
     def __init__(
@@ -85,13 +86,13 @@ class Saver:
         require_checkpoint_file(self.file)
 
     def load(self, accept_changes: bool = False) -> Snapshot:
-        """The run to go on with: that of the file, or a new one if there is no file.
+        """The snapshot to continue from: that of the file, or the start if there is no file.
 
         Args:
-            accept_changes: take the file of a fit that began otherwise, if its trees fit.
+            accept_changes: take the file of a fit that began differently, if its trees fit.
 
         Raises:
-            CheckpointError: the file is damaged, or of a fit that began otherwise; processes see
+            CheckpointError: the file is damaged, or of a fit that began differently; processes see
                 different files.
         """
         self._must_agree = not accept_changes
@@ -159,23 +160,23 @@ class Saver:
         if self._stored is not None and self._stored.digest != self._program.digest:
             self._disagree(difference(self._stored, self._program))
         if self._doubt:
-            warnings.warn(self._doubt, stacklevel=4)
+            warnings.warn(self._doubt, stacklevel=user_stacklevel())
 
     def _disagree(self, what: str) -> None:
-        """Refuse the file, or keep the first doubt where the versions are others."""
+        """Refuse the file, or keep the difference for a warning where the versions differ."""
         if not self._must_agree or self._doubt:
             return
         changed = first_changed(self._versions, versions())
         if changed:
             self._doubt = (
-                f"checkpoint {self.file} is of other versions, {changed}, so it cannot be told "
+                f"checkpoint {self.file} is of other versions, {changed}, so it is not known "
                 f"whether it is of another fit: {what}. The result may differ from that of an "
                 "uninterrupted run."
             )
             return
         if self._stored is not None:
             what = first_changed(self._stored.settings, self._settings) or what
-        file, self.file = self.file, None  # Nothing is written there any more.
+        file, self.file = self.file, None  # So that nothing more is written there.
         raise CheckpointError(
             f"checkpoint {file} is of another fit: {what}. Resume with the model, objective, "
             "optimiser, state and data that the fit began with, or accept the change: "
@@ -183,7 +184,7 @@ class Saver:
         )
 
     def save_if_due(self, snapshot: Snapshot) -> None:
-        """Write if `every` steps, or ten seconds, have gone by."""
+        """Write if `every` steps, or ten seconds, have passed."""
         if self.every is not None:
             due = snapshot.done % self.every == 0
         else:
@@ -192,12 +193,12 @@ class Saver:
             self.save(snapshot)
 
     def finish(self, snapshot: Snapshot) -> None:
-        """Write at the good end of a fit, also one of no steps, unless the file holds just that."""
+        """Write at the regular end of a fit, even of no steps, unless the file has it already."""
         if snapshot is not self.saved or not self._is_written:
             self._write(snapshot)
 
     def save(self, snapshot: Snapshot) -> None:
-        """Write, unless nothing has happened since the last time."""
+        """Write, unless nothing has changed since the last time."""
         if snapshot is not self.saved:
             self._write(snapshot)
 
@@ -207,7 +208,7 @@ class Saver:
         # JSON keeps every digit of a float64, and a history has another length each time.
         metadata = self._identity() | {
             "hyperparameters": self._hyperparameters or {},
-            # Not the "first step" of the state given, where a fit went on from another: "changed".
+            # Not the step of `start`, if a fit with "changed" continued another.
             "history from step": snapshot.step - snapshot.done,
             "losses": snapshot.losses.tolist(),
             "validation steps": snapshot.validation.steps.tolist(),
@@ -226,7 +227,7 @@ class Saver:
         self.saved, self._is_written, self._saved_at = snapshot, True, time.monotonic()
 
     def _identity(self) -> dict[str, Any]:
-        """What a fit began with: a checkpoint of another one must not pass for it."""
+        """What a fit began with, which distinguishes its checkpoint from that of another fit."""
         start = self._start
         optimizer = str(jax.tree.structure(start.optimizer_state))
         return {
@@ -256,13 +257,13 @@ def _digest(tree: PyTree) -> str:
 
 
 def _method(leaves: dict[str, PyTree]) -> tuple[Any, ...]:
-    """The arrays that a method of `minimise` goes on from, in order."""
+    """The arrays from which a method of `minimise` continues, in order."""
     found = [path for path in leaves if path.startswith("method.")]
     return tuple(leaves.get(f"method.{index}") for index in range(len(found)))
 
 
 def _checked(hyperparameters: Mapping[str, JSON]) -> dict[str, Any]:
-    """A copy, which later changes do not reach."""
+    """A copy, which later changes of the original leave alone."""
     try:
         return json.loads(json.dumps(dict(hyperparameters)))
     except (TypeError, ValueError, RecursionError) as error:

@@ -1,58 +1,36 @@
-"""What goes on around the steps of `fit` and `minimise`: validation, callbacks, files, progress."""
+"""What surrounds the steps of `fit` and `minimise`: validation, callbacks, files, progress."""
 
 import dataclasses
 import os
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
-from ...core.internal import check_integer
 from ...devices.internal import is_first_process
 from ...io import CheckpointError
 from ..callbacks._callback import Callback
 from ..callbacks._csv_log import CSVLog
-from ..callbacks._early_stopping import EarlyStopping
-from ..data._source import Feed, Source
-from ..data._source_of import source_of
-from ..data._stream import Stream
+from ..data._source import Feed
 from ..objectives._objective import Objective
 from ..records._fit_result import FitResult
 from ..records._fit_run import FitRun
 from ..records._progress import ProgressLine
-from ..records._validation import Validation
 from ..state._train_state import TrainState
 from ..steps._chunk import ChunkFunction
-from ._refusal import NonFiniteWarning
+from ._options import Options, checked_callbacks, keepers
 from ._saver import Saver
 from ._terminated import exit_on_termination
-from ._validate import validation_loss
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """The options that `fit` and `minimise` share, as they were given to `subject`."""
-
-    subject: str
-    validation: Any
-    validation_every: Any
-    callbacks: Any
-    checkpoint: Any
-    checkpoint_every: Any
-    hyperparameters: Mapping[str, Any] | None
-    resume: bool | Literal["changed"]
-    progress: bool
+from ._validator import Validator, is_due
 
 
 class Session:
-    """A fit under way, as the method that takes its steps sees it.
+    """A fit under way, for the method that takes its steps.
 
     Attributes:
         start: the state that the fit was called with.
-        run: where it stands; the method replaces `run.snapshot` after steps.
+        run: what callbacks get; the method replaces `run.snapshot` after steps.
         file: of the checkpoint, or None.
     """
 
@@ -60,7 +38,7 @@ class Session:
         self,
         start: TrainState,
         run: FitRun,
-        validator: "_Validator",
+        validator: Validator,
         callbacks: Sequence[Callback],
         saver: Saver,
         line: ProgressLine,
@@ -76,34 +54,34 @@ class Session:
 
     @property
     def goes_on(self) -> bool:
-        """Whether there are steps left, and nobody has ended the fit."""
+        """Whether steps are left, and no callback has ended the fit."""
         return self.run.done < self.run.steps and not self.run.stopped
 
     def until_stop(self, wanted: int) -> int:
-        """`wanted` steps, or fewer where something is due before."""
+        """`wanted` steps, or fewer if something is due earlier."""
         done = self.run.done
         left = [every - done % every for every in self._stops if every is not None]
         return min([wanted, self.run.steps - done, *left])
 
     def check_program(self, take: ChunkFunction, feed: Feed) -> None:
-        """Refuse a checkpoint that is resumed if it is of another program than that of `take`."""
+        """Refuse the checkpoint resumed from if its program of a step is not that of `take`."""
         self._saver.check(take, self.run.tstate, feed)
 
     def validate_if_due(self) -> None:
         """Validate, unless it was done at this step."""
         self._validator.run_if_due(self.run, self._callbacks)
 
-    def between_steps(self, now_and_then: bool = True) -> None:
-        """All that is due after the last step.
+    def between_steps(self, timed_callbacks: bool = True) -> None:
+        """Do all that is due after the last step.
 
         Args:
-            now_and_then: whether it is the turn of callbacks that have no steps of their own.
+            timed_callbacks: whether to call the callbacks whose `every` is None.
         """
         run = self.run
         self.validate_if_due()
         self._line.update(run.snapshot)
         for callback in self._callbacks:
-            if now_and_then if callback.every is None else _due(run.done, callback.every):
+            if timed_callbacks if callback.every is None else is_due(run.done, callback.every):
                 callback.on_steps(run)
         self._saver.save_if_due(run.snapshot)
 
@@ -118,24 +96,20 @@ def conduct(
     take_steps: Callable[[Session], None],
     made_with: Callable[[], dict[str, str]],
 ) -> FitResult:
-    """Run `take_steps` with all that is around it; `history` goes before its losses.
+    """Run `take_steps` in a session, and put `history` before its losses.
 
     Args:
         options: those given.
-        history: what the fit goes on from.
+        history: what the fit starts from.
         objective: of the steps and of the validation.
         total: number of steps.
-        epochs: the number of passes that `total` makes, where it was given so.
-        data: what a resumed fit must agree on, in words.
+        epochs: the number of passes in `total` steps, if the user gave it.
+        data: the identity of the data, which a resumed fit must share.
         take_steps: takes the steps of a session.
-        made_with: gives what model, objective and method were made with, in words.
+        made_with: returns the settings of model, objective and method.
     """
-    check_integer(options.subject, "validation_every", options.validation_every, least=1)
-    _check_resume(options)
-    if options.checkpoint_every is not None:
-        check_integer(options.subject, "checkpoint_every", options.checkpoint_every, least=1)
-    callbacks = _checked_callbacks(options.subject, options.callbacks)
-    validator = _Validator(options, objective)
+    callbacks = checked_callbacks(options)
+    validator = Validator(options, objective)
     start = history.tstate
     saver = Saver(
         options.checkpoint,
@@ -165,11 +139,11 @@ def conduct(
             stack.callback(callback.on_end, run)
         # Left first, so that the checkpoint is written whatever the callbacks do at the end.
         stack.callback(lambda: saver.save(run.snapshot))
-        # An interrupt may have come between the steps and the validation behind them.
+        # An interrupt may have come between the steps and the validation after them.
         session.validate_if_due()
         take_steps(session)
         saver.finish(run.snapshot)
-    return _joined(history, run, keeps_best=bool(_keepers(callbacks)))
+    return _joined(history, run, keeps_best=bool(keepers(callbacks)))
 
 
 def _joined(history: FitResult, run: FitRun, keeps_best: bool) -> FitResult:
@@ -184,99 +158,10 @@ def _joined(history: FitResult, run: FitRun, keeps_best: bool) -> FitResult:
     )
 
 
-class _Validator:
-    """Evaluates the objective on held-out data when it is due."""
-
-    def __init__(self, options: Options, objective: Objective) -> None:
-        self._objective, self._subject = objective, options.subject
-        self._source: Source | None = None
-        if options.validation is not None:
-            self._source = source_of(options.validation, "validation")
-            refuse_bare(options.subject, "validation", self._source)
-        self.every = options.validation_every if self._source else None
-        self._told = self._begun = False
-
-    def run_if_due(self, run: FitRun, callbacks: Sequence[Callback]) -> None:
-        snapshot = run.snapshot
-        known = snapshot.validation.steps
-        if self._source is None or not _due(run.done, self.every) or run.step in known[-1:]:
-            return
-        loss, complaint = validation_loss(
-            f"`{self._subject}`",
-            self._objective,
-            self._source,
-            snapshot.tstate,
-            first=not self._begun,
-        )
-        self._begun = True
-        if complaint and not self._told:
-            self._told = True
-            warnings.warn(complaint, NonFiniteWarning, stacklevel=2)
-        new = Validation(np.asarray([run.step], np.int64), np.asarray([loss], np.float64))
-        run.snapshot = dataclasses.replace(snapshot, validation=snapshot.validation.then(new))
-        for callback in callbacks:
-            callback.on_validation(run)
-
-
-def _due(done: int, every: int | None) -> bool:
-    return every is not None and done > 0 and done % every == 0
-
-
-def _check_resume(options: Options) -> None:
-    if not isinstance(options.resume, bool) and options.resume != "changed":
-        raise ValueError(
-            f'`{options.subject}` expects `resume` to be True, False or "changed", got '
-            f'{options.resume!r}. "changed" accepts another optimiser, model, objective or data.'
-        )
-
-
-def refuse_bare(subject: str, name: str, source: Source) -> None:
-    """Raise if `source` is a bare iterator where a second pass is needed.
-
-    Raises:
-        TypeError: it is.
-    """
-    if isinstance(source, Stream) and source.bare:
-        what = "resume from a checkpoint" if name == "data" else "validate more than once"
-        raise TypeError(
-            f"`{subject}` cannot {what} with `{name}` that is a bare iterator, a "
-            f"{type(source.batches).__name__}: it can be gone through only once. Pass an "
-            "object that can be iterated again."
-        )
-
-
-def _checked_callbacks(subject: str, callbacks: Iterable[Callback]) -> list[Callback]:
-    if not isinstance(callbacks, Iterable):
-        raise TypeError(
-            f"`{subject}` expects `callbacks` to be a list of callbacks, got {callbacks!r}. Write "
-            "callbacks=[callback]."
-        )
-    callbacks = list(callbacks)
-    for callback in callbacks:
-        if not isinstance(callback, Callback):
-            raise TypeError(
-                f"`{subject}` expects `callbacks` to hold instances of Callback, got "
-                f"{callback!r}. Subclass training.Callback."
-            )
-        every = callback.every
-        if every is not None:
-            check_integer(type(callback).__name__, "every", every, least=1)
-    if (count := len(_keepers(callbacks))) > 1:
-        raise ValueError(
-            f"`{subject}` expects one EarlyStopping that keeps the best state, got {count}. Set "
-            "keep_best=False in the others."
-        )
-    return callbacks
-
-
-def _keepers(callbacks: Sequence[Callback]) -> list[Callback]:
-    return [c for c in callbacks if isinstance(c, EarlyStopping) and c.keep_best]
-
-
 def _own_log(
     checkpoint: str | os.PathLike | None, file: Path | None, callbacks: Sequence[Callback]
 ) -> list[Callback]:
-    """The log that goes with a checkpoint folder, unless the user keeps it."""
+    """The log in a checkpoint folder, unless the user has one there."""
     if file is None or checkpoint is None or file == Path(checkpoint).expanduser():
         return []
     log = CSVLog(file.parent / "losses.csv")

@@ -1,4 +1,4 @@
-"""The signal by which a machine asks a process to end."""
+"""SIGTERM, by which a machine asks a process to end."""
 
 import signal
 import threading
@@ -12,9 +12,9 @@ import jax
 def exit_on_termination() -> Iterator[None]:
     """Within the context SIGTERM raises `SystemExit`, so that what is open is closed and saved.
 
-    A handler of the user's is left in place, and so is everything outside the main thread, where
-    Python takes no signals. With several processes SIGTERM ends each at once: one that waited for
-    another that has gone would wait for ever.
+    A handler of the user's stays in place. Outside the main thread, where Python receives no
+    signals, nothing is changed. With several processes SIGTERM ends each at once, since a process
+    that waits for one that has ended would wait for ever.
     """
     in_main = threading.current_thread() is threading.main_thread()
     free = in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

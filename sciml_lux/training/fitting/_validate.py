@@ -24,14 +24,14 @@ def validation_loss(
     """The mean of the objective over the samples of one pass of `source`; states do not change.
 
     Args:
-        subject: what messages open with.
+        subject: what messages begin with.
         objective: whose loss it is.
         source: of the held-out data.
-        tstate: the state to judge.
-        first: whether to look at the dtypes of the data.
+        tstate: the state to validate.
+        first: whether to check the dtypes of the data.
 
     Returns:
-        The loss, and what is to be said of it where it is not finite.
+        The loss, and the text of a warning if it is not finite, else an empty one.
     """
     total, samples, complaint, number = 0.0, 0, "", 0
     for part in source.parts():

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -19,7 +19,8 @@ from ..compilation._settings import settings_of
 from ..data._data_dtype import check_data_dtype
 from ..data._source import Data, Feed, Reader, Source
 from ..fitting._fit import fit
-from ..fitting._session import Options, Session, conduct
+from ..fitting._options import Options
+from ..fitting._session import Session, conduct
 from ..objectives._objective import Objective, check_objective
 from ..optimisers._is_optax import is_optax
 from ..records._fit_result import FitResult, history_of
@@ -57,28 +58,28 @@ def minimise(
 
     Args:
         tstate: the state of training to start from, or the result of an earlier `fit` or
-            `minimise`, whose losses go before the new ones.
+            `minimise`, whose losses precede the new ones.
         objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one. A
             least-squares solver takes `losses.MSELoss` or a `LeastSquares`.
         data: what the objective gets, a tree of arrays.
         method: a solver of optimistix (`BFGS`, `LBFGS`, `NonlinearCG`; for least squares
             `LevenbergMarquardt`, `GaussNewton`, `Dogleg`), an optimiser of optax such as
             `optax.lbfgs()`, or `SciPy("L-BFGS-B")`.
-        steps: the most that are taken, those resumed from among them.
+        steps: the largest number of steps, including those of a checkpoint resumed from.
         validation: held-out data, as of `fit`.
         validation_every: steps between two validations.
         callbacks: as of `fit`.
         checkpoint: a file or folder, as of `fit`.
         checkpoint_every: steps between two checkpoints.
-        hyperparameters: what else you want to find in the checkpoint.
-        resume: go on from `checkpoint` if the file is there, to the same bits as without an
-            interruption; "changed" as of `fit`. SciPy keeps its state to itself, so with SciPy
-            this is an error.
+        hyperparameters: what you want to find in the checkpoint beside the state.
+        resume: continue from `checkpoint` if the file exists, to the same bits as without an
+            interruption; "changed" as of `fit`. An error with SciPy, which does not give its state
+            away.
         progress: print a progress line to standard error.
 
     Returns:
-        The state after the last step, and the best, with the optimiser they had and its own state
-        begun anew; the loss before each step and, with SciPy and optimistix, after the last; and
+        The state after the last step, and the best, with the optimiser of `tstate`, whose state
+        starts afresh; the loss before each step and, with SciPy and optimistix, after the last; and
         whether the method says that it has converged. SciPy and optimistix leave the model states
         as they were: the problem must be the same at each step.
 
@@ -86,11 +87,12 @@ def minimise(
         ValueError: `steps` or an `every` is out of range; `resume` with SciPy.
         TypeError: `steps` or an `every` is not an integer; the method is none of these; a
             least-squares solver without residuals; complex parameters with SciPy; float64 NumPy
-            data, x64 off; data that are not a tree of arrays, where the method is not of optax.
-        NonFiniteError: the loss is not finite at the start, or where the method leads.
+            data while x64 is off; data that are not a tree of arrays, for a method that is not of
+            optax.
+        NonFiniteError: the loss is not finite, at the start or after a step.
         CheckpointError: as of `fit`, or the checkpoint is of another method.
 
-    Source: the place of `OptimizationProblem` in DiffEqFlux and Lux's OptimizationIntegration.
+    Source: takes the place of `OptimizationProblem` in DiffEqFlux and Lux's tutorials.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax, optimistix
@@ -168,18 +170,10 @@ def _by_solver(
             f"`minimise` with {method!r} expects `data` to be a tree of arrays, used whole each "
             f"step, got {data!r}. Take an optimiser of optax for data in batches."
         )
-    start = history.tstate
     if isinstance(method, SciPy):
         _refuse_resume(method, options)
-        take_steps: Any = ScipySteps(method, objective, data, start)
-    elif isinstance(method, optimistix.AbstractMinimiser | optimistix.AbstractLeastSquaresSolver):
-        take_steps = OptimistixSteps(method, objective, data, start)
-    else:
-        raise TypeError(
-            "`minimise` expects a solver of optimistix, an optimiser of optax or a SciPy after "
-            f"`data`, got {method!r}. The order is (tstate, objective, data, method); pass for "
-            'example SciPy("L-BFGS-B").'
-        )
+    start = history.tstate
+    take_steps = _steps_of(method, objective, data, start)
     outcome = Outcome(None, "", None)
 
     def conducted(session: Session) -> None:
@@ -201,10 +195,25 @@ def _by_solver(
     )
 
 
+def _steps_of(
+    method: Method, objective: Objective, data: PyTree, start: TrainState
+) -> Callable[[Session], Outcome]:
+    """What takes the steps of `method`."""
+    if isinstance(method, SciPy):
+        return ScipySteps(method, objective, data, start)
+    if isinstance(method, optimistix.AbstractMinimiser | optimistix.AbstractLeastSquaresSolver):
+        return OptimistixSteps(method, objective, data, start)
+    raise TypeError(
+        "`minimise` expects a solver of optimistix, an optimiser of optax or a SciPy after "
+        f"`data`, got {method!r}. The order is (tstate, objective, data, method); pass for "
+        'example SciPy("L-BFGS-B").'
+    )
+
+
 def _refuse_resume(method: SciPy, options: Options) -> None:
     if options.resume:
         raise ValueError(
-            f"`minimise` cannot resume {method!r}: SciPy keeps the state of the method to itself, "
-            "so it would not go on as it would have. Start anew from the state in the checkpoint, "
+            f"`minimise` cannot resume {method!r}: SciPy does not give the state of the method "
+            "away, so its steps would be others. Start afresh from the state in the checkpoint, "
             'load_checkpoint(path).restore(tstate, "tstate"), or take a solver of optimistix.'
         )

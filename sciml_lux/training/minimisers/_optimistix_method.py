@@ -1,4 +1,4 @@
-"""The solvers of optimistix for `minimise`: many steps for one call, with all that they carry."""
+"""The solvers of optimistix for `minimise`, with many steps in one call."""
 
 import dataclasses
 import time
@@ -20,7 +20,7 @@ from ..compilation._structure import Structure
 from ..fitting._session import Session
 from ..objectives._objective import evaluate
 from ..objectives._stats import Stats, check_stats, room_for
-from ..state._finite import all_finite
+from ..state._finite import each_finite
 from ..state._train_state import TrainState
 from ..steps._ad import AutoReverse
 from ..steps._chunk import MAX_CHUNK
@@ -42,7 +42,7 @@ class Chunk(NamedTuple):
         parameters: at that point.
         losses: (room,), before each step, filled up to `taken`.
         stats: of the objective, each leaf (room, ...).
-        taken: the number of good steps.
+        taken: the number of finite steps.
         finite: whether the last one led to finite numbers.
         ended: whether the solver is done.
     """
@@ -73,7 +73,7 @@ class OptimistixSteps:
         self._name = type(method).__name__
         structure, _ = without_optimizer(tstate).flat
         options, treedef = jax.tree.flatten(method)
-        # Numbers are part of the program; an array, which is no key, is given to it.
+        # Numbers are part of the program; an array cannot be looked up, so it is an argument.
         numbers = tuple(None if hasattr(o, "dtype") else o for o in options)
         arrays = [o for o in options if hasattr(o, "dtype")]
         self._given = (data, arrays)
@@ -81,7 +81,7 @@ class OptimistixSteps:
         self._solver = [solver_function(part, *statics) for part in ("begin", "take", "finish")]
 
     def __call__(self, session: Session) -> Outcome:
-        """Take them, and return how they ended."""
+        """Take the steps, and return how they ended."""
         run = session.run
         begin, take, finish = self._solver
         given = (without_optimizer(run.tstate).flat[1], *self._given)
@@ -126,7 +126,7 @@ def _resumed(fresh: Point, stored: Point) -> Point:
     difference = first_difference(fresh, stored)
     if difference:
         raise CheckpointError(
-            f"the checkpoint is of another solver: what it carries differs {difference}. Resume "
+            f"the checkpoint is of another solver: its arrays differ {difference}. Resume "
             "with the method that the minimisation began with."
         )
     return stored
@@ -136,13 +136,13 @@ def _resumed(fresh: Point, stored: Point) -> Point:
 def solver_function(
     part: str, objective: Any, solver: tuple[Any, Any], structure: Structure
 ) -> Callable[..., Any]:
-    """What begins, takes steps, or says what came of them, by the name of the part."""
+    """The compiled part of a solver by name: "begin", "take" or "finish"."""
     parts = {"begin": _Problem.begun, "take": _steps, "finish": _Problem.ended}
 
     def run(leaves: list[jax.Array], data: PyTree, arrays: list[jax.Array], *more: PyTree) -> Any:
         tstate = TrainState.from_flat(structure, leaves)
-        # For what it checks: a loss or gradient of fewer digits fails in optimistix without a name,
-        # and promotion that the user forbids is allowed below.
+        # For its checks: a loss or gradient of fewer digits fails in optimistix without a name, and
+        # promotion that the user forbids is allowed below.
         jax.eval_shape(lambda: gradients(AutoReverse(), objective, data, tstate)[1])
         # optimistix mixes weak and strong scalars, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
@@ -183,7 +183,7 @@ class _Problem:
         return _wide(loss), stats
 
     def _function(self, values: list[jax.Array], args: PyTree) -> tuple[Any, None]:
-        """What the solver gets; all that is traced comes in `args`, since its state may keep it."""
+        """What the solver minimises; what is traced comes in `args`, as its state may keep it."""
         if not self.least_squares:
             return self._value(values, args)[0], None
         tstate, data = TrainState.from_flat(self._structure, args[0]), args[1]
@@ -252,7 +252,7 @@ def _steps(problem: _Problem, point: Point, count: jax.Array) -> Chunk:
         loss, stats = problem.whole(point)[-1]
         new = problem.step(point)
         values, *_, (now, _) = problem.whole(new)
-        finite = jnp.all(all_finite([now, *values]))
+        finite = jnp.all(each_finite([now, *values]))
         buffers = jax.tree.map(lambda all_, one: all_.at[taken].set(one), buffers, stats)
         losses = losses.at[taken].set(loss)
         return new, losses, buffers, taken + finite.astype(jnp.int32), finite
@@ -267,15 +267,15 @@ def _is_array(leaf: object) -> bool:
 
 
 def _arrays(tree: PyTree) -> Point:
-    """The arrays of a tree; not weakly typed, or a loop could not carry them."""
+    """The arrays of a tree, without weak types, which a loop could not carry."""
     found = [leaf for leaf in jax.tree.leaves(tree) if _is_array(leaf)]
     return tuple(jnp.asarray(leaf, leaf.dtype) for leaf in found)
 
 
 def _widened(parameters: Parameters) -> tuple[list[Any], Callable[[list[Any]], Any]]:
-    """The floats of `parameters` in the widest dtype there is, and the opposite.
+    """The floats of `parameters` in the widest dtype there is, and the way back.
 
-    The scalars of optimistix are of that dtype, and do not go together with narrower ones.
+    The scalars of optimistix are of that dtype, and do not mix with narrower ones.
     """
     leaves, rebuild = floating_leaves(parameters)
 

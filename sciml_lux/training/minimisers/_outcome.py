@@ -20,8 +20,8 @@ class Outcome(NamedTuple):
     """How a method ended.
 
     Attributes:
-        converged: whether it says so; None where it was not asked.
-        message: what it says of its end.
+        converged: whether it says so; None if it was not asked.
+        message: why it ended, in its words.
         loss: after the last step, or None where it is not known.
     """
 
@@ -34,14 +34,14 @@ _NO_OPTIMIZER = optax.identity()
 
 
 def without_optimizer(tstate: TrainState) -> TrainState:
-    """`tstate` as solvers see it: neither a loss scale nor a program for each optimiser."""
+    """`tstate` for solvers: without a loss scale, and with one program for all optimisers."""
     return tstate.with_optimizer(_NO_OPTIMIZER)
 
 
 def with_parameters(tstate: TrainState, parameters: Parameters, steps: int) -> TrainState:
     """`tstate` with other parameters, `steps` later.
 
-    The state of its optimiser begins anew, since an average in it would be of other parameters.
+    The state of its optimiser starts afresh, since an average in it would be of other parameters.
 
     Raises:
         StateStructureError: they differ in structure, shape or dtype.

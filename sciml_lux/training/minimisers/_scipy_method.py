@@ -32,10 +32,10 @@ class SciPy(Frozen):
     Args:
         method: "L-BFGS-B", "BFGS", "CG", "Newton-CG", "TNC", "SLSQP" or "trust-constr".
         **options: those of the method, such as `gtol=1e-10`, or `tol`. Of its limit, `maxiter`
-            (`maxfun` of "TNC"), and the `steps` of `minimise` the lower one holds.
+            (`maxfun` of "TNC"), and the `steps` of `minimise` the lower one counts.
 
     Raises:
-        ValueError: a method that takes no gradient, or needs more.
+        ValueError: the method takes no gradient, or needs more than one.
 
     Example:
         >>> SciPy("L-BFGS-B", gtol=1e-10)
@@ -80,7 +80,7 @@ class ScipySteps:
         for path, leaf in named_leaves(tstate.parameters).items():
             if jnp.iscomplexobj(leaf):
                 raise TypeError(
-                    f"`minimise` with scipy expects real parameters, got {leaf.dtype} at "
+                    f"`minimise` with SciPy expects real parameters, got {leaf.dtype} at "
                     f"`{path}`. Take an optimiser of optax."
                 )
         self._method, self._objective, self._data = method, objective, data
@@ -92,7 +92,7 @@ class ScipySteps:
         self._called = 0.0
 
     def __call__(self, session: Session) -> Outcome:
-        """Take them, and return how they ended."""
+        """Take the steps, and return how they ended."""
         options = dict(self._method.options)
         tolerance, name = options.pop("tol", None), self._method.limit_name
         limits = [session.run.steps, options.pop(name, None)]
@@ -125,7 +125,7 @@ class ScipySteps:
         return float(loss), np.asarray(ravel_pytree(grads)[0], np.float64)
 
     def _evaluated(self, x: np.ndarray) -> tuple[float, Any]:
-        """Loss and stats at `x`, mostly those of the last evaluation."""
+        """Loss and stats at `x`, which SciPy has most often evaluated last."""
         if self._at[0] != x.tobytes():
             self._value_and_gradient(x)
         return self._at[1:]
@@ -142,12 +142,12 @@ class ScipySteps:
         now = time.monotonic()
         due = now - self._called > _CALL_SECONDS
         self._called = now if due else self._called
-        session.between_steps(now_and_then=due)
+        session.between_steps(timed_callbacks=due)
         if session.run.stopped:
             raise _Ended
 
     def _move(self, session: Session, x: np.ndarray) -> None:
-        """Tell the session of the step from the last point to `x`."""
+        """Record the step from the last point to `x`."""
         run = session.run
         after, (before, stats) = self._evaluated(x), self._before
         finite_or_refuse(session, after[0], f"after step {run.step}")

@@ -1,4 +1,4 @@
-"""What an objective is."""
+"""Objectives: their type, and checks of what they take and return."""
 
 import inspect
 from collections.abc import Callable
@@ -15,12 +15,12 @@ Objective = Callable[[Any, Any, Any, Any], tuple[jax.Array, Any, Any]]
 
 
 def check_objective(objective: object) -> None:
-    """Raise if `objective` cannot be called, or not be looked up.
+    """Raise if `objective` cannot be called or looked up.
 
     Raises:
         TypeError: it is not a function, or an object that cannot be hashed.
     """
-    if isinstance(objective, Frozen):  # The losses; first, since a step takes so little time.
+    if isinstance(objective, Frozen):  # All of `losses`; first, since every step asks.
         return
     if not callable(objective):
         raise TypeError(
@@ -34,7 +34,7 @@ def check_objective(objective: object) -> None:
 def evaluate(
     objective: Objective, model: LayerLike, ps: Parameters, st: States, data: PyTree
 ) -> tuple[jax.Array, Any, Any]:
-    """`loss, st, stats`, checked; while a step is traced, so that it costs a step nothing.
+    """`loss, st, stats` of `objective`, checked while a step is traced, not when it runs.
 
     Raises:
         TypeError: the objective takes other arguments, or returns something else.
@@ -58,7 +58,7 @@ def evaluate(
 def _check_arguments(objective: Objective) -> None:
     try:
         signature = inspect.signature(objective)
-    except (TypeError, ValueError):  # Written in C, say: it tells at the call.
+    except (TypeError, ValueError):  # Such as one written in C, which raises when it is called.
         return
     try:
         signature.bind(None, None, None, None)

@@ -21,7 +21,7 @@ class Stats:
     Attributes:
         names: the path of each leaf, as `path_name` gives it; empty for stats that are one leaf.
         arrays: NumPy arrays with a leading axis of steps.
-        treedef: of what the objective returned; None where no step of this process has told it.
+        treedef: of what the objective returned; None until this process has taken a step.
     """
 
     names: tuple[str, ...] = ()
@@ -36,14 +36,14 @@ class Stats:
         return Stats(names, tuple(np.array(np.asarray(leaf)[:steps]) for _, leaf in found), treedef)
 
     def then(self, new: "Stats") -> "Stats":
-        """These, and `new` behind them; `new` alone where these are of another kind."""
+        """These followed by `new`; `new` alone where names, shapes or dtypes differ."""
         if not self._goes_with(new):
             return new
         pairs = zip(self.arrays, new.arrays, strict=True)
         return dataclasses.replace(new, arrays=tuple(np.concatenate(pair) for pair in pairs))
 
     def after(self, history: PyTree) -> Any:
-        """The tree with that of an earlier result before it, where it is of the same kind."""
+        """The tree, after that of an earlier result where names, shapes and dtypes agree."""
         if self.treedef is None and not self.arrays:
             return history  # No step was taken.
         return Stats.of(history).then(self).tree
@@ -56,7 +56,7 @@ class Stats:
         return kinds[0] == kinds[1] and (self.treedef is None or self.treedef == new.treedef)
 
     def shaped_as(self, tree: PyTree) -> "Stats":
-        """The same with the structure of `tree`, one step's stats, if the names are those."""
+        """These with the structure of `tree`, the stats of one step, if the names are the same."""
         found, treedef = jax.tree_util.tree_flatten_with_path(tree)
         same = self.names == tuple(path_name(path) for path, _ in found)
         return dataclasses.replace(self, treedef=treedef) if same else self
@@ -87,7 +87,7 @@ class Stats:
 
     @staticmethod
     def loaded(leaves: dict[str, PyTree]) -> "Stats":
-        """The stats among the leaves of a checkpoint; their structure is told by the next step."""
+        """The stats among the leaves of a checkpoint; their structure is known after a step."""
         found = {
             path.removeprefix("stats").removeprefix("."): leaf
             for path, leaf in leaves.items()
@@ -97,7 +97,7 @@ class Stats:
 
 
 def check_stats(stats: PyTree) -> None:
-    """Raise if `stats` hold something that no array can keep.
+    """Raise if `stats` hold something else than numbers and arrays of numbers.
 
     Raises:
         TypeError: names the first path.
@@ -114,6 +114,6 @@ def check_stats(stats: PyTree) -> None:
 
 
 def room_for(stats: PyTree, most: int) -> int:
-    """How many steps' stats are kept on the device at a time, `most` or as memory allows."""
+    """For how many steps stats are kept on the device: `most`, or as many as memory allows."""
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(stats))
     return max(1, min(most, _MAX_BYTES // max(size, 1)))

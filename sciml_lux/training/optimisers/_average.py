@@ -1,4 +1,4 @@
-"""A moving average of the parameters, kept beside the optimiser's state."""
+"""A moving average of the parameters, as a part of the optimiser's state."""
 
 import math
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from ...precision.internal import python_numbers
 from ._call_update import call_update
 from ._is_optax import check_optax
 
-# The exponential of less is lost beside 1 in every dtype.
+# exp of anything below is lost beside 1 in every dtype.
 _LOG_NOTHING = -100.0
 
 
@@ -42,7 +42,7 @@ def with_average(
     *,
     debias: bool = True,
 ) -> optax.GradientTransformationExtraArgs:
-    """`optimizer` that keeps an exponential moving average of the parameters it makes.
+    """`optimizer`, which also computes an exponential moving average of the parameters.
 
     After each update average ← average + (1 - decay) (parameters - average). It is
     `tstate.averaged_parameters`, and `fit` validates with it. As part of the optimiser's state it
@@ -51,7 +51,7 @@ def with_average(
     themselves and are not averaged.
 
     Args:
-        optimizer: an optax optimiser; the outermost is the place for the average.
+        optimizer: an optax optimiser; the whole one, not a part of a chain.
         decay: in [0, 1), or a function of the number of updates before, such as a schedule of
             `training.schedules`.
         debias: divide by 1 - decay^t after t updates, so that the initial parameters do not count.
@@ -112,7 +112,7 @@ def average_of(parameters: Parameters, optimizer_state: PyTree) -> Any:
     """The average in `optimizer_state` in the dtypes of `parameters`, or None.
 
     Raises:
-        StateStructureError: it is that of some parameters only.
+        StateStructureError: it is an average of some parameters only.
     """
     nodes = jax.tree.leaves(optimizer_state, is_leaf=_is_average)
     found = next((node for node in nodes if _is_average(node)), None)
@@ -130,7 +130,7 @@ def average_of(parameters: Parameters, optimizer_state: PyTree) -> Any:
 def _rate(decay: ArrayLike, state: AverageState, debias: bool) -> tuple[jax.Array, jax.Array]:
     """The next `log_rest`, and how far the average moves to the new parameters.
 
-    1 - decay^t by `expm1`, which keeps its digits at the first steps and after many.
+    1 - decay^t is computed by `expm1`, which is exact at the first steps and after many.
     """
     dtype = state.log_rest.dtype
     if isinstance(decay, int | float):

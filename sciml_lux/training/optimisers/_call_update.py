@@ -1,4 +1,4 @@
-"""The call of an optax optimiser, with what it may ask for beyond the gradient."""
+"""The call of an optax optimiser, with the arguments that it may take beyond the gradient."""
 
 import inspect
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ...core import Parameters
 def extra_arguments(
     loss: jax.Array, grads: PyTree, loss_of_parameters: Callable[[Parameters], jax.Array]
 ) -> dict:
-    """What a training step offers an optimiser, under the names of optax."""
+    """The extra arguments that a training step offers an optimiser, by their names in optax."""
     return {"value": loss, "grad": grads, "value_fn": loss_of_parameters}
 
 
@@ -25,7 +25,7 @@ def call_update(
     parameters: Parameters,
     extra: dict[str, PyTree],
 ) -> tuple[Any, Any]:
-    """The updates and the next state, given those of the `extra` arguments that it takes."""
+    """The updates and the next state; of `extra`, the optimiser gets the arguments it takes."""
     update = optax.with_extra_args_support(optimizer).update
     takes = inspect.signature(update).parameters
     if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in takes.values()):

@@ -40,21 +40,20 @@ def with_loss_scale(
     growth_factor: float = 2.0,
     backoff_factor: float = 0.5,
 ) -> optax.GradientTransformationExtraArgs:
-    """`optimizer` for which training steps scale the loss, so that float16 holds its gradient.
+    """`optimizer`, for which training steps scale the loss so that float16 can hold its gradient.
 
     The loss is multiplied by the scale before it is differentiated, and the gradient divided by it;
     the loss and gradient that come back are the true ones. Where a gradient is not finite, the step
     is skipped: parameters, states and the optimiser inside stay, and the scale shrinks by
     `backoff_factor`, down to 1. After `growth_interval` good steps in a row it grows by
-    `growth_factor`. `fit` refuses no skipped step, until the scale is 1; their number is
-    `tstate.optimizer_state.num_skipped`, their loss is in the history as it was, and `step` counts
-    them.
+    `growth_factor`. `fit` accepts skipped steps while the scale is above 1: `step` counts them, the
+    history has their losses, and their number is `tstate.optimizer_state.num_skipped`.
 
     Parameters are float32 or wider, as master weights: nothing of an update is lost. The model is
     computed in half precision by `nn.AlternatePrecision("float16", model)`.
 
     Args:
-        optimizer: an optax optimiser; the scale goes around all others.
+        optimizer: an optax optimiser; the whole one, not a part of a chain.
         initial_scale: at the first step, at least 1.
         growth_interval: the good steps before the scale grows.
         growth_factor: above 1.

@@ -1,4 +1,4 @@
-"""A look at an optimiser's program: does it keep the digits of the parameters?"""
+"""An audit of an optimiser's program: does it compute in the digits of the parameters?"""
 
 import functools
 import warnings
@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 from ...core import Parameters
 from ...precision import EltypeMismatchError, Finding, audit, match_eltype_mode, tree_dtype
 from ..compilation._remembered import remembered
+from ..compilation._user_stacklevel import user_stacklevel
 from ._call_update import call_update, extra_arguments
 from ._vanishing import vanishing_constants
 
@@ -20,7 +21,19 @@ _LOSING = ("narrowing", "low precision", "accumulation", "integer to float", "co
 
 
 class OptimizerPrecisionWarning(UserWarning):
-    """An optimiser computes in fewer digits than its parameters have."""
+    """An optimiser computes in fewer digits than its parameters have.
+
+    Example:
+        >>> from sciml_lux import nn, setup, training
+        >>> model = nn.Scale(1, use_bias=False)
+        >>> ps, st = setup(jax.random.key(0), model, dtype=jnp.float16)
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always", training.OptimizerPrecisionWarning)
+        ...     ts = training.TrainState(model, ps, st, optax.adam(1e-3))
+        >>> print(caught[0].message)
+        `TrainState`: the optimiser has constants that are 0 in float16, the dtype of the
+        parameters: 1e-08. ...
+    """
 
 
 def check_optimizer(optimizer: optax.GradientTransformation, parameters: Parameters) -> None:
@@ -36,7 +49,9 @@ def check_optimizer(optimizer: optax.GradientTransformation, parameters: Paramet
         return
     if match_eltype_mode() == "error":
         raise EltypeMismatchError(f"`TrainState`: {message}")
-    warnings.warn(f"`TrainState`: {message}", OptimizerPrecisionWarning, stacklevel=3)
+    warnings.warn(
+        f"`TrainState`: {message}", OptimizerPrecisionWarning, stacklevel=user_stacklevel()
+    )
 
 
 @remembered
@@ -60,12 +75,12 @@ def _message(optimizer: optax.GradientTransformation, treedef: Any, shapes: tupl
         )
     if losing:
         return (
-            f"the optimiser loses digits of its parameters: {_told(losing)}. Give learning rates "
-            "as Python floats, and schedules as training.schedules.* or "
+            f"the optimiser loses digits of its parameters: {_as_text(losing)}. Give learning "
+            "rates as Python floats, and schedules as training.schedules.* or "
             "training.exact_schedule(schedule); accumulate gradients with training.multi_steps. "
-            "Where that is done, take away the cast in the line named; inside optax it is the "
-            "optimiser itself that computes in fewer digits: give it its own argument for the "
-            "dtype, such as mu_dtype, or a schedule in place of its own, or take another."
+            "Otherwise remove the cast on the line named. Where that is inside optax, the "
+            "optimiser itself computes in fewer digits: set its dtype argument, such as mu_dtype, "
+            "give it an exact schedule in place of its own, or use another."
         )
     if vanished:
         smallest = float(jnp.finfo(want).smallest_subnormal)
@@ -86,8 +101,8 @@ def _losing(
     return [f for f in audit(update, *args, want=want).findings if f.kind in _LOSING]
 
 
-def _told(losing: list[Finding]) -> str:
-    """The findings in words, each after the user's line that it comes from, those of optax last."""
+def _as_text(losing: list[Finding]) -> str:
+    """The findings as text, each after the line of the user's that it comes from, optax's last."""
     places = sorted({finding.line for finding in losing}, key=lambda line: (line == "?", line))
     return "; ".join(
         ("inside optax " if line == "?" else f"at {line} ")
@@ -101,8 +116,8 @@ def _step(
 ) -> tuple[Any, tuple]:
     """A step's call and its arguments, as if all parameters were of the widest of their dtypes.
 
-    As they are, an update of the narrower ones in their own dtype, which is right, would hide what
-    happens to the wider ones.
+    An update of narrower parameters in their own dtype, which is right, would otherwise hide what
+    happens to wider ones.
     """
 
     def widened(leaf: jax.Array) -> jax.ShapeDtypeStruct:
@@ -121,5 +136,5 @@ def _step(
 
 
 def _strong(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-    """`leaf` as `TrainState` keeps it, not weakly typed."""
+    """`leaf` as `TrainState` has it, without a weak type."""
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)

@@ -17,14 +17,26 @@ class FitResult:
     Attributes:
         tstate: after the last step.
         losses: float64 (steps,), the loss before each step.
-        converged: whether the method says so; None where it has no test of its own.
-        message: what the method or a callback says of its end.
+        converged: whether the method says so; None if it has no test of its own.
+        message: why the method or a callback ended the fit.
         validation: the losses on held-out data.
         best: the state that an `EarlyStopping` found best, or None.
         stats: what the objective returned beside the loss, as it returned it, each leaf a NumPy
-            array with a leading axis of steps. The last entry is that of the last step; steps
-            whose stats had another structure, shape or dtype, as of another objective, are left
-            out.
+            array with a leading axis of steps. The last entry is that of the last step; earlier
+            stats of another structure, shape or dtype, as of another objective, are left out.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> from sciml_lux import losses, nn, setup, training
+        >>> model = nn.Scale(1, use_bias=False)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.sgd(0.25))
+        >>> data = jnp.ones((8, 1), jnp.float32), jnp.full((8, 1), 3, jnp.float32)
+        >>> result = training.fit(ts, losses.MSELoss(), data, steps=2, progress=False)
+        >>> result
+        FitResult(TrainState(Scale(1, use_bias=False), 1 parameters, step 2), 2 losses,
+        0 validations)
+        >>> result.losses.tolist(), result.tstate.parameters.weight.item()
+        ([4.0, 1.0], 2.5)
     """
 
     tstate: TrainState
@@ -43,7 +55,7 @@ class FitResult:
 
 
 def history_of(subject: str, tstate: object) -> FitResult:
-    """A result as it is, and a state of training as one of no steps.
+    """A result as it is; of a `TrainState`, a result of no steps.
 
     Raises:
         TypeError: it is neither.

@@ -1,4 +1,4 @@
-"""plot_losses: the losses of a fit as a picture."""
+"""plot_losses: the losses of a fit as a plot."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ def plot_losses(result: FitResult, path: str | os.PathLike) -> Path:
 
     Args:
         result: of `fit` or `minimise`.
-        path: of the picture; its suffix says of which kind. Folders are made.
+        path: of the plot; its suffix is the format. Folders are made.
 
     Returns:
         The path.
@@ -23,6 +23,15 @@ def plot_losses(result: FitResult, path: str | os.PathLike) -> Path:
     Raises:
         ImportError: matplotlib is not installed.
         ValueError: `result` has no losses.
+
+    Example:
+        >>> import tempfile, jax, optax
+        >>> from sciml_lux import nn, setup, training
+        >>> model = nn.Dense(1, 1)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.sgd(0.1))
+        >>> result = training.FitResult(ts.replace(step=3), np.asarray([1.0, 0.5, 0.25]))
+        >>> training.plot_losses(result, tempfile.mkdtemp() + "/losses.svg").name
+        'losses.svg'
     """
     try:
         from matplotlib.figure import Figure
@@ -33,7 +42,7 @@ def plot_losses(result: FitResult, path: str | os.PathLike) -> Path:
     if not len(result.losses):
         raise ValueError("`plot_losses` expects a result with losses, got one of 0 steps.")
     file = Path(path).expanduser()
-    # With an earlier method's losses in front, the last of them is still that of the last step.
+    # The last loss is that of the last step, also if losses of an earlier fit come before.
     first = int(result.tstate.step) - len(result.losses)
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.add_subplot()

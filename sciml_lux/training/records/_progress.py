@@ -16,14 +16,14 @@ _MOST_STATS = 4
 class ProgressLine:
     """Steps done, rate, losses and time left: one line on a terminal, plain text lines elsewhere.
 
-    In a notebook they are lines of text, too. The rate is that of the last updates, so that
-    neither the compilation nor what lies behind a resumed fit counts. A stream that is closed or
-    breaks ends the line and not the fit.
+    In a notebook they are lines of text, too. The rate is that of the last updates, so that neither
+    the compilation nor the steps before a resume count. A stream that is closed or broken ends the
+    line and not the fit.
 
     Args:
         total: number of steps.
-        done: number of steps that lie behind already.
-        epochs: the number of passes over the data that `total` makes, to be counted too.
+        done: number of steps taken before.
+        epochs: the number of passes over the data in `total` steps, to be shown too.
         enabled: False prints nothing.
         stream: where it goes; standard error by default.
         seconds: between two plain text lines.
@@ -49,12 +49,12 @@ class ProgressLine:
             self._stream = None
 
     def update(self, snapshot: Snapshot) -> None:
-        """`run` is where the fit stands; it has taken a step at least."""
+        """Show `snapshot`, which has a step at least."""
         if self._stream is not None:
             self._try(self._show, snapshot)
 
     def close(self) -> None:
-        """Leave the terminal's line as it is and go on below it."""
+        """End the line on a terminal, so that what follows is below it."""
         if self._bar is not None:
             self._try(self._bar.close)
 
@@ -71,8 +71,8 @@ class ProgressLine:
             from tqdm import tqdm
 
             class Bar(tqdm):
-                # Without a thread that watches the bar: an interrupt that leaves its lock taken
-                # would have the end of the process wait for that thread.
+                # Without a thread that watches the bar: after an interrupt that leaves its lock
+                # taken, the end of the process would wait for that thread.
                 monitor_interval = 0
 
             self._bar = Bar(total=self._total, initial=done, unit=" steps", file=self._stream)
@@ -83,7 +83,7 @@ class ProgressLine:
         if self._bar is not None:
             self._bar.set_description_str(self._epoch(done).strip(), refresh=False)
             self._bar.set_postfix_str(_values(snapshot), refresh=False)
-            if len(self._marks) == 1:  # The clock of the bar starts behind the compilation.
+            if len(self._marks) == 1:  # The clock of the bar starts after the compilation.
                 self._bar.initial = self._bar.n = self._bar.last_print_n = done
                 self._bar.start_t = self._bar.last_print_t = self._bar._time()
                 self._bar.refresh()

@@ -16,8 +16,8 @@ class Snapshot:
     """How far a fit has come; replaced as a whole, so that an interrupt never splits it.
 
     Attributes:
-        method: the arrays that a method of `minimise` goes on from; an optimiser of optax has its
-            own in `tstate`.
+        method: the arrays from which a method of `minimise` continues; those of an optimiser of
+            optax are in `tstate`.
     """
 
     tstate: TrainState
@@ -35,7 +35,7 @@ class Snapshot:
         return dataclasses.replace(self, tstate=tstate, losses=losses, stats=self.stats.then(stats))
 
     def result(self) -> FitResult:
-        """What a fit that ends here returns."""
+        """The result of a fit that ends here."""
         return FitResult(
             self.tstate,
             self.losses,
@@ -51,5 +51,5 @@ class Snapshot:
 
     @property
     def step(self) -> int:
-        """The number of updates the state has behind it."""
+        """The number of updates made, `tstate.step`."""
         return int(self.tstate.step)

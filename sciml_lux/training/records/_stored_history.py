@@ -1,4 +1,4 @@
-"""The history of a fit in the metadata of its checkpoint, read with distrust."""
+"""The history of a fit in the metadata of its checkpoint, checked when it is read."""
 
 import itertools
 from typing import Any
@@ -17,8 +17,8 @@ def stored_history(
 
     Args:
         checkpoint: of a fit.
-        first_step: the number of updates that the state had behind it when the fit began.
-        step: the number that the stored state has.
+        first_step: `tstate.step` when the fit began.
+        step: `tstate.step` of the stored state.
 
     Raises:
         CheckpointError: something is missing, of another type, or does not fit the steps.

@@ -10,15 +10,21 @@ class Validation:
     """The losses on held-out data.
 
     Attributes:
-        steps: int64 (k,), the number of updates that the state had behind it.
+        steps: int64 (k,), `tstate.step` of the states that were validated.
         losses: float64 (k,).
+
+    Example:
+        >>> first = Validation(np.asarray([10]), np.asarray([0.5]))
+        >>> both = first.then(Validation(np.asarray([20]), np.asarray([0.25])))
+        >>> both.steps.tolist(), both.losses.tolist()
+        ([10, 20], [0.5, 0.25])
     """
 
     steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
     losses: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     def then(self, other: "Validation") -> "Validation":
-        """This one, and `other` behind it."""
+        """These losses, followed by `other`."""
         return Validation(
             np.concatenate([self.steps, other.steps]), np.concatenate([self.losses, other.losses])
         )

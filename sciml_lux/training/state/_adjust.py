@@ -1,10 +1,11 @@
-"""Changing a hyper-parameter of the optimiser in the midst of training."""
+"""adjust: other hyper-parameters of an optimiser during training."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from ...precision.internal import own_array
@@ -44,8 +45,8 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
     for name, value in hyperparameters.items():
         if name in scheduled:
             raise KeyError(
-                f"`adjust` cannot set `{name}`, which follows a schedule: its next step would set "
-                "it anew. Make the optimiser with a number in place of the schedule."
+                f"`adjust` cannot set `{name}`, which follows a schedule: the next step would "
+                "overwrite it. Make the optimiser with a number in place of the schedule."
             )
         if name not in known:
             free = sorted(set(known) - scheduled)
@@ -54,16 +55,7 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
                 f"{', '.join(free) or 'none'}. Make the optimiser with "
                 f"optax.inject_hyperparams(optax.adam)({name}=...)."
             )
-        if not jnp.issubdtype(known[name].dtype, jnp.inexact) and value != int(value):
-            raise ValueError(
-                f"`adjust` cannot set `{name}` to {value}: the optimiser was made with an integer. "
-                f"Make it with {name}={float(known[name].item())}."
-            )
-        if _has_fewer_bits(value, known[name]):
-            raise TypeError(
-                f"`adjust` expects `{name}` in {known[name].dtype} or wider, got {value} in "
-                f"{jnp.result_type(value)}, which has lost digits already. Pass a Python float."
-            )
+        _check_value(name, value, known[name])
 
     def adjusted(node: PyTree) -> Any:
         if not _is_injected(node):
@@ -77,6 +69,19 @@ def adjust(tstate: TrainState, **hyperparameters: float) -> TrainState:
 
     state = jax.tree.map(adjusted, tstate.optimizer_state, is_leaf=_is_injected)
     return tstate.replace(optimizer_state=state)
+
+
+def _check_value(name: str, value: ArrayLike, old: jax.Array) -> None:
+    if not jnp.issubdtype(old.dtype, jnp.inexact) and value != int(value):  # pyright: ignore[reportArgumentType]
+        raise ValueError(
+            f"`adjust` cannot set `{name}` to {value}: the optimiser was made with an integer. "
+            f"Make it with {name}={float(old.item())}."
+        )
+    if _has_fewer_bits(value, old):
+        raise TypeError(
+            f"`adjust` expects `{name}` in {old.dtype} or wider, got {value} in "
+            f"{jnp.result_type(value)}, which has lost digits already. Pass a Python float."
+        )
 
 
 def _has_fewer_bits(value: Any, old: PyTree) -> bool:

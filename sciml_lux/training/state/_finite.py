@@ -11,9 +11,9 @@ from ._train_state import TrainState
 def watched_leaves(tstate: TrainState) -> tuple[int, ...]:
     """The leaves of parameters, states and optimiser state that no step may make infinite or NaN.
 
-    All floating and complex ones, but for those that hold such a value in `tstate`, and those that
-    the optimiser itself begins with one: the best value of a plateau and the errors of a line
-    search are infinite wherever there is none yet.
+    These are all floating and complex leaves, except those that are not finite in `tstate`, and
+    those that the optimiser initialises so: the best value of a plateau and the errors of a line
+    search are infinite until there is one.
 
     Returns:
         Positions in `checked_leaves`.
@@ -47,7 +47,7 @@ def checked_names(tstate: TrainState) -> list[str]:
     ]
 
 
-def all_finite(leaves: list[jax.Array]) -> jax.Array:
+def each_finite(leaves: list[jax.Array]) -> jax.Array:
     """For each leaf, whether all of its numbers are finite."""
     if not leaves:
         return jnp.ones(0, bool)
@@ -57,8 +57,8 @@ def all_finite(leaves: list[jax.Array]) -> jax.Array:
 def finite_together(leaves: list[jax.Array]) -> jax.Array:
     """Whether all numbers of all leaves are finite.
 
-    Leaves of one shape, as a parameter and its moments are, share one reduction: it is taken at
-    every step, where a reduction costs more than its numbers.
+    Leaves of one shape, such as a parameter and its moments, share one reduction: for small models
+    the number of reductions at every step costs more than their size.
     """
     of_shape: dict[tuple[int, ...], jax.Array] = {}
     for leaf in leaves:
@@ -68,7 +68,7 @@ def finite_together(leaves: list[jax.Array]) -> jax.Array:
 
 
 def _is_finite(leaf: jax.Array) -> bool:
-    """Whether it is of floats or complex numbers, and all of them are finite."""
+    """Whether `leaf` is floating or complex, and all of its numbers are finite."""
     if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
         return False
     return bool(np.all(np.isfinite(np.asarray(leaf))))

@@ -24,7 +24,7 @@ def check_trees(subject: str, model: LayerLike, parameters: Parameters, states: 
     """Raise unless `parameters` and `states` have the structure and shapes of the model's own.
 
     Raises:
-        StateStructureError: they have not; names the first path.
+        StateStructureError: they differ; names the first path.
     """
     check_parameters(subject, model, parameters)
     _check(subject, "states", model, _without_flags(state_structure(model)), _without_flags(states))
@@ -38,7 +38,7 @@ def check_parameters(subject: str, model: LayerLike, parameters: Parameters) -> 
 def check_optimizer_state(
     subject: str, optimizer: optax.GradientTransformation, parameters: Parameters, state: PyTree
 ) -> None:
-    """Raise unless `state` is one that `optimizer` can go on with for `parameters`.
+    """Raise unless `optimizer` can continue from `state` for `parameters`.
 
     Raises:
         StateStructureError: it is not; names the first path.
@@ -46,8 +46,8 @@ def check_optimizer_state(
     difference = first_difference(jax.eval_shape(optimizer.init, parameters), state)
     if difference:
         raise StateStructureError(
-            f"{subject}: the optimiser's state is not that of these parameters, {difference}. Let "
-            "it begin anew: TrainState(model, parameters, states, optimizer)."
+            f"{subject}: the optimiser's state is not that of these parameters, {difference}. "
+            "Start afresh: TrainState(model, parameters, states, optimizer)."
         )
 
 
@@ -67,7 +67,7 @@ def _shape(leaf: Any) -> str:
 
 
 def _without_flags(states: States) -> Any:
-    """`states` with one word for all flags: a model in test mode is the same model."""
+    """`states` with all flags alike, since a model in test mode is the same model."""
     return jax.tree.map(
         lambda leaf: "a flag" if isinstance(leaf, Static) else leaf,
         states,

@@ -60,7 +60,7 @@ class TrainState:
     """
 
     # A training step passes from flat leaves to flat leaves: building the trees, which nobody may
-    # look at, costs more than the rest of the dispatch. They are made when asked for.
+    # look at, costs more than the rest of the call. They are made when asked for.
     __slots__ = ("_leaves", "_structure", "_trees")
     _leaves: list[Any]
     _structure: Structure
@@ -102,10 +102,10 @@ class TrainState:
 
     @property
     def averaged_parameters(self) -> Any:
-        """The moving average of the parameters that `with_average` keeps, in their dtypes.
+        """The moving average of the parameters by `with_average`, in their dtypes.
 
         Raises:
-            ValueError: the optimiser keeps none.
+            ValueError: the optimiser has none.
         """
         average = average_of(self.parameters, self.optimizer_state)
         if average is None:
@@ -117,7 +117,7 @@ class TrainState:
 
     @property
     def evaluated_parameters(self) -> Any:
-        """The parameters to be judged: their average where there is one, else as they are."""
+        """The parameters for validation: their average if there is one, else themselves."""
         average = average_of(self.parameters, self.optimizer_state)
         return self.parameters if average is None else average
 
@@ -141,7 +141,7 @@ class TrainState:
         """Parameters, states, optimiser state and step.
 
         Raises:
-            DonatedStateError: a step with `donate=True` was given them.
+            DonatedStateError: they were given to a step with `donate=True`.
         """
         self.require_alive()
         return self._built()
@@ -158,12 +158,12 @@ class TrainState:
 
     @property
     def flat(self) -> tuple[Structure, list[Any]]:
-        """The static half, and the leaves of all trees."""
+        """The static half, and the leaves of all trees; `from_flat` is the inverse."""
         return self._structure, self._leaves
 
     @staticmethod
     def from_flat(structure: Structure, leaves: list[jax.Array]) -> "TrainState":
-        """The opposite of `flat`."""
+        """The state of a static half and leaves; the inverse of `flat`."""
         return _fill(object.__new__(TrainState), structure, leaves, None)
 
     def replace(self, **fields: PyTree) -> "TrainState":
@@ -210,11 +210,11 @@ class TrainState:
         return _from_trees((model, self.optimizer), trees)
 
     def with_states(self, states: States) -> "TrainState":
-        """The same with other states; `testmode` and `update_state` ask for it."""
+        """The same state with other model states; `testmode` and `update_state` call it."""
         return self.replace(states=states)
 
     def with_optimizer(self, optimizer: optax.GradientTransformation) -> "TrainState":
-        """The same with another optimiser, whose state begins anew; the step count goes on."""
+        """The same state with another optimiser, whose state starts afresh; `step` goes on."""
         fresh = TrainState(self.model, self.parameters, self.states, optimizer)
         return fresh.replace(step=self.step)
 
@@ -229,7 +229,7 @@ class TrainState:
     def __deepcopy__(self, memo: dict[int, object]) -> "TrainState":
         self.require_alive()
         structure, leaves = self.flat
-        # New arrays, which a step that takes those of the original leaves alone.
+        # New arrays, which a donated step of the original does not delete.
         return TrainState.from_flat(structure, copy.deepcopy(leaves, memo))
 
     def __reduce__(self) -> tuple:
@@ -247,7 +247,7 @@ class TrainState:
 
 
 def _as_array(leaf: Any) -> Any:
-    """A JAX array of the leaf's own dtype; not weakly typed, or a loop could not carry it."""
+    """A JAX array of the leaf's dtype, without a weak type, which a loop could not carry."""
     is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return leaf if is_key else own_array(leaf, jnp.result_type(leaf))
 

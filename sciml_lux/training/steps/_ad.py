@@ -1,4 +1,4 @@
-"""How gradients are computed: small values, passed to the training functions."""
+"""AutoReverse, AutoForward, AutoFiniteDiff: how a training step differentiates."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +20,12 @@ class AutoReverse(Frozen, metaclass=SharedDefault):
 
     Source: takes the place of `AutoZygote`, `AutoEnzyme`, `AutoReactant`, `AutoReverseDiff`,
         `AutoTracker` and `AutoMooncake` of Lux, which are other names for it here.
+
+    Example:
+        >>> def loss(ps):
+        ...     return jnp.sum(ps**2), None
+        >>> AutoReverse().value_and_gradient(loss)(jnp.asarray([3.0], jnp.float32))
+        ((Array(9., dtype=float32), None), Array([6.], dtype=float32))
     """
 
     def value_and_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,12 +40,18 @@ class AutoReverse(Frozen, metaclass=SharedDefault):
 
 
 class AutoForward(Frozen, metaclass=SharedDefault):
-    """Forward mode, one tangent for each parameter: for few of them, or rules without reverse.
+    """Forward mode, one tangent for each parameter: for few of them, or without reverse rules.
 
     Raises:
         TypeError: a parameter is complex.
 
     Source: takes the place of `AutoForwardDiff` of Lux, which is another name for it here.
+
+    Example:
+        >>> def loss(ps):
+        ...     return jnp.sum(ps**2), None
+        >>> AutoForward().value_and_gradient(loss)(jnp.asarray([3.0], jnp.float32))
+        ((Array(9., dtype=float32), None), Array([6.], dtype=float32))
     """
 
     def value_and_gradient(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,7 +66,7 @@ class AutoForward(Frozen, metaclass=SharedDefault):
 
 
 class AutoFiniteDiff(Frozen, metaclass=SharedDefault):
-    """Central differences, to check the others: two losses for each parameter, half the digits.
+    """Central differences, to check the others by: two losses for each parameter, half the digits.
 
     Args:
         step: relative to the larger of 1 and the parameter's size; by default the cube root of
@@ -64,6 +76,13 @@ class AutoFiniteDiff(Frozen, metaclass=SharedDefault):
         TypeError: a parameter is complex, or they have several dtypes.
 
     Source: `AutoFiniteDiff` of ADTypes.jl.
+
+    Example:
+        >>> def loss(ps):
+        ...     return jnp.sum(ps**2), None
+        >>> _, gradient = AutoFiniteDiff().value_and_gradient(loss)(jnp.asarray([3.0], jnp.float32))
+        >>> bool(abs(gradient[0] - 6) < 1e-2)
+        True
     """
 
     step: float | None = None
@@ -86,7 +105,7 @@ class AutoFiniteDiff(Frozen, metaclass=SharedDefault):
             def slope(index: jax.Array) -> jax.Array:
                 ahead, behind = flat.at[index].add(steps[index]), flat.at[index].add(-steps[index])
                 rise = function(unravel(ahead))[0] - function(unravel(behind))[0]
-                # What was added in fact, after rounding.
+                # The steps as they are after rounding.
                 return rise / (ahead[index] - behind[index])
 
             gradient = jax.lax.map(slope, jnp.arange(flat.size))
@@ -127,6 +146,6 @@ def check_ad(ad: object) -> None:
     """Raise if `ad` is not a way to differentiate."""
     if not isinstance(ad, AD):
         raise TypeError(
-            f"a training step expects the way to differentiate first, AutoReverse(), got {ad!r}. "
-            "The order is (AutoReverse(), objective, data, tstate)."
+            "a training step expects a way to differentiate first, such as AutoReverse(), got "
+            f"{ad!r}. The order is (AutoReverse(), objective, data, tstate)."
         )

@@ -21,12 +21,21 @@ def apply_gradients(tstate: TrainState, grads: PyTree, *, donate: bool = False) 
     Args:
         tstate: the state of training.
         grads: a tree like the parameters.
-        donate: hand the memory of `tstate` to the result; see `single_train_step`.
+        donate: give the memory of `tstate` to the result; see `single_train_step`.
 
     Raises:
-        StateStructureError: `grads` is no tree like the parameters; names the first path.
+        StateStructureError: `grads` is not a tree like the parameters; names the first path.
 
     Source: `Training.apply_gradients` of Lux 1.31; with `donate`, `apply_gradients!`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> from sciml_lux import nn, setup, training
+        >>> model = nn.Scale(1, use_bias=False)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.sgd(0.5))
+        >>> ts = training.apply_gradients(ts, jax.tree.map(jnp.ones_like, ts.parameters))
+        >>> ts.parameters.weight.item(), int(ts.step)
+        (0.5, 1)
     """
     difference = first_difference(tstate.parameters, grads)
     if difference:

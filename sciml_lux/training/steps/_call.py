@@ -1,4 +1,4 @@
-"""What the calls of compiled steps have in common: checks before, and an error explained after."""
+"""What the calls of compiled steps share: checks before, and an explained error after."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,8 +25,8 @@ def call(tstate: TrainState, step: Callable[..., Any], *arguments: PyTree) -> An
     """`step(*arguments)`, where some of `arguments` are the arrays of `tstate`.
 
     Raises:
-        DonatedStateError: in place of JAX's error, the arrays of `tstate` were donated before. It
-            is looked for afterwards, since steps must be fast.
+        DonatedStateError: the arrays of `tstate` were donated before. Asked only after an error of
+            JAX, since steps must be fast.
     """
     try:
         return step(*arguments)
@@ -37,7 +37,7 @@ def call(tstate: TrainState, step: Callable[..., Any], *arguments: PyTree) -> An
 
 
 def given_away(leaves: list[jax.Array], donate: bool) -> list[Any]:
-    """`leaves`, fit to be donated: an array that stands twice is copied, since it can go once."""
+    """`leaves`, ready to be donated: one that occurs twice is copied, as it can be given once."""
     if not donate or len({id(leaf) for leaf in leaves}) == len(leaves):
         return leaves
     seen: set[int] = set()

@@ -15,7 +15,7 @@ from ..data._source import Feed, Place, Reader
 from ..objectives._objective import Objective
 from ..objectives._stats import Stats, check_stats, room_for
 from ..optimisers._loss_scale import will_skip
-from ..state._finite import all_finite, checked_leaves, finite_together
+from ..state._finite import checked_leaves, each_finite, finite_together
 from ..state._train_state import TrainState
 from ._ad import AD
 from ._step import gradients, line_search_arguments, update
@@ -24,14 +24,14 @@ MAX_CHUNK = 1024
 
 
 class Carry(NamedTuple):
-    """What goes from step to step.
+    """What one step of the loop passes to the next.
 
     Attributes:
-        tstate: after the last step that was taken, or one that is not finite.
+        tstate: after the last step, which may be one that made a number infinite or NaN.
         place: of the next batch.
         losses: (room,), filled up to `taken`.
         stats: of the objective, each leaf (room, ...).
-        taken: the number of good steps.
+        taken: the number of finite steps.
         finite: of the last step: the loss, each leaf of the gradient, all watched leaves together.
     """
 
@@ -47,7 +47,7 @@ class Steps(NamedTuple):
     """Steps that were taken.
 
     Attributes:
-        tstate: after the last good one.
+        tstate: after the last finite one.
         losses: float64 (steps,).
         stats: of each step.
         finite: of the step that ended them: the loss, each leaf of the gradient, each watched leaf.
@@ -66,9 +66,9 @@ def _chunk_function(
     """A compiled loop of `count` steps; it stops at one that makes a number infinite or NaN.
 
     The number of steps is dynamic, so that one program serves all and gives the same bits. An
-    inner loop goes through one pass of the data, whose plan it reads and never copies. Returned
-    are the carry and the plan of its place. Fewer steps are taken where there is no room for the
-    stats of all.
+    inner loop runs over one pass of the data, whose plan it reads and never copies. Returns the
+    carry, and the plan of the pass that its place is in. Fewer steps are taken where there is no
+    room for the stats of all.
     """
 
     def run(
@@ -113,7 +113,7 @@ def _chunk_function(
             )
             return carry, plan
 
-        # Without the state: JAX never forgets the static half of what crosses `eval_shape`.
+        # Without the state: JAX keeps the static half of what crosses `eval_shape` for ever.
         start = _start(tstate, place, jax.eval_shape(lambda: step(tstate, place, plan)[1:]))
         limit = jnp.minimum(count, len(start.losses))
         carry, plan = jax.lax.while_loop(
@@ -125,7 +125,7 @@ def _chunk_function(
 
 
 class ChunkFunction:
-    """The compiled loop as a function of a state; what is compiled takes and gives its arrays."""
+    """The compiled loop as a function of a state, of which the program itself has the arrays."""
 
     def __init__(
         self, ad: AD, objective: Objective, reader: Reader, watched: tuple[int, ...]
@@ -139,7 +139,7 @@ class ChunkFunction:
         return carry._replace(tstate=TrainState.from_flat(structure, carry.tstate)), plan
 
     def program(self, tstate: TrainState, feed: Feed) -> ClosedJaxpr:
-        """The traced loop, which `advance` then need not trace again."""
+        """The traced loop; `advance` then does not trace it again."""
         structure, leaves = tstate.flat
         given = (leaves, feed.arrays, feed.place, feed.plan, np.int32(1))
         return _chunk_function(*self._statics, structure).trace(*given).jaxpr
@@ -152,7 +152,7 @@ def advance(
     count: int,
     watched: tuple[int, ...],
 ) -> Steps:
-    """Take up to `count` steps with `take`, and move `feed` on."""
+    """Take up to `count` steps with `take`, and advance `feed`."""
     losses, stats = np.zeros(0), Stats()
     while True:
         given = (tstate, feed.arrays, feed.place, feed.plan)
@@ -172,7 +172,7 @@ def advance(
 
 
 def stats_of_step(ad: AD, objective: Objective, feed: Feed, tstate: TrainState) -> Any:
-    """The shapes of the stats of the next step, which is not taken."""
+    """The shapes of the stats of the next step, without taking it."""
     return jax.eval_shape(lambda: gradients(ad, objective, feed.batch(int(tstate.step)), tstate)[2])
 
 
@@ -193,13 +193,13 @@ def _start(tstate: TrainState, place: Place, step: PyTree) -> Carry:
 def _guarded_step(
     ad: AD, objective: Objective, batch: PyTree, tstate: TrainState, watched: tuple[int, ...]
 ) -> tuple[TrainState, jax.Array, Any, jax.Array]:
-    """A step that leaves `tstate` as it was where the loss or the gradient is not finite."""
+    """A step that returns `tstate` itself if the loss or the gradient is not finite."""
     grads, loss, stats, with_states = gradients(ad, objective, batch, tstate)
     check_stats(stats)
     extra = line_search_arguments(objective, batch, tstate, grads, loss)
-    finite = all_finite([loss, *jax.tree.leaves(grads)])
+    finite = each_finite([loss, *jax.tree.leaves(grads)])
     finite = finite | will_skip(tstate.optimizer_state, grads)
-    # Not taken otherwise: a line search along NaN would go on for long.
+    # Only then: a line search along NaN would take long.
     new = jax.lax.cond(jnp.all(finite), lambda: update(with_states, grads, extra), lambda: tstate)
     leaves = checked_leaves(new)
     still_finite = finite_together([leaves[index] for index in watched])

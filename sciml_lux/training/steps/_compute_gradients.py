@@ -25,10 +25,10 @@ def compute_gradients(
         objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one. It is
             compiled once for each objective, model, optimiser and shape, and looked up as
             `jax.jit` does: functions and partials by identity, methods by their object and
-            function, other objects by `==`. What it reads is fixed when it is compiled. A function
-            written anew is another one: if its code was compiled for the same model, shapes and
-            dtypes before, there is a `RecompilationWarning`. Pass what changes in `data`. What was
-            compiled is freed with the objective, the model or the optimiser.
+            function, other objects by `==`. Whatever else it reads is fixed when it is compiled. A
+            function defined again is another: if its code was compiled for the same model, shapes
+            and dtypes before, there is a `RecompilationWarning`. Pass what changes in `data`. A
+            compiled function is freed with its objective, model or optimiser.
         data: what the objective gets, a tree of arrays.
         tstate: the state of training.
 
@@ -37,10 +37,23 @@ def compute_gradients(
         returned, and the state with the new model states.
 
     Raises:
-        TypeError: the objective returns no triple, no scalar, or a loss in fewer digits than the
-            parameters have; float64 NumPy data, x64 off.
+        TypeError: the objective does not return a triple; the loss is not a scalar, or has fewer
+            digits than the parameters; float64 NumPy data while x64 is off.
+        StateStructureError: the step changes a shape or dtype; names the first path.
+        DonatedStateError: `tstate` was donated before.
 
     Source: `Training.compute_gradients` of Lux 1.31.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> from sciml_lux import losses, nn, setup, training
+        >>> model = nn.Scale(1, use_bias=False)
+        >>> ts = training.TrainState(model, *setup(jax.random.key(0), model), optax.sgd(0.1))
+        >>> data = jnp.ones((8, 1), jnp.float32), jnp.full((8, 1), 3, jnp.float32)
+        >>> grads, loss, stats, ts = training.compute_gradients(
+        ...     training.AutoReverse(), losses.MSELoss(), data, ts)
+        >>> grads.weight.item(), loss.item(), int(ts.step)
+        (-4.0, 4.0, 0)
     """
     check_arguments(ad, objective, data)
     structure, leaves = tstate.flat

@@ -1,4 +1,4 @@
-"""A look at the dtype of a loss: one with fewer digits than the parameters is refused."""
+"""A check of the dtype of a loss: one with fewer digits than the parameters is refused."""
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,10 @@ from ...core import Parameters
 def check_loss_dtype(loss: ArrayLike, parameters: Parameters) -> None:
     """Raise if `loss` has fewer digits than `parameters`, since its gradient would have no more.
 
-    A loss of more digits is right, as float32 is for parameters in half precision.
+    A loss of more digits is fine, as float32 is for parameters in half precision.
 
     Raises:
-        TypeError: it has, or is no float.
+        TypeError: it has fewer digits, or is not floating.
     """
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(parameters)]
     reals = [jnp.finfo(dtype).dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.inexact)]
@@ -26,7 +26,7 @@ def check_loss_dtype(loss: ArrayLike, parameters: Parameters) -> None:
         return
     raise TypeError(
         f"the objective must return a loss with the digits of the parameters, {widest} or wider, "
-        f"got {got}: the gradient would be {widest} with the digits of {got}. Take away the cast "
+        f"got {got}: the gradient would be {widest} with the digits of {got}. Remove the cast "
         "in the model or loss, convert the model's output before the loss is taken, or train "
         "parameters of that dtype, for example precision.f32(ps)."
     )

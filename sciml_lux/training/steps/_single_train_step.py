@@ -31,19 +31,21 @@ def single_train_step(
         objective: `(model, ps, st, data) -> loss, st, stats`; every loss of `losses` is one.
         data: what the objective gets.
         tstate: the state of training.
-        return_gradients: False returns None for them and spares their memory and the time it
-            takes to hand them out.
-        donate: hand the memory of `tstate` to the result, which halves what large models need.
-            The arrays of `tstate`, the parameters it was made of among them, are gone afterwards;
-            using it again is a `DonatedStateError`.
+        return_gradients: False returns None in place of the gradients, which saves their memory
+            and the time to return them.
+        donate: give the memory of `tstate` to the result, which halves what large models need. The
+            arrays of `tstate`, with the parameters it was made from, are deleted by it; using
+            `tstate` again is a `DonatedStateError`.
 
     Returns:
         `grads, loss, stats, tstate`. The loss and the gradient belong to the parameters before
         the step.
 
     Raises:
-        TypeError: the objective returns no triple, no scalar, or a loss in fewer digits than the
-            parameters have; float64 NumPy data, x64 off.
+        TypeError: the objective does not return a triple; the loss is not a scalar, or has fewer
+            digits than the parameters; float64 NumPy data while x64 is off.
+        StateStructureError: the step changes a shape or dtype; names the first path.
+        DonatedStateError: `tstate` was donated before.
 
     Source: `Training.single_train_step` of Lux 1.31; with `donate`, `single_train_step!`.
 

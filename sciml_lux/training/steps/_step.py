@@ -41,7 +41,7 @@ def gradients(
 def line_search_arguments(
     objective: Objective, data: PyTree, tstate: TrainState, grads: PyTree, loss: jax.Array
 ) -> dict[str, Any]:
-    """What optax optimisers with a line search or a plateau take beyond the gradient."""
+    """The arguments beyond the gradient that a line search or a plateau of optax takes."""
 
     def loss_of_parameters(ps: Parameters) -> jax.Array:
         return objective(tstate.model, ps, tstate.states, data)[0]
@@ -56,7 +56,7 @@ def update(tstate: TrainState, grads: PyTree, extra: dict[str, PyTree] | None = 
         updates, optimizer_state = call_update(
             tstate.optimizer, grads, tstate.optimizer_state, tstate.parameters, extra or {}
         )
-        # optax would cast an update of another dtype to that of the parameter, in silence.
+        # optax would cast an update of another dtype to that of the parameter silently.
         added = _as_added(tstate.parameters, updates)
         _check_unchanged("the optimiser's update", tstate.parameters, added)
         parameters = optax.apply_updates(tstate.parameters, updates)
@@ -76,7 +76,7 @@ def one_step(
 
 
 def _as_added(parameters: Parameters, updates: PyTree) -> Any:
-    """`updates` in the dtype of the sum: half precision takes float32's and is rounded once."""
+    """`updates` in the dtypes of the parameters: those in half precision may come in float32."""
     if jax.tree.structure(parameters) != jax.tree.structure(updates):
         return updates
 

@@ -20,7 +20,7 @@ from ._step import one_step
 def train_steps(
     ad: AD, objective: Objective, data: PyTree, tstate: TrainState, *, steps: int | None = None
 ) -> tuple[jax.Array, Any, TrainState]:
-    """Many steps of training in one compiled loop, for models that a step takes no time for.
+    """Many steps of training in one compiled loop, for models whose step is quick beside a call.
 
     Args:
         ad: how to differentiate.
@@ -32,12 +32,15 @@ def train_steps(
 
     Returns:
         `losses, stats, tstate`: (steps,) losses, each of the parameters before its step, and the
-        stats with a leading axis of steps. Nothing is refused on the way: see `fit` for that.
+        stats with a leading axis of steps. A step that is not finite is taken like the others;
+        `fit` refuses it.
 
     Raises:
-        ValueError: `steps` is no positive integer; the leading axes of `data` differ.
-        TypeError: the objective returns no triple, no scalar, or a loss in fewer digits than the
-            parameters have; float64 NumPy data, x64 off.
+        ValueError: `steps` is not a positive integer; the leading axes of `data` differ.
+        TypeError: the objective does not return a triple; the loss is not a scalar, or has fewer
+            digits than the parameters; float64 NumPy data while x64 is off.
+        StateStructureError: the step changes a shape or dtype; names the first path.
+        DonatedStateError: `tstate` was donated before.
 
     Source: asked for in Lux's issue 1290; Lux has one step for each call.
 

@@ -147,7 +147,7 @@ def test_early_stopping_of_the_loss_stops_where_it_should(dtype, patience, min_d
     assert len(result.losses) == 2 * stops < 200
     assert int(result.best.step) == 2 * best
     assert result.message == (
-        f"EarlyStopping: the loss got no better in {patience} checks; best "
+        f"EarlyStopping: the loss did not improve in {patience} checks; best "
         f"{checks[best - 1]:.6g} at step {2 * best}"
     )
 
@@ -171,7 +171,7 @@ def test_early_stopping_of_the_validation_keeps_the_best_state(dtype):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_early_stopping_takes_what_is_not_finite_for_no_better(dtype, value):
     values = np.concatenate([[3.0, 2.0], np.full(198, 4.0)])
-    text = rf"loss on `validation` is {value} at step 1. `validation\[0, 0\]` is {value}: mend the"
+    text = rf"loss on `validation` is {value} at step 1. `validation\[0, 0\]` is {value}: correct"
     with pytest.warns(training.NonFiniteWarning, match=text) as warned:
         result = Curve(values, dtype).fit(
             training.EarlyStopping(3),
@@ -232,7 +232,7 @@ def test_log_is_kept_in_a_checkpoint_folder_only(tmp_path, dtype):
 
 def test_log_does_not_overwrite_a_file_of_another_kind(tmp_path, dtype):
     (tmp_path / "losses.csv").write_text("important\n")
-    with pytest.raises(FileExistsError, match="is no log of losses and would be overwritten"):
+    with pytest.raises(FileExistsError, match="is not a log of losses and would be overwritten"):
         fit(start(dtype), line_data(dtype), 3, checkpoint=tmp_path)
     assert (tmp_path / "losses.csv").read_text() == "important\n"
 

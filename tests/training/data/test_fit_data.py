@@ -321,7 +321,7 @@ def test_validation_that_is_not_finite_names_the_entry(dtype, form):
             r"batch 2: `validation\[0\]\[1, 0\]`",
         ),
     }[form]
-    text = rf"the loss on `validation` is nan at step 2\. {name} is nan: mend the data"
+    text = rf"the loss on `validation` is nan at step 2\. {name} is nan: correct the data"
     with pytest.warns(training.NonFiniteWarning, match=text):
         result = fit(start(dtype), line_data(dtype), 6, validation=held_out, validation_every=2)
     assert len(result.losses) == 6 and np.isnan(result.validation.losses).all()

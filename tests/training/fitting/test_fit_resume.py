@@ -121,7 +121,7 @@ def test_interrupt_before_a_validation_is_made_up_for(tmp_path, dtype, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("sciml_lux.training.fitting._session.validation_loss", interrupt)
+        patch.setattr("sciml_lux.training.fitting._validator.validation_loss", interrupt)
         fit(start, 8, checkpoint=tmp_path)
     assert len(io.load_checkpoint(tmp_path).metadata["losses"]) == 3
     stopping = training.EarlyStopping(50)
@@ -229,7 +229,7 @@ def test_message_says_that_the_best_state_was_not_kept(tmp_path, dtype):
     fit(tstate, 20, checkpoint=tmp_path)
     stopping = training.EarlyStopping(2, monitor="loss", every=2)
     found = fit(tstate, 22, checkpoint=tmp_path, resume=True, callbacks=[stopping])
-    assert found.message.endswith("whose state was not kept: it came before this EarlyStopping")
+    assert found.message.endswith("whose state is not stored: it came before this EarlyStopping")
 
 
 def test_model_without_parameters_is_evaluated(dtype):

@@ -146,7 +146,7 @@ def test_other_versions_give_one_warning_and_no_refusal(tmp_path, monkeypatch, c
         warnings.simplefilter("always")
         assert len(fit(tstate, 3, checkpoint=tmp_path, resume=True).losses) == 3
     texts = [str(w.message) for w in told if "other versions" in str(w.message)]
-    assert len(texts) == 1 and "cannot be told whether it is of another fit" in texts[0]
+    assert len(texts) == 1 and "is not known whether it is of another fit" in texts[0]
 
 
 def test_batches_of_a_loader_are_compared_when_the_first_is_drawn(tmp_path):

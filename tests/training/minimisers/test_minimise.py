@@ -163,7 +163,7 @@ def test_squared_error_of_another_aggregation_has_no_residuals(dtype):
 def test_complex_parameters_are_not_for_scipy():
     model = nn.Dense(1, 1)
     tstate = training.TrainState(model, *lux.setup(0, model, dtype=jnp.complex64), optax.sgd(0.1))
-    with pytest.raises(TypeError, match="scipy expects real parameters, got complex64 at `weight`"):
+    with pytest.raises(TypeError, match="SciPy expects real parameters, got complex64 at `weight`"):
         minimise(tstate, LOSS, line_data(jnp.float32))
 
 

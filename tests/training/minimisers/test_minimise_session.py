@@ -148,7 +148,7 @@ def test_it_does_not_depend_on_how_steps_are_cut(dtype):
 
 
 def test_scipy_cannot_resume(tmp_path, dtype):
-    text = r"cannot resume SciPy\('L-BFGS-B'\): SciPy keeps the state of the method to itself"
+    text = r"cannot resume SciPy\('L-BFGS-B'\): SciPy does not give the state of the method away"
     with pytest.raises(ValueError, match=text):
         minimise(tiny_state(dtype), line_data(dtype), SCIPY, checkpoint=tmp_path, resume=True)
 

@@ -185,7 +185,7 @@ def test_function_written_anew_warns_with_the_remedy(dtype):
     step(kept, dtype)
     text = (
         r"`<lambda>` \(.*test_objective.py:\d+\) is compiled again for the same model, shapes and "
-        r"dtypes, .* by identity, as in `jax.jit`. Build it once, and pass what changes in `data`."
+        r"dtypes, .* by identity, as in `jax.jit`. Make it once, and pass what changes in `data`."
     )
     with pytest.warns(training.RecompilationWarning, match=text) as found:
         step(build(4.0), dtype)

@@ -55,7 +55,7 @@ def test_cast_in_a_schedule_of_the_users_is_told_with_its_line(wrap):
         return 0.5 * count.astype(jnp.float32)
 
     line = casting.__code__.co_firstlineno + 1
-    text = rf"parameters: at .*test_optimizer_audit.py:{line} .* Where that is done, take away the"
+    text = rf"parameters: at .*test_optimizer_audit.py:{line} .* Otherwise remove the"
     with pytest.warns(training.OptimizerPrecisionWarning, match=text):
         tiny_state(jnp.float64, optax.adam(wrap(casting)))
 
@@ -71,9 +71,7 @@ def test_cast_in_a_schedule_of_the_users_is_told_with_its_line(wrap):
     ],
 )
 def test_optimizer_that_itself_loses_digits_has_another_remedy(make):
-    text = (
-        r"parameters: inside optax [^;]*\. Give .* its own argument for the dtype, such as mu_dty"
-    )
+    text = r"parameters: inside optax [^;]*\. Give .* set its dtype argument, such as mu_dty"
     with pytest.warns(training.OptimizerPrecisionWarning, match=text):
         tiny_state(jnp.float64, make())
 

@@ -76,7 +76,7 @@ def test_optimizer_state_of_other_parameters_is_refused_at_its_path(dtype):
     ps, st = lux.setup(0, wide, dtype=dtype)
     text = (
         r"the optimiser's state is not that of these parameters, at `0.mu.layer_3.weight`: "
-        r"expected float..\[2,4\], got float..\[1,4\]. Let it begin anew: TrainState\("
+        r"expected float..\[2,4\], got float..\[1,4\]. Start afresh: TrainState\("
     )
     with pytest.raises(lux.StateStructureError, match=text):
         normalized(dtype).replace(model=wide, parameters=ps, states=st)

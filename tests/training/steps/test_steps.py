@@ -258,7 +258,7 @@ def test_loss_in_fewer_digits_than_the_parameters_is_an_error(ad, wide, narrow):
     if wide == "float64" and not precision.internal.x64_enabled():
         pytest.skip("speaks of float64")
     data, tstate = line_data(wide), tiny_state(wide)
-    text = rf"digits of the parameters, {wide} or wider, got {narrow}: .* Take away the cast"
+    text = rf"digits of the parameters, {wide} or wider, got {narrow}: .* Remove the cast"
     with pytest.raises(TypeError, match=text):
         training.compute_gradients(ad, loss_in(narrow), data, tstate)
     with pytest.raises(TypeError, match=text):
