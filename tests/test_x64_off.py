@@ -136,6 +136,6 @@ def test_long_integers_as_data_are_an_error(name):
 def test_short_integers_of_a_long_dtype_are_data():
     short = np.ones((1, 1), np.int64), np.ones((1, 1), np.float32)
     training.single_train_step(training.AutoReverse(), MSE, short, state_of_training())
-    precision.require_kept({"n": np.asarray([2**31 - 1]), "u": np.uint64(2**32 - 1)}, "`x`")
+    precision.require_uncut({"n": np.asarray([2**31 - 1]), "u": np.uint64(2**32 - 1)}, "`x`")
     with pytest.raises(TypeError, match=r"`x`\['u'\] has uint64 numbers that uint32 cannot hold"):
-        precision.require_kept({"u": np.asarray([2**32], np.uint64)}, "`x`")
+        precision.require_uncut({"u": np.asarray([2**32], np.uint64)}, "`x`")

@@ -9,8 +9,8 @@ from ._checks import is_number as is_number
 from ._children import flat_children as flat_children
 from ._children import named as named
 from ._component_array import ComponentArray as ComponentArray
-from ._component_array import contracted as contracted
-from ._component_array import expanded as expanded
+from ._component_array import with_component_arrays as with_component_arrays
+from ._component_array import without_component_arrays as without_component_arrays
 from ._contract import check_layer as check_layer
 from ._contract import is_layer as is_layer
 from ._contract import layer_name as layer_name
@@ -18,12 +18,9 @@ from ._contract import sublayers_of as sublayers_of
 from ._display import PrintFrame as PrintFrame
 from ._door import admitted_parameters as admitted_parameters
 from ._door import admitted_states as admitted_states
-from ._frozen import Frozen as Frozen
-from ._frozen import SharedDefault as SharedDefault
-from ._frozen import typed as typed
 from ._guard import apply as apply
 from ._guard import guarded as guarded
-from ._kept_dtype import require_kept_dtype as require_kept_dtype
+from ._jax_dtype import require_jax_dtype as require_jax_dtype
 from ._layer import Layer as Layer
 from ._layer import WrapperLayer as WrapperLayer
 from ._modes import testmode as testmode
@@ -47,6 +44,9 @@ from ._source import function_source as function_source
 from ._stateful import StateChangedError as StateChangedError
 from ._stateful import StatefulLuxLayer as StatefulLuxLayer
 from ._static import Static as Static
+from ._static_value import SharedDefault as SharedDefault
+from ._static_value import StaticValue as StaticValue
+from ._static_value import argument_text as argument_text
 from ._structure import parameter_structure as parameter_structure
 from ._structure import state_structure as state_structure
 from ._summary import summary as summary

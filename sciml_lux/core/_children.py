@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ._contract import layer_name
-from ._frozen import sealed_copy
+from ._static_value import sealed_copy
 
 
 def named(children: Any) -> Any:

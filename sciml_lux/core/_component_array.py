@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..precision import own_array, require_kept, require_x64_for
-from ._frozen import Frozen
+from ..precision import own_array, require_uncut, require_x64_for
 from ._record import MissingEntryError, Record, as_record
+from ._static_value import StaticValue
 from ._tree import describe, named_leaves
 from ._vector_arithmetic import VectorArithmetic
 
@@ -19,7 +19,7 @@ from ._vector_arithmetic import VectorArithmetic
 _OPERANDS = (jax.Array, np.ndarray, np.generic, int, float, complex)
 
 
-class Axis(Frozen):
+class Axis(StaticValue):
     """Where an entry lies in the vector: a leaf has a shape, a node has entries."""
 
     offset: int
@@ -113,7 +113,7 @@ class ComponentArray(VectorArithmetic):
                 f"`ComponentArray.replace` expects the vector to be an array, got "
                 f"{type(vector).__name__}. Convert it: jnp.asarray(vector, dtype)."
             )
-        require_kept(vector, "`ComponentArray.replace`: the vector")
+        require_uncut(vector, "`ComponentArray.replace`: the vector")
         return self._over(own_array(vector) if isinstance(vector, np.ndarray) else vector)
 
     def as_record(self) -> Record:
@@ -186,7 +186,7 @@ class ComponentArray(VectorArithmetic):
         return self._axis._names
 
 
-def expanded(tree: Any) -> Any:
+def without_component_arrays(tree: Any) -> Any:
     """The tree with the Record in place of every `ComponentArray`, of NumPy arrays: for files."""
 
     def expand(node: Any) -> Any:
@@ -195,8 +195,8 @@ def expanded(tree: Any) -> Any:
     return jax.tree.map(expand, tree, is_leaf=_is_flat)
 
 
-def contracted(like: Any, tree: Any) -> Any:
-    """The opposite of `expanded`, where `like` has ComponentArrays."""
+def with_component_arrays(like: Any, tree: Any) -> Any:
+    """The opposite of `without_component_arrays`, where `like` has ComponentArrays."""
 
     def contract(node: Any, found: Any) -> Any:
         if not _is_flat(node):

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from ._children import flat_children
 from ._contract import is_layer, sublayers_of
-from ._frozen import same, typed
 from ._setup import parameter_length, state_length
+from ._static_value import argument_text, same
 
 _COLUMN = 49  # Lux puts its counts there.
 _LONGEST = 8
@@ -118,7 +118,7 @@ def _shortened(value: Any) -> str:
     """`value` as one would type it, with the middle of a long tuple of numbers left out."""
     is_long = isinstance(value, tuple) and len(value) > _LONGEST
     if not is_long or not all(isinstance(entry, int | float) for entry in value):
-        return typed(value)
+        return argument_text(value)
     return f"({value[0]}, {value[1]}, ..., {value[-1]})"
 
 

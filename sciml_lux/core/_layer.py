@@ -11,14 +11,14 @@ import numpy as np
 from ._children import named, with_children
 from ._contract import is_layer, layer_name
 from ._display import layer_tree
-from ._frozen import Frozen
 from ._guard import apply, guarded
 from ._record import Record
+from ._static_value import StaticValue
 from ._structure import known_structure
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
-class Layer(Frozen):
+class Layer(StaticValue):
     """Base of layers: a value without arrays, called as `y, st = layer(x, ps, st)`.
 
     An author annotates fields and writes `__call__`, and for a layer with parameters or states of

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from ._frozen import Frozen
+from ._static_value import StaticValue
 
 
-class Static(Frozen):
+class Static(StaticValue):
     """A hashable value in a state tree that JAX treats as part of the tree's structure.
 
     Train and test mode is one: layers may write `if st.training:` under `jit`, and changing it

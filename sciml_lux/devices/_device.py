@@ -7,13 +7,13 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from ..core import Frozen, path_name, require_kept_dtype
+from ..core import StaticValue, path_name, require_jax_dtype
 from ..precision import own_array
 
 Tree = TypeVar("Tree")
 
 
-class Device(Frozen):
+class Device(StaticValue):
     """A device of this process as a function: `device(tree)` is the tree, moved there.
 
     Arrays, NumPy arrays among them, become JAX arrays of the same dtype on the device; flags,
@@ -76,7 +76,7 @@ class Device(Frozen):
                 )
             if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
                 return leaf
-            require_kept_dtype(leaf.dtype, name)
+            require_jax_dtype(leaf.dtype, name)
             return jax.device_put(own_array(leaf), device)
 
         return jax.tree_util.tree_map_with_path(moved, tree)

@@ -14,7 +14,7 @@ from ..core import (
     first_difference,
     named_leaves,
     path_name,
-    require_kept_dtype,
+    require_jax_dtype,
 )
 from ._processes import bytes_of_first_process, counts_of_processes, texts_of_processes
 
@@ -246,7 +246,7 @@ def _count_rows(subject: str, tree: Any, axis: int) -> int:
                 f"{subject} expects arrays with rows along axis {axis}, got {describe(leaf)} at "
                 f"{name}. What has no rows goes through `synchronize`."
             )
-        require_kept_dtype(leaf.dtype, f"{subject}: {name}")
+        require_jax_dtype(leaf.dtype, f"{subject}: {name}")
         counts[name] = np.shape(leaf)[axis]
     if len(set(counts.values())) != 1:
         raise ValueError(
@@ -267,7 +267,7 @@ def _host_array(leaf: Any, name: str) -> np.ndarray | None:
     """The numbers of a leaf, of a key its words; None for what is no array."""
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic):
         return None
-    require_kept_dtype(leaf.dtype, f"`{name}`")
+    require_jax_dtype(leaf.dtype, f"`{name}`")
     if isinstance(leaf, jax.Array):
         if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
             raise ValueError(

@@ -7,11 +7,11 @@ from typing import Any
 
 import jax
 
-from ..core import Frozen, check_integer, check_number
+from ..core import StaticValue, check_integer, check_number
 from ..precision import python_numbers, require_x64
 
 
-class Initializer(Frozen):
+class Initializer(StaticValue):
     """An initialiser as a value: equal by name and options, picklable, printed as it was written.
 
     Called with `(key, shape, dtype)` it draws an array; called with options only, it returns an

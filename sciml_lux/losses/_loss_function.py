@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from ..core import Frozen, Record, SharedDefault, apply, describe
+from ..core import Record, SharedDefault, StaticValue, apply, describe
 from ..precision import promote, require_x64_for, require_x64_of
 from ._weights import Count, checked_count, dtype_of, hidden, keyword_of, total_weight, weighed
 
@@ -33,7 +33,7 @@ def total(values: Array) -> Array:
     return jnp.sum(values)
 
 
-class LossFunction(Frozen, metaclass=SharedDefault):
+class LossFunction(StaticValue, metaclass=SharedDefault):
     """Base of losses: a subclass writes `elementwise(y_pred, y)`, which `agg` makes one number.
 
     Args:

@@ -45,7 +45,7 @@ def checked_count(name: str, shape: tuple[int, ...], weights: Any, where: Any) -
     require_x64_for(weights, f"`{name}`: `weights`")
     return Count(
         *(
-            None if array is None else _spread(name, keyword, array, shape)
+            None if array is None else _over_losses(name, keyword, array, shape)
             for keyword, array in (("weights", weights), ("where", where))
         )
     )
@@ -114,7 +114,7 @@ def _accumulated(weights: Array) -> Array:
     return accumulated(weights) if jnp.issubdtype(weights.dtype, jnp.floating) else weights
 
 
-def _spread(name: str, keyword: str, array: Any, shape: tuple[int, ...]) -> Array:
+def _over_losses(name: str, keyword: str, array: Any, shape: tuple[int, ...]) -> Array:
     given = np.shape(array)
     if given != shape[: len(given)]:
         raise ValueError(
@@ -122,7 +122,7 @@ def _spread(name: str, keyword: str, array: Any, shape: tuple[int, ...]) -> Arra
             f"axes, got shape {given}."
         )
     array = jnp.asarray(array)
-    # Widened for the derivative by the weights, which is a sum over what they are spread over.
+    # Widened for the derivative by the weights, which is a sum over what they are broadcast to.
     wide = jax.lax.broadcast_in_dim(_accumulated(array), shape, tuple(range(len(given))))
     return wide.astype(array.dtype)
 

@@ -81,7 +81,7 @@ def _(primals: Any, tangents: Any) -> Any:
 
     def spoiled(tangent: jax.Array) -> jax.Array:
         factor = spoil.astype(tangent.dtype)
-        moved = [jnp.sum(t).astype(tangent.dtype) for t in tangents[1]]
-        return tangent + factor * (tangent + sum(moved))
+        tangents_in = [jnp.sum(t).astype(tangent.dtype) for t in tangents[1]]
+        return tangent + factor * (tangent + sum(tangents_in))
 
     return ys, jax.tree.map(spoiled, tangents[0])

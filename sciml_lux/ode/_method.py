@@ -7,7 +7,7 @@ import diffrax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Frozen, check_integer, check_number
+from ..core import StaticValue, check_integer, check_number
 
 _KINDS = {
     "solver": (diffrax.AbstractSolver, "a diffrax solver, such as diffrax.Tsit5()"),
@@ -53,7 +53,7 @@ def plain(value: Any) -> Any:
     return value.value if isinstance(value, ByIdentity) else value
 
 
-class Method(Frozen):
+class Method(StaticValue):
     """How an equation is solved; `ODELayer` says what each option means."""
 
     solver: diffrax.AbstractSolver | ByIdentity

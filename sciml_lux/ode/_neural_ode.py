@@ -9,7 +9,7 @@ import numpy as np
 from ..core import check_layer
 from ._equation import VectorField
 from ._ode_layer import ODELayer
-from ._state_policy import with_states_frozen
+from ._state_policy import with_constant_states
 
 
 class NeuralODE(ODELayer):
@@ -82,7 +82,7 @@ class NeuralODE(ODELayer):
 
     def vector_field(self, ps: Any, st: Any) -> VectorField:
         """`f(t, u) = model(u)`."""
-        model = with_states_frozen(self.model, ps, st)
+        model = with_constant_states(self.model, ps, st)
         return lambda t, u: model(self._input(t, u))
 
     def _input(self, t: Any, u: Any) -> Any:

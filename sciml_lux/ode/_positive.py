@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Frozen, check_number
+from ..core import StaticValue, check_number
 
 
-class Positive(Frozen):
+class Positive(StaticValue):
     """A physical parameter p > 0, trained as log p.
 
     Args:
@@ -41,7 +41,7 @@ class Positive(Frozen):
         return jnp.exp(raw)
 
 
-class Free(Frozen):
+class Free(StaticValue):
     """A physical parameter without bounds; it is given, and prints, as its number."""
 
     initial: float

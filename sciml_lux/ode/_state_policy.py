@@ -6,7 +6,7 @@ from typing import Any
 from ..core import apply
 
 
-def with_states_frozen(model: Any, ps: Any, st: Any) -> Callable[[Any], Any]:
+def with_constant_states(model: Any, ps: Any, st: Any) -> Callable[[Any], Any]:
     """`model` as a function of its input alone; a change of its states is dropped.
 
     A solver evaluates a field at trial steps too, in an order of its own, so that a state which

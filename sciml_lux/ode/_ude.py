@@ -10,7 +10,7 @@ from ..core import Record, is_layer, is_number
 from ._equation import VectorField
 from ._ode_layer import ODELayer
 from ._positive import Free, Positive
-from ._state_policy import with_states_frozen
+from ._state_policy import with_constant_states
 
 
 class UDE(ODELayer):
@@ -99,7 +99,7 @@ class UDE(ODELayer):
 
     def _term_function(self, name: str, ps: Any, st: Any) -> Callable[[Any], Any]:
         layer = dict(self.terms)[name]
-        return with_states_frozen(layer, getattr(ps.terms, name), getattr(st.terms, name))
+        return with_constant_states(layer, getattr(ps.terms, name), getattr(st.terms, name))
 
 
 def _pairs(entries: Any, field: str, convert: Callable[[str, Any], Any]) -> tuple:

@@ -30,7 +30,7 @@ from ._promotion import promote_floats as promote_floats
 from ._promotion import result_dtype as result_dtype
 from ._python_numbers import python_numbers as python_numbers
 from ._resolution import resolution_probe as resolution_probe
-from ._x64 import require_kept as require_kept
+from ._x64 import require_uncut as require_uncut
 from ._x64 import require_x64 as require_x64
 from ._x64 import require_x64_for as require_x64_for
 from ._x64 import require_x64_of as require_x64_of

@@ -22,7 +22,7 @@ def resolution_probe(f: Callable[..., Any], *args: Any, seed: int = 0) -> float:
     of it is not counted. Where an argument passes through float32 on its way, so small a step is
     lost or taken as a much larger one, and the deviation is of the order of 1. Central differences
     over h = 2⁻²⁰ and 2⁻¹⁰ show the stages that have no derivative, such as rounding, integers and
-    masks of bits. Every argument is moved by itself, so that a stage which only one of them passes
+    masks of bits. Each argument is perturbed alone, so that a stage that only one of them passes through
     is seen. No reference value is needed, and calls that cannot be read are probed like any other.
 
     Args:
@@ -55,14 +55,16 @@ def resolution_probe(f: Callable[..., Any], *args: Any, seed: int = 0) -> float:
         found = ", ".join(sorted(kinds)) or "none"
         raise ValueError(f"`resolution_probe` expects floating arguments of float64, got {found}.")
     rng = np.random.default_rng(seed)
-    probes = [_deviations(_moving(f, here, rebuild, place), x, rng) for place, x in enumerate(here)]
+    probes = [
+        _deviations(_of_one_leaf(f, here, rebuild, place), x, rng) for place, x in enumerate(here)
+    ]
     deviations = [deviation for probe in probes for deviation in probe]
     if not deviations:
         raise ValueError("`resolution_probe` expects an output that depends on the arguments.")
     return float(np.max(deviations))
 
 
-def _moving(f: Callable[..., Any], here: list, rebuild: Callable, place: int) -> Callable:
+def _of_one_leaf(f: Callable[..., Any], here: list, rebuild: Callable, place: int) -> Callable:
     """`f` as a function of one leaf alone, returning its floating outputs."""
 
     def outputs(leaf: Any) -> list[jax.Array]:

@@ -60,7 +60,7 @@ def require_x64_for(tree: Any, subject: str) -> None:
         _refuse(leaf, f"{subject}{where}")
 
 
-def require_kept(tree: Any, subject: str) -> None:
+def require_uncut(tree: Any, subject: str) -> None:
     """Raise if JAX would cut a number of `tree`: as `require_x64_for`, and integers of 64 bits.
 
     Raises:
@@ -69,7 +69,7 @@ def require_kept(tree: Any, subject: str) -> None:
     Example:
         >>> import jax, numpy as np
         >>> with jax.enable_x64(False):
-        ...     require_kept({"n": np.asarray([2**31 - 1])}, "`data`")
+        ...     require_uncut({"n": np.asarray([2**31 - 1])}, "`data`")
     """
     leaves, wide = jax.tree.leaves(tree), not x64_enabled() and _WIDE_DTYPES
     # Asked at every training step, whose data are nearly always arrays of JAX.

@@ -30,26 +30,27 @@ def inlined(call: Call, *values: Any) -> list[Any]:
 
 
 def _jit(call: Call, *values: Any) -> list[Any]:
-    kept = _kept(call, values)
-    return jax.jit(_function(call, _called(call)))(*_leafy(call, values)) if kept is None else kept
+    if (rebound := _rebound(call, values)) is not None:
+        return rebound
+    return jax.jit(_function(call, _called(call)))(*_leafy(call, values))
 
 
 def _remat(call: Call, *values: Any) -> list[Any]:
-    if (kept := _kept(call, values)) is not None:
-        return kept
+    if (rebound := _rebound(call, values)) is not None:
+        return rebound
     options = {name: call.params[name] for name in ("prevent_cse", "policy")}
     return jax.checkpoint(_function(call, _called(call)), **options)(*_leafy(call, values))
 
 
 def _closed_call(call: Call, *values: Any) -> list[Any]:
-    kept = _kept(call, values)
-    return inlined(call, *values) if kept is None else kept
+    rebound = _rebound(call, values)
+    return inlined(call, *values) if rebound is None else rebound
 
 
 def _custom(call: Call, *values: Any) -> list[Any]:
     """A call with a derivative rule, which JAX traces once more when it is bound."""
-    if (kept := _kept(call, values, may_close=True)) is not None:
-        return kept
+    if (rebound := _rebound(call, values, may_close=True)) is not None:
+        return rebound
     raise TypeError(
         f"`interpret` cannot keep the derivative rule of the `{call.name}` at {call.line}: its "
         "values are of another type than the rule takes. Put a rule for it into the table; "
@@ -65,8 +66,8 @@ def _expanded(call: Call, *values: Any) -> list[Any]:
 
 
 def _scan(call: Call, *values: Any) -> list[Any]:
-    if (kept := _kept(call, values)) is not None:
-        return kept
+    if (rebound := _rebound(call, values)) is not None:
+        return rebound
     step, (num_constants, num_carried) = call.params["jaxpr"], scan_sizes(call.params)
     constants, rest = values[:num_constants], _leafy(call, values[num_constants:])
 
@@ -82,8 +83,8 @@ def _scan(call: Call, *values: Any) -> list[Any]:
 
 
 def _while(call: Call, *values: Any) -> list[Any]:
-    if (kept := _kept(call, values)) is not None:
-        return kept
+    if (rebound := _rebound(call, values)) is not None:
+        return rebound
     params = call.params
     first, second = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
     of_condition, of_body = values[:first], values[first:second]
@@ -99,8 +100,8 @@ def _while(call: Call, *values: Any) -> list[Any]:
 
 
 def _cond(call: Call, *values: Any) -> list[Any]:
-    if (kept := _kept(call, values)) is not None:
-        return kept
+    if (rebound := _rebound(call, values)) is not None:
+        return rebound
     branches = [_function(call, branch) for branch in call.params["branches"]]
     with _explained(call):
         return lax.switch(_one_leaf(call, values[0]), branches, *_leafy(call, values[1:]))
@@ -125,7 +126,7 @@ INLINED: Mapping[str, Rule] = dict.fromkeys(
 )
 
 
-def _kept(call: Call, values: tuple, may_close: bool = False) -> list[Any] | None:
+def _rebound(call: Call, values: tuple, may_close: bool = False) -> list[Any] | None:
     """The equation bound again with its programs interpreted; None where a type has changed.
 
     None too where a rule closes over what is traced around it, unless `may_close` says that the
@@ -150,15 +151,15 @@ def _same_type(
 ) -> ClosedJaxpr | Jaxpr | None:
     """`program` interpreted, if that is a program of the same type."""
     results = open_jaxpr(program).outvars
-    kept = []
+    same = []
 
     def interpreted(*values: Any) -> list[Any]:
         found = call.evaluate(program, values)
-        kept.extend(map(_has_type_of, found, results))
-        return found if all(kept) else []
+        same.extend(map(_has_type_of, found, results))
+        return found if all(same) else []
 
     new = retraced(program, interpreted)
-    if not all(kept) or (closes_over_tracers(new) and not may_close):
+    if not all(same) or (closes_over_tracers(new) and not may_close):
         return None
     return new if isinstance(program, ClosedJaxpr) else None if new.consts else new.jaxpr
 

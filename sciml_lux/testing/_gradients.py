@@ -40,7 +40,7 @@ def test_gradients(
 
     Args:
         f: a function of trees of arrays that returns a real scalar, smooth around `args`.
-        *args: where; floating and complex leaves are moved, Python floats in the widest dtype of
+        *args: where; floating and complex leaves are perturbed, Python floats in the widest dtype of
             the arrays. float64 for sharp tolerances.
         modes: which to check.
         reference: the gradient from elsewhere (closed form, more digits), a tuple of trees like
@@ -96,10 +96,10 @@ def test_gradients(
             # A slope along all leaves has the digits of the one that has fewest.
             unit = max(units) if mode == "nested" else max(units[place], _unit(here))
             accuracy = _accuracy(unit, abs(float(here)), rtol, atol)
-            moved = _moving(slope if mode == "nested" else value, x, place)
+            of_leaf = _of_one_leaf(slope if mode == "nested" else value, x, place)
             directions = list(_parts(_direction(x[place], rng)))
-            found = [_slope(mode, moved, x[place], v) for v in directions]
-            differences = [difference(moved, x[place], v, accuracy) for v in directions]
+            found = [_slope(mode, of_leaf, x[place], v) for v in directions]
+            differences = [difference(of_leaf, x[place], v, accuracy) for v in directions]
             _compare(f"the {mode} derivative", name, found, differences, accuracy)
     if reference is not None:
         _compare_reference(rebuild(jax.grad(value)(x)), reference, atol or 0.0)
@@ -161,7 +161,7 @@ def _parts(v: Any) -> Iterator[Any]:
         yield jnp.where(part == number, v, jnp.zeros_like(v))
 
 
-def _moving(f: Callable[..., Any], x: list[Any], place: int) -> Callable[[Any], Any]:
+def _of_one_leaf(f: Callable[..., Any], x: list[Any], place: int) -> Callable[[Any], Any]:
     """`f` as a function of one leaf alone."""
     return lambda leaf: f([*x[:place], leaf, *x[place + 1 :]])
 

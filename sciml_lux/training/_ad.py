@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from ..core import Frozen, SharedDefault, check_number, named_leaves
+from ..core import SharedDefault, StaticValue, check_number, named_leaves
 
 
-class AutoReverse(Frozen, metaclass=SharedDefault):
+class AutoReverse(StaticValue, metaclass=SharedDefault):
     """Reverse mode, `jax.value_and_grad`.
 
     Where parameters are complex, the gradient is the direction of steepest ascent, dL/dRe + i
@@ -31,7 +31,7 @@ class AutoReverse(Frozen, metaclass=SharedDefault):
         return value_and_gradient
 
 
-class AutoForward(Frozen, metaclass=SharedDefault):
+class AutoForward(StaticValue, metaclass=SharedDefault):
     """Forward mode, one tangent for each parameter: for few of them, or rules without reverse.
 
     Raises:
@@ -51,7 +51,7 @@ class AutoForward(Frozen, metaclass=SharedDefault):
         return value_and_gradient
 
 
-class AutoFiniteDiff(Frozen, metaclass=SharedDefault):
+class AutoFiniteDiff(StaticValue, metaclass=SharedDefault):
     """Central differences, to check the others: two losses for each parameter, half the digits.
 
     Args:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import check_choice, check_integer
-from ..precision import own_array, require_kept
+from ..precision import own_array, require_uncut
 from ._compiled import compiled
 from ._sources import Feed, Part, Place, Reader, Source, key_words, named_validation, typed_key
 
@@ -97,7 +97,7 @@ class Batches(Source):
         shuffle: bool = True,
         last_batch: str = "drop",
     ) -> None:
-        require_kept(data, "`data`")
+        require_uncut(data, "`data`")
         samples = _samples(data)
         _check_batch_size(batch_size, samples)
         check_choice("Batches", "last_batch", last_batch, ("drop", "wrap"))

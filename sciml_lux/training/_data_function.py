@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..precision import require_kept
+from ..precision import require_uncut
 from ._remembered import remembered
 
 Function = Callable[[jax.Array], Any]
@@ -19,7 +19,7 @@ def checked_batch(batch: Any, subject: str) -> Any:
     Raises:
         TypeError: NumPy arrays in it are of 64 bits, x64 off; names the path.
     """
-    require_kept(batch, subject)
+    require_uncut(batch, subject)
     return batch
 
 

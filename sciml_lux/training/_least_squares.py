@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import Frozen, Record
+from ..core import Record, StaticValue
 
 
-class LeastSquares(Frozen):
+class LeastSquares(StaticValue):
     """Σ r², for solvers that need the residuals r themselves.
 
     Args:

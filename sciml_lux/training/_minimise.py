@@ -10,7 +10,7 @@ import numpy as np
 import optimistix
 
 from ..core import check_integer
-from ..precision import require_kept
+from ..precision import require_uncut
 from ._callback import Callback
 from ._data_dtype import check_data_dtype
 from ._fit import fit
@@ -104,7 +104,7 @@ def minimise(
         progress,
     )
     check_integer("minimise", "steps", steps, least=1)
-    require_kept(data, "`data`")
+    require_uncut(data, "`data`")
     start = history.train_state
     if hasattr(method, "init") and hasattr(method, "update"):
         found = _by_optax(history, objective, data, method, steps, options)

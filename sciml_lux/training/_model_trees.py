@@ -8,11 +8,11 @@ from ..core import (
     Record,
     StateStructureError,
     Static,
-    expanded,
     first_difference,
     layer_name,
     parameter_structure,
     state_structure,
+    without_component_arrays,
 )
 
 
@@ -28,7 +28,8 @@ def check_trees(subject: str, model: Any, parameters: Any, states: Any) -> None:
 
 def check_parameters(subject: str, model: Any, parameters: Any) -> None:
     """`check_trees` of the parameters alone."""
-    _check(subject, "parameters", model, parameter_structure(model), expanded(parameters))
+    plain = without_component_arrays(parameters)
+    _check(subject, "parameters", model, parameter_structure(model), plain)
 
 
 def check_optimizer_state(subject: str, optimizer: Any, parameters: Any, state: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..core import Frozen, describe
+from ..core import StaticValue, describe
 
 Objective = Callable[[Any, Any, Any, Any], tuple[jax.Array, Any, Any]]
 
@@ -18,7 +18,7 @@ def check_objective(objective: Any) -> None:
     Raises:
         TypeError: it is not a function, or an object that cannot be hashed.
     """
-    if isinstance(objective, Frozen):  # The losses; first, since a step takes so little time.
+    if isinstance(objective, StaticValue):  # The losses; first, since a step takes so little time.
         return
     if not callable(objective):
         raise TypeError(

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.optimize
 from jax.flatten_util import ravel_pytree
 
-from ..core import Frozen, named_leaves
+from ..core import StaticValue, named_leaves
 from ._ad import AutoReverse
 from ._outcome import Outcome, finite_or_refuse, moved_to, without_optimizer
 from ._session import Session
@@ -20,7 +20,7 @@ _METHODS = ("L-BFGS-B", "BFGS", "CG", "NEWTON-CG", "TNC", "SLSQP", "TRUST-CONSTR
 _CALL_SECONDS = 0.25
 
 
-class SciPy(Frozen):
+class SciPy(StaticValue):
     """A method of `scipy.optimize.minimize` that takes a gradient.
 
     It works on one flat float64 vector; loss and gradient are computed in the parameters' dtype.

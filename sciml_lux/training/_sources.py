@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Frozen, seeded_key
-from ..precision import own_array, require_kept
+from ..core import StaticValue, seeded_key
+from ..precision import own_array, require_uncut
 from ._data_function import checked_batch, require_draws, require_repeats
 from ._objective import check_hashable
 
@@ -17,7 +17,7 @@ from ._objective import check_hashable
 Place = tuple[jax.Array, jax.Array]
 
 
-class Reader(Frozen):
+class Reader(StaticValue):
     """How the compiled loop finds the batch of a step; static, and a key of what is compiled.
 
     A plan is what is worked out once for each pass, such as an order of the samples.
@@ -260,7 +260,7 @@ def source_of(data: Any, name: str = "data") -> Source:
     is_tree = jax.tree_util.default_registry.flatten_one_level(data) is not None
     if not is_tree and not hasattr(data, "dtype") and can_iterate(data):
         return Stream(data)
-    require_kept(data, f"`{name}`")
+    require_uncut(data, f"`{name}`")
     return _Whole(data)
 
 

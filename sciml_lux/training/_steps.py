@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from ..core import StateStructureError, first_difference
-from ..precision import require_kept
+from ..precision import require_uncut
 from ._ad import AD
 from ._call_update import call_update, extra_arguments
 from ._compiled import compiled
@@ -47,7 +47,7 @@ def compute_gradients(
 
     Source: `Training.compute_gradients` of Lux 1.31.
     """
-    require_kept(data, "`data`")
+    require_uncut(data, "`data`")
     structure, leaves = tstate.flat
     _check_ad(ad)
     check_objective(objective)
@@ -127,7 +127,7 @@ def single_train_step(
         >>> int(ts.step), grads.weight.shape
         (1, (1, 2))
     """
-    require_kept(data, "`data`")
+    require_uncut(data, "`data`")
     structure, leaves = tstate.flat
     _check_ad(ad)
     check_objective(objective)
@@ -175,7 +175,7 @@ def train_steps(
         >>> values.shape, int(ts.step)
         ((5,), 5)
     """
-    require_kept(data, "`data`")
+    require_uncut(data, "`data`")
     _check_steps(data, steps)
     structure, leaves = tstate.flat
     _check_ad(ad)

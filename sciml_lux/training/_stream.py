@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import describe, first_difference, path_name
-from ..precision import require_kept
+from ..precision import require_uncut
 from ._sources import Feed, Part, Place, Reader, Source, can_iterate, named_validation, place_at
 
 _MAX_BATCHES = 1024
@@ -96,7 +96,7 @@ class _StreamFeed(Feed):
                 )
         # Copied: a loader may fill the same memory with the next batch.
         batch = jax.tree.map(np.array, batch)
-        require_kept(batch, self._where())
+        require_uncut(batch, self._where())
         return batch
 
     def _checked(self, batch: Any) -> list[np.ndarray]:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from sciml_lux import nn
-from sciml_lux.core import Frozen
+from sciml_lux.core import StaticValue
 from sciml_lux.training._weak_key import NotReferableError, references_of, weak_key
 
 
-class Options(Frozen):
+class Options(StaticValue):
     value: object
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from jaxtyping import PyTree
 
-from ...core import Layer, LayerLike, Parameters, States, apply, is_layer, subject, typed
+from ...core import Layer, LayerLike, Parameters, States, apply, argument_text, is_layer, subject
 from ...precision import promote_floats
-from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
+from ._named_layers import NamedLayers, apply_each, layer_arguments, named_layers
 
 
 class Parallel(Layer):
@@ -77,4 +77,4 @@ class Parallel(Layer):
         return apply_each(self.layers, inputs, ps, st)
 
     def _arguments(self) -> list[str]:
-        return [typed(self.connection), *typed_layers(self.layers)]
+        return [argument_text(self.connection), *layer_arguments(self.layers)]

@@ -4,7 +4,7 @@ import jax
 from jaxtyping import PyTree
 
 from ...core import Layer, LayerLike, Parameters, States, subject
-from ..containers._named_layers import NamedLayers, named_layers, typed_layers
+from ..containers._named_layers import NamedLayers, layer_arguments, named_layers
 from ._cell_contract import apply_cell, described, initial_carry, split_carry
 
 
@@ -87,4 +87,4 @@ class StackedRNNCell(Layer):
         return (x, tuple(carries)), st | states
 
     def _arguments(self) -> list[str]:
-        return typed_layers(self.layers)
+        return layer_arguments(self.layers)

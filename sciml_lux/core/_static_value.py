@@ -1,4 +1,4 @@
-"""Frozen: a class that is a value. Layers, losses and AD choices are all such values."""
+"""StaticValue: a class whose instances are values, as layers, losses and AD choices are."""
 
 import dataclasses
 import functools
@@ -32,7 +32,7 @@ def static_key(value: Any) -> Any:
         (False, False)
     """
     kind = type(value)
-    if isinstance(value, Frozen):
+    if isinstance(value, StaticValue):
         return kind, value
     if isinstance(value, np.generic):
         return kind, value.tobytes()
@@ -61,23 +61,24 @@ def _is_named(value: Any) -> bool:
     return isinstance(value[0], str) and not isinstance(value[1], str)  # Two names are no entry.
 
 
-def typed(value: Any) -> str:
+def argument_text(value: Any) -> str:
     """`value` as one would type it; pairs of name and value, which stand for a dict, as a dict."""
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         if value and all(map(_is_named, value)):
-            return "{" + ", ".join(f"{name!r}: {typed(entry)}" for name, entry in value) + "}"
-        inner = ", ".join(map(typed, value))
+            entries = [f"{name!r}: {argument_text(entry)}" for name, entry in value]
+            return "{" + ", ".join(entries) + "}"
+        inner = ", ".join(map(argument_text, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, functools.partial):
-        options = [f"{name}={typed(entry)}" for name, entry in value.keywords.items()]
-        return f"partial({', '.join([*map(typed, (value.func, *value.args)), *options])})"
+        options = [f"{name}={argument_text(entry)}" for name, entry in value.keywords.items()]
+        return f"partial({', '.join([*map(argument_text, (value.func, *value.args)), *options])})"
     if isinstance(value, type | Callable) and hasattr(value, "__name__"):
         return value.__name__
     return repr(value)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
-class Frozen:
+class StaticValue:
     """Base of values without arrays: subclassing makes a frozen dataclass with equality by value.
 
     Subclasses are static to JAX (no leaves, part of the treedef), so that they cross `jit` as
@@ -96,7 +97,7 @@ class Frozen:
             attribute that is not a field; the class has `__slots__`.
 
     Example:
-        >>> class Interval(Frozen):
+        >>> class Interval(StaticValue):
         ...     low: float
         ...     high: float = 1.0
         >>> Interval(0.0) == Interval(0.0, 1.0), Interval(0.5)
@@ -167,7 +168,7 @@ class Frozen:
                 positional = False
                 continue
             positional = positional and not field.kw_only
-            text = typed(value)
+            text = argument_text(value)
             arguments.append(text if positional else f"{field.name}={text}")
         return arguments
 
@@ -188,7 +189,7 @@ class SharedDefault(type):
             return cls.__dict__["_shared_default"]
 
 
-def _sealed(cls: type[Frozen], init: Callable[..., None]) -> Callable[..., None]:
+def _sealed(cls: type[StaticValue], init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)

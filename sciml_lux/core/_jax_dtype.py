@@ -8,7 +8,7 @@ import numpy as np
 from ..precision import require_x64
 
 
-def require_kept_dtype(dtype: Any, subject: str) -> None:
+def require_jax_dtype(dtype: Any, subject: str) -> None:
     """Raise unless JAX has `dtype` as it is.
 
     Raises:
