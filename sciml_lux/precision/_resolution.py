@@ -22,8 +22,9 @@ def resolution_probe(f: Callable[..., Any], *args: Any, seed: int = 0) -> float:
     of it is not counted. Where an argument passes through float32 on its way, so small a step is
     lost or taken as a much larger one, and the deviation is of the order of 1. Central differences
     over h = 2⁻²⁰ and 2⁻¹⁰ show the stages that have no derivative, such as rounding, integers and
-    masks of bits. Each argument is perturbed alone, so that a stage that only one of them passes through
-    is seen. No reference value is needed, and calls that cannot be read are probed like any other.
+    masks of bits. Each argument is perturbed alone, so that a stage that only one of them passes
+    through is seen. No reference value is needed, and calls that `audit` cannot read are probed
+    like any other.
 
     Args:
         f: a function of trees of arrays, smooth at `args`.

@@ -40,8 +40,8 @@ def test_gradients(
 
     Args:
         f: a function of trees of arrays that returns a real scalar, smooth around `args`.
-        *args: where; floating and complex leaves are perturbed, Python floats in the widest dtype of
-            the arrays. float64 for sharp tolerances.
+        *args: where; floating and complex leaves are perturbed, Python floats in the widest dtype
+            of the arrays. Take float64 for sharp tolerances.
         modes: which to check.
         reference: the gradient from elsewhere (closed form, more digits), a tuple of trees like
             `args`; an error may be 1e-12 of the largest number of its leaf in float64, 32 units in
