@@ -6,7 +6,10 @@ import importlib
 
 import pytest
 
-PACKAGES = ("programs",)  # The examples of initialisers, which are values, have their own test.
+PACKAGES = (
+    "precision",
+    "programs",
+)  # The examples of initialisers, which are values, have their own test.
 
 
 def public_names(package):
