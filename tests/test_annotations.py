@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "sciml_lux"
-PACKAGES = ("initializers", "nn", "ops", "precision", "programs")
+PACKAGES = ("core", "initializers", "nn", "ops", "precision", "programs")
 SHARE = 0.1
 
 

@@ -1,4 +1,4 @@
-"""The contract: layers, records, and what is done with them."""
+"""The contract: layers, their trees of parameters and states, and functions of both."""
 
 from ._checks import check_choice as check_choice
 from ._checks import check_function as check_function

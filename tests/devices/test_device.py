@@ -91,7 +91,7 @@ def test_get_device_says_that_a_traced_array_is_nowhere():
 
 
 def test_arrays_that_jax_has_not_are_refused():
-    with pytest.raises(TypeError, match=r"`a` is of dtype <U1, which JAX has not"):
+    with pytest.raises(TypeError, match=r"`a` is of dtype <U1, which JAX does not have"):
         cpu_device()({"a": np.asarray(["x"])})
 
 
