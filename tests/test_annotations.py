@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "sciml_lux"
-PACKAGES = ("core", "initializers", "nn", "ops", "precision", "programs")
+PACKAGES = (
+    "core",
+    "initializers",
+    "losses",
+    "nn",
+    "ode",
+    "ops",
+    "precision",
+    "programs",
+    "testing",
+)
 SHARE = 0.1
 
 

@@ -1,4 +1,4 @@
-"""Parameters of a known form, kept positive by reparametrisation."""
+"""Physical parameters: positive ones, trained as logarithms, and free ones."""
 
 import math
 
@@ -13,11 +13,11 @@ class Positive(StaticValue):
     """A physical parameter p > 0, trained as log p.
 
     Args:
-        initial: its value at the start.
+        initial: the initial value.
 
     Raises:
-        TypeError: not a number.
-        ValueError: not above 0, or not finite.
+        TypeError: it is not a number.
+        ValueError: it is not above 0, or not finite.
 
     Example:
         >>> Positive(2.0)
@@ -42,7 +42,7 @@ class Positive(StaticValue):
 
 
 class Free(StaticValue):
-    """A physical parameter without bounds; it is given, and prints, as its number."""
+    """A physical parameter without bounds; users write a number, and it prints as one."""
 
     initial: float
 

@@ -1,9 +1,9 @@
-"""What a solve returns."""
+"""The result of a solve."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import diffrax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from ..core import Record
 
@@ -16,10 +16,18 @@ class Solution(NamedTuple):
         ys: the states, a tree like the initial state with a leading axis of n.
         stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`.
         result: why the solve ended, a `diffrax.RESULTS`; `diffrax.RESULTS[result]` is its text,
-            empty where it succeeded.
+            which is empty if the solve succeeded.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import nn, ode, setup
+        >>> node = ode.NeuralODE(nn.Dense(1, 1), (0.0, 1.0), saveat=(0.0, 1.0))
+        >>> solution, st = node.solve(jnp.ones(1, jnp.float32), *setup(0, node))
+        >>> solution.ts.tolist(), solution.ys.shape, list(solution.stats)[0]
+        ([0.0, 1.0], (2, 1), 'num_steps')
     """
 
     ts: Float[Array, " n"]
-    ys: Any
+    ys: PyTree
     stats: Record
     result: diffrax.RESULTS

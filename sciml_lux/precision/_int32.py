@@ -1,15 +1,16 @@
 """Integers in int32, to which JAX cuts longer ones without a word: 2³² + 1 would become 1."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int32
 
-from ._types import AnyArray
+Integers: TypeAlias = Array | np.ndarray | np.integer
+"""Integers of JAX or NumPy."""
 
 
-def index_in_int32(index: Array | np.ndarray | np.integer, size: int) -> AnyArray:
+def index_in_int32(index: Integers, size: int) -> Integers:
     """`index` in int32; a longer dtype gets -1 for indices out of 0 ... size - 1.
 
     Indices of int32 and shorter dtypes keep their values. NumPy arrays stay NumPy arrays, since
@@ -25,7 +26,7 @@ def index_in_int32(index: Array | np.ndarray | np.integer, size: int) -> AnyArra
     return where((index >= 0) & (index < size), index.astype(np.int32), np.int32(-1))
 
 
-def count_in_int32(count: AnyArray, most: int) -> Int32[Array, "..."]:
+def count_in_int32(count: Integers, most: int) -> Int32[Array, "..."]:
     """`count` in int32, with 0 for negative entries and `most` for larger ones.
 
     Example:
@@ -37,5 +38,5 @@ def count_in_int32(count: AnyArray, most: int) -> Int32[Array, "..."]:
     return jnp.asarray(_library(count).clip(count, 0, most).astype(np.int32))
 
 
-def _library(array: AnyArray) -> Any:
+def _library(array: Integers) -> Any:
     return np if isinstance(array, np.ndarray | np.generic) else jnp
