@@ -39,6 +39,6 @@ def assert_no_recompile(allowed: int = 0) -> Iterator[None]:
         jax.monitoring.unregister_event_duration_listener(listen)
     if compiled > allowed:
         raise AssertionError(
-            f"{compiled} programs were compiled, expected at most {allowed}. Look for a shape, "
+            f"compiled programs: {compiled}, expected at most {allowed}. Look for a shape, "
             "dtype or static argument that changed, or a function that is defined again."
         )
