@@ -5,7 +5,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
+from ..core import LayerLike, Parameters
 from ..precision.internal import floating_leaves
 from ._equation import Equation
 from ._method import plain
@@ -21,20 +23,24 @@ _CAUSES = (
 
 
 def raise_if_failed(
-    name: str, layer: Any, equation: Equation, t0: jax.Array, u0: Any, ps: Any, solution: Solution
+    name: str,
+    layer: LayerLike,
+    equation: Equation,
+    t0: jax.Array,
+    u0: PyTree,
+    ps: Parameters,
+    solution: Solution,
 ) -> Any:
-    """The states of `solution`, with an error raised at run time if the solve failed.
-
-    One check for all causes.
+    """The states of `solution`, with an error at run time if the solve failed.
 
     Args:
-        name: of the layer.
-        layer: whose options the messages quote.
-        equation: what was solved.
+        name: the name of the layer.
+        layer: the layer, whose options the messages quote.
+        equation: the equation.
         t0: the time of the initial state.
         u0: the initial state.
         ps: the parameters.
-        solution: what was found.
+        solution: the solution.
 
     Raises:
         RuntimeError: at run time, with the cause.
@@ -56,8 +62,8 @@ def raise_if_failed(
     ]
     finite = _all_finite(u0)
     failed = ~finite | (solution.result != RESULTS.successful)
-    # The field is looked at only after a failure.
-    moving = jax.lax.cond(
+    # The field is evaluated only after a failure.
+    field_is_finite = jax.lax.cond(
         failed,
         lambda: _all_finite(equation.field(t0, u0, equation.parameters)),
         lambda: jnp.ones((), bool),
@@ -65,35 +71,35 @@ def raise_if_failed(
     cause = jnp.asarray(3)
     for number, item in enumerate(_CAUSES, start=2):
         cause = jnp.where(solution.result == item, number, cause)
-    cause = jnp.where(finite, jnp.where(moving, cause, 1), 0)
+    cause = jnp.where(finite, jnp.where(field_is_finite, cause, 1), 0)
     ys = _without_gradient(solution.ys, floating_leaves((u0, ps))[0], failed)
     return eqx.branched_error_if(ys, failed, cause, messages)
 
 
-def _all_finite(tree: Any) -> jax.Array:
+def _all_finite(tree: PyTree) -> jax.Array:
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
 
 
 @jax.custom_jvp
-def _without_gradient(ys: Any, inputs: list[jax.Array], failed: jax.Array) -> Any:
+def _without_gradient(ys: PyTree, inputs: list[jax.Array], failed: jax.Array) -> Any:
     """`ys`, with a derivative of NaN with respect to all `inputs` where `failed`.
 
-    Under `jit` an error is dropped together with a value that nobody uses, as in the gradient of a
-    sum; and times that were not reached do not depend on anything. The derivative of a solve that
-    stopped half way must not pass for zero then.
+    Under `jit` an error is dropped if its value is not used, as in the gradient of a sum, and the
+    states at times that were not reached do not depend on anything. Without this, the derivative of
+    a solve that stopped half way could be zero.
     """
     return ys
 
 
 @_without_gradient.defjvp
-def _(primals: Any, tangents: Any) -> Any:
+def _(primals: PyTree, tangents: PyTree) -> Any:
     ys, _, failed = primals
-    # Products and sums alone: this must be linear in the tangents to be transposed.
+    # Only products and sums: this must be linear in the tangents, to be transposed.
     spoil = jnp.where(failed, jnp.nan, 0.0)
 
     def spoiled(tangent: jax.Array) -> jax.Array:
         factor = spoil.astype(tangent.dtype)
-        moved = [jnp.sum(t).astype(tangent.dtype) for t in tangents[1]]
-        return tangent + factor * (tangent + sum(moved))
+        tangents_in = [jnp.sum(t).astype(tangent.dtype) for t in tangents[1]]
+        return tangent + factor * (tangent + sum(tangents_in))
 
     return ys, jax.tree.map(spoiled, tangents[0])

@@ -1,23 +1,23 @@
-"""Times: Python floats in a layer, arrays of the state's own real dtype in a solve."""
+"""Times: Python floats in a layer, arrays in the real dtype of the state in a solve."""
 
 import itertools
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
-_NOT_REAL = "bcmMSU"  # NumPy would make numbers of booleans, complex numbers, dates and text.
+_NOT_REAL = "bcmMSU"  # NumPy would convert booleans, complex numbers, dates and text to floats.
 
 
-def as_times(values: Any, layer: str, name: str) -> tuple[float, ...]:
+def as_times(values: ArrayLike, layer: str, name: str) -> tuple[float, ...]:
     """`values` as a tuple of finite Python floats.
 
     Raises:
-        TypeError: they are traced or not numbers.
-        ValueError: there is none, one is not finite, or there is more than one axis.
+        TypeError: they are traced, or not numbers.
+        ValueError: they are empty, not finite, or have more than one axis.
     """
     if isinstance(values, Tracer):
         raise TypeError(
@@ -38,7 +38,7 @@ def as_times(values: Any, layer: str, name: str) -> tuple[float, ...]:
 
 
 def check_span(layer: str, tspan: tuple[float, ...], saveat: tuple[float, ...] | None) -> None:
-    """Raise unless `tspan` is a pair and `saveat` runs through it in order.
+    """Raise unless `tspan` is a pair, and `saveat` is sorted and within it.
 
     Raises:
         ValueError: names the first time that is out of order or out of range.
@@ -62,11 +62,11 @@ def check_span(layer: str, tspan: tuple[float, ...], saveat: tuple[float, ...] |
 
 
 def clock_times(layer: str, times: tuple[float, ...], clock: np.dtype) -> jax.Array:
-    """`times` in the dtype of the clock, which must tell them apart.
+    """`times` in the dtype of the clock, which must represent them as different numbers.
 
     Raises:
-        ValueError: a time overflows, two times become one, or a step between two of them changes
-            by more than half of the clock's digits.
+        ValueError: a time overflows, two times become equal, or the distance of two times is right
+            to less than half of the clock's digits.
     """
     with np.errstate(over="ignore"):
         cast = np.asarray(times, np.float64).astype(clock).astype(np.float64)
@@ -82,5 +82,5 @@ def clock_times(layer: str, times: tuple[float, ...], clock: np.dtype) -> jax.Ar
 
 
 def real_dtype(dtype: np.dtype) -> np.dtype:
-    """The dtype of times for a state of `dtype`: its own, or that of its real part."""
+    """The dtype of times for a state of `dtype`: the same, or that of its real part."""
     return jnp.finfo(dtype).dtype
