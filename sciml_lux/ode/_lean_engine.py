@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ..core import Record, Static
 from ..ops import solve as lean
-from ..ops.solve import tableaus
+from ..ops.internal import tableaus
 from ._equation import Equation
 from ._method import Method, plain
 from ._results import RESULTS

@@ -79,7 +79,15 @@ def open_jaxpr(program: ClosedJaxpr | Jaxpr) -> Jaxpr:
 
 
 def with_constants_as_arguments(program: ClosedJaxpr) -> Jaxpr:
-    """The program without its constants, which are its first arguments."""
+    """The program without its constants, which are its first arguments.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> table = jnp.ones(3, jnp.float32)
+        >>> program = jax.make_jaxpr(lambda x: x * table)(2 * table)
+        >>> len(program.jaxpr.invars), len(with_constants_as_arguments(program).invars)
+        (1, 2)
+    """
     jaxpr = program.jaxpr
     return jaxpr.replace(constvars=(), invars=[*jaxpr.constvars, *jaxpr.invars])
 

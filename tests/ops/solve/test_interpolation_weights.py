@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sciml_lux.ops.internal import interpolation_weights
 from sciml_lux.ops.solve import tableaus
-from sciml_lux.ops.solve.internal import interpolation_weights
 from tests.conftest import X64
 
 TABLEAUS = {name: value for name, value in vars(tableaus).items() if name.isupper()}
