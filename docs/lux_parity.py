@@ -1,11 +1,11 @@
-"""The table behind `lux_parity.md`: every public name of the Lux family, and what takes its place.
+"""The table of `lux_parity.md`: every public name of the Lux family, and what replaces it.
 
 `python docs/lux_parity.py` writes the page; `tests/test_lux_parity.py` checks it. A line of
 `lux_parity.txt` is
 
     Lux name | ours, from `sciml_lux` | test file::test, from `tests` | difference
 
-A name without ours says in the last column why.
+For a name without a counterpart, the last column says why.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ _INTRODUCTION = """# Lux names and ours
 
 Names of Lux 1.31, LuxCore 1.5, LuxLib 1.15, WeightInitializers 1.3 and Boltz, in the order of their
 documentation. Everywhere: batch first and features last, `axis=-1` where Lux says `dims=1`,
-positions from 0, `ps` and `st` are `Record`s. A function that ends in `!` there is the pure one
-here. Made by `python docs/lux_parity.py` from `lux_parity.txt`.
+positions from 0, `ps` and `st` are `Record`s. A function that ends in `!` in Lux is a pure function
+here. `python docs/lux_parity.py` writes this page from `lux_parity.txt`.
 """
 _HEADER = ("| Lux | ours | test | difference |", "|---|---|---|---|")
 

@@ -12,7 +12,6 @@ from . import programs as programs
 from . import testing as testing
 from . import training as training
 from .core import ComponentArray as ComponentArray
-from .core import Frozen as Frozen
 from .core import Layer as Layer
 from .core import MissingEntryError as MissingEntryError
 from .core import Record as Record
@@ -20,6 +19,7 @@ from .core import StateChangedError as StateChangedError
 from .core import StatefulLuxLayer as StatefulLuxLayer
 from .core import StateStructureError as StateStructureError
 from .core import Static as Static
+from .core import StaticValue as StaticValue
 from .core import WrapperLayer as WrapperLayer
 from .core import __version__ as __version__
 from .core import apply as apply

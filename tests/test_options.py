@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from sciml_lux import Frozen, initializers, losses, nn, ops, training
+from sciml_lux import StaticValue, initializers, losses, nn, ops, training
 from tests import catalogue
 
 pytestmark = pytest.mark.any_precision
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.any_precision
 
 def values_in(value):
     """The value and all in its fields, each class once."""
-    if isinstance(value, Frozen):
+    if isinstance(value, StaticValue):
         yield value
         value = tuple(getattr(value, field.name) for field in dataclasses.fields(value))
     if isinstance(value, tuple):

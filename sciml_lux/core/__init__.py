@@ -1,9 +1,8 @@
-"""The contract: layers, records, and what is done with them."""
+"""The contract: layers, their trees of parameters and states, and functions of both."""
 
 from ._component_array import ComponentArray as ComponentArray
 from ._contract import is_layer as is_layer
 from ._contract import layer_name as layer_name
-from ._frozen import Frozen as Frozen
 from ._guard import apply as apply
 from ._layer import Layer as Layer
 from ._layer import WrapperLayer as WrapperLayer
@@ -22,6 +21,7 @@ from ._setup import stateless_apply as stateless_apply
 from ._stateful import StateChangedError as StateChangedError
 from ._stateful import StatefulLuxLayer as StatefulLuxLayer
 from ._static import Static as Static
+from ._static_value import StaticValue as StaticValue
 from ._structure import parameter_structure as parameter_structure
 from ._structure import state_structure as state_structure
 from ._summary import summary as summary

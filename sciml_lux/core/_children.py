@@ -1,14 +1,15 @@
-"""The children of a layer: by dotted name, and with others in their place."""
+"""The children of a layer: listing them by dotted name, and replacing them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ._contract import layer_name
-from ._frozen import sealed_copy
+from ._static_value import sealed_copy
+from ._types import Children, LayerLike
 
 
-def named(children: Any) -> Any:
-    """Children by name: those in a tuple are `layer_1`, `layer_2`, ...
+def named(children: Children) -> Any:
+    """Children by name: those in a tuple or list are `layer_1`, `layer_2`, ...
 
     Example:
         >>> named(("first", "second"))
@@ -19,8 +20,8 @@ def named(children: Any) -> Any:
     return children
 
 
-def flat_children(children: Any, prefix: str = "") -> dict[str, Any]:
-    """Children by dotted name, where they are nested in dicts or tuples.
+def flat_children(children: Children, prefix: str = "") -> dict[str, Any]:
+    """Children by dotted name, from dicts and tuples at any depth.
 
     Example:
         >>> from sciml_lux import nn
@@ -34,12 +35,12 @@ def flat_children(children: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def with_children(layer: Any, children: Any) -> Any:
-    """`layer` with other children, which are found in its fields by name and identity.
+def with_children(layer: LayerLike, children: Children) -> Any:
+    """`layer` with other children; the old ones are found in its fields by name and identity.
 
     Raises:
         ValueError: the names are not those of `layer.sublayers()`.
-        TypeError: a child that is to be replaced does not lie in the fields exactly once.
+        TypeError: a child to be replaced is not in the fields exactly once.
     """
     old, new = flat_children(layer.sublayers()), flat_children(children)
     if old.keys() != new.keys():
@@ -67,13 +68,13 @@ def with_children(layer: Any, children: Any) -> Any:
     )
 
 
-def _places(children: dict[str, Any], slots: dict[str, Any]) -> dict[str, str]:
-    """The place in the fields of each child; the same layer may be several children."""
+def _places(children: dict[str, LayerLike], slots: dict[str, LayerLike]) -> dict[str, str]:
+    """The place of each child in the fields; one layer may be several children."""
     places: dict[str, str] = {}
 
     def claim(fits: Callable[[str, str], bool]) -> None:
         for name, child in children.items():
-            free = (s for s, held in slots.items() if held is child and s not in places.values())
+            free = (s for s, found in slots.items() if found is child and s not in places.values())
             if name not in places and (slot := next((s for s in free if fits(s, name)), None)):
                 places[name] = slot
 
@@ -83,7 +84,7 @@ def _places(children: dict[str, Any], slots: dict[str, Any]) -> dict[str, str]:
     return places
 
 
-def _slots(entries: Any) -> Iterator[tuple[str, Any]]:
+def _slots(entries: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, LayerLike]]:
     """Every place in the fields that holds a layer, by dotted name."""
     for path, value in entries:
         if hasattr(value, "initial_parameters"):
@@ -93,18 +94,18 @@ def _slots(entries: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _labelled(value: tuple) -> list[tuple[str, Any]]:
-    """The entries of a tuple; those that are pairs of name and value under their names."""
+    """The entries of a tuple with their names: pairs of name and value have their own."""
     return [
         e if _is_pair(e) else default
         for e, default in zip(value, named(value).items(), strict=True)
     ]
 
 
-def _is_pair(entry: Any) -> bool:
+def _is_pair(entry: object) -> bool:
     return type(entry) is tuple and len(entry) == 2 and isinstance(entry[0], str)
 
 
-def _replaced(value: Any, path: str, replacing: dict[str, Any]) -> Any:
+def _replaced(value: object, path: str, replacing: dict[str, LayerLike]) -> Any:
     if path in replacing:
         return replacing[path]
     if not isinstance(value, tuple) or not any(slot.startswith(f"{path}.") for slot in replacing):
@@ -118,5 +119,5 @@ def _replaced(value: Any, path: str, replacing: dict[str, Any]) -> Any:
     return type(value)(*new) if hasattr(value, "_fields") else tuple(new)
 
 
-def _listed(names: Any) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "none"

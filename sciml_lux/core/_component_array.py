@@ -3,23 +3,28 @@
 import math
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
+from jaxtyping import PyTree
 
 from ..precision.internal import own_array, require_exact_numbers
-from ._frozen import Frozen
 from ._record import MissingEntryError, Record, as_record
+from ._static_value import StaticValue
 from ._tree import describe, named_leaves
 from ._vector_arithmetic import VectorArithmetic
 
-# What operators take beside a `ComponentArray`.
+Vector: TypeAlias = Any
+"""A flat vector: an array, a shape, or a `ComponentArray` whose entries are differentiated."""
+
+# What operators combine with a `ComponentArray`.
 _OPERANDS = (jax.Array, np.ndarray, np.generic, int, float, complex)
 
 
-class Axis(Frozen):
+class Axis(StaticValue):
     """Where an entry lies in the vector: a leaf has a shape, a node has entries."""
 
     offset: int
@@ -33,26 +38,26 @@ class Axis(Frozen):
 
 
 class ComponentArray(VectorArithmetic):
-    """A flat vector whose parts are reached by name: `ps.layer_1.weight` is a view of `ps.vector`.
+    """A flat vector with named parts: `ps.layer_1.weight` is a view of `ps.vector`.
 
-    It is a pytree with the vector as its only leaf, so that optimisers, flat-vector algorithms and
-    `jax.grad` see one array, while layers see the tree. Entries lie in the tree's own order, in
-    row-major order each. Operators and indices act on the vector: `ps - 0.1 * grads` keeps the
-    names, `ps[:3]` and `matrix @ ps` are plain arrays.
+    It is a pytree whose only leaf is the vector: optimisers, flat-vector algorithms and `jax.grad`
+    see one array, and layers see the tree. Entries have the order of the tree, and each is stored
+    in row-major order. Operators and indices act on the vector: `ps - 0.1 * grads` keeps the names,
+    `ps[:3]` and `matrix @ ps` are plain arrays.
 
     Where `jax.vmap` or `jax.jacobian` put axes in front, names address the last axis: an entry of
-    shape (2, 3) is (*batch, 2, 3). The Jacobian of one ComponentArray by another has the names of
-    both, first those of what is differentiated: `hessian.weight.bias`.
+    shape (2, 3) is (*batch, 2, 3). The Jacobian of one ComponentArray with respect to another has
+    the names of both, first those of what is differentiated: `hessian.weight.bias`.
 
     Args:
         tree: a `Record`, or nested dicts or NamedTuples, of arrays of one dtype.
 
     Raises:
         TypeError: the leaves have more than one dtype, or are not arrays. Nothing is promoted.
-        ValueError: operators on two with different names or sizes; the last axis of the vector has
-            another length than the names.
+        ValueError: an operator between two with different names or sizes; a vector whose last axis
+            has another length than the names.
 
-    Source: the role ComponentArrays.jl has for Lux.
+    Source: ComponentArrays.jl, which Lux uses for flat parameters.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -70,7 +75,7 @@ class ComponentArray(VectorArithmetic):
     _axis: Axis
     _vector: Any
 
-    def __init__(self, tree: Any) -> None:
+    def __init__(self, tree: PyTree) -> None:
         if isinstance(tree, ComponentArray):
             _set_vector(self, tree._vector)
             _set_axis(self, tree._axis)
@@ -95,14 +100,14 @@ class ComponentArray(VectorArithmetic):
 
     @property
     def dtype(self) -> np.dtype:
-        """The one dtype of all entries."""
+        """The dtype of all entries."""
         return self._vector.dtype
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._vector, dtype=dtype, copy=copy)
 
-    def replace(self, vector: Any) -> "ComponentArray":
-        """The same names over another vector, (..., length).
+    def replace(self, vector: Vector) -> "ComponentArray":
+        """The same names for another vector, (..., length).
 
         Raises:
             ValueError: the vector has another length.
@@ -117,7 +122,7 @@ class ComponentArray(VectorArithmetic):
         return self._over(own_array(vector) if isinstance(vector, np.ndarray) else vector)
 
     def as_record(self) -> Record:
-        """The tree of arrays that this is a flat view of."""
+        """The tree of arrays with these names."""
         return Record({name: _entry_tree(self[name]) for name in self._names})
 
     def __getattr__(self, name: str) -> Any:
@@ -136,11 +141,11 @@ class ComponentArray(VectorArithmetic):
             raise KeyError(str(MissingEntryError(self, index)))
         return getattr(self, index)
 
-    def _over(self, vector: Any) -> "ComponentArray":
+    def _over(self, vector: Vector) -> "ComponentArray":
         _check_length(vector, self._axis.size)
         return _make(self._axis, vector)
 
-    def _combined(self, operate: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
+    def _combined(self, operate: Callable, left: PyTree, right: PyTree) -> Any:
         pair = [part for part in (left, right) if _is_flat(part)]
         if len(pair) == 2 and pair[0]._axis != pair[1]._axis:
             raise ValueError(
@@ -153,7 +158,7 @@ class ComponentArray(VectorArithmetic):
         result = operate(*vectors)
         return result if operate is operator.matmul else self._over(result)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
             f"`ComponentArray` is immutable: cannot set `{name}`. Use replace(vector)."
         )
@@ -186,19 +191,37 @@ class ComponentArray(VectorArithmetic):
         return self._axis._names
 
 
-def expanded(tree: Any) -> Any:
-    """The tree with the Record in place of every `ComponentArray`, of NumPy arrays: for files."""
+def without_component_arrays(tree: PyTree) -> Any:
+    """`tree` with a `Record` of NumPy arrays in place of every `ComponentArray`: for files.
 
-    def expand(node: Any) -> Any:
+    Example:
+        >>> import jax.numpy as jnp
+        >>> flat = ComponentArray({"w": jnp.ones((2, 2), jnp.float32)})
+        >>> without_component_arrays((flat, 1))[0].w.shape
+        (2, 2)
+    """
+
+    def expand(node: PyTree) -> Any:
         return _make(node._axis, _host_vector(node.vector)).as_record() if _is_flat(node) else node
 
     return jax.tree.map(expand, tree, is_leaf=_is_flat)
 
 
-def contracted(like: Any, tree: Any) -> Any:
-    """The opposite of `expanded`, where `like` has ComponentArrays."""
+def with_component_arrays(like: PyTree, tree: PyTree) -> Any:
+    """`tree` with a `ComponentArray` wherever `like` has one: undoes `without_component_arrays`.
 
-    def contract(node: Any, found: Any) -> Any:
+    Args:
+        like: a tree with the ComponentArrays, of the structure of the result.
+        tree: a tree as `without_component_arrays` returns it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> flat = ComponentArray({"w": jnp.ones((2, 2), jnp.float32)})
+        >>> with_component_arrays(flat, without_component_arrays(flat)).vector.shape
+        (4,)
+    """
+
+    def contract(node: PyTree, found: PyTree) -> Any:
         if not _is_flat(node):
             return found
         batch = node.vector.shape[:-1]
@@ -211,11 +234,11 @@ def contracted(like: Any, tree: Any) -> Any:
     return jax.tree.map(contract, like, tree, is_leaf=_is_flat)
 
 
-def _is_flat(node: Any) -> bool:
+def _is_flat(node: PyTree) -> bool:
     return isinstance(node, ComponentArray)
 
 
-def _host_vector(vector: Any) -> np.ndarray:
+def _host_vector(vector: Vector) -> np.ndarray:
     if hasattr(vector, "__array__"):
         return np.asarray(vector)
     return np.broadcast_to(np.zeros((), vector.dtype), vector.shape)  # A `jax.ShapeDtypeStruct`.
@@ -225,14 +248,14 @@ _set_vector = ComponentArray.__dict__["_vector"].__set__
 _set_axis = ComponentArray.__dict__["_axis"].__set__
 
 
-def _make(axis: Axis, vector: Any) -> ComponentArray:
+def _make(axis: Axis, vector: Vector) -> ComponentArray:
     array = object.__new__(ComponentArray)
     _set_axis(array, axis)
     _set_vector(array, vector)
     return array
 
 
-def _check_leaves(leaves: dict[str, Any]) -> None:
+def _check_leaves(leaves: dict[str, PyTree]) -> None:
     for name, leaf in leaves.items():
         if not isinstance(leaf, jax.Array | np.ndarray):
             raise TypeError(
@@ -245,13 +268,13 @@ def _check_leaves(leaves: dict[str, Any]) -> None:
         with jax.numpy_dtype_promotion("standard"):
             common = jnp.result_type(*map(jnp.dtype, by_dtype)).name
         raise TypeError(
-            f"`ComponentArray` expects one dtype, got {found}. Nothing is promoted in silence: "
+            f"`ComponentArray` expects one dtype, got {found}. Nothing is promoted for you: "
             f'convert the tree first, jax.tree.map(lambda leaf: leaf.astype("{common}"), tree).'
         )
 
 
-def _check_length(vector: Any, length: int, behind: int = 0) -> None:
-    """Raise unless the axis of the names has their length; `behind` axes come after it."""
+def _check_length(vector: Vector, length: int, behind: int = 0) -> None:
+    """Raise unless the axis of the names has their length; `behind` other axes come after it."""
     if _is_flat(vector):
         _check_length(vector._vector, length, behind + 1)
         return
@@ -264,7 +287,7 @@ def _check_length(vector: Any, length: int, behind: int = 0) -> None:
         )
 
 
-def _axis_of(tree: Any, offset: int) -> Axis:
+def _axis_of(tree: PyTree, offset: int) -> Axis:
     if not isinstance(tree, Record):
         if not hasattr(tree, "shape"):
             raise TypeError(
@@ -284,14 +307,14 @@ def _axis_of(tree: Any, offset: int) -> Axis:
     return Axis(offset, end - offset, None, tuple(entries))
 
 
-def _view(vector: Any, axis: Axis) -> Any:
+def _view(vector: Vector, axis: Axis) -> Any:
     part = _part(vector, axis, 0)
     return part if axis.shape is not None else _make(_shifted(axis, axis.offset), part)
 
 
-def _part(vector: Any, axis: Axis, behind: int) -> Any:
-    """The entries of `axis`, in their shape if it is a leaf; `behind` axes come after them."""
-    if _is_flat(vector):  # Its own names have the axis behind.
+def _part(vector: Vector, axis: Axis, behind: int) -> Any:
+    """The entries of `axis`, in their shape if it is a leaf; `behind` other axes come after it."""
+    if _is_flat(vector):  # The axis of its own names comes after this one.
         return _make(vector._axis, _part(vector._vector, axis, behind + 1))
     after = (slice(None),) * behind
     part = vector[(..., slice(axis.offset, axis.offset + axis.size), *after)]
@@ -306,7 +329,7 @@ def _shifted(axis: Axis, by: int) -> Axis:
     return Axis(axis.offset - by, axis.size, axis.shape, entries)
 
 
-def _entry_tree(entry: Any) -> Any:
+def _entry_tree(entry: PyTree) -> Any:
     return entry.as_record() if isinstance(entry, ComponentArray) else entry
 
 

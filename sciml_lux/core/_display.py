@@ -1,26 +1,45 @@
-"""How a model prints: what one would type, with parameter counts beside it."""
+"""How a model prints: as one would type it, with the numbers of parameters."""
 
 from typing import Any, NamedTuple
 
 from ._children import flat_children
 from ._contract import is_layer, sublayers_of
-from ._frozen import same, typed
 from ._setup import parameter_length, state_length
+from ._static_value import argument_text, same
+from ._types import LayerLike
 
-_COLUMN = 49  # Lux puts its counts there.
+_COLUMN = 49  # The column of the counts in Lux.
 _LONGEST = 8
 
 
 class PrintFrame(NamedTuple):
-    """What is printed around the children of a layer, which may give one by `print_frame()`."""
+    """What is printed around the children of a layer, as its `print_frame()` returns it.
+
+    Attributes:
+        opening: the text before the children.
+        arguments: the arguments after them.
+        closing: the last lines.
+
+    Example:
+        >>> from sciml_lux import nn
+        >>> class Twice(nn.Chain):
+        ...     def print_frame(self):
+        ...         return PrintFrame("Twice(", ["times=2"], [")"])
+        >>> print(Twice(nn.Dense(2, 1)))
+        Twice(
+            layer_1=Dense(2, 1),                        # 3 parameters
+            times=2,
+        )                                               # Total: 3 parameters,
+                                                        #        plus 0 states.
+    """
 
     opening: str
     arguments: list[str]
     closing: list[str]
 
 
-def layer_tree(layer: Any) -> str:
-    """The tree of `layer`, a line for each child, runs of equal siblings folded into one line.
+def layer_tree(layer: LayerLike) -> str:
+    """The tree of `layer`, a line for each child; runs of equal siblings share a line.
 
     Example:
         >>> from sciml_lux import nn
@@ -40,7 +59,7 @@ def layer_tree(layer: Any) -> str:
     return "\n".join([*lines, total, _pad("", f"       plus {states} states.")])
 
 
-def _lines(name: str, layer: Any, indent: str, repeats: int) -> list[str]:
+def _lines(name: str, layer: LayerLike, indent: str, repeats: int) -> list[str]:
     head = f"{indent}{name}"
     if (frame := _frame(layer)) is None:
         count = parameter_length(layer)
@@ -65,8 +84,8 @@ def _lines(name: str, layer: Any, indent: str, repeats: int) -> list[str]:
     return lines
 
 
-def _frame(layer: Any) -> PrintFrame | None:
-    """What is around the children of `layer`; None where its `repr` says all."""
+def _frame(layer: LayerLike) -> PrintFrame | None:
+    """What is printed around the children of `layer`; None if its `repr` is enough."""
     if hasattr(layer, "print_frame"):
         return layer.print_frame()
     if not sublayers_of(layer):
@@ -74,7 +93,7 @@ def _frame(layer: Any) -> PrintFrame | None:
     return PrintFrame(f"{type(layer).__name__}(", _options(layer), [")"])
 
 
-def _runs(children: dict[str, Any]) -> list[tuple[str, Any, int]]:
+def _runs(children: dict[str, LayerLike]) -> list[tuple[str, Any, int]]:
     """Runs of equal siblings named `layer_i`, `layer_i+1`, ... as one entry each."""
     runs: list[tuple[str, str, Any, int]] = []
     for name, child in children.items():
@@ -103,8 +122,8 @@ def _number(name: str) -> str:
     return name.removeprefix(_stem(name) or "")
 
 
-def _options(layer: Any) -> list[str]:
-    """The arguments of a container that are no layers, where they are not the default."""
+def _options(layer: LayerLike) -> list[str]:
+    """The arguments of a container that are not layers and not the default."""
     fields = getattr(layer, "__dataclass_fields__", {}).values()
     fields = sorted(fields, key=lambda field: field.kw_only is True)
     return [
@@ -118,11 +137,11 @@ def _shortened(value: Any) -> str:
     """`value` as one would type it, with the middle of a long tuple of numbers left out."""
     is_long = isinstance(value, tuple) and len(value) > _LONGEST
     if not is_long or not all(isinstance(entry, int | float) for entry in value):
-        return typed(value)
+        return argument_text(value)
     return f"({value[0]}, {value[1]}, ..., {value[-1]})"
 
 
-def _has_layers(value: Any) -> bool:
+def _has_layers(value: object) -> bool:
     if isinstance(value, tuple):
         return any(map(_has_layers, value))
     return is_layer(value)

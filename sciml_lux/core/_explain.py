@@ -1,18 +1,19 @@
-"""What an error inside a layer is made to say: whose it is, and what to do."""
+"""What is added to an error inside a layer: which layer it was, and what to do."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 from ._path import subject
 from ._record import MissingEntryError, Record
+from ._types import LayerLike, Parameters, States
 
 SIGNATURE = "y, st = model(x, ps, st)"
 
 
-def explain(error: Exception, layer: Any, ps: Any, st: Any) -> None:
-    """Say in `error`, which the call of `layer` raised, what a reader needs; done in place."""
+def explain(error: Exception, layer: LayerLike, ps: Parameters, st: States) -> None:
+    """Add to `error`, which the call of `layer` raised, the layer and a remedy; done in place."""
     if isinstance(error, MissingEntryError):
         explained = _explain_missing(error, layer, ps, st)
     else:
@@ -21,14 +22,16 @@ def explain(error: Exception, layer: Any, ps: Any, st: Any) -> None:
         _note(error, layer)
 
 
-def _note(error: Exception, layer: Any) -> None:
-    """Name the innermost layer; JAX has notes of its own, which say nothing of layers."""
+def _note(error: Exception, layer: LayerLike) -> None:
+    """Name the innermost layer; the notes that JAX adds do not."""
     noted = any(note.startswith("while calling `") for note in getattr(error, "__notes__", ()))
     if not noted and subject(layer) not in str(error):
         error.add_note(f"while calling {subject(layer)}: {layer!r}")
 
 
-def _explain_missing(error: MissingEntryError, layer: Any, ps: Any, st: Any) -> bool:
+def _explain_missing(
+    error: MissingEntryError, layer: LayerLike, ps: Parameters, st: States
+) -> bool:
     """Say whose entry is missing and why; done once, by the innermost layer that owns the tree."""
     if error.record is None or (error.record is not ps and error.record is not st):
         return error.record is None
@@ -44,19 +47,19 @@ def _explain_missing(error: MissingEntryError, layer: Any, ps: Any, st: Any) -> 
     return True
 
 
-def _proves_swap(tree: Any, entry: Any) -> bool:
-    """Whether an entry found in the other tree shows that the two were swapped.
+def _proves_swap(tree: PyTree, entry: PyTree) -> bool:
+    """Whether an entry in the other tree proves that the two were swapped.
 
-    A container has its children in both trees, so a subtree shows it only where it holds arrays
-    and the tree that lacks it holds none.
+    A container has its children in both trees, so a subtree proves it only if it holds arrays and
+    the tree without the entry holds none.
     """
     return not isinstance(entry, Record) or bool(
         jax.tree.leaves(entry) and not jax.tree.leaves(tree) and len(tree)
     )
 
 
-def _explain_kind(error: AttributeError, layer: Any, ps: Any, st: Any) -> bool:
-    """Say what to do about a tree without attributes, such as a dict inside a user's own tree."""
+def _explain_kind(error: AttributeError, layer: LayerLike, ps: Parameters, st: States) -> bool:
+    """Say what to do with a tree without attributes, such as a dict inside a user's own tree."""
     kind = next((k for k, tree in (("ps", ps), ("st", st)) if error.obj is tree), None)
     if kind is None or isinstance(error.obj, Record):
         return False

@@ -5,28 +5,31 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+from jaxtyping import PyTree
+
 from ._contract import layer_name
 from ._door import admitted, as_given
 from ._explain import SIGNATURE, explain
 from ._own_dtype import match_own_dtype
 from ._path import Frame, frames, layer_path, subject
 from ._tree import StateStructureError, first_difference
+from ._types import LayerLike, Parameters, States
 
 
 class Observation(NamedTuple):
-    """One finished layer call, as `summary` sees it."""
+    """A finished call of a layer, as `summary` sees it."""
 
     path: str
-    layer: Any
-    ps: Any
-    y: Any
+    layer: LayerLike
+    ps: Parameters
+    y: PyTree
     around: tuple[Any, ...]
 
 
 observer: ContextVar[Callable[[Observation], None] | None] = ContextVar("observer", default=None)
 
 
-def apply(model: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+def apply(model: LayerLike, x: PyTree, ps: Parameters, st: States) -> tuple[PyTree, States]:
     """`y, st = model(x, ps, st)` for anything that keeps the contract, subclass of `Layer` or not.
 
     Args:
@@ -39,7 +42,7 @@ def apply(model: Any, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
         The output, and states with the structure, shapes and dtypes of `st`.
 
     Raises:
-        TypeError: `x` is not an array, the layer does not return a pair.
+        TypeError: `x` is not an array; the layer does not return a pair.
         AttributeError: `ps` or `st` lacks an entry, or they are swapped.
         StateStructureError: `ps` or `st` has an entry too many; the state changed its structure, a
             shape or a dtype.
@@ -62,14 +65,26 @@ def is_observed() -> bool:
     return observer.get() is not None
 
 
-def guarded(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A method `(self, x, ps, st) -> (y, st)` with the contract checked around it.
+def guarded(forward: Callable) -> Callable:
+    """A method `(self, x, ps, st) -> (y, st)` with the checks of the contract around it.
 
-    `Layer` does this to every `__call__`; other methods of the same form do it by name.
+    `Layer` does this for every `__call__`; another method of the same form uses it as a decorator.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import Layer
+        >>> class Shift(Layer):
+        ...     @guarded
+        ...     def back(self, x, ps, st):
+        ...         return x
+        >>> Shift().back(jnp.ones(1, jnp.float32), (), ())
+        Traceback (most recent call last):
+        ...
+        TypeError: `Shift` must return the pair (y, st), got ArrayImpl. ...
     """
 
     @functools.wraps(forward)
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def __call__(self: Any, *args: PyTree, **kwargs: PyTree) -> tuple[PyTree, States]:
         x, ps, st = args if len(args) == 3 and not kwargs else _three(self, args, kwargs)
         return guarded_call(self, forward.__get__(self), x, ps, st)
 
@@ -77,14 +92,14 @@ def guarded(forward: Callable[..., Any]) -> Callable[..., Any]:
     return __call__
 
 
-def guarded_call(layer: Any, forward: Callable[..., Any], x: Any, ps: Any, st: Any) -> Any:
-    """`forward(x, ps, st)` of `layer`, with the contract checked around it.
+def guarded_call(layer: LayerLike, forward: Callable, x: PyTree, ps: Parameters, st: States) -> Any:
+    """`forward(x, ps, st)` of `layer`, with the checks of the contract around it.
 
-    Everything here looks at names, types, shapes and dtypes: under `jit` it costs nothing at run
-    time. Paths and messages are worked out only when something is wrong.
+    The checks look at names, types, shapes and dtypes alone: under `jit` they cost nothing at run
+    time. Paths and messages are computed only when something is wrong.
 
     Raises:
-        TypeError: data that is not an array, float64 NumPy data while x64 is off, a result that is
+        TypeError: data that is not an array; float64 NumPy data while x64 is off; a result that is
             not a pair.
         AttributeError: a parameter or state is missing, or `ps` and `st` are swapped.
         StateStructureError: an entry too many, or the state came out with another structure, shape
@@ -117,7 +132,7 @@ def guarded_call(layer: Any, forward: Callable[..., Any], x: Any, ps: Any, st: A
     return y, as_given(given, st, new)
 
 
-def _three(layer: Any, args: tuple, kwargs: dict) -> tuple[Any, Any, Any]:
+def _three(layer: LayerLike, args: tuple, kwargs: dict) -> tuple[Any, Any, Any]:
     names = ("x", "ps", "st")
     given = dict(zip(names, args, strict=False)) | kwargs
     if len(args) > 3 or set(given) != set(names) or len(args) + len(kwargs) != 3:
@@ -130,7 +145,7 @@ def _three(layer: Any, args: tuple, kwargs: dict) -> tuple[Any, Any, Any]:
     return given["x"], given["ps"], given["st"]
 
 
-def _check_state(layer: Any, before: Any, after: Any) -> None:
+def _check_state(layer: LayerLike, before: States, after: States) -> None:
     difference = first_difference(before, after)
     if difference:
         raise StateStructureError(

@@ -1,17 +1,19 @@
-"""The input of a layer against the dtype of the layer's own numbers."""
+"""The dtype of a layer's input is compared with that of the layer's own numbers."""
 
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from ..precision.internal import match_input
 from ._path import entries_of, outermost, subject
 from ._record import Record
+from ._types import LayerLike, Parameters, States
 
 
-def match_own_dtype(layer: Any, x: Any, ps: Any, st: Any) -> Any:
-    """`x` treated by the policy for dtypes, where the layer has numbers of its own.
+def match_own_dtype(layer: LayerLike, x: PyTree, ps: Parameters, st: States) -> Any:
+    """`x` as `precision.match_eltype` treats it, if the layer has numbers of its own.
 
     Raises:
         EltypeMismatchError: the dtypes differ in mode "error", or are float16 and bfloat16.
@@ -20,8 +22,8 @@ def match_own_dtype(layer: Any, x: Any, ps: Any, st: Any) -> Any:
     if _fits(x, ps) or _takes_indices(layer):
         return x
     learned, leaves_floats = _floats(ps), getattr(layer, "leaves_floats_inside", False)
-    # A layer may have nothing to learn and yet numbers, such as frequencies or statistics; of what
-    # integers mean to it, they say nothing.
+    # A layer without parameters may have floats in its states, such as frequencies or statistics.
+    # They do not say what an integer input means.
     own = learned or ([] if leaves_floats else _floats(st))
     if not own:
         return x
@@ -30,25 +32,25 @@ def match_own_dtype(layer: Any, x: Any, ps: Any, st: Any) -> Any:
     return match_input(x, dtype, lambda: subject(layer), model=outermost, only=only)
 
 
-def _fits(x: Any, ps: Any) -> bool:
-    """Whether it is seen at a glance that all is of one dtype, as in nearly every call."""
+def _fits(x: PyTree, ps: Parameters) -> bool:
+    """Whether a quick look shows that all have one dtype, as in nearly every call."""
     if type(ps) is not Record or (dtype := getattr(x, "dtype", None)) is None:
         return False
     own = [entry.dtype for entry in ps.values() if _is_array(entry)]
     return bool(own) and own.count(dtype) == len(own) and dtype.kind not in "iub"
 
 
-def _floats(tree: Any) -> list[np.dtype]:
+def _floats(tree: PyTree) -> list[np.dtype]:
     own = [entry.dtype for _, entry in entries_of(tree) if _is_array(entry)]
     return [dtype for dtype in own if jnp.issubdtype(dtype, jnp.inexact)]
 
 
-def _is_array(entry: Any) -> bool:
+def _is_array(entry: PyTree) -> bool:
     return type(entry) is not Record and hasattr(entry, "shape")
 
 
-def _takes_indices(layer: Any) -> bool:
-    """Whether it takes indices itself, or passes its input on to one that does."""
+def _takes_indices(layer: LayerLike) -> bool:
+    """Whether it takes indices itself, or passes its input to a layer that does."""
     if getattr(layer, "takes_indices", False):
         return True
     inner = getattr(layer, "wrapped", None)

@@ -1,4 +1,4 @@
-"""Where in a model a call is: asked only by messages and tables."""
+"""Where in a model a call is, for messages and tables."""
 
 import itertools
 from collections.abc import Hashable, Mapping
@@ -6,42 +6,68 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import jax
+from jaxtyping import PyTree
 
 from ._children import flat_children
 from ._contract import layer_name, sublayers_of
 from ._record import Record
+from ._types import LayerLike, Parameters, States
 
 
 class Frame(NamedTuple):
-    """One layer being called."""
+    """A layer that is being called, with its trees."""
 
-    layer: Any
-    ps: Any
-    st: Any
+    layer: LayerLike
+    ps: Parameters
+    st: States
 
 
-# The layers being called, the outermost first.
+# The layers that are being called, the outermost first.
 frames: ContextVar[tuple[Frame, ...]] = ContextVar("frames", default=())
 
 
 def outermost() -> Hashable:
-    """The model being called, or its identity where it has no hash."""
+    """The model that is being called, or its identity if it has no hash.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.Chain(lambda x: outermost())
+        >>> model(jnp.ones(1, jnp.float32), *setup(0, model))[0] is model
+        True
+    """
     model = frames.get()[0].layer
     return model if isinstance(model, Hashable) else id(model)
 
 
 def layer_path() -> str:
-    """The path of the layer being called, such as `encoder.layer_2`; empty for the outermost.
+    """The path of the layer that is being called, such as `encoder.layer_2`; empty for the model.
 
-    Names come from where the layer's parameters or states lie in those of the layer around it, so
-    that authors of containers do nothing for it.
+    Names come from the place of the layer's parameters or states in those of the layer around it,
+    so that authors of containers need not do anything.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import Layer, nn, setup
+        >>> class Where(Layer):
+        ...     def __call__(self, x, ps, st):
+        ...         return layer_path(), st
+        >>> model = nn.Chain(first=Where())
+        >>> model(jnp.ones(1, jnp.float32), *setup(0, model))[0]
+        'first'
     """
     names = [_name_in(parent, child) for parent, child in itertools.pairwise(frames.get())]
     return ".".join(name for name in names if name)
 
 
-def subject(layer: Any) -> str:
-    """How a message opens: `` `Dense` `` or `` `Dense` (at `layer_2`) ``."""
+def subject(layer: LayerLike) -> str:
+    """The first words of a message: `` `Dense` `` or `` `Dense` (at `layer_2`) ``.
+
+    Example:
+        >>> from sciml_lux import nn
+        >>> subject(nn.Dense(2, 3))
+        '`Dense`'
+    """
     path = layer_path()
     return f"`{layer_name(layer)}` (at `{path}`)" if path else f"`{layer_name(layer)}`"
 
@@ -49,7 +75,7 @@ def subject(layer: Any) -> str:
 def _name_in(parent: Frame, child: Frame) -> str:
     passes_through = getattr(parent.layer, "wrapped", None) is child.layer
     if passes_through or child.ps is parent.ps or child.layer is parent.layer:
-        return ""  # A wrapper's child has its tree, and so no name of its own.
+        return ""  # The child of a wrapper has the same trees, and no name of its own.
     for tree, part in ((parent.ps, child.ps), (parent.st, child.st)):
         if not jax.tree.leaves(part) and not isinstance(part, Record):
             continue  # `()` and None are the same object everywhere.
@@ -63,8 +89,8 @@ def _name_in(parent: Frame, child: Frame) -> str:
     return next((name for name, layer in named if layer is child.layer), layer_name(child.layer))
 
 
-def entries_of(tree: Any) -> list[tuple[str, Any]]:
-    """The entries of a node of any kind that parameters may lie in, by name."""
+def entries_of(tree: PyTree) -> list[tuple[str, Any]]:
+    """The entries of a node of parameters or states by name, of whatever kind the node is."""
     if isinstance(tree, Record | Mapping):
         return list(tree.items())
     if hasattr(type(tree), "as_record"):

@@ -1,18 +1,26 @@
-"""Record: the tree node in which parameters and states live."""
+"""Record: the tree node of parameters and states."""
 
 import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 _RESERVED = frozenset({"keys", "values", "items"})
 
 
 class MissingEntryError(AttributeError):
-    """A Record was asked for a name that it does not have."""
+    """A `Record` or `ComponentArray` does not have an entry of this name; the message lists them.
 
-    def __init__(self, record: Any, name: str) -> None:
+    Example:
+        >>> Record(weight=1.0).bias
+        Traceback (most recent call last):
+        ...
+        sciml_lux.core._record.MissingEntryError: `Record` has no entry `bias`; it has `weight`.
+    """
+
+    def __init__(self, record: PyTree, name: str) -> None:
         has = ", ".join(f"`{n}`" for n in record._names) or "nothing"
         text = f"`{type(record).__name__}` has no entry `{name}`; it has {has}."
         super().__init__(text, name=name, obj=record)
@@ -23,7 +31,7 @@ class MissingEntryError(AttributeError):
 
 
 def _missing(text: str, name: str) -> MissingEntryError:
-    """An unpickled error: the text as it was explained, without the record."""
+    """The error after unpickling: its text, without the record."""
     error = MissingEntryError.__new__(MissingEntryError, text)
     error.record, error.name = None, name
     return error
@@ -32,17 +40,17 @@ def _missing(text: str, name: str) -> MissingEntryError:
 class Record:
     """An ordered, immutable tree node: `ps.weight` and `ps["weight"]` are the same entry.
 
-    Entries keep the order in which they were given (JAX sorts the keys of a dict, which would put
-    `layer_10` before `layer_2` in a flat vector), and paths print as those of a dict.
+    Entries keep their order; JAX would sort the keys of a dict and so put `layer_10` before
+    `layer_2` in a flat vector. Key paths are those of a dict.
 
     Args:
-        entries: a mapping from names to arrays or further trees.
-        **named: more entries, after those.
+        entries: a mapping from names to arrays or trees.
+        **named: further entries, which come after those.
 
     Raises:
         TypeError: a name is not a string.
-        ValueError: a name is no identifier, starts with an underscore, or is `keys`, `values` or
-            `items`.
+        ValueError: a name is not an identifier, starts with an underscore, or is `keys`,
+            `values` or `items`.
 
     Example:
         >>> ps = Record(weight=1.0, bias=2.0)
@@ -54,7 +62,7 @@ class Record:
     _names: tuple[str, ...]
     _values: tuple[Any, ...]
 
-    def __init__(self, entries: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+    def __init__(self, entries: Mapping[str, PyTree] | None = None, /, **named: PyTree) -> None:
         merged = {**(dict(entries) if entries is not None else {}), **named}
         for name in merged:
             _check_name(name)
@@ -76,7 +84,7 @@ class Record:
         except ValueError:
             raise KeyError(str(MissingEntryError(self, name))) from None
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
             f"`Record` is immutable: cannot set `{name}`. "
             f"Make a new one: record | {{{name!r}: value}}."
@@ -128,7 +136,7 @@ class Record:
         return zip(self._names, self._values, strict=True)
 
 
-def _check_name(name: Any) -> None:
+def _check_name(name: object) -> None:
     if not isinstance(name, str):
         raise TypeError(f"`Record` expects names that are strings, got {name!r}.")
     if not name.isidentifier() or name.startswith("_") or name in _RESERVED:
@@ -156,14 +164,14 @@ def _flatten_with_keys(record: Record) -> tuple:
     return tuple(zip(keys, record._values, strict=True)), record._names
 
 
-# `attrgetter` flattens at C speed, which the time of a training step can feel.
+# `attrgetter` flattens at C speed, which matters to the time of a training step.
 jax.tree_util.register_pytree_with_keys(
     Record, _flatten_with_keys, _make, operator.attrgetter("_values", "_names")
 )
 
 
-def as_record(tree: Any) -> Any:
-    """`tree` with every mapping, NamedTuple and `ComponentArray` in it made a `Record`.
+def as_record(tree: PyTree) -> Any:
+    """`tree` with a `Record` for every mapping, NamedTuple and `ComponentArray` in it.
 
     Example:
         >>> as_record({"layer_1": {"weight": 1.0}})
@@ -180,8 +188,8 @@ def as_record(tree: Any) -> Any:
     return tree
 
 
-def as_dict(tree: Any) -> Any:
-    """`tree` with every `Record` and `ComponentArray` in it made a plain dict.
+def as_dict(tree: PyTree) -> Any:
+    """`tree` with a dict for every mapping, `Record` and `ComponentArray` in it.
 
     Example:
         >>> as_dict(Record(layer_1=Record(weight=1.0)))

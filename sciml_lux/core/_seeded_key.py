@@ -6,11 +6,18 @@ from ..precision.internal import x64_enabled
 
 
 def seeded_key(seed: int, subject: str) -> jax.Array:
-    """The key of `seed`, which opens the message of an error with `subject`.
+    """The random key of an integer seed.
+
+    Args:
+        seed: an integer; signed with 64 bits, or unsigned with 32 bits while x64 is off.
+        subject: the first words of the message.
 
     Raises:
-        ValueError: JAX would cut the seed: it has 64 bits with their sign, and with x64 off 32
-            without, where 2**32 would be 0.
+        ValueError: the seed is out of this range: JAX would cut it, so that 2**32 would be 0.
+
+    Example:
+        >>> seeded_key(3, "`setup`").shape
+        ()
     """
     low, high = (-(2**63), 2**63) if x64_enabled() else (0, 2**32)
     if not low <= seed < high:

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
+from jaxtyping import PyTree
 
 from ..precision.internal import require_exact_floats, resolve_dtype
 from ._contract import is_layer, layer_name
@@ -14,23 +16,26 @@ from ._seeded_key import seeded_key
 from ._static import Static
 from ._structure import parameter_structure, state_structure
 from ._tree import describe
+from ._types import Key, LayerLike, Parameters, States
 
 
-def setup(key: jax.Array | int, model: Any, dtype: Any = jnp.float32) -> tuple[Any, Any]:
-    """The parameters and states of `model` at the start of training.
+def setup(
+    key: Key | int, model: LayerLike, dtype: DTypeLike = jnp.float32
+) -> tuple[Parameters, States]:
+    """The initial parameters and states of `model`.
 
     Args:
         key: a typed random key, or an integer seed.
         model: the layer.
-        dtype: floating or complex dtype of all parameters and states.
+        dtype: the floating or complex dtype of all parameters and states.
 
     Returns:
         `ps, st`, two trees.
 
     Raises:
         ValueError: JAX would cut the seed.
-        TypeError: `model` is no layer, `key` is no typed key, or `dtype` is float64 while
-            `jax_enable_x64` is off.
+        TypeError: `model` is not a layer, `key` is neither a typed key nor an integer, or `dtype`
+            is float64 while `jax_enable_x64` is off.
 
     Source: `LuxCore.setup`; ours does not advance a generator, since keys are values.
 
@@ -54,7 +59,7 @@ def setup(key: jax.Array | int, model: Any, dtype: Any = jnp.float32) -> tuple[A
     return ps, st
 
 
-def _typed_key(key: Any) -> jax.Array:
+def _typed_key(key: object) -> Key:
     if isinstance(key, int | np.integer) and not isinstance(key, bool):
         return seeded_key(int(key), "`setup`")
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
@@ -65,13 +70,25 @@ def _typed_key(key: Any) -> jax.Array:
     )
 
 
-def stateless_apply(model: Any, x: Any, ps: Any) -> Any:
-    """The output of a layer that has no states, without the state around it.
+def stateless_apply(model: LayerLike, x: PyTree, ps: Parameters) -> Any:
+    """The output of a layer without states: `y` alone.
+
+    Args:
+        model: the layer.
+        x: input, an array or a tree of arrays.
+        ps: parameters.
 
     Raises:
         ValueError: the layer has states.
 
     Source: `LuxCore.stateless_apply`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import nn
+        >>> ps, _ = setup(0, nn.Dense(2, 3))
+        >>> stateless_apply(nn.Dense(2, 3), jnp.ones((1, 2), jnp.float32), ps).shape
+        (1, 3)
     """
     if state_length(model):
         raise ValueError(
@@ -82,8 +99,8 @@ def stateless_apply(model: Any, x: Any, ps: Any) -> Any:
     return apply(model, x, ps, st)[0]
 
 
-def parameter_length(model_or_ps: Any) -> int:
-    """The number of parameters of a layer, or of numbers in a tree of parameters.
+def parameter_length(model_or_ps: LayerLike | Parameters) -> int:
+    """The number of parameters of a layer or of a tree of parameters.
 
     Source: `LuxCore.parameterlength`; ours allocates nothing.
 
@@ -96,23 +113,28 @@ def parameter_length(model_or_ps: Any) -> int:
     return sum(math.prod(np.shape(leaf)) for leaf in jax.tree.leaves(ps))
 
 
-def state_length(model_or_st: Any) -> int:
-    """The number of states of a layer or state tree: arrays count their size, flags count one.
+def state_length(model_or_st: LayerLike | States) -> int:
+    """The number of states of a layer or of a tree of states: arrays count their size, flags one.
 
     Source: `LuxCore.statelength`; a random key counts one, as a generator does there.
+
+    Example:
+        >>> from sciml_lux import nn
+        >>> state_length(nn.BatchNorm(2))
+        5
     """
     st = state_structure(model_or_st) if is_layer(model_or_st) else model_or_st
     leaves = jax.tree.leaves(st, is_leaf=lambda node: node is None or isinstance(node, Static))
     return sum(int(np.prod(getattr(leaf, "shape", ()))) for leaf in leaves)
 
 
-def output_size(model: Any, x: Any, key: jax.Array | int = 0) -> Any:
+def output_size(model: LayerLike, x: PyTree, key: Key | int = 0) -> Any:
     """The shape of the output for the input `x`, without the leading batch axis.
 
     Args:
         model: the layer.
         x: an array or `jax.ShapeDtypeStruct` (batch, ...), or a tree of them.
-        key: for layers whose structure depends on it; the default serves all others.
+        key: a key or an integer seed, for layers whose structure depends on it.
 
     Returns:
         A tuple of integers, or a tree of tuples where the output is a tree. Nothing is computed
@@ -130,22 +152,22 @@ def output_size(model: Any, x: Any, key: jax.Array | int = 0) -> Any:
     return jax.tree.map(lambda leaf: tuple(leaf.shape[1:]), y)
 
 
-def output_structure(model: Any, x: Any, key: jax.Array | int = 0) -> Any:
+def output_structure(model: LayerLike, x: PyTree, key: Key | int = 0) -> Any:
     """The output for the input `x`, and the parameters, as shapes and dtypes.
 
-    Parameters are taken in the dtype of `x`.
+    Parameters have the dtype of `x`.
     """
     require_exact_floats(x, "`x`")
     for leaf in jax.tree.leaves(x):
         if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
             raise TypeError(
                 f"`{layer_name(model)}` expects `x` to be an array or a tree of arrays, got "
-                f"{describe(leaf)}. Of a shape make jax.ShapeDtypeStruct((8, 2), jnp.float32)."
+                f"{describe(leaf)}. For a shape pass jax.ShapeDtypeStruct((8, 2), jnp.float32)."
             )
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(x) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     dtype = dtypes[0] if dtypes else jnp.float32
 
-    def forward(key: jax.Array, x: Any) -> Any:
+    def forward(key: Key, x: PyTree) -> Any:
         ps, st = setup(key, model, dtype)
         return apply(model, x, ps, st)[0], ps
 

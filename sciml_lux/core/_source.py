@@ -1,4 +1,4 @@
-"""What the code of a function tells: its text, and the attributes that it assigns."""
+"""The source text of a function, and the attributes that it assigns."""
 
 import ast
 import dis
@@ -10,12 +10,12 @@ from types import CodeType
 from typing import Any
 
 
-def function_source(function: Callable[..., Any]) -> str | None:
-    """A `def` without its decorators, or a `lambda` alone; None where the text cannot be found.
+def function_source(function: Callable) -> str | None:
+    """The text of a function: a `def` without decorators, or a `lambda`; None if it is not found.
 
     Example:
         >>> print(function_source(function_source).splitlines()[0])
-        def function_source(function: Callable[..., Any]) -> str | None:
+        def function_source(function: Callable) -> str | None:
     """
     code = _code(function)
     if code is None:
@@ -24,7 +24,9 @@ def function_source(function: Callable[..., Any]) -> str | None:
         lines, _ = inspect.findsource(code)
         nodes: list[Any] = [n for n in ast.walk(ast.parse("".join(lines))) if _starts(n, code)]
     except (OSError, SyntaxError, ValueError):
-        return None  # Typed at a prompt, made by `exec`, or a notebook's cell with magic in it.
+        return (
+            None  # Typed at a prompt, made by `exec`, or in a notebook's cell with magic commands.
+        )
     if not nodes:
         return None
     node = max(nodes, key=lambda node: _overlap(node, code))
@@ -34,8 +36,8 @@ def function_source(function: Callable[..., Any]) -> str | None:
     return textwrap.dedent("".join(lines[node.lineno - 1 : node.end_lineno])).rstrip()
 
 
-def assigned_attributes(function: Callable[..., Any]) -> frozenset[str]:
-    """The names that a Python function assigns as attributes of anything, as in `m.count = 1`.
+def assigned_attributes(function: Callable) -> frozenset[str]:
+    """The names of the attributes that a Python function assigns, as in `m.count = 1`.
 
     Example:
         >>> def count(m, n):
@@ -52,8 +54,8 @@ def assigned_attributes(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset(stores)
 
 
-def _code(function: Callable[..., Any]) -> CodeType | None:
-    """The code of a Python function, through wrappers and `functools.partial`; None for others."""
+def _code(function: Callable) -> CodeType | None:
+    """The code of a Python function, also inside wrappers and partials; None for others."""
     function = inspect.unwrap(function)
     while isinstance(function, functools.partial):
         function = inspect.unwrap(function.func)
@@ -71,7 +73,7 @@ def _codes(code: CodeType | None) -> Iterator[CodeType]:
 
 
 def _starts(node: Any, code: CodeType) -> bool:
-    """Whether the function `node` starts where `code` does; several lambdas of a line may."""
+    """Whether the function `node` starts where `code` does, as all lambdas of a line may."""
     if isinstance(node, ast.Lambda):
         return code.co_name == "<lambda>" and node.lineno == code.co_firstlineno
     if not isinstance(node, ast.FunctionDef) or node.name != code.co_name:
@@ -80,7 +82,7 @@ def _starts(node: Any, code: CodeType) -> bool:
 
 
 def _overlap(node: Any, code: CodeType) -> tuple[int, int]:
-    """How many instructions lie in the body of `node`, and the closer the fit the higher."""
+    """How many instructions are in the body of `node`; of two with as many, the shorter wins."""
     if not isinstance(node, ast.Lambda):
         return (0, 0)
     body = node.body

@@ -1,43 +1,57 @@
 """StatefulLuxLayer: a model with its parameters and states, called like a function of `x`."""
 
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import PyTree
 
 from ._contract import layer_name
 from ._door import admitted_parameters, admitted_states
 from ._guard import apply
 from ._tree import first_difference
+from ._types import LayerLike, Parameters, States
 
 _UNSET: Any = object()
 
 
 class StateChangedError(ValueError):
-    """A call that returns only `y` would drop a state that changed."""
+    """A call that returns only `y` would drop a state that changed.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import nn, setup
+        >>> model = nn.BatchNorm(2)
+        >>> f = StatefulLuxLayer(model, *setup(0, model))
+        >>> f(jnp.ones((4, 2), jnp.float32))
+        Traceback (most recent call last):
+        ...
+        sciml_lux.core._stateful.StateChangedError: `StatefulLuxLayer` of `BatchNorm`: the state ...
+    """
 
 
 class StatefulLuxLayer:
-    """A model, its parameters and its states as one callable: `f(x)` is `y`.
+    """A model with its parameters and states as one callable: `f(x)` is `y`.
 
-    It is a pytree (the arrays are its leaves, the model is static) and immutable: nothing is
-    stored by a call, so it never leaks a tracer, and JAX and diffrax see a plain function.
-    Where the state matters, `y, f = f.call(x)` returns the next one.
+    It is a pytree (the arrays are its leaves, the model is static) and immutable: a call stores
+    nothing, so it never leaks a tracer, and JAX and diffrax see a plain function. For a state that
+    changes, `y, f = f.call(x)` returns the function with the next state.
 
     Args:
         model: the layer.
-        ps: parameters, or None if they are given at each call; dicts become `Record`s.
+        ps: parameters, or None to pass them at each call; dicts become `Record`s.
         st: states.
 
     Raises:
         StateChangedError: `f(x)` would drop a state that changed.
-        StateStructureError: `ps` or `st` has an entry that the model does not.
+        StateStructureError: `ps` or `st` has an entry that the model does not have.
 
-    Source: `StatefulLuxLayer` of Lux 1.31, which stores the new state in place; that would leak
-    tracers under JAX.
+    Source: `StatefulLuxLayer` of Lux 1.31, which stores the new state in place; under JAX that
+    would leak tracers.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -49,41 +63,41 @@ class StatefulLuxLayer:
     """
 
     __slots__ = ("__weakref__", "model", "ps", "st")
-    model: Any
-    ps: Any
-    st: Any
+    model: LayerLike
+    ps: Parameters
+    st: States
 
-    def __init__(self, model: Any, ps: Any, st: Any) -> None:
+    def __init__(self, model: LayerLike, ps: Parameters, st: States) -> None:
         _fill(self, model, admitted_parameters(model, ps), admitted_states(model, st))
 
     @property
-    def states(self) -> Any:
-        """The states, under the name that `update_state` looks for."""
+    def states(self) -> States:
+        """The states, by the name that `update_state` uses."""
         return self.st
 
-    def with_states(self, states: Any) -> "StatefulLuxLayer":
+    def with_states(self, states: States) -> "StatefulLuxLayer":
         """The same model and parameters with other states."""
         return StatefulLuxLayer(self.model, self.ps, states)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
             f"`StatefulLuxLayer` is immutable: cannot set `{name}`. "
             "Make a new one, or use `y, f = f.call(x)` for the next state."
         )
 
-    def __call__(self, x: Any, ps: Any = _UNSET) -> Any:
+    def __call__(self, x: PyTree, ps: Parameters = _UNSET) -> PyTree:
         """`y` for the input `x`, with the stored parameters or those given."""
         y, st = self._apply(x, ps)
         if st is not self.st:
             _check_unchanged(self.model, self.st, st)
         return y
 
-    def call(self, x: Any, ps: Any = _UNSET) -> tuple[Any, "StatefulLuxLayer"]:
+    def call(self, x: PyTree, ps: Parameters = _UNSET) -> tuple[PyTree, "StatefulLuxLayer"]:
         """`y` for the input `x`, and the same function with the new state."""
         y, st = self._apply(x, ps)
         return y, StatefulLuxLayer(self.model, self.ps, st)
 
-    def _apply(self, x: Any, ps: Any) -> tuple[Any, Any]:
+    def _apply(self, x: PyTree, ps: Parameters) -> tuple[PyTree, States]:
         ps = self.ps if ps is _UNSET else ps
         if ps is None:
             raise TypeError(
@@ -99,7 +113,7 @@ class StatefulLuxLayer:
         return (StatefulLuxLayer, (self.model, self.ps, self.st))
 
 
-def _check_unchanged(model: Any, before: Any, after: Any) -> None:
+def _check_unchanged(model: LayerLike, before: States, after: States) -> None:
     old, new = jax.tree.leaves(before), jax.tree.leaves(after)
     same_structure = jax.tree.structure(before) == jax.tree.structure(after)
     if same_structure and all(map(_same, old, new)):
@@ -108,15 +122,15 @@ def _check_unchanged(model: Any, before: Any, after: Any) -> None:
     raise StateChangedError(
         f"`StatefulLuxLayer` of `{layer_name(model)}`: the state changed in this call ({where}), "
         "and f(x) would drop it. Use `y, f = f.call(x)` to keep it, or testmode(f) if the layer "
-        "changes states in training alone."
+        "changes states only in training."
     )
 
 
-def _same(old: Any, new: Any) -> bool:
+def _same(old: PyTree, new: PyTree) -> bool:
     if old is new:
         return True
     if isinstance(old, Tracer) or isinstance(new, Tracer):
-        return False  # Whether a traced state changed cannot be known: identity is all there is.
+        return False  # The values are not known under a trace: only identity can be compared.
     if hasattr(old, "dtype") and jax.dtypes.issubdtype(old.dtype, jax.dtypes.prng_key):
         old, new = jax.random.key_data(old), jax.random.key_data(new)
     return np.array_equal(old, new, equal_nan=jnp.issubdtype(np.asarray(old).dtype, np.inexact))
@@ -127,11 +141,11 @@ def _flatten_with_keys(f: StatefulLuxLayer) -> tuple:
     return ((key("ps"), f.ps), (key("st"), f.st)), f.model
 
 
-def _unflatten(model: Any, children: Any) -> StatefulLuxLayer:
+def _unflatten(model: LayerLike, children: Iterable[PyTree]) -> StatefulLuxLayer:
     return _fill(object.__new__(StatefulLuxLayer), model, *children)
 
 
-def _fill(f: StatefulLuxLayer, model: Any, ps: Any, st: Any) -> StatefulLuxLayer:
+def _fill(f: StatefulLuxLayer, model: LayerLike, ps: Parameters, st: States) -> StatefulLuxLayer:
     for name, value in (("model", model), ("ps", ps), ("st", st)):
         object.__setattr__(f, name, value)
     return f

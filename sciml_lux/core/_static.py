@@ -1,15 +1,15 @@
-"""Static: a flag inside a tree that decides the program rather than flowing through it."""
+"""Static: a flag in a tree that is part of the program, not of its data."""
 
 from typing import Any
 
-from ._frozen import Frozen
+from ._static_value import StaticValue
 
 
-class Static(Frozen):
-    """A hashable value in a state tree that JAX treats as part of the tree's structure.
+class Static(StaticValue):
+    """A hashable value in a tree of states that JAX treats as part of the tree's structure.
 
-    Train and test mode is one: layers may write `if st.training:` under `jit`, and changing it
-    compiles once more.
+    The flag of train and test mode is one: a layer can test `if st.training:` under `jit`, and a
+    change of the flag compiles again.
 
     Example:
         >>> import jax

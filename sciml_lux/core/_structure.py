@@ -1,17 +1,24 @@
-"""The trees of a model as shapes, dtypes and names, without an array."""
+"""The trees of a model as names, shapes and dtypes, without arrays."""
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+from jaxtyping import PyTree
 
 from ..precision.internal import resolve_dtype
+from ._types import Key, LayerLike, Parameters, States
+
+Initial: TypeAlias = Callable[[Key, np.dtype], PyTree]
+"""The `initial_parameters` or `initial_states` of a layer."""
 
 
-def parameter_structure(model: Any, dtype: Any = jnp.float32) -> Any:
-    """The tree of parameters of `model` as shapes and dtypes; nothing is allocated.
+def parameter_structure(model: LayerLike, dtype: DTypeLike = jnp.float32) -> Parameters:
+    """The parameters of `model` as a tree of shapes and dtypes; nothing is allocated.
 
     Example:
         >>> from sciml_lux import nn
@@ -21,8 +28,8 @@ def parameter_structure(model: Any, dtype: Any = jnp.float32) -> Any:
     return _structure(model.initial_parameters, dtype)
 
 
-def state_structure(model: Any, dtype: Any = jnp.float32) -> Any:
-    """The tree of states of `model` as shapes and dtypes; nothing is allocated.
+def state_structure(model: LayerLike, dtype: DTypeLike = jnp.float32) -> States:
+    """The states of `model` as a tree of shapes and dtypes; nothing is allocated.
 
     Example:
         >>> from sciml_lux import nn
@@ -32,19 +39,19 @@ def state_structure(model: Any, dtype: Any = jnp.float32) -> Any:
     return _structure(model.initial_states, dtype)
 
 
-def known_structure(initial: Callable[..., Any]) -> Any:
+def known_structure(initial: Initial) -> PyTree:
     """The tree that `initial(key, dtype)` makes, as shapes; None where JAX cannot trace it.
 
-    Such is a layer that reads its numbers from a file, draws them by NumPy, or has another number
-    of them for each key: a call does without.
+    It cannot trace a layer that reads its numbers from a file, draws them with NumPy, or has
+    another number of them for each key. A call does without the structure then.
     """
     try:
         return _structure(initial, jnp.float32)
-    except Exception:  # Whatever a user's own code raises; `setup` shows it.
+    except Exception:  # Whatever the user's code raises; `setup` will show it.
         return None
 
 
-def _structure(initial: Any, dtype: Any) -> Any:
+def _structure(initial: Initial, dtype: DTypeLike) -> PyTree:
     resolved = resolve_dtype(dtype)
     kind = jax.config.jax_default_prng_impl  # pyright: ignore[reportAttributeAccessIssue]
     return jax.eval_shape(lambda key: initial(key, resolved), _key_of(kind))
@@ -52,5 +59,5 @@ def _structure(initial: Any, dtype: Any) -> Any:
 
 @functools.cache
 def _key_of(kind: str) -> jax.ShapeDtypeStruct:
-    # A model that is built anew at each call would trace it each time.
+    # Cached, since a model that is rebuilt for each call would trace it each time.
     return jax.eval_shape(lambda: jax.random.key(0, impl=kind))

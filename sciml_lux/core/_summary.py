@@ -1,17 +1,19 @@
-"""A table of what each layer returns and holds."""
+"""A table of the outputs and parameters of each layer."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
+from jaxtyping import PyTree
 
 from ._contract import layer_name, sublayers_of
 from ._guard import Observation, observer
 from ._setup import output_structure, parameter_length
 from ._tree import describe
+from ._types import LayerLike, Parameters
 
 
 class SummaryRow(NamedTuple):
-    """One layer: its path, name, outputs (`dtype[shape]`), number of parameters and their bytes."""
+    """A layer: its path, name, outputs (`dtype[shape]`), number of parameters and their bytes."""
 
     path: str
     layer: str
@@ -24,8 +26,8 @@ class Summary:
     """The rows of `summary`, printed as a table.
 
     Attributes:
-        rows: a tuple of `SummaryRow`, in the order in which the layers are called.
-        total: the same for the model as a whole.
+        rows: a `SummaryRow` for each layer, in the order of the calls.
+        total: the `SummaryRow` of the whole model.
     """
 
     def __init__(self, rows: tuple[SummaryRow, ...], total: SummaryRow) -> None:
@@ -53,16 +55,16 @@ def _cells(row: SummaryRow) -> tuple[str, ...]:
     return (row.path, row.layer, row.output, f"{row.parameters:_}", f"{row.bytes:_}")
 
 
-def summary(model: Any, x: Any) -> Summary:
-    """What each layer of `model` returns for the input `x`: shapes, dtypes, parameters, bytes.
+def summary(model: LayerLike, x: PyTree) -> Summary:
+    """The output of each layer of `model` for the input `x`: shape, dtype, parameters, bytes.
 
     Args:
         model: the layer.
         x: an array or `jax.ShapeDtypeStruct`, or a tree of them; parameters are counted in its
-            dtype. Nothing is computed and nothing is allocated.
+            dtype. Nothing is computed, and no array is allocated.
 
     Returns:
-        A `Summary`: prints as a table, and has `rows` and `total`.
+        A `Summary`, which prints as a table and has `rows` and `total`.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -80,13 +82,13 @@ def summary(model: Any, x: Any) -> Summary:
 
     def observe(seen: Observation) -> None:
         if not all(map(_has_children, seen.around)):
-            return  # A layer that shows no children stands for what it calls.
+            return  # A layer that hides its children has the only row.
         has_children = _has_children(seen.layer)
         if has_children and not (seen.path and getattr(seen.layer, "has_summary_row", False)):
-            return  # Its children stand for it, and the total for the model itself.
+            return  # Its children have rows, and the model has the total.
         name = layer_name(seen.layer) if has_children else repr(seen.layer)
-        # A layer that is called many times, as in a solve, has one row; one around another layer
-        # may have its path.
+        # By path and name: a layer that is called many times, as in a solve, has one row, and a
+        # wrapper has the path of the layer inside.
         rows[seen.path, name] = _row(seen.path, name, seen.y, seen.ps)
 
     token = observer.set(observe)
@@ -97,11 +99,11 @@ def summary(model: Any, x: Any) -> Summary:
     return Summary(tuple(rows.values()), _row("", layer_name(model), y, ps))
 
 
-def _has_children(layer: Any) -> bool:
+def _has_children(layer: LayerLike) -> bool:
     return bool(sublayers_of(layer))
 
 
-def _row(path: str, layer: str, y: Any, ps: Any) -> SummaryRow:
+def _row(path: str, layer: str, y: PyTree, ps: Parameters) -> SummaryRow:
     output = ", ".join(describe(leaf) for leaf in jax.tree.leaves(y))
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(ps))
     return SummaryRow(path, layer, output, parameter_length(ps), size)

@@ -4,49 +4,81 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.tree_util import KeyPath
+from jaxtyping import PyTree
 
 from ._static import Static
 
 
 class StateStructureError(ValueError):
-    """A tree has another structure, shape or dtype than the one it must match."""
+    """A tree does not have the structure, shapes or dtypes that it must have.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import Record, nn
+        >>> x, weights = jnp.ones((1, 1), jnp.float32), jnp.ones((1, 1), jnp.float32)
+        >>> nn.Dense(1, 1, use_bias=False)(x, Record(weight=weights, bias=x), Record())
+        Traceback (most recent call last):
+        ...
+        sciml_lux.core._tree.StateStructureError: `Dense` expects `ps` to have no entries but ...
+    """
 
 
-def path_name(path: Any) -> str:
-    """A key path as one would write it after `ps.`: `layer_2.weight`."""
+def path_name(path: KeyPath) -> str:
+    """A key path of JAX as one would write it after `ps.`, such as `layer_2.weight`.
+
+    Example:
+        >>> [(path, _)] = jax.tree_util.tree_leaves_with_path({"layer_2": {"weight": 1.0}})
+        >>> path_name(path)
+        'layer_2.weight'
+    """
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
-def describe(leaf: Any) -> str:
-    """A leaf in a word: `float32[3,4]` for an array, its repr for anything else."""
+def describe(leaf: PyTree) -> str:
+    """A leaf in few words: `float32[3,4]` for an array, its repr for anything else.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> describe(jnp.zeros((3, 4), jnp.float32)), describe(None)
+        ('float32[3,4]', 'None')
+    """
     if hasattr(leaf, "dtype") and hasattr(leaf, "shape"):
         return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
     return repr(leaf)
 
 
-def named_leaves(tree: Any) -> dict[str, Any]:
-    """Leaves by path name, in order; `Static` flags and None count as leaves."""
+def named_leaves(tree: PyTree) -> dict[str, Any]:
+    """Leaves by path name, in order; `Static` flags and None count as leaves.
+
+    Raises:
+        ValueError: two leaves have one path name.
+
+    Example:
+        >>> named_leaves({"layer_1": {"weight": 1.0}, "training": Static(True)})
+        {'layer_1.weight': 1.0, 'training': Static(True)}
+    """
     leaves = jax.tree_util.tree_leaves_with_path(
         tree, is_leaf=lambda node: node is None or isinstance(node, Static)
     )
     named = {path_name(path): leaf for path, leaf in leaves}
     if len(named) != len(leaves):
         raise ValueError(
-            "two leaves of a tree have one path name, as the keys 'a.b' and 'a' with 'b' inside "
-            "have. Use names without dots."
+            "two leaves of a tree have the same path name, like the key 'a.b' and the key 'b' "
+            "inside 'a'. Use names without dots."
         )
     return named
 
 
 def first_difference(
-    expected: Any, got: Any, describe: Callable[[Any], str] = describe
+    expected: PyTree, got: PyTree, describe: Callable[[PyTree], str] = describe
 ) -> str | None:
     """The first path at which two trees differ, in words, or None.
 
     Args:
         expected: a tree.
-        got: another.
-        describe: what of a leaf is compared; dtype and shape by default.
+        got: another tree.
+        describe: the text of a leaf that is compared, by default its dtype and shape.
 
     Example:
         >>> first_difference({"a": Static(1), "b": None}, {"a": Static(1)})

@@ -1,7 +1,7 @@
 """Names for the types in the signatures of layers.
 
-All but `Key` mean `Any` to a type checker: a model's trees take their form from the model, and a
-layer needs no base class.
+All but `Key` are `Any` to a type checker: the form of a model's trees depends on the model, and a
+layer need not have a base class.
 """
 
 from typing import Any, TypeAlias
@@ -19,3 +19,6 @@ Key: TypeAlias = jax.Array
 
 LayerLike: TypeAlias = Any
 """A layer by its methods (see `is_layer`), or a function where the argument allows one."""
+
+Children: TypeAlias = Any
+"""The children of a layer: layers by name, or in order, nested in dicts and tuples."""

@@ -1,31 +1,30 @@
-"""VectorArithmetic: the operators of an array for a class around a vector."""
+"""VectorArithmetic: the operators of an array, for a class that has a vector."""
 
 import operator
 from collections.abc import Callable
-from typing import Any
 
 
-def _binary(operate: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _binary(operate: Callable) -> Callable:
     return lambda self, other: self._combined(operate, self, other)
 
 
-def _reflected(operate: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _reflected(operate: Callable) -> Callable:
     return lambda self, other: self._combined(operate, other, self)
 
 
-def _unary(operate: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _unary(operate: Callable) -> Callable:
     return lambda self: self._over(operate(self.vector))
 
 
 class VectorArithmetic:
-    """Base of a class with a `vector`, whose operators act on it.
+    """Base of a class with a `vector`: operators act on the vector.
 
-    A subclass defines `_combined(operate, left, right)`, of which one is its own instance, and
-    `_over(vector)`.
+    A subclass defines `_over(vector)`, the same object with another vector, and `_combined(operate,
+    left, right)`, where `left` or `right` is an instance.
     """
 
     __slots__ = ()
-    # So that NumPy leaves the operator to this class, as it does for JAX's arrays.
+    # So that NumPy leaves the operator to this class, as it does for JAX arrays.
     __array_priority__ = 200
 
     __add__, __radd__ = _binary(operator.add), _reflected(operator.add)

@@ -8,15 +8,13 @@ from ._checks import is_integer as is_integer
 from ._checks import is_number as is_number
 from ._children import flat_children as flat_children
 from ._children import named as named
-from ._component_array import contracted as contracted
-from ._component_array import expanded as expanded
+from ._component_array import with_component_arrays as with_component_arrays
+from ._component_array import without_component_arrays as without_component_arrays
 from ._contract import check_layer as check_layer
 from ._contract import sublayers_of as sublayers_of
 from ._display import PrintFrame as PrintFrame
 from ._door import admitted_parameters as admitted_parameters
 from ._door import admitted_states as admitted_states
-from ._frozen import SharedDefault as SharedDefault
-from ._frozen import typed as typed
 from ._guard import guarded as guarded
 from ._guard import is_observed as is_observed
 from ._path import layer_path as layer_path
@@ -25,6 +23,8 @@ from ._path import subject as subject
 from ._seeded_key import seeded_key as seeded_key
 from ._source import assigned_attributes as assigned_attributes
 from ._source import function_source as function_source
+from ._static_value import SharedDefault as SharedDefault
+from ._static_value import argument_text as argument_text
 from ._tree import describe as describe
 from ._tree import first_difference as first_difference
 from ._tree import named_leaves as named_leaves

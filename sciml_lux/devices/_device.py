@@ -8,14 +8,14 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import PyTree
 
-from ..core import Frozen
+from ..core import StaticValue
 from ..core.internal import path_name
 from ..precision.internal import own_array, require_exact_dtype, require_exact_floats
 
 Tree = TypeVar("Tree")
 
 
-class Device(Frozen):
+class Device(StaticValue):
     """A device of this process as a function: `device(tree)` is the tree, moved there.
 
     Arrays, including those of NumPy, become JAX arrays of the same dtype on the device; flags,

@@ -7,12 +7,12 @@ from typing import Any
 
 import jax
 
-from ..core import Frozen
+from ..core import StaticValue
 from ..core.internal import check_integer, check_number
 from ..precision.internal import python_numbers, require_exact_dtype
 
 
-class Initializer(Frozen):
+class Initializer(StaticValue):
     """An initialiser as a value: equal by name and options, picklable, printed as it was written.
 
     Called with `(key, shape, dtype)` it draws an array; called with options only, it returns an

@@ -11,7 +11,13 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ..core import Static
-from ..core.internal import contracted, describe, expanded, first_difference, named_leaves
+from ..core.internal import (
+    describe,
+    first_difference,
+    named_leaves,
+    with_component_arrays,
+    without_component_arrays,
+)
 from ._checkpoint_error import CheckpointError
 from ._checkpoint_format import (
     DTYPES,
@@ -75,7 +81,7 @@ class Checkpoint:
             raise CheckpointError(
                 f"checkpoint {self.path} holds no tree `{name}`. It holds {trees or 'none'}."
             )
-        whole = expanded(like)
+        whole = without_component_arrays(like)
         wanted = named_leaves({name: whole})
         # Flags are stored as text, so texts are compared.
         difference = first_difference(
@@ -89,7 +95,7 @@ class Checkpoint:
                 "the model and optimiser as they were when it was saved; nothing is cast."
             )
         arrays = [stored[path] for path, leaf in wanted.items() if not _is_flag(leaf)]
-        return contracted(like, jax.tree.unflatten(jax.tree.structure(whole), arrays))
+        return with_component_arrays(like, jax.tree.unflatten(jax.tree.structure(whole), arrays))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +144,8 @@ def save_checkpoint(path: str | os.PathLike, metadata: dict[str, JSON], /, **tre
         >>> checkpoint.restore(like, "ps")["w"].tolist()
         [1.0, 1.0]
     """
-    encoded = [_encode(name, leaf) for name, leaf in named_leaves(expanded(trees)).items()]
+    leaves = named_leaves(without_component_arrays(trees))
+    encoded = [_encode(name, leaf) for name, leaf in leaves.items()]
     entries, blobs = [entry for entry, _ in encoded], [blob for _, blob in encoded]
     file = checkpoint_file(path)
     require_checkpoint_file(file)

@@ -9,7 +9,13 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ..core import Parameters
-from ..core.internal import contracted, describe, expanded, first_difference, named_leaves
+from ..core.internal import (
+    describe,
+    first_difference,
+    named_leaves,
+    with_component_arrays,
+    without_component_arrays,
+)
 from ..precision.internal import require_exact_dtype
 from ._checkpoint_error import CheckpointError
 from ._checkpoint_format import DTYPES, require_numbers
@@ -60,7 +66,7 @@ def save_safetensors(path: str | os.PathLike, ps: Parameters) -> None:
     _import_safetensors("save_safetensors")
     from safetensors.numpy import save
 
-    leaves = named_leaves(expanded(ps))
+    leaves = named_leaves(without_component_arrays(ps))
     for name, leaf in leaves.items():
         if str(getattr(leaf, "dtype", None)) not in _NAMES.values():
             raise TypeError(
@@ -109,7 +115,7 @@ def load_safetensors(path: str | os.PathLike, like: PyTree) -> Any:
         reason = quoted(str(error))
         raise CheckpointError(f"{path} is not a whole safetensors file: {reason}.") from None
     arrays = {name: _as_array(path, name, entry) for name, entry in stored.items()}
-    whole = expanded(like)
+    whole = without_component_arrays(like)
     wanted = {name: describe(leaf) for name, leaf in named_leaves(whole).items()}
     found = {name: describe(array) for name, array in arrays.items()}
     difference = first_difference(wanted, found, describe=str)
@@ -119,7 +125,7 @@ def load_safetensors(path: str | os.PathLike, like: PyTree) -> Any:
             "was saved, or rename and convert the leaves yourself; nothing is cast."
         )
     leaves = [exact_array(arrays[name], f"{path}: `{name}`") for name in wanted]
-    return contracted(like, jax.tree.unflatten(jax.tree.structure(whole), leaves))
+    return with_component_arrays(like, jax.tree.unflatten(jax.tree.structure(whole), leaves))
 
 
 def _as_array(path: Path, name: str, entry: dict[str, JSON]) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from ..ops import logsigmoid, xlogy
@@ -15,7 +16,7 @@ from ._weights import class_weights_of
 
 
 class WeightedBinaryLoss(LossFunction):
-    """Base of losses for two classes that may have a weight each."""
+    """Base of losses for two classes, which may have weights."""
 
     _: dataclasses.KW_ONLY
     class_weights: tuple[float, ...] | None = None
@@ -31,7 +32,7 @@ class WeightedBinaryLoss(LossFunction):
         object.__setattr__(self, "class_weights", weights)
 
     def class_weights_at(self, y: Array) -> Array | None:
-        """The weight of the label, or of a fraction the mean of both."""
+        """The weight of the label; for a y between 0 and 1 the mean of both weights."""
         if self.class_weights is None:
             return None
         of_zero, of_one = self.class_weights
@@ -41,25 +42,26 @@ class WeightedBinaryLoss(LossFunction):
 class BinaryCrossEntropyLoss(WeightedBinaryLoss):
     """agg(-w₁ ỹ log(y_pred + ε) - w₀ (1 - ỹ) log(1 - y_pred + ε)), with ỹ = (1 - α) y + α/2.
 
-    With `logits` it is agg(-w₁ ỹ log σ(y_pred) - w₀ (1 - ỹ) log σ(-y_pred)), which is exact at huge
-    ones.
+    With `logits` it is agg(-w₁ ỹ log σ(y_pred) - w₀ (1 - ỹ) log σ(-y_pred)), which is exact for
+    huge logits too.
 
     Args:
         agg: how the elements become one number.
         epsilon: ε; by default the distance from 1 to the next number of the dtype.
         label_smoothing: α in [0, 1], or None for y as it is.
         logits: whether y_pred is before the sigmoid.
-        class_weights: (w₀, w₁), those of the labels 0 and 1, or None for 1. The mean divides by the
-            sum of w₁ y + w₀ (1 - y).
+        class_weights: (w₀, w₁), the weights of the labels 0 and 1, or None for 1. The mean divides
+            by the sum of w₁ y + w₀ (1 - y).
 
-    Inputs: y of the shape of y_pred, or one number for all, which of an array keeps its dtype.
+    Inputs: y of the shape of y_pred, or one number for all; an array of no axes keeps its dtype.
 
     Raises:
         ValueError: `label_smoothing` outside [0, 1]; not two `class_weights`, or one below 0.
 
-    Source: `BinaryCrossEntropyLoss` of Lux 1.31. With logits it has (1 - ỹ) y_pred - log σ(y_pred),
-        the same number, of which no digit is right for label 0 and a logit of -40. torch's
-        `pos_weight` is w₁ with w₀ = 1, and its mean divides by the number of elements.
+    Source: `BinaryCrossEntropyLoss` of Lux 1.31. With logits it computes
+        (1 - ỹ) y_pred - log σ(y_pred), the same number, but without a right digit for label 0 and a
+        logit of -40. torch's `pos_weight` is w₁ with w₀ = 1, and its mean divides by the number of
+        elements.
 
     Example:
         >>> import jax.numpy as jnp
@@ -78,8 +80,8 @@ class BinaryCrossEntropyLoss(WeightedBinaryLoss):
         super().__post_init__()
         check_options(self, "epsilon", "label_smoothing")
 
-    def targets(self, y_pred: Array, y: Any) -> Any:
-        """One number serves for all."""
+    def targets(self, y_pred: Array, y: ArrayLike) -> Any:
+        """One number as an array of the shape of `y_pred`."""
         if np.ndim(y) > 0:
             return y
         if not hasattr(y, "dtype"):
@@ -105,15 +107,15 @@ class BinaryFocalLoss(WeightedBinaryLoss):
 
     Args:
         agg: how the elements become one number.
-        gamma: γ, how little the easy examples count.
+        gamma: γ; the greater, the less easy examples count.
         epsilon: ε; by default the distance from 1 to the next number of the dtype.
-        class_weights: (w₀, w₁), of which w is that of the label, as for `BinaryCrossEntropyLoss`;
-            (1 - α, α) are the balanced form of the paper.
+        class_weights: (w₀, w₁), as for `BinaryCrossEntropyLoss`; w is the weight of the label.
+            (1 - α, α) is the balanced form of the paper.
 
     Raises:
         ValueError: not two `class_weights`, or one below 0.
 
-    Source: `BinaryFocalLoss` of Lux 1.31, which has 1 - y_pred - ε for label 0, and so NaN where
+    Source: `BinaryFocalLoss` of Lux 1.31, which uses 1 - y_pred - ε for label 0 and gives NaN where
         y_pred is 1; arXiv 1708.02002.
 
     Example:

@@ -1,7 +1,6 @@
 """Losses for several classes: probabilities, or labels, along one axis."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,17 +14,26 @@ from ._weights import class_weights_of
 
 
 class ClassLoss(LossFunction):
-    """Base of losses over classes along `axis`, which is summed before `agg`.
+    """Base of losses over classes along `axis`: their sum along it, then `agg`.
 
     Inputs: y of the shape of y_pred, a distribution along `axis`; or integer labels from 0, of
-        that shape without `axis`. A label that is no class gives NaN.
+        that shape without `axis`. A label that is not a class gives NaN.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> class Brier(ClassLoss):
+        ...     def elementwise(self, y_pred, y):
+        ...         return jnp.sum((y_pred - y) ** 2, axis=self.axis)
+        >>> y_pred = jnp.array([[0.5, 0.5]], jnp.float32)
+        >>> Brier()(y_pred, jnp.array([1], jnp.int32)).item()
+        0.5
     """
 
     real_only = True
     axis: int = -1
 
-    def targets(self, y_pred: Array, y: Any) -> Any:
-        """Labels as distributions with one entry."""
+    def targets(self, y_pred: Array, y: Array) -> Array:
+        """Integer labels as distributions, 1 at the label and 0 elsewhere."""
         if not -y_pred.ndim <= self.axis < y_pred.ndim:
             raise ValueError(
                 f"`{type(self).__name__}` expects `y_pred` with an axis {self.axis}, got shape "
@@ -37,13 +45,13 @@ class ClassLoss(LossFunction):
         if not is_label or y.shape != tuple(shape):
             return y
         # In int32 at least: a short dtype may not hold the number of classes.
-        y = index_in_int32(y, classes)
-        one_hot = jax.nn.one_hot(y, classes, dtype=y_pred.dtype, axis=self.axis)
-        known = jnp.expand_dims((y >= 0) & (y < classes), self.axis)
+        label = index_in_int32(y, classes)
+        one_hot = jax.nn.one_hot(label, classes, dtype=y_pred.dtype, axis=self.axis)
+        known = jnp.expand_dims((label >= 0) & (label < classes), self.axis)
         return jnp.where(known, one_hot, jnp.full_like(one_hot, jnp.nan))
 
     def over_entries(self, mask: Array, y_pred: Array) -> Array:
-        """A mask of the samples as one of the entries of `y_pred`."""
+        """A mask of the samples, as a mask of the entries of `y_pred`."""
         axes = [axis for axis in range(y_pred.ndim) if axis != self.axis % y_pred.ndim]
         return jax.lax.broadcast_in_dim(mask, y_pred.shape, axes)
 
@@ -60,7 +68,7 @@ class WeightedClassLoss(ClassLoss):
         object.__setattr__(self, "class_weights", weights)
 
     def class_weights_at(self, y: Array) -> Array | None:
-        """Σ w y along the axis of the classes: of a label the weight of its class."""
+        """Σ w y along the axis of the classes, which for a label is the weight of its class."""
         if self.class_weights is None:
             return None
         return jnp.sum(self.class_weighted(y), axis=self.axis)
@@ -82,27 +90,27 @@ class WeightedClassLoss(ClassLoss):
 class CrossEntropyLoss(WeightedClassLoss):
     """agg(-Σ w ỹ log(y_pred + ε)), summed along `axis`, with ỹ = (1 - α) y + α/K for K classes.
 
-    With `logits` log(y_pred + ε) is the logarithm of the softmax of y_pred.
+    With `logits`, log(y_pred + ε) is replaced by the logarithm of the softmax of y_pred.
 
     Args:
         agg: how the samples become one number.
-        axis: that of the classes.
+        axis: the axis of the classes.
         epsilon: ε; by default the distance from 1 to the next number of the dtype.
         label_smoothing: α in [0, 1], or None for y as it is.
         logits: whether y_pred is before the softmax.
         class_weights: w, a number for each class, or None for 1. The mean divides by the sum of
-            Σ w y over the samples, which is of labels the weight of each one's class.
+            Σ w y over the samples; for labels that adds the weight of each sample's class.
 
     Inputs: y of the shape of y_pred, a distribution along `axis`; or integer labels from 0, of
-        that shape without `axis`. A label that is no class gives NaN.
+        that shape without `axis`. A label that is not a class gives NaN.
 
     Raises:
-        ValueError: `label_smoothing` outside [0, 1]; no such axis; not as many `class_weights` as
-            classes, or one below 0.
+        ValueError: `label_smoothing` outside [0, 1]; y_pred without `axis`; another number of
+            `class_weights` than of classes, or one below 0.
 
     Source: `CrossEntropyLoss` of Lux 1.31. Its documentation writes α K where it divides, and its
-        K is that of the classes for matrices alone. Class weights as in torch, which divides by
-        the number of samples where y is a distribution.
+        K is the number of classes only for matrices. Class weights as in torch, except that torch
+        divides by the number of samples where y is a distribution.
 
     Example:
         >>> import jax.numpy as jnp
@@ -137,8 +145,8 @@ class FocalLoss(WeightedClassLoss):
 
     Args:
         agg: how the samples become one number.
-        axis: that of the classes.
-        gamma: γ, how little the easy examples count.
+        axis: the axis of the classes.
+        gamma: γ; the greater, the less easy examples count.
         epsilon: ε; by default the distance from 1 to the next number of the dtype.
         class_weights: w, as for `CrossEntropyLoss`.
 
@@ -169,19 +177,19 @@ class FocalLoss(WeightedClassLoss):
 
 
 class KLDivergenceLoss(ClassLoss):
-    """agg(Σ y log y) - agg(Σ ỹ log(y_pred + ε)), summed along `axis`; zero for equal ones.
+    """agg(Σ y log y) - agg(Σ ỹ log(y_pred + ε)), summed along `axis`; zero if they are equal.
 
     Args:
         agg: how the samples become one number.
-        axis: that of the classes.
-        epsilon: ε; by default the distance from 1 to the next number of the dtype. With 0 a class
-            that y has and y_pred lacks gives inf.
+        axis: the axis of the classes.
+        epsilon: ε; by default the distance from 1 to the next number of the dtype. With 0, a class
+            with probability 0 in y_pred alone gives inf.
         label_smoothing: as for `CrossEntropyLoss`.
 
     Inputs: as for `CrossEntropyLoss`.
 
     Raises:
-        ValueError: `label_smoothing` outside [0, 1]; no such axis.
+        ValueError: `label_smoothing` outside [0, 1]; y_pred without `axis`.
 
     Source: `KLDivergenceLoss` of Lux 1.31.
 
@@ -200,7 +208,7 @@ class KLDivergenceLoss(ClassLoss):
         check_options(self, "axis", "epsilon", "label_smoothing")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
-        """The information that y_pred lacks."""
+        """The relative entropy of each sample."""
         cross_entropy = CrossEntropyLoss(
             None, self.axis, epsilon=self.epsilon, label_smoothing=self.label_smoothing
         )

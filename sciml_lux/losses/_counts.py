@@ -67,7 +67,7 @@ class PoissonLoss(LossFunction):
         check_options(self, "epsilon")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
-        """The negative logarithm of the Poisson likelihood, up to what depends on y alone."""
+        """The negative logarithm of the Poisson likelihood, without its terms in y alone."""
         epsilon = epsilon_of(self.epsilon, y_pred)
         y_pred, y = widened(y_pred, y)
         return y_pred - xlogy(y, y_pred + epsilon)

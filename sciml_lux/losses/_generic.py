@@ -1,4 +1,4 @@
-"""GenericLossFunction: any function of two numbers as a loss."""
+"""GenericLossFunction: any elementwise function of two arrays as a loss."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,8 +12,9 @@ class GenericLossFunction(LossFunction):
     """agg(function(y_pred, y)), for an elementwise function of two arrays.
 
     Args:
-        function: of two arrays of one shape, which it keeps. Functions compare by identity: a
-            lambda written anew at each construction makes another loss and compiles again.
+        function: a function of two arrays of one shape that returns an array of that shape.
+            Functions are compared by identity: a new lambda makes another loss, which is compiled
+            again.
         agg: how the elements become one number.
 
     Raises:

@@ -1,13 +1,14 @@
-"""LossFunction: what all losses share, the two forms of call."""
+"""LossFunction: the base of all losses, with its two forms of call."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Inexact
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Array, Inexact, PyTree
 
-from ..core import Frozen, Record, apply
+from ..core import LayerLike, Parameters, Record, States, StaticValue, apply
 from ..core.internal import SharedDefault, describe
 from ..ops.internal import op
 from ..precision import promote
@@ -20,7 +21,12 @@ def mean(values: Array) -> Array:
     """The mean of all elements.
 
     Raises:
-        ValueError: there are none.
+        ValueError: the array is empty.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> mean(jnp.array([1.0, 3.0], jnp.float32)).item()
+        2.0
     """
     if values.size == 0:
         raise ValueError(
@@ -32,38 +38,44 @@ def mean(values: Array) -> Array:
 
 @op("values")
 def total(values: Array) -> Array:
-    """The sum of all elements."""
+    """The sum of all elements.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> total(jnp.array([1.0, 3.0], jnp.float32)).item()
+        4.0
+    """
     return jnp.sum(values)
 
 
-class LossFunction(Frozen, metaclass=SharedDefault):
-    """Base of losses: a subclass writes `elementwise(y_pred, y)`, which `agg` makes one number.
+class LossFunction(StaticValue, metaclass=SharedDefault):
+    """Base of losses: a subclass defines `elementwise(y_pred, y)`, and `agg` makes it one number.
 
     Args:
         agg: how the elements become one number: `mean`, `total`, any function of the array, or
-            None for the array itself.
+            None to return the array.
 
     Inputs: `loss(y_pred, y)` with two arrays of one shape, or `loss(model, ps, st, (x, y))`.
         `loss(y_pred, y, weights=w)` counts each loss w times: the mean is Σ w l / Σ w, the total
-        Σ w l. `loss(y_pred, y, where=mask)` sees nothing where the mask is False, be it NaN: there
-        the loss counts 0 times and has derivative 0. Both have the shape of the losses, or of its
-        leading axes: (batch,) is one for each sample. The mean is NaN where no weight is left. In
-        the second form they are a third entry of the data: `(x, y, w)`, or `(x, y, mask)` with a
+        Σ w l. `loss(y_pred, y, where=mask)` ignores entries where the mask is False, even NaN: they
+        count 0 times and have derivative 0. Weights and masks have the shape of the losses or of
+        their leading axes: (batch,) has one for each sample. The mean is NaN if all weights are 0.
+        In the second form they are a third entry of the data: `(x, y, w)`, or `(x, y, mask)` with a
         mask of bool, which hides y and the model's output; a NaN in x still goes through the model.
 
-    Returns: the loss, or `loss, st, stats` in the second form. In float16 and bfloat16 our losses
-        square and average in float32, and come back. Targets have gradients too; take
-        them out with `jax.lax.stop_gradient(y)` where they come from a model.
+    Returns: the loss, or `loss, st, stats` in the second form. For float16 and bfloat16 our losses
+        square and average in float32 and return the dtype of the data. Targets have gradients too;
+        use `jax.lax.stop_gradient(y)` for targets that come from a model.
 
     Raises:
         ValueError: the shapes differ. Nothing is broadcast: (n,) against (n, 1) would be (n, n).
             Weights or a mask with an `agg` that is not `mean`, `total` or None.
-        TypeError: called with neither two nor four arguments; `y_pred` is no array of floating or
-            complex numbers, or `y` no array; weights that are not real numbers, a mask that is not
+        TypeError: called with neither two nor four arguments; `y_pred` is not a floating or complex
+            array, or `y` is not an array; weights that are not real numbers, or a mask that is not
             of bool.
 
-    Source: `AbstractLossFunction` of Lux 1.31. Weights as in torch, whose mean with class weights
-        is this one, and Keras; masks as `where` of optax.
+    Source: `AbstractLossFunction` of Lux 1.31. The mean with weights is that of
+        torch's class weights, and of "mean_with_sample_weight" in Keras; masks are optax's `where`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -77,10 +89,12 @@ class LossFunction(Frozen, metaclass=SharedDefault):
     """
 
     agg: Callable[[Array], Array] | None = mean
-    # Whether complex numbers mean nothing to it.
+    # Whether it is defined for real numbers alone.
     real_only: ClassVar[bool] = False
 
-    def __call__(self, *arguments: Any, weights: Any = None, where: Any = None) -> Any:
+    def __call__(
+        self, *arguments: PyTree, weights: Array | None = None, where: Array | None = None
+    ) -> Any:
         """The loss of a prediction, or of a model on data."""
         if len(arguments) == 2:
             return self._of_prediction(*arguments, weights=weights, where=where)
@@ -95,7 +109,7 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         )
 
     def targets(self, y_pred: Array, y: Any) -> Any:
-        """`y` in the form that `elementwise` takes, for losses that know several."""
+        """`y` in the form that `elementwise` takes, for losses that accept other forms."""
         return y
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
@@ -103,15 +117,20 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         raise TypeError(f"`{type(self).__name__}` defines no `elementwise(y_pred, y)`.")
 
     def class_weights_at(self, y: Array) -> Array | None:
-        """The weight that each loss has by its class, for losses with weights of the classes."""
+        """The class weight of each loss, for losses that have class weights."""
         return None
 
     def over_entries(self, mask: Array, y_pred: Array) -> Array:
-        """A mask of the losses as one of the entries of `y_pred`."""
+        """A mask of the losses, as a mask of the entries of `y_pred`."""
         return jax.lax.broadcast_in_dim(mask, y_pred.shape, tuple(range(mask.ndim)))
 
     def _of_prediction(
-        self, y_pred: Any, y: Any, *, weights: Any = None, where: Any = None
+        self,
+        y_pred: Array,
+        y: ArrayLike,
+        *,
+        weights: Array | None = None,
+        where: Array | None = None,
     ) -> Inexact[Array, "..."]:
         y_pred, y = self._checked(y_pred, y)
         count = Count()
@@ -123,7 +142,7 @@ class LossFunction(Frozen, metaclass=SharedDefault):
             y_pred, y = hidden(y_pred, seen), hidden(y, seen)
         count = count._replace(inside=self.class_weights_at(y))
         losses = self.elementwise(y_pred, y)
-        # What `elementwise` widened comes back only here: a mean fits where its terms do not.
+        # What `elementwise` widened is narrowed only here: a mean may fit where its terms do not.
         is_half = jnp.finfo(y_pred.dtype).bits < 32
         dtype = dtype_of(y_pred.dtype if is_half else losses.dtype, count)
         if any(part is not None for part in count):
@@ -131,7 +150,7 @@ class LossFunction(Frozen, metaclass=SharedDefault):
         loss = losses if self.agg is None else self.agg(losses)
         return loss.astype(dtype) if is_half else loss
 
-    def _aggregated(self, losses: Array, count: Count, dtype: Any) -> Array:
+    def _aggregated(self, losses: Array, count: Count, dtype: DTypeLike) -> Array:
         terms = weighed(losses, count)
         if self.agg is None:
             return terms.astype(dtype)
@@ -147,7 +166,7 @@ class LossFunction(Frozen, metaclass=SharedDefault):
             "aggregate these."
         )
 
-    def _checked(self, y_pred: Any, y: Any) -> tuple[Array, Array]:
+    def _checked(self, y_pred: Array, y: Any) -> tuple[Array, Array]:
         """Prediction and targets as `elementwise` takes them."""
         for name, value in (("y_pred", y_pred), ("y", y)):
             require_exact_floats(value, f"`{type(self).__name__}`: `{name}`")
@@ -177,9 +196,11 @@ class LossFunction(Frozen, metaclass=SharedDefault):
             )
         return prediction, targets
 
-    def _of_model(self, model: Any, ps: Any, st: Any, data: Any) -> tuple[Array, Any, Record]:
+    def _of_model(
+        self, model: LayerLike, ps: Parameters, st: States, data: PyTree
+    ) -> tuple[Array, Any, Record]:
         if not (isinstance(data, tuple | list) and len(data) in {2, 3}):
-            # An array without axes has `__len__` and no length.
+            # An array without axes has `__len__` but not a length.
             has_length = hasattr(data, "__len__") and getattr(data, "shape", None) != ()
             length = f" of {len(data)}" if has_length else ""
             raise TypeError(

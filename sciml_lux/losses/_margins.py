@@ -1,4 +1,4 @@
-"""Losses that vanish beyond a margin."""
+"""Losses that are zero beyond a margin."""
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -11,7 +11,7 @@ from ._options import check_options, widened
 class HingeLoss(LossFunction):
     """agg(max(0, 1 - y y_pred)), for labels -1 and 1; derivative 0 at the kink.
 
-    Source: `HingeLoss` of Lux 1.31, whose derivative, written by hand, lacks the factor -y.
+    Source: `HingeLoss` of Lux 1.31, whose hand-written derivative lacks the factor -y.
 
     Example:
         >>> import jax.numpy as jnp
@@ -23,7 +23,7 @@ class HingeLoss(LossFunction):
     real_only = True
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
-        """What is missing from the margin."""
+        """How far the prediction is from the margin."""
         y_pred, y = widened(y_pred, y)
         return relu(1 - y * y_pred)
 
@@ -31,7 +31,7 @@ class HingeLoss(LossFunction):
 class SquaredHingeLoss(LossFunction):
     """agg(max(0, 1 - y y_pred)²), for labels -1 and 1.
 
-    Source: `SquaredHingeLoss` of Lux 1.31, whose derivative, written by hand, lacks the factor y.
+    Source: `SquaredHingeLoss` of Lux 1.31, whose hand-written derivative lacks the factor y.
 
     Example:
         >>> import jax.numpy as jnp
@@ -43,7 +43,7 @@ class SquaredHingeLoss(LossFunction):
     real_only = True
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
-        """The square of what is missing from the margin."""
+        """The square of the distance from the margin."""
         y_pred, y = widened(y_pred, y)
         missing = relu(1 - y * y_pred)
         return missing * missing
@@ -76,7 +76,7 @@ class SiameseContrastiveLoss(LossFunction):
         check_options(self, "margin")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
-        """Like pairs are drawn together, unlike ones pushed apart up to the margin."""
+        """The squared distance of like pairs, or the squared gap to the margin of unlike ones."""
         y_pred, y = widened(y_pred, y)
         missing = relu(float(self.margin) - y_pred)
         return (1 - y) * y_pred * y_pred + y * missing * missing
@@ -89,8 +89,8 @@ class DiceCoeffLoss(LossFunction):
         agg: how the samples become one number.
         smooth: α.
 
-    Inputs: (batch, ...); a vector is one sample. In float16 and bfloat16, sums and quotient are
-        taken in float32.
+    Inputs: (batch, ...); a vector is one sample. For float16 and bfloat16, sums and quotient are
+        computed in float32.
 
     Source: `DiceCoeffLoss` of Lux 1.31; arXiv 1606.04797.
 
@@ -109,7 +109,7 @@ class DiceCoeffLoss(LossFunction):
         check_options(self, "smooth")
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
-        """One less the overlap of the two."""
+        """One minus the overlap of the two."""
         y_pred, y = widened(y_pred, y)
         axes = tuple(range(1, y_pred.ndim)) if y_pred.ndim > 1 else None
         smooth = float(self.smooth)

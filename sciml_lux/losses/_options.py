@@ -1,10 +1,9 @@
 """Options that several losses share."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ..core import StaticValue
 from ..core.internal import check_integer, check_number
 from ..precision import accumulated
 
@@ -29,7 +28,7 @@ def epsilon_of(epsilon: float | None, y_pred: Array) -> float:
     return float(jnp.finfo(y_pred.dtype).eps if epsilon is None else epsilon)
 
 
-def check_options(loss: Any, *names: str) -> None:
+def check_options(loss: StaticValue, *names: str) -> None:
     """Raise unless these fields, where they are not None, are numbers in their range.
 
     Raises:
@@ -51,12 +50,12 @@ def complement_power(p: Array, gamma: float) -> Array:
     rest = 1 - p
     if float(gamma).is_integer():
         return rest ** int(gamma)
-    none = rest <= 0
+    zero = rest <= 0
     # A fractional power has no finite derivative at zero.
-    return jnp.where(none, jnp.zeros_like(rest), jnp.where(none, 1.0, rest) ** float(gamma))
+    return jnp.where(zero, jnp.zeros_like(rest), jnp.where(zero, 1.0, rest) ** float(gamma))
 
 
 def weighted(weight: Array, value: Array) -> Array:
-    """weight · value, and 0 for an infinite value without weight."""
+    """weight · value, and 0 where the weight is 0 and the value infinite."""
     void = (weight == 0) & jnp.isinf(value)
     return weight * jnp.where(void, jnp.zeros_like(value), value)

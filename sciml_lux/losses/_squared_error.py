@@ -1,12 +1,11 @@
-"""Errors squared, absolute, and between the two."""
+"""Squared errors, absolute errors, and the Huber loss between the two."""
 
 import math
-from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
-from ..core import apply
+from ..core import LayerLike, Parameters, States, apply
 from ..precision import promote
 from ._loss_function import LossFunction, mean, total
 from ._options import check_options, widened
@@ -16,7 +15,7 @@ from ._weights import checked_count, hidden, keyword_of, total_weight, weighed
 class MSELoss(LossFunction):
     """agg((y_pred - y)²).
 
-    Source: `MSELoss` of Lux 1.31; `L2Loss` is another name.
+    Source: `MSELoss` of Lux 1.31; `L2Loss` is another name of it.
 
     Example:
         >>> import jax.numpy as jnp
@@ -26,12 +25,12 @@ class MSELoss(LossFunction):
     """
 
     def elementwise(self, y_pred: Array, y: Array) -> Array:
-        """(y_pred - y)²; |·|² where complex."""
+        """(y_pred - y)²; |y_pred - y|² for complex numbers."""
         y_pred, y = widened(y_pred, y)
         return _squared(y_pred - y)
 
-    def residuals(self, model: Any, ps: Any, st: Any, data: Any) -> Array:
-        """r with loss = Σ r², for least-squares solvers; `agg` is `mean` or `total`."""
+    def residuals(self, model: LayerLike, ps: Parameters, st: States, data: PyTree) -> Array:
+        """Residuals r with loss = Σ r², for least-squares solvers; `agg` is `mean` or `total`."""
         if self.agg not in (mean, total):
             raise ValueError(
                 f"`MSELoss` is a sum of squares with `agg` mean or total, got {self.agg!r}."
@@ -45,7 +44,7 @@ class MSELoss(LossFunction):
         scale = y.size if self.agg is mean else 1
         return (y_pred - y) / math.sqrt(scale)
 
-    def _weighted_residuals(self, y_pred: Array, y: Array, **counted: Any) -> Array:
+    def _weighted_residuals(self, y_pred: Array, y: Array, **counted: Array) -> Array:
         count = checked_count(
             type(self).__name__, y.shape, **{"weights": None, "where": None} | counted
         )
@@ -61,7 +60,7 @@ class MSELoss(LossFunction):
 class MAELoss(LossFunction):
     """agg(|y_pred - y|), with derivative 0 where the two are equal.
 
-    Source: `MAELoss` of Lux 1.31; `L1Loss` is another name.
+    Source: `MAELoss` of Lux 1.31; `L1Loss` is another name of it.
 
     Example:
         >>> import jax.numpy as jnp
@@ -80,7 +79,7 @@ class HuberLoss(LossFunction):
 
     Args:
         agg: how the elements become one number.
-        delta: above zero; where the square ends.
+        delta: the error up to which the square is used, above zero.
 
     Raises:
         ValueError: `delta` is not above zero.
@@ -105,7 +104,7 @@ class HuberLoss(LossFunction):
         error = y_pred - y
         size = _absolute(error)
         near = size <= delta
-        # Capped, so that the square of a huge error, which is not taken, does not overflow.
+        # Replaced by 0, so that the unused square of a huge error does not overflow.
         small = jnp.where(near, error, jnp.zeros_like(error))
         return jnp.where(near, 0.5 * _squared(small), delta * (size - 0.5 * delta))
 

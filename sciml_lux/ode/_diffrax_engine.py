@@ -1,10 +1,9 @@
 """The engine that solves with diffrax."""
 
-from typing import Any
-
 import diffrax
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from ..core import Record, Static
 from ._equation import Equation
@@ -14,15 +13,15 @@ from ._solution import Solution
 
 
 def solve_with_diffrax(
-    equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: Any
+    equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: PyTree
 ) -> Solution:
     """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
 
     Args:
-        equation: what is solved.
-        method: how.
+        equation: the equation.
+        method: the options of the solve.
         span: (t0, t1), in the dtype of the clock.
-        ts: (n,) the times at which the states are wanted; None for t1 alone.
+        ts: (n,) the times of the states to return; None for t1 alone.
         u0: the state at t0.
     """
     t0, t1 = span

@@ -6,29 +6,33 @@ from typing import Any, NamedTuple
 import jax
 from jax.core import eval_jaxpr
 from jax.tree_util import Partial
+from jaxtyping import Array, PyTree
 
+from ..core import LayerLike, Parameters, States
 from ..core.internal import describe, named_leaves, subject
 from ..precision import shared
 from ..programs import with_constants_as_arguments
 
-VectorField = Callable[[Any, Any], Any]
+VectorField = Callable[[Array, PyTree], PyTree]
 
 
 class Equation(NamedTuple):
     """du/dt = field(t, u, parameters).
 
     Attributes:
-        field: the right-hand side; a tree, whose leaves are the arrays that the layer's vector
+        field: the right-hand side. It is a tree: its leaves are the arrays that the layer's vector
             field closes over.
         parameters: parameters and states of the layer, half precision in the dtype of its sums.
     """
 
-    field: Callable[[Any, Any, Any], Any]
-    parameters: Any
+    field: Callable[[Any, PyTree, PyTree], PyTree]
+    parameters: PyTree
 
 
-def equation_of(layer: Any, t0: jax.Array, u0: Any, ps: Any, st: Any) -> Equation:
-    """The equation that `layer` states with its `vector_field`, for times and states like these.
+def equation_of(
+    layer: LayerLike, t0: jax.Array, u0: PyTree, ps: Parameters, st: States
+) -> Equation:
+    """The equation that the `vector_field` of `layer` defines, for times and states like these.
 
     Raises:
         TypeError: du/dt has another dtype than u.
@@ -36,8 +40,8 @@ def equation_of(layer: Any, t0: jax.Array, u0: Any, ps: Any, st: Any) -> Equatio
     """
     parameters, narrowed = shared((ps, st))
 
-    # Parameters go in as an argument: an adjoint with a rule of its own must see them.
-    def field(t: Any, u: Any, parameters: Any) -> Any:
+    # Parameters are an argument, so that an adjoint with its own derivative rule sees them.
+    def field(t: Array, u: PyTree, parameters: PyTree) -> Any:
         return layer.vector_field(*narrowed(parameters))(t, u)
 
     converted = _closing_over_nothing(field, t0, u0, parameters)
@@ -45,23 +49,23 @@ def equation_of(layer: Any, t0: jax.Array, u0: Any, ps: Any, st: Any) -> Equatio
     return Equation(converted, parameters)
 
 
-def _closing_over_nothing(f: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+def _closing_over_nothing(f: Callable[..., PyTree], *args: PyTree) -> Callable[..., PyTree]:
     """`f` for arguments like `args`, as a tree whose leaves are the arrays that it closes over.
 
-    An engine compiles for a function and keeps it, with all that it closes over. What is an operand
-    instead has derivatives in every adjoint, and is freed when the user drops it.
+    An engine compiles a function and holds it, with all arrays that it closes over. As leaves these
+    have derivatives in every adjoint, and are freed when the user drops them.
     """
     program, out = jax.make_jaxpr(f, return_shape=True)(*args)
     jaxpr, treedef = with_constants_as_arguments(program), jax.tree.structure(out)
 
-    def evaluated(constants: Any, *args: Any) -> Any:
+    def evaluated(constants: list[Array], *args: PyTree) -> Any:
         return treedef.unflatten(eval_jaxpr(jaxpr, (), *constants, *jax.tree.leaves(args)))
 
     return Partial(evaluated, program.consts)
 
 
-def _check_field(layer: Any, du: Any, u0: Any) -> None:
-    """Raise unless du/dt has the tree, shapes and dtypes of u; engines cast or fail obscurely."""
+def _check_field(layer: LayerLike, du: PyTree, u0: PyTree) -> None:
+    """Raise unless du/dt has the tree, shapes and dtypes of u, where an engine might cast."""
     if jax.tree.structure(du) != jax.tree.structure(u0):
         raise ValueError(
             f"{subject(layer)}: the vector field must return a tree like the state, expected "
@@ -76,5 +80,5 @@ def _check_field(layer: Any, du: Any, u0: Any) -> None:
         raise error(
             f"{subject(layer)}: the vector field must return the shape and dtype of the state"
             f"{where}, expected {describe(leaf)}, got {describe(returned[name])}. Give the "
-            "parameters and the initial state one dtype, and mind constants in the field."
+            "parameters and the initial state one dtype, and look at constants in the field."
         )

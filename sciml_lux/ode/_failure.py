@@ -6,8 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
+from jaxtyping import PyTree
 
-from ..core import layer_name
+from ..core import Parameters, layer_name
 from ..precision.internal import floating_leaves
 from ._equation import Equation
 from ._method import plain
@@ -35,7 +36,7 @@ class Failure(NamedTuple):
 
 
 def with_failure(
-    equation: Equation, t0: jax.Array, u0: Any, ps: Any, solution: Solution
+    equation: Equation, t0: jax.Array, u0: PyTree, ps: Parameters, solution: Solution
 ) -> tuple[Solution, Failure]:
     """The solution, without a gradient where the solve failed; and the one cause of it.
 
@@ -97,30 +98,30 @@ def raising(layer: Any, solution: Solution, failure: Failure) -> Solution:
     return solution
 
 
-def _all_finite(tree: Any) -> jax.Array:
+def _all_finite(tree: PyTree) -> jax.Array:
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
 
 
 @jax.custom_jvp
-def _without_gradient(ys: Any, inputs: list[jax.Array], failed: jax.Array) -> Any:
+def _without_gradient(ys: PyTree, inputs: list[jax.Array], failed: jax.Array) -> Any:
     """`ys`, with a derivative of NaN with respect to all `inputs` where `failed`.
 
-    Under `jit` an error is dropped together with a value that nobody uses, as in the gradient of a
-    sum; and times that were not reached do not depend on anything. The derivative of a solve that
-    stopped half way must not pass for zero then.
+    Under `jit` an error is dropped if its value is not used, as in the gradient of a sum, and the
+    states at times that were not reached do not depend on anything. Without this, the derivative of
+    a solve that stopped half way could be zero.
     """
     return ys
 
 
 @_without_gradient.defjvp
-def _(primals: Any, tangents: Any) -> Any:
+def _(primals: PyTree, tangents: PyTree) -> Any:
     ys, _, failed = primals
-    # Products and sums alone: this must be linear in the tangents to be transposed.
+    # Only products and sums: this must be linear in the tangents, to be transposed.
     spoil = jnp.where(failed, jnp.nan, 0.0)
 
     def spoiled(tangent: jax.Array) -> jax.Array:
         factor = spoil.astype(tangent.dtype)
-        moved = [jnp.sum(t).astype(tangent.dtype) for t in tangents[1]]
-        return tangent + factor * (tangent + sum(moved))
+        tangents_in = [jnp.sum(t).astype(tangent.dtype) for t in tangents[1]]
+        return tangent + factor * (tangent + sum(tangents_in))
 
     return ys, jax.tree.map(spoiled, tangents[0])

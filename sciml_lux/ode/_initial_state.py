@@ -1,4 +1,4 @@
-"""The initial state: in the dtype in which it is solved, and finite."""
+"""The initial state: given the dtype of the solve, and checked to be finite."""
 
 from typing import Any
 
@@ -6,15 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import PyTree
 
+from ..core import LayerLike, Parameters
 from ..core.internal import describe, named_leaves, subject
 from ..precision import match_eltype_mode, tree_dtype
 from ..precision.internal import as_dtype, match_input
 
 
-def initial_state(layer: Any, u0: Any, ps: Any) -> Any:
-    """`u0` as the solve starts with it: integers, and under `match_eltype("convert")` all leaves,
-    in the dtype of the parameters.
+def initial_state(layer: LayerLike, u0: PyTree, ps: Parameters) -> Any:
+    """`u0` in the dtype of the solve: integers, and with `match_eltype("convert")` all leaves, take
+    the dtype of the parameters.
 
     Raises:
         ValueError: it is not finite.
@@ -22,14 +24,14 @@ def initial_state(layer: Any, u0: Any, ps: Any) -> Any:
     dtype = tree_dtype(ps)
     u0 = _integers_as(dtype, u0)
     if dtype is not None and match_eltype_mode() == "convert":
-        # The layers inside would narrow it at every evaluation, and a solve keeps one dtype.
+        # Otherwise the layers inside would narrow it at every evaluation.
         u0 = match_input(u0, dtype, lambda: subject(layer))
     _check_finite(layer, u0)
     return u0
 
 
-def state_dtype(layer: str, u0: Any) -> np.dtype:
-    """The one floating or complex dtype of all leaves of the state.
+def state_dtype(layer: str, u0: PyTree) -> np.dtype:
+    """The floating or complex dtype of the state, the same for all leaves.
 
     Raises:
         TypeError: a leaf is not a floating array, or two leaves differ; names the leaves.
@@ -51,17 +53,17 @@ def state_dtype(layer: str, u0: Any) -> np.dtype:
     return next(iter(by_dtype))
 
 
-def _integers_as(dtype: np.dtype | None, u0: Any) -> Any:
-    """`u0` with integers in the dtype of the parameters, where there are any."""
+def _integers_as(dtype: np.dtype | None, u0: PyTree) -> Any:
+    """`u0` with integers in the dtype of the parameters, if there are parameters."""
 
-    def convert(leaf: Any) -> Any:
+    def convert(leaf: PyTree) -> Any:
         is_integer = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.integer)
         return as_dtype(leaf, dtype) if is_integer and dtype is not None else leaf
 
     return jax.tree.map(convert, u0)
 
 
-def _check_finite(layer: Any, u0: Any) -> None:
+def _check_finite(layer: LayerLike, u0: PyTree) -> None:
     for name, leaf in named_leaves(u0).items():
         if isinstance(leaf, Tracer) or not hasattr(leaf, "dtype"):
             continue

@@ -1,4 +1,4 @@
-"""The method of a solve: its options, as a value."""
+"""The method of a solve: its options as one value."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import diffrax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Frozen
+from ..core import StaticValue
 from ..core.internal import check_integer, check_number
 
 _KINDS = {
@@ -26,11 +26,11 @@ _KINDS = {
 class ByIdentity:
     """A diffrax object without a hash, such as a controller that holds arrays.
 
-    The fields of a value must be hashable. As a function is, the object is equal to itself alone:
-    two values that hold one and the same object share their compiled programs.
+    The fields of a `StaticValue` must be hashable. Like a function, this is equal to itself alone:
+    two values with the same object share their compiled programs.
     """
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
@@ -43,8 +43,8 @@ class ByIdentity:
         return repr(self.value)
 
 
-def hashable(value: Any) -> Any:
-    """`value`, or where it has no hash, `value` by its identity."""
+def hashable(value: object) -> Any:
+    """`value`, or if it has no hash, a `ByIdentity` of it."""
     try:
         hash(value)
     except TypeError:
@@ -52,12 +52,12 @@ def hashable(value: Any) -> Any:
     return value
 
 
-def plain(value: Any) -> Any:
-    """The object that `hashable` was given."""
+def plain(value: object) -> Any:
+    """The object that was passed to `hashable`."""
     return value.value if isinstance(value, ByIdentity) else value
 
 
-class Method(Frozen):
+class Method(StaticValue):
     """How an equation is solved; `ODELayer` says what each option means."""
 
     solver: diffrax.AbstractSolver | ByIdentity
@@ -80,13 +80,13 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...]) -> None:
     """Raise unless every option is of its kind and in its range.
 
     Args:
-        name: of the layer, the subject of the messages.
+        name: the name of the layer, for the messages.
         options: an object with the fields of `Method`.
         tspan: (t0, t1).
 
     Raises:
         TypeError: an option is of another kind.
-        ValueError: a number is out of range, or a solver of fixed steps has no step.
+        ValueError: a number is out of range, or a solver with fixed steps has no `dt0`.
     """
     for option, (kind, words) in _KINDS.items():
         value = plain(getattr(options, option))
@@ -101,13 +101,13 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...]) -> None:
 
 
 def check_tolerance(name: str, method: Method, clock: np.dtype) -> None:
-    """Raise where `clock` cannot resolve the relative tolerance.
+    """Raise if `clock` cannot resolve the relative tolerance.
 
     Raises:
         ValueError: no step would be accepted.
     """
-    # Measured on a rotation with Tsit5: down to about here steps get small, below it none is
-    # accepted any more (float16 1e-5, bfloat16 3e-4, float32 3e-12).
+    # Measured on a rotation with Tsit5: steps get small down to about here, and below it none is
+    # accepted (float16 1e-5, bfloat16 3e-4, float32 3e-12).
     finest = float(jnp.finfo(clock).eps) ** (5 / 3)
     if method.uses_tolerances and method.rtol < finest:
         raise ValueError(
@@ -116,7 +116,7 @@ def check_tolerance(name: str, method: Method, clock: np.dtype) -> None:
         )
 
 
-def _check_finite(name: str, option: str, value: Any, above: float | None = 0) -> None:
+def _check_finite(name: str, option: str, value: object, above: float | None = 0) -> None:
     remedy = "Write float(array)." if hasattr(value, "shape") else ""
     check_number(name, option, value, above=above, remedy=remedy)
     if not _is_finite(value):
@@ -126,7 +126,7 @@ def _check_finite(name: str, option: str, value: Any, above: float | None = 0) -
 def _is_finite(value: Any) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # A long integer, beyond every float.
+    except OverflowError:  # A long integer does not fit in any float.
         return False
 
 
@@ -136,7 +136,7 @@ def _check_first_step(name: str, options: Any, tspan: tuple[float, ...]) -> None
         fixed = not isinstance(solver, diffrax.AbstractAdaptiveSolver)
         if options.stepsize_controller is None and fixed:
             raise ValueError(
-                f"`{name}`: {type(solver).__name__} has fixed steps; give their size as `dt0`."
+                f"`{name}`: {type(solver).__name__} has fixed steps; pass their size as `dt0`."
             )
         return
     _check_finite(name, "dt0", dt0, above=None)

@@ -5,11 +5,13 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, PyTree
 
+from ..core import LayerLike, Parameters, States
 from ..core.internal import check_layer
 from ._equation import VectorField
 from ._ode_layer import ODELayer
-from ._state_policy import with_states_frozen
+from ._state_policy import with_constant_states
 
 
 class NeuralODE(ODELayer):
@@ -28,14 +30,14 @@ class NeuralODE(ODELayer):
 
     Returns: (len(saveat), *x.shape), or x.shape at t1 where `saveat` is None; in the dtype of x.
 
-    Parameters and States: exactly those of `model`. The model's states are read and never changed
-    within a solve.
+    Parameters and States: exactly those of `model`. A solve reads the model's states and does not
+    change them.
 
     Raises:
-        ValueError: times out of order or range, a state that is not finite, a vector field of
+        ValueError: times out of order or range; a state that is not finite; a vector field of
             another shape.
-        TypeError: `model` is not a layer; dtypes differ between state and vector field, and the
-            leaf is named.
+        TypeError: `model` is not a layer; the vector field has another dtype than the state (the
+            message names the leaf).
         RuntimeError: the solve failed.
 
     Source: `NeuralODE` of DiffEqFlux.jl; ours can pass the time to the network.
@@ -51,7 +53,7 @@ class NeuralODE(ODELayer):
         ((3, 2), 'float32')
     """
 
-    model: Any
+    model: LayerLike
     tspan: tuple[float, float]
     time_input: bool | Literal["concat"] = False
 
@@ -80,12 +82,12 @@ class NeuralODE(ODELayer):
         """The model's states."""
         return self.model.initial_states(key, dtype)
 
-    def vector_field(self, ps: Any, st: Any) -> VectorField:
+    def vector_field(self, ps: Parameters, st: States) -> VectorField:
         """`f(t, u) = model(u)`."""
-        model = with_states_frozen(self.model, ps, st)
+        model = with_constant_states(self.model, ps, st)
         return lambda t, u: model(self._input(t, u))
 
-    def _input(self, t: Any, u: Any) -> Any:
+    def _input(self, t: Array, u: PyTree) -> Any:
         if self.time_input is False:
             return u
         if self.time_input is True:

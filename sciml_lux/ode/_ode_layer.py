@@ -1,4 +1,4 @@
-"""ODELayer: what all differential-equation layers share, the solve."""
+"""ODELayer: the base of differential-equation layers, with the solve."""
 
 import dataclasses
 import functools
@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import diffrax
 import jax
+from jaxtyping import PyTree
 
-from ..core import Layer, layer_name
+from ..core import Layer, Parameters, States, layer_name
 from ..core.internal import guarded, is_observed
 from ..precision import match_eltype_mode
 from ._diffrax_engine import solve_with_diffrax
@@ -23,21 +24,21 @@ from ._times import as_times, check_span, clock_times, ends_met, real_dtype, rou
 class ODELayer(Layer):
     """Base of layers whose output solves du/dt = f(t, u).
 
-    Subclasses have a field `tspan`, the pair (t0, t1), and write `vector_field`.
+    A subclass has a field `tspan`, the pair (t0, t1), and defines `vector_field`.
 
     Args:
-        saveat: times at which the output is wanted, sorted, within `tspan`; None for t1 alone.
+        saveat: the times of the output, sorted, within `tspan`; None for t1 alone.
         solver: a diffrax solver; `Tsit5` by default.
         rtol: relative tolerance of adaptive steps.
         atol: absolute tolerance of adaptive steps.
-        dt0: first step; None lets the solver choose, a number is needed for fixed steps.
+        dt0: the first step; None lets the solver choose. Solvers with fixed steps need a number.
         stepsize_controller: a diffrax controller; None for adaptive steps by `rtol` and `atol`.
-        adjoint: how the solve is differentiated. None takes the steps that were taken as they are:
+        adjoint: how the solve is differentiated. None differentiates the steps that were taken:
             with derivatives of any order, forward and reverse, where the lean engine solves, else
-            by `RecursiveCheckpointAdjoint`. Or a diffrax adjoint; that of `BacksolveAdjoint` has
-            products of diffrax's own, in float32 at the platform's precision.
-        max_steps: steps after which the solve gives up.
-        throw: whether a failed solve raises; if not, look at `solve(...)`'s `result`.
+            by `RecursiveCheckpointAdjoint`. Or a diffrax adjoint; `BacksolveAdjoint` contains
+            products of diffrax, which in float32 have the platform's default precision.
+        max_steps: the largest number of steps; a solve that needs more fails.
+        throw: whether a failed solve raises; if not, the `result` of `solve(...)` says why.
 
     The lean engine, our own, solves where `solver` is one of diffrax's Euler, Heun, Midpoint,
     Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7 and Vern9, with the default `adjoint`, and with
@@ -51,6 +52,19 @@ class ODELayer(Layer):
 
     Times take the real dtype of the state: a float32 state stays float32 though the times are
     Python floats and x64 is on, and a float64 state has a float64 clock.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import ode, setup
+        >>> class Decay(ode.ODELayer):
+        ...     rate: float
+        ...     tspan: tuple[float, float]
+        ...     def vector_field(self, ps, st):
+        ...         return lambda t, u: -self.rate * u
+        >>> model = Decay(1.0, (0.0, 1.0))
+        >>> u, _ = model(jnp.ones(1, jnp.float32), *setup(0, model))
+        >>> round(u.item(), 4)  # exp(-1)
+        0.3679
     """
 
     has_summary_row: ClassVar[bool] = True
@@ -67,7 +81,7 @@ class ODELayer(Layer):
     throw: bool = True
 
     def __post_init__(self: Any) -> None:  # Any: `tspan` is a field of the subclasses.
-        """Times as Python floats, and every option checked."""
+        """Make times Python floats, and check every option."""
         name = layer_name(self)
         tspan = as_times(self.tspan, name, "tspan")
         saveat = None if self.saveat is None else as_times(self.saveat, name, "saveat")
@@ -85,23 +99,23 @@ class ODELayer(Layer):
         """How the equation is solved: the options from `solver` to `throw`."""
         return Method(**{name: getattr(self, name) for name in Method._field_names})
 
-    def vector_field(self, ps: Any, st: Any) -> VectorField:
+    def vector_field(self, ps: Parameters, st: States) -> VectorField:
         """`f(t, u) -> du/dt` for these parameters and states."""
         raise TypeError(f"`{layer_name(self)}` defines no `vector_field(ps, st)`.")
 
-    def __call__(self, x: Any, ps: Any, st: Any) -> tuple[Any, Any]:
+    def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[Any, Any]:
         """The states at `saveat`, (n, *x.shape), or at t1, x.shape; `st` as it was."""
         solution, st = self.solve(x, ps, st)
         ys = solution.ys
         return (ys if self.saveat is not None else jax.tree.map(lambda y: y[-1], ys)), st
 
     @guarded
-    def solve(self: Any, u0: Any, ps: Any, st: Any) -> tuple[Solution, Any]:
-        """The solution with times, statistics and the reason it ended; `st` as it was.
+    def solve(self: Any, u0: PyTree, ps: Parameters, st: States) -> tuple[Solution, Any]:
+        """The solution with times, statistics and the reason why it ended; `st` as it was.
 
         Raises:
-            TypeError: the state is not floating, has two dtypes, or the vector field returns
-                another dtype; names the leaf.
+            TypeError: the state is not floating or has two dtypes, or the vector field returns
+                another dtype; the message names the leaf.
             ValueError: the state is not finite, or the vector field returns another shape.
             RuntimeError: the solve failed, or under `jit` the state is not finite.
         """

@@ -1,4 +1,4 @@
-"""Parameters of a known form, kept positive by reparametrisation."""
+"""Physical parameters: positive ones, trained as logarithms, and free ones."""
 
 import math
 
@@ -6,19 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Frozen
+from ..core import StaticValue
 from ..core.internal import check_number
 
 
-class Positive(Frozen):
+class Positive(StaticValue):
     """A physical parameter p > 0, trained as log p.
 
     Args:
-        initial: its value at the start.
+        initial: the initial value.
 
     Raises:
-        TypeError: not a number.
-        ValueError: not above 0, or not finite.
+        TypeError: it is not a number.
+        ValueError: it is not above 0, or not finite.
 
     Example:
         >>> Positive(2.0)
@@ -42,8 +42,8 @@ class Positive(Frozen):
         return jnp.exp(raw)
 
 
-class Free(Frozen):
-    """A physical parameter without bounds; it is given, and prints, as its number."""
+class Free(StaticValue):
+    """A physical parameter without bounds; users write a number, and it prints as one."""
 
     initial: float
 

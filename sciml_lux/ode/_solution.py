@@ -1,8 +1,8 @@
-"""What a solve returns."""
+"""The result of a solve."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from ..core import Record
 from ._results import RESULTS
@@ -16,11 +16,19 @@ class Solution(NamedTuple):
         ys: the states, a tree like the initial state with a leading axis of n.
         stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`; and `engine`,
             `Static("lean")` or `Static("diffrax")`, which solved.
-        result: why the solve ended, one of `RESULTS`; `RESULTS[result]` is its text, empty where it
-            succeeded.
+        result: why the solve ended, one of `RESULTS`; `RESULTS[result]` is its text, empty if the
+            solve succeeded.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sciml_lux import nn, ode, setup
+        >>> node = ode.NeuralODE(nn.Dense(1, 1), (0.0, 1.0), saveat=(0.0, 1.0))
+        >>> solution, st = node.solve(jnp.ones(1, jnp.float32), *setup(0, node))
+        >>> solution.ts.tolist(), solution.ys.shape, list(solution.stats)[0]
+        ([0.0, 1.0], (2, 1), 'num_steps')
     """
 
     ts: Float[Array, " n"]
-    ys: Any
+    ys: PyTree
     stats: Record
     result: RESULTS

@@ -1,23 +1,23 @@
-"""Times: Python floats in a layer, arrays of the state's own real dtype in a solve."""
+"""Times: Python floats in a layer, arrays in the real dtype of the state in a solve."""
 
 import itertools
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
-_NOT_REAL = "bcmMSU"  # NumPy would make numbers of booleans, complex numbers, dates and text.
+_NOT_REAL = "bcmMSU"  # NumPy would convert booleans, complex numbers, dates and text to floats.
 
 
-def as_times(values: Any, layer: str, name: str) -> tuple[float, ...]:
+def as_times(values: ArrayLike, layer: str, name: str) -> tuple[float, ...]:
     """`values` as a tuple of finite Python floats.
 
     Raises:
-        TypeError: they are traced or not numbers.
-        ValueError: there is none, one is not finite, or there is more than one axis.
+        TypeError: they are traced, or not numbers.
+        ValueError: they are empty, not finite, or have more than one axis.
     """
     if isinstance(values, Tracer):
         raise TypeError(
@@ -37,9 +37,9 @@ def as_times(values: Any, layer: str, name: str) -> tuple[float, ...]:
     return tuple(map(float, array))
 
 
-def rounding(*values: Any) -> float:
+def rounding(*values: ArrayLike | None) -> float:
     """The relative error of times, from the least precise of their dtypes."""
-    dtypes = [np.result_type(v) if hasattr(v, "dtype") else np.dtype(float) for v in values]
+    dtypes = [np.dtype(getattr(value, "dtype", float)) for value in values]
     floats = [dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)]
     return max([float(jnp.finfo(dtype).eps) for dtype in floats], default=0.0)
 
@@ -47,12 +47,12 @@ def rounding(*values: Any) -> float:
 def ends_met(
     saveat: tuple[float, ...], tspan: tuple[float, ...], relative: float
 ) -> tuple[float, ...]:
-    """`saveat`, with what is beyond an end of `tspan` by rounding alone at that end.
+    """`saveat`, with times that exceed an end of `tspan` only by rounding moved to that end.
 
     Args:
-        saveat: times.
+        saveat: the times.
         tspan: (t0, t1).
-        relative: the error of a time, as a part of the larger end.
+        relative: the rounding of a time, relative to the larger end.
     """
     least, most = min(tspan), max(tspan)
     room = 4 * relative * max(abs(least), abs(most))
@@ -65,7 +65,7 @@ def ends_met(
 
 
 def check_span(layer: str, tspan: tuple[float, ...], saveat: tuple[float, ...] | None) -> None:
-    """Raise unless `tspan` is a pair and `saveat` runs through it in order.
+    """Raise unless `tspan` is a pair, and `saveat` is sorted and within it.
 
     Raises:
         ValueError: names the first time that is out of order or out of range.
@@ -89,11 +89,11 @@ def check_span(layer: str, tspan: tuple[float, ...], saveat: tuple[float, ...] |
 
 
 def clock_times(layer: str, times: tuple[float, ...], clock: np.dtype) -> jax.Array:
-    """`times` in the dtype of the clock, which must tell them apart.
+    """`times` in the dtype of the clock, which must represent them as different numbers.
 
     Raises:
-        ValueError: a time overflows, two times become one, or a step between two of them changes
-            by more than half of the clock's digits.
+        ValueError: a time overflows, two times become equal, or the distance of two times is right
+            to less than half of the clock's digits.
     """
     with np.errstate(over="ignore"):
         cast = np.asarray(times, np.float64).astype(clock).astype(np.float64)
@@ -109,5 +109,5 @@ def clock_times(layer: str, times: tuple[float, ...], clock: np.dtype) -> jax.Ar
 
 
 def real_dtype(dtype: np.dtype) -> np.dtype:
-    """The dtype of times for a state of `dtype`: its own, or that of its real part."""
+    """The dtype of times for a state of `dtype`: the same, or that of its real part."""
     return jnp.finfo(dtype).dtype

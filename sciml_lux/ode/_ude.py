@@ -1,30 +1,31 @@
-"""UDE: known physics with networks for what is not known."""
+"""UDE: a differential equation of known terms and networks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
-from ..core import Record, is_layer
+from ..core import Parameters, Record, States, is_layer
 from ..core.internal import is_number
 from ._equation import VectorField
 from ._ode_layer import ODELayer
 from ._positive import Free, Positive
-from ._state_policy import with_states_frozen
+from ._state_policy import with_constant_states
 
 
 class UDE(ODELayer):
     """u(t) with du/dt = known(t, u, physics, terms) and u(t0) = x: a universal ODE.
 
     Args:
-        known: the right-hand side, `known(t, u, physics, terms) -> du/dt`. `physics` holds the
-            physical parameters in their own units, `terms` the networks as functions:
+        known: the right-hand side, `known(t, u, physics, terms) -> du/dt`. `physics` has the
+            physical parameters in their own units, and `terms` the networks as functions:
             `physics.growth * u - terms.interaction(u)`.
         terms: networks by name, `{"interaction": model}`.
         tspan: (t0, t1).
-        physics: physical parameters by name: a number for a free one, `Positive(number)` for one
-            that stays above 0.
+        physics: the initial values of physical parameters by name: a number for a free parameter,
+            `Positive(number)` for one that stays above 0.
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
     `stepsize_controller`, `adjoint`, `max_steps`, `throw`.
@@ -34,10 +35,10 @@ class UDE(ODELayer):
     Returns: (len(saveat), *x.shape), or x.shape at t1 where `saveat` is None; in the dtype of x.
 
     Parameters: `physics`, a scalar for each physical parameter (its logarithm for a positive one),
-    and `terms`, the parameters of each network by name. `physical_parameters(ps)` gives the
-    former in their own units, `term(name, u, ps, st)` what a network has learned.
+    and `terms`, the parameters of each network by name. `physical_parameters(ps)` returns the
+    physical parameters in their own units, `term(name, u, ps, st)` the output of a network.
 
-    States: `terms`, those of each network; read and never changed within a solve.
+    States: `terms`, the states of each network; a solve reads them and does not change them.
 
     Raises:
         TypeError: a term is not a layer, or a physical parameter is not a number.
@@ -63,7 +64,7 @@ class UDE(ODELayer):
     physics: Any = ()
 
     def __post_init__(self) -> None:
-        """Names to pairs, which are hashable."""
+        """Make the dicts tuples of pairs, which are hashable."""
         super().__post_init__()
         object.__setattr__(self, "terms", _pairs(self.terms, "terms", _as_term))
         object.__setattr__(self, "physics", _pairs(self.physics, "physics", _as_parameter))
@@ -77,18 +78,18 @@ class UDE(ODELayer):
         physics = Record({name: parameter.raw(dtype) for name, parameter in self.physics})
         return Record(physics=physics) | super().initial_parameters(key, dtype)
 
-    def vector_field(self, ps: Any, st: Any) -> VectorField:
+    def vector_field(self, ps: Parameters, st: States) -> VectorField:
         """`f(t, u) = known(t, u, physics, terms)`."""
         physics = self.physical_parameters(ps)
         terms = Record({name: self._term_function(name, ps, st) for name, _ in self.terms})
         return lambda t, u: self.known(t, u, physics, terms)
 
-    def physical_parameters(self, ps: Any) -> Record:
+    def physical_parameters(self, ps: Parameters) -> Record:
         """The physical parameters in their own units."""
         return Record({name: p.value(getattr(ps.physics, name)) for name, p in self.physics})
 
-    def term(self, name: str, u: Any, ps: Any, st: Any) -> Any:
-        """What the network `name` returns for `u`; a batch of states is welcome.
+    def term(self, name: str, u: PyTree, ps: Parameters, st: States) -> Any:
+        """The output of the network `name` for `u`, a state or a batch of states.
 
         Raises:
             KeyError: there is no such term.
@@ -98,12 +99,12 @@ class UDE(ODELayer):
             raise KeyError(f"`UDE` has no term `{name}`; it has {known}.")
         return self._term_function(name, ps, st)(u)
 
-    def _term_function(self, name: str, ps: Any, st: Any) -> Callable[[Any], Any]:
+    def _term_function(self, name: str, ps: Parameters, st: States) -> Callable[[Any], Any]:
         layer = dict(self.terms)[name]
-        return with_states_frozen(layer, getattr(ps.terms, name), getattr(st.terms, name))
+        return with_constant_states(layer, getattr(ps.terms, name), getattr(st.terms, name))
 
 
-def _pairs(entries: Any, field: str, convert: Callable[[str, Any], Any]) -> tuple:
+def _pairs(entries: Mapping | Iterable, field: str, convert: Callable[[str, Any], Any]) -> tuple:
     items = entries.items() if isinstance(entries, Mapping) else entries
     try:
         return tuple((name, convert(name, value)) for name, value in items)
@@ -113,13 +114,13 @@ def _pairs(entries: Any, field: str, convert: Callable[[str, Any], Any]) -> tupl
         raise TypeError(f"`UDE` expects `{field}` to be a dict by name, got {entries!r}.") from None
 
 
-def _as_term(name: str, value: Any) -> Any:
+def _as_term(name: str, value: object) -> Any:
     if not is_layer(value):
         raise TypeError(f"`UDE` expects the term `{name}` to be a layer, got {value!r}.")
     return value
 
 
-def _as_parameter(name: str, value: Any) -> Positive | Free:
+def _as_parameter(name: str, value: object) -> Positive | Free:
     if isinstance(value, Positive | Free):
         return value
     if is_number(value):

@@ -1,7 +1,7 @@
 """Verner's methods as solvers of diffrax."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import diffrax
 import jax
@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Array, PyTree, Real
 
 from ..ops.internal import Arrays, Tableau, interpolation_weights, tableaus
+
+Time: TypeAlias = float | Array | np.ndarray
 
 
 def _butcher(tableau: Tableau) -> diffrax.ButcherTableau:
@@ -29,17 +31,17 @@ class _Interpolation(diffrax.AbstractLocalInterpolation):
     y0: PyTree[Array]
     k: PyTree[Array]
 
-    def __init__(self, *, t0: Any, t1: Any, y0: Any, y1: Any, k: Any) -> None:
+    def __init__(self, *, t0: Time, t1: Time, y0: PyTree, y1: PyTree, k: PyTree) -> None:
         self.t0, self.t1, self.y0, self.k = t0, t1, y0, k
 
-    def evaluate(self, t0: Any, t1: Any = None, left: bool = True) -> PyTree[Array]:
+    def evaluate(self, t0: Time, t1: Time | None = None, left: bool = True) -> PyTree[Array]:
         """y(t0), or where `t1` is given, y(t1) - y(t0)."""
         if t1 is not None:
             return jax.tree.map(jnp.subtract, self.evaluate(t1), self.evaluate(t0))
         weights = interpolation_weights(self.source.float64.chebyshev, self._theta(t0))
         return _moved(self.y0, weights, self.k)
 
-    def _theta(self, t: Any) -> Real[Array, ""]:
+    def _theta(self, t: Time) -> Real[Array, ""]:
         span, since = jnp.asarray(self.t1 - self.t0), jnp.asarray(t - self.t0)
         nothing = span == 0  # A step without length has gradients of zero, not NaN.
         return jnp.where(nothing, 0, since) / jnp.where(nothing, 1, span)
@@ -61,19 +63,19 @@ class _Verner(diffrax.AbstractERK):
 
     source: ClassVar[Tableau]
 
-    def order(self, terms: Any) -> int:
+    def order(self, terms: PyTree) -> int:
         """The order of the solution."""
         return self.source.order
 
     def step(
         self,
         terms: diffrax.AbstractTerm,
-        t0: Any,
-        t1: Any,
-        y0: Any,
-        args: Any,
-        solver_state: Any,
-        made_jump: Any,
+        t0: Time,
+        t1: Time,
+        y0: PyTree,
+        args: PyTree,
+        solver_state: PyTree,
+        made_jump: bool | Array | np.ndarray,
     ) -> Any:
         """One step, with the stages of the interpolant in its dense information."""
         y1, error, dense, state, result = super().step(
@@ -81,7 +83,7 @@ class _Verner(diffrax.AbstractERK):
         )
         control = terms.contr(t0, t1)
 
-        def slope(t: Any, y: Any) -> Any:
+        def slope(t: Time, y: PyTree) -> Any:
             return terms.vf_prod(t, y, args, control)
 
         k = _with_extra_stages(self.source.float64, slope, t0, t1, y0, dense["k"])
@@ -135,7 +137,7 @@ class Vern9(_Verner):
 
 
 def _with_extra_stages(
-    arrays: Arrays, slope: Callable, t0: Any, t1: Any, y0: Any, k: PyTree[Array]
+    arrays: Arrays, slope: Callable, t0: Time, t1: Time, y0: PyTree, k: PyTree[Array]
 ) -> PyTree[Array]:
     """`k` and the extra stages behind it, each from those before."""
     extra, stages = len(arrays.extra_c), len(arrays.c)

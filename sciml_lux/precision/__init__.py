@@ -1,4 +1,4 @@
-"""The dtype rules: nothing is cast in silence."""
+"""The dtype rules: no cast that the user did not ask for."""
 
 from ._accumulation import accumulated as accumulated
 from ._accumulation import accumulating as accumulating

@@ -1,37 +1,44 @@
 """Sums over float16 and bfloat16 in float32, in derivatives as in the value.
 
-The derivative by a number that is used many times is a sum, which JAX takes in the dtype of the
-uses. So whatever is broadcast, gathered or closed over by a loop is widened before it is used and
-rounded after: the value is the same to the bit, and its transpose adds in float32.
+The derivative with respect to a number that is used many times is a sum, which JAX takes in the
+dtype of the uses. So what is broadcast, gathered or closed over by a loop is widened before it is
+used, and rounded afterwards: the value is the same to the bit, and its transpose adds in float32.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from ._promotion import promote
+from ._types import Leaf
 
 Tree = TypeVar("Tree")
 
 
 def accumulated(x: Array) -> Array:
-    """`x` in the dtype of its sums: float32 for float16 and bfloat16, else its own."""
+    """`x` in the dtype of its sums: float32 for float16 and bfloat16, otherwise its own.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> accumulated(jnp.ones(2, jnp.bfloat16)).dtype.name
+        'float32'
+    """
     return x.astype(jnp.float32) if _is_half(x) else x
 
 
 def accumulating(function: Callable[..., Tree], *arrays: Array) -> Tree:
-    """function(*arrays), computed in the dtype of their sums and rounded to their own after.
+    """function(*arrays), computed in the dtype of their sums and rounded to their own afterwards.
 
-    A function that only moves entries, or is one of + - * / by entries, gives the same bits as in
-    float16 and bfloat16: float32 has more than twice their digits, so that the two roundings are
-    one. For other dtypes it is the function itself.
+    A function that only moves entries, or is one elementwise + - * or /, gives the same bits as in
+    float16 and bfloat16: float32 has more than twice their digits, so that rounding twice is the
+    same as rounding once. For other dtypes it is the function itself.
 
     Args:
-        function: of the arrays, which gives an array or a tree of them.
-        *arrays: of one dtype.
+        function: a function of the arrays that returns an array or a tree of arrays.
+        *arrays: its arguments, of one dtype.
 
     Returns:
         What `function` returns, in the dtype of the arrays.
@@ -51,18 +58,18 @@ def accumulating(function: Callable[..., Tree], *arrays: Array) -> Tree:
 
 
 def broadcasting(operation: Callable[[Array, Array], Array], x: Array, parameter: Array) -> Array:
-    """operation(x, parameter), one of + - * / by entries, with `parameter` along the last axes.
+    """operation(x, parameter), an elementwise + - * or /, with `parameter` along the last axes.
 
-    The sum in the derivative by `parameter` is in float32 for float16 and bfloat16, also over the
-    axes that `jax.vmap` adds.
+    For float16 and bfloat16 the derivative with respect to `parameter` is added in float32, also
+    over the axes that `jax.vmap` adds.
 
     Args:
-        operation: of two arrays of one shape.
-        x: of any shape.
-        parameter: of the shape of the last axes of `x`.
+        operation: a function of two arrays of one shape, such as `jnp.add`.
+        x: an array of any shape.
+        parameter: an array of the shape of the last axes of `x`.
 
     Returns:
-        Of the shape of `x`, in the wider of the dtypes.
+        An array of the shape of `x`, in the wider of the two dtypes.
 
     Raises:
         EltypeMismatchError: float16 meets bfloat16.
@@ -84,10 +91,11 @@ def broadcasting(operation: Callable[[Array, Array], Array], x: Array, parameter
 
 
 def shared(tree: Tree) -> tuple[Tree, Callable[[Tree], Tree]]:
-    """`tree` with the dtypes of its sums, and the function that gives it its own dtypes back.
+    """`tree` in the dtypes of its sums, and the function that restores its own dtypes.
 
-    For what a loop closes over: with the first outside and the second inside, the derivatives of
-    all steps are added in float32. Where there is no float16 or bfloat16, `tree` and the identity.
+    Use it for what a loop closes over: with the first outside and the second inside the loop, the
+    derivatives of all steps are added in float32. Without float16 and bfloat16 these are `tree`
+    itself and the identity.
 
     The exception is reverse mode over reverse mode, as in the gradient of a gradient's norm: JAX
     moves the rounding out of the loop before the second pass, which then adds up in the dtype of
@@ -115,6 +123,6 @@ def shared(tree: Tree) -> tuple[Tree, Callable[[Tree], Tree]]:
     return treedef.unflatten([accumulated(leaf) for leaf in leaves]), narrowed
 
 
-def _is_half(x: Any) -> bool:
+def _is_half(x: Leaf) -> bool:
     dtype = getattr(x, "dtype", None)
     return dtype is not None and jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 4

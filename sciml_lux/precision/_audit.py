@@ -1,19 +1,22 @@
-"""audit: a proof, by reading the program, of what happens to the digits."""
+"""audit: reads a traced program and its derivatives for every place where digits are lost."""
 
 import collections
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+from jaxtyping import PyTree
 
 from ..programs import ClosedJaxpr, walk
 from ._exact import require_exact_floats
 from ._judge import FAILING, judged
 from ._leaves import NO_DERIVATIVE, floating_leaves
 from ._resolve_dtype import resolve_dtype
+from ._types import Leaf
 from ._x64 import x64_enabled
 
 
@@ -27,20 +30,26 @@ class Finding:
             than the program is meant to be), "accumulation" (a sum of several terms in float16 or
             bfloat16: a reduction, a product, a scatter, what a loop adds to what it carries),
             "integer to float" (an integer turned into a float that is too narrow), "constant" (a
-            narrower float, or float64 with only float32's digits; integers and short fractions
-            such as 0.75 are let pass), "matmul precision" (a product asked for less than its
+            narrower float, or a float64 with only the digits of float32; integers and short
+            fractions such as 0.75 pass), "matmul precision" (a product that asks for less than its
             operands hold, or in float32 for the platform's default), "opaque" (a call that cannot
             be read: a callback, foreign code, a primitive that neither JAX nor equinox defines).
-            The others fail nothing: "widening" (an intermediate wider than meant), "narrowing back"
-            (from a wider float to the one meant), "rounding" (in the value: `round`, or a float
-            made of an integer or of bits that were made of a float, but for x - round(x) and for x
-            times a power of two made of its exponent).
+            The other kinds are not failures: "widening" (an intermediate wider than meant),
+            "narrowing back" (from a wider float to the one meant), "rounding" (in the value:
+            `round`, or a float made from an integer or bits that came from a float, except in
+            x - round(x) and in x times a power of two made from its exponent).
         detail: the dtypes, or what was called.
         path: the programs around it, such as `jit/while/scan`.
-        line: the user's source line, "?" if unknown; of a `custom_vjp`'s backward rule that of the
-            call, which is all that JAX keeps.
-        library: the line of this library that it came from, if any.
+        line: the user's source line, "?" if unknown; for the backward rule of a `custom_vjp` the
+            line of its call, since JAX keeps no other.
+        library: the line of this library that it came from; empty if there is none.
         count: how many there are.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> halved = audit(lambda x: x.astype(jnp.bfloat16), jnp.ones(2, jnp.float32))
+        >>> [(finding.program, finding.kind, finding.count) for finding in halved.findings]
+        [('value', 'narrowing', 1)]
     """
 
     program: str
@@ -58,8 +67,13 @@ class Audit:
 
     Attributes:
         want: the dtype that the program is meant to keep.
-        findings: what was found, most serious kinds first.
+        findings: what was found, the most serious kinds first.
         skipped: programs that could not be traced, with the reason.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> audit(jnp.sin, jnp.ones(2, jnp.float32), grads=1)
+        audit for float32: nothing found
     """
 
     want: str
@@ -68,7 +82,7 @@ class Audit:
 
     @property
     def failures(self) -> tuple[Finding, ...]:
-        """The findings by which digits are lost or may be."""
+        """The findings where digits are lost or may be lost."""
         return tuple(finding for finding in self.findings if finding.kind in FAILING)
 
     def to_json(self) -> str:
@@ -91,13 +105,15 @@ class Audit:
         )
 
 
-def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -> Audit:
-    """Read the program of `f(*args)`, and of its derivatives, for every loss of digits.
+def audit(
+    f: Callable[..., PyTree], *args: PyTree, grads: int = 0, want: DTypeLike | None = None
+) -> Audit:
+    """Every place where the program of `f(*args)`, or of its derivatives, loses digits.
 
-    The program is traced, not run. It is walked into every sub-program: jit, scan, while, cond,
-    remat, custom rules, kernels. A backward rule is part of the gradient's program, so ask for
-    `grads` where there are custom rules. Half precision that is widened, moved or added up, and
-    narrowed again is how sums keep their digits; of that nothing is said.
+    The program is traced, not run, and read in every sub-program: jit, scan, while, cond, remat,
+    custom rules, kernels. A backward rule is part of the gradient's program, so ask for `grads`
+    where there are custom rules. Half precision that is widened, moved or added up, and narrowed
+    again is not listed: that is how sums keep their digits.
 
     Args:
         f: a function of trees of arrays.
@@ -105,16 +121,16 @@ def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -
         grads: 0 for the value, 1 for gradient and jvp as well, 2 for the gradient of the gradient
             too. Derivatives are those of the sum of all floating outputs with respect to all
             floating arguments.
-        want: the dtype the program is meant to keep; by default the widest float of `args`.
+        want: the dtype that the program is meant to keep; by default the widest float of `args`.
 
     Returns:
-        An `Audit`. A derivative that JAX cannot take, of a `while` loop in reverse or of a
-        callback, is listed as not read.
+        An `Audit`. A derivative that JAX cannot take, such as reverse mode of a `while` loop or any
+        of a callback, is listed as not read.
 
     Raises:
         ValueError: `grads` is not 0, 1 or 2.
-        TypeError: `want` is not a floating dtype; float64 arguments of NumPy, or as `want`, while
-            x64 is off.
+        TypeError: `want` is not a floating dtype; float64 NumPy arguments or a float64 `want`
+            while x64 is off.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -143,20 +159,29 @@ def audit(f: Callable[..., Any], *args: Any, grads: int = 0, want: Any = None) -
 
 
 def assert_no_narrowing(
-    f: Callable[..., Any], *args: Any, grads: int = 1, want: Any = None, allow: tuple[str, ...] = ()
+    f: Callable[..., PyTree],
+    *args: PyTree,
+    grads: int = 1,
+    want: DTypeLike | None = None,
+    allow: tuple[str, ...] = (),
 ) -> Audit:
-    """Raise if `audit` finds that digits are lost or may be; returns what else it found.
+    """Raise if `audit` finds places where digits are lost or may be lost; returns the audit.
 
     Args:
         f: as in `audit`.
         *args: as in `audit`.
         grads: as in `audit`.
         want: as in `audit`.
-        allow: kinds to let pass, such as "opaque".
+        allow: kinds that are not failures here, such as "opaque".
 
     Raises:
-        AssertionError: with the table of the audit; also if no derivative of an order asked for
-            could be read.
+        AssertionError: with the table of the audit; also if a derivative that was asked for could
+            be read in neither mode.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> assert_no_narrowing(jnp.sin, jnp.ones(2, jnp.float32))
+        audit for float32: nothing found
     """
     report = audit(f, *args, grads=grads, want=want)
     failures = tuple(finding for finding in report.failures if finding.kind not in allow)
@@ -167,7 +192,7 @@ def assert_no_narrowing(
 
 
 def _programs(
-    f: Callable[..., Any], args: tuple, grads: int
+    f: Callable[..., PyTree], args: tuple, grads: int
 ) -> Iterator[tuple[str, ClosedJaxpr | str]]:
     yield "value", _traced(f, *args)
     if not grads:
@@ -176,9 +201,9 @@ def _programs(
 
 
 def _derivatives(
-    f: Callable[..., Any], args: tuple, grads: int
+    f: Callable[..., PyTree], args: tuple, grads: int
 ) -> Iterator[tuple[str, ClosedJaxpr | str]]:
-    def outputs(leaves: list[Any], args: tuple) -> list[Any]:
+    def outputs(leaves: list[Leaf], args: tuple) -> list[Leaf]:
         return floating_leaves(f(*floating_leaves(args)[1](leaves)))[0]
 
     leaves, _ = floating_leaves(args)
@@ -195,30 +220,30 @@ def _derivatives(
         yield "gradient of gradient", _traced_or_reason(twice, leaves, leaves, cotangents, args)
 
 
-def _pulled_back(f: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """The gradient of `f` by its first argument, given the cotangents of what `f` returns."""
+def _pulled_back(f: Callable[..., list[Leaf]]) -> Callable[..., list[Leaf]]:
+    """The gradient of `f` in its first argument, given the cotangents of what `f` returns."""
 
-    def gradient(leaves: list[Any], cotangents: list[Any], *rest: Any) -> list[Any]:
+    def gradient(leaves: list[Leaf], cotangents: list[Leaf], *rest: PyTree) -> list[Leaf]:
         return jax.vjp(lambda leaves: f(leaves, *rest), leaves)[1](cotangents)[0]
 
     return gradient
 
 
-def _pushed_forward(f: Callable[..., list[Any]]) -> Callable[..., Any]:
+def _pushed_forward(f: Callable[..., list[Leaf]]) -> Callable[..., PyTree]:
     return lambda leaves, tangents, args: jax.jvp(lambda x: f(x, args), (leaves,), (tangents,))
 
 
 def _can_run(program: ClosedJaxpr) -> bool:
-    """Whether it has none of the placeholders by which JAX puts off an error until it runs."""
+    """Whether it has none of the placeholders with which JAX postpones an error until it runs."""
     equations = (visit.equation for visit in walk(program))
     return not any(e is not None and e.primitive.name == "custom_lin" for e in equations)
 
 
-def _traced(f: Callable[..., Any], *args: Any) -> ClosedJaxpr:
+def _traced(f: Callable[..., PyTree], *args: PyTree) -> ClosedJaxpr:
     return jax.make_jaxpr(f)(*args)
 
 
-def _traced_or_reason(f: Callable[..., Any], *args: Any) -> ClosedJaxpr | str:
+def _traced_or_reason(f: Callable[..., PyTree], *args: PyTree) -> ClosedJaxpr | str:
     """The program of a derivative, or why JAX has none."""
     try:
         program = _traced(f, *args)
@@ -227,7 +252,7 @@ def _traced_or_reason(f: Callable[..., Any], *args: Any) -> ClosedJaxpr | str:
     return program if _can_run(program) else "a custom_vjp has no forward mode"
 
 
-def _widest(args: tuple) -> Any:
+def _widest(args: tuple) -> np.dtype:
     """The widest float of the arrays; Python numbers take the dtype of what they meet."""
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(args) if hasattr(leaf, "dtype")]
     floats = [jnp.finfo(d).dtype for d in dtypes if jnp.issubdtype(d, jnp.inexact)]

@@ -1,10 +1,10 @@
 """Constants that hold fewer digits than the program is meant to keep."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 
 def is_narrower(dtype: np.dtype, want: np.dtype) -> bool:
@@ -14,7 +14,7 @@ def is_narrower(dtype: np.dtype, want: np.dtype) -> bool:
     )
 
 
-def of_constant(value: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
+def of_constant(value: ArrayLike, want: np.dtype) -> Iterator[tuple[str, str]]:
     """Kind and detail of a constant that holds fewer digits than the program is meant to keep."""
     dtype = getattr(value, "dtype", None)
     if dtype is None or not jnp.issubdtype(dtype, jnp.inexact) or not np.size(value):
@@ -32,14 +32,15 @@ def of_constant(value: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
 def _is_measured(numbers: np.ndarray) -> bool:
     """Whether a number has more bits than the integers and short fractions one writes by hand.
 
-    Short is what takes 14 bits of float32's 24 and as large a part of other dtypes; 14 in float64.
+    Short numbers take at most 14 of float32's 24 bits, the same part of the bits of narrower
+    dtypes, and 14 bits in float64.
     """
     bits = min(14, 14 * (jnp.finfo(numbers.dtype).nmant + 1) // 24)
     return bool(_takes_more(numbers, bits).any())
 
 
 def _takes_more(numbers: np.ndarray, bits: int) -> np.ndarray:
-    """Which of the numbers are finite, no integers, and need more than so many bits."""
+    """Which of the numbers are finite, are not integers, and need more than `bits` bits."""
     wide = numbers.astype(np.float64)
     with np.errstate(invalid="ignore"):
         fraction = np.frexp(wide)[0] * 2.0**bits
@@ -47,11 +48,12 @@ def _takes_more(numbers: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _share_of_float32(numbers: np.ndarray) -> str:
-    """How many float64 numbers have float32's digits alone, in words; "" if none do to speak of.
+    """How many float64 numbers seem to have been cut to float32, in words; "" if too few do.
 
-    They do if all fit in float32 and one takes more than a few of its bits; beside numbers of full
-    digits, if two of them and a tenth of all take nearly all the bits that float32 has, as is true
-    of fifteen in sixteen that were cut and of hardly any that was not.
+    All of them, if all fit in float32 and at least one needs more than a few bits. Beside numbers
+    of full digits: at least two, and a tenth of those with more than a few bits, that fit in
+    float32 and need nearly all of its bits. That holds for fifteen in sixteen numbers that were
+    cut, and for hardly any other.
     """
     fits = _fits_float32(numbers)
     if fits.all():

@@ -1,11 +1,12 @@
-"""Sums that are accumulated in half precision, where thousands of equal terms stop counting."""
+"""Sums in half precision, where after a few thousand terms the next ones are rounded away."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..programs import (
     ClosedJaxpr,
+    Inside,
     Jaxpr,
     JaxprEqn,
     Literal,
@@ -17,11 +18,11 @@ from ..programs import (
 )
 from ._widened import ADDS, HALVES, MOVES
 
-_KEPT = MOVES | {"convert_element_type"}
+_MOVES_OR_CASTS = MOVES | {"convert_element_type"}
 
 
 def accumulation(equation: JaxprEqn) -> str:
-    """What an equation adds up in half precision, else ""."""
+    """What an equation adds up in half precision; "" if nothing."""
     dtype = getattr(equation.outvars[0].aval, "dtype", None) if equation.outvars else None
     if dtype not in HALVES:
         return ""
@@ -29,8 +30,8 @@ def accumulation(equation: JaxprEqn) -> str:
     return f"{primitive_name(equation)} of {terms} terms in {dtype}" if terms > 1 else ""
 
 
-def _terms(equation: Any) -> int:
-    """How many terms each result of an equation may be the sum of, 1 for what is not a sum."""
+def _terms(equation: JaxprEqn) -> int:
+    """How many terms each result of an equation may be the sum of; 1 for what is not a sum."""
     name, params = primitive_name(equation), equation.params
     shape: Any = getattr(equation.invars[0].aval, "shape", ()) if equation.invars else ()
     if name in ("reduce_sum", "reduce_prod"):
@@ -55,9 +56,10 @@ def _adds(program: ClosedJaxpr | Jaxpr) -> bool:
     return any(equation.primitive.name in ADDS for equation in open_jaxpr(program).eqns)
 
 
-def _updates(equation: Any) -> int:
-    """How many updates of a scatter may meet in one place."""
-    indices, numbers = equation.invars[1].aval, equation.params["dimension_numbers"]
+def _updates(equation: JaxprEqn) -> int:
+    """How many updates of a scatter may be added to one entry."""
+    indices: Any = equation.invars[1].aval
+    numbers = equation.params["dimension_numbers"]
     if equation.params["unique_indices"]:
         return 1
     apart = set(getattr(numbers, "scatter_indices_batching_dims", ()))
@@ -65,16 +67,16 @@ def _updates(equation: Any) -> int:
 
 
 def _adds_in_half(precision: Any) -> bool:
-    """Whether a product is asked to add in half precision; by default XLA's add in float32."""
+    """Whether a product asks for sums in half precision; by default XLA adds in float32."""
     asked = getattr(precision, "accumulation_type", None)
     name = getattr(precision, "name", "")
     return asked in HALVES if asked is not None else name.endswith(("_F16", "_BF16"))
 
 
 def added_to_carries(program: ClosedJaxpr) -> dict[int, str]:
-    """The ids of equations that add to what a loop carries in half precision, and what is told.
+    """The ids of equations that add to a value that a loop carries in half precision, with details.
 
-    What is added must not depend on what it is added to: a recurrence is not a sum.
+    What is added must not depend on the carried value: a recurrence is not a sum.
     """
     found = {}
     for visit in walk(program):
@@ -85,7 +87,7 @@ def added_to_carries(program: ClosedJaxpr) -> dict[int, str]:
     return found
 
 
-def _adding(jaxpr: Jaxpr, carried: Any) -> Iterator[tuple[int, Any]]:
+def _adding(jaxpr: Jaxpr, carried: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Any]]:
     for place, argument in carried:
         variable, result = jaxpr.invars[argument], jaxpr.outvars[place]
         dtype = getattr(variable.aval, "dtype", None)
@@ -96,9 +98,9 @@ def _adding(jaxpr: Jaxpr, carried: Any) -> Iterator[tuple[int, Any]]:
 
 
 def _followed(jaxpr: Jaxpr, adding: dict, depending: set) -> tuple[dict, set]:
-    """What of a program is the carried value with something added: by which equations.
+    """Which variables are the carried value with something added, and the equations that add.
 
-    `adding` holds the variables that are it, `depending` those that are made of it in any way.
+    `adding` has these variables, `depending` all that are computed from the carried value.
     """
     for equation in jaxpr.eqns:
         operands = [v for v in variables(equation.invars) if v in depending]
@@ -110,7 +112,7 @@ def _followed(jaxpr: Jaxpr, adding: dict, depending: set) -> tuple[dict, set]:
             _follow_call(parts[0], adding, depending)
         elif all(atom in adding for atom in operands):
             steps = frozenset().union(*(adding[atom] for atom in operands))
-            if name in _KEPT or name == "scatter-add":
+            if name in _MOVES_OR_CASTS or name == "scatter-add":
                 steps |= {id(equation)} if name == "scatter-add" else set()
                 adding |= dict.fromkeys(equation.outvars, steps)
             elif name in ADDS and len(operands) == 1:
@@ -118,8 +120,8 @@ def _followed(jaxpr: Jaxpr, adding: dict, depending: set) -> tuple[dict, set]:
     return adding, depending
 
 
-def _follow_call(part: Any, adding: dict, depending: set) -> None:
-    """Follow a value into a call and out of it again."""
+def _follow_call(part: Inside, adding: dict, depending: set) -> None:
+    """Follow the carried value into a call and out of it."""
     jaxpr = open_jaxpr(part.program)
     pairs = [p for p in zip(jaxpr.invars, part.operands, strict=True) if variables(p[1:])]
     within = {inner: adding[outer] for inner, outer in pairs if outer in adding}

@@ -1,17 +1,20 @@
-"""Integers in int32, to which JAX cuts longer ones in silence: 2³² + 1 would come to be 1."""
+"""Integers in int32, to which JAX cuts longer ones without a word: 2³² + 1 would become 1."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int32
 
+Integers: TypeAlias = Array | np.ndarray | np.integer
+"""Integers of JAX or NumPy."""
 
-def index_in_int32(index: Any, size: int) -> Any:
-    """`index` with -1 for those outside of 0 ... size - 1, if its dtype is longer than int32.
 
-    Indices of a dtype no longer than int32 keep their values. Arrays of NumPy stay NumPy's, since
-    with x64 off JAX cuts them as soon as it sees them.
+def index_in_int32(index: Integers, size: int) -> Integers:
+    """`index` in int32; a longer dtype gets -1 for indices out of 0 ... size - 1.
+
+    Indices of int32 and shorter dtypes keep their values. NumPy arrays stay NumPy arrays, since
+    with x64 off JAX would cut them.
 
     Example:
         >>> index_in_int32(np.asarray([1, 2**32 + 1, -(2**40)]), 3).tolist()
@@ -23,8 +26,8 @@ def index_in_int32(index: Any, size: int) -> Any:
     return where((index >= 0) & (index < size), index.astype(np.int32), np.int32(-1))
 
 
-def count_in_int32(count: Any, most: int) -> Int32[Array, "..."]:
-    """`count` with 0 for those below and `most` for those above.
+def count_in_int32(count: Integers, most: int) -> Int32[Array, "..."]:
+    """`count` in int32, with 0 for negative entries and `most` for larger ones.
 
     Example:
         >>> count_in_int32(np.asarray([1, 2**32 + 1, -(2**40)]), 3).tolist()
@@ -35,5 +38,5 @@ def count_in_int32(count: Any, most: int) -> Int32[Array, "..."]:
     return jnp.asarray(_library(count).clip(count, 0, most).astype(np.int32))
 
 
-def _library(array: Any) -> Any:
+def _library(array: Integers) -> Any:
     return np if isinstance(array, np.ndarray | np.generic) else jnp

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..programs import ClosedJaxpr, Literal, Visit, expanded, has_programs, walk
+from ..programs import ClosedJaxpr, JaxprEqn, Literal, Visit, expanded, has_programs, walk
 from ._constants import is_narrower, of_constant
 from ._half_sums import accumulation, added_to_carries
 from ._lossy import lossy_requests
@@ -14,7 +14,7 @@ from ._opaque import opaque_call
 from ._rounded import rounded
 from ._widened import of_accumulation
 
-# What fails `assert_no_narrowing`; the others are told and let pass.
+# The kinds that fail `assert_no_narrowing`; the others are only listed.
 FAILING = (
     "narrowing",
     "low precision",
@@ -30,9 +30,10 @@ _SIDES = ("widening", "narrowing", "narrowing back", "low precision")
 def judged(
     program: ClosedJaxpr, want: np.dtype, is_value: bool
 ) -> Iterator[tuple[Visit, str, str]]:
-    """Every equation and constant by which something happens to digits, with kind and detail.
+    """Every equation and constant that changes digits, with kind and detail.
 
-    Rounding is looked for in the value: in a derivative, how often a period fits is a factor.
+    Rounding is looked for in the value alone: in a derivative, a rounded number may be a
+    legitimate factor, such as the number of whole periods.
     """
     program = expanded(program)
     accumulating = of_accumulation(program)
@@ -52,7 +53,7 @@ def judged(
                 yield visit, kind, details[id(equation)]
 
 
-def _of_equation(equation: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
+def _of_equation(equation: JaxprEqn, want: np.dtype) -> Iterator[tuple[str, str]]:
     """Kinds and details of what an equation does to the digits."""
     for operand in equation.invars:
         if isinstance(operand, Literal):
@@ -63,13 +64,15 @@ def _of_equation(equation: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
     if detail := accumulation(equation):
         yield "accumulation", detail
     if has_programs(equation):
-        return  # What a sub-program returns was found inside it.
+        return  # The results of a sub-program were judged inside it.
     sources = [v.aval for v in equation.invars if hasattr(v.aval, "dtype")]
     for result in equation.outvars:
         yield from _of_result(getattr(result.aval, "dtype", None), sources, want)
 
 
-def _of_result(result: Any, operands: list[Any], want: np.dtype) -> Iterator[tuple[str, str]]:
+def _of_result(
+    result: np.dtype | None, operands: list[Any], want: np.dtype
+) -> Iterator[tuple[str, str]]:
     """Kind and detail of one result of an equation, if there is anything to say."""
     if result is None or not jnp.issubdtype(result, jnp.inexact):
         return
@@ -85,6 +88,6 @@ def _of_result(result: Any, operands: list[Any], want: np.dtype) -> Iterator[tup
             yield "low precision", str(result)
     elif real.itemsize > want.itemsize and real not in [jnp.finfo(a.dtype).dtype for a in floats]:
         yield "widening", f"{floats[0].dtype if floats else 'nothing'} -> {result}"
-    # A Python number, which JAX takes for a weak float64, comes in the dtype of what it meets.
+    # A Python number, a weak float64 to JAX, takes the dtype of what it is combined with.
     elif wider and real == want and not wider[0].weak_type:
         yield "narrowing back", f"{wider[0].dtype} -> {result}"

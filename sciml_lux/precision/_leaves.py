@@ -1,17 +1,20 @@
-"""The floating leaves of a tree, which derivatives are taken with respect to."""
+"""The floating leaves of a tree: those that have derivatives."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
 
-# What JAX raises for a derivative that it has not: any of a callback, the reverse one of a `while`
-# loop, the forward one of a `custom_vjp`.
+from ._types import Leaf
+
+# What JAX raises for a derivative that it does not have, as of a callback, of a `while` loop in
+# reverse mode, or of a `custom_vjp` in forward mode.
 NO_DERIVATIVE = (TypeError, ValueError, NotImplementedError)
 
 
-def floating_leaves(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+def floating_leaves(tree: PyTree) -> tuple[list[Leaf], Callable[[list[Leaf]], PyTree]]:
     """The floating and complex leaves of `tree`, and a function that puts others in their place.
 
     Example:
@@ -23,7 +26,7 @@ def floating_leaves(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     leaves, treedef = jax.tree.flatten(tree)
     places = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(_dtype(leaf), jnp.inexact)]
 
-    def rebuild(values: list[Any]) -> Any:
+    def rebuild(values: list[Leaf]) -> PyTree:
         new = list(leaves)
         for place, value in zip(places, values, strict=True):
             new[place] = value
@@ -32,5 +35,5 @@ def floating_leaves(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     return [leaves[place] for place in places], rebuild
 
 
-def _dtype(leaf: Any) -> Any:
+def _dtype(leaf: Leaf) -> np.dtype:
     return leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)

@@ -1,4 +1,4 @@
-"""What an equation is asked to keep, where that is less than the dtype of its operands holds."""
+"""Equations that ask for fewer digits than the dtype of their operands holds."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,31 +7,33 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..programs import Atom, JaxprEqn
+
 _PRODUCTS = frozenset(
     {"dot_general", "conv_general_dilated", "ragged_dot", "ragged_dot_general"}
-    # Sparse products have no option: they are at the default always.
+    # Sparse products have no option for it: they always take the default.
     | {"bcoo_dot_general", "bcoo_dot_general_sampled", "bcoo_spdot_general"}
     | {"bcsr_dot_general", "coo_matvec", "coo_matmat", "csr_matvec", "csr_matmat"}
 )
-# Half precision has nothing to lose here. The multipliers of GPUs cut float32 unless told not to,
-# and those of float64 where an algorithm of fewer digits is named.
+# Half precision loses nothing here. GPUs multiply float32 with fewer digits unless told not to, and
+# float64 where an algorithm of fewer digits is named.
 _EXACT = {
     "float32": frozenset({"HIGHEST", "F32_F32_F32", "F64_F64_F64"}),
     "float64": frozenset({"None", "DEFAULT", "HIGH", "HIGHEST", "F64_F64_F64"}),
 }
 
 
-def lossy_requests(equation: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
-    """Kind and detail of each request for fewer digits; the dtypes of an equation show none."""
+def lossy_requests(equation: JaxprEqn, want: np.dtype) -> Iterator[tuple[str, str]]:
+    """Kind and detail of each request for fewer digits, which dtypes do not show."""
     name, parameters = equation.primitive.name, equation.params
     if name in _PRODUCTS:
-        dtypes = [v.aval.dtype for v in equation.invars]
+        dtypes = [_dtype(atom) for atom in equation.invars]
         floats = [d for d in dtypes if jnp.issubdtype(d, jnp.inexact)]
         dtype = max(floats, key=lambda d: d.itemsize, default=dtypes[0])
         if precision := _lossy_precision(parameters.get("precision"), dtype):
             yield "matmul precision", f"{name} of {dtype} at {precision}"
     if name == "reduce_precision":
-        known = [jnp.finfo(dtype) for dtype in (want, equation.invars[0].aval.dtype)]
+        known = [jnp.finfo(dtype) for dtype in (want, _dtype(equation.invars[0]))]
         kept, exponent = parameters["mantissa_bits"], parameters["exponent_bits"]
         if kept < min(dtype.nmant for dtype in known):
             yield "narrowing", f"reduce_precision to {kept} bits"
@@ -42,8 +44,8 @@ def lossy_requests(equation: Any, want: np.dtype) -> Iterator[tuple[str, str]]:
         yield "low precision", f"{name} to a tolerance of {parts}"
 
 
-def _lossy_precision(precision: Any, dtype: Any) -> str:
-    """What a product of `dtype` is asked to keep if that is less than `dtype` holds, else ""."""
+def _lossy_precision(precision: Any, dtype: np.dtype) -> str:
+    """The precision that a product asks for, if that is less than `dtype` holds; otherwise ""."""
     real = jnp.finfo(dtype).dtype if jnp.issubdtype(dtype, jnp.inexact) else dtype
     if real.name not in _EXACT:
         return ""
@@ -56,3 +58,7 @@ def _lossy_precision(precision: Any, dtype: Any) -> str:
         if name not in _EXACT[real.name]:
             return "the platform's default" if name in ("None", "DEFAULT") else name
     return ""
+
+
+def _dtype(atom: Atom) -> np.dtype:
+    return atom.aval.dtype  # pyright: ignore[reportAttributeAccessIssue]

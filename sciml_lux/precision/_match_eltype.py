@@ -5,20 +5,21 @@ import warnings
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import PyTree
 
 from ._promotion import EltypeMismatchError, as_dtype
+from ._types import Leaf
 
 MODES = ("none", "warn", "convert", "error")
 VARIABLE = "SCIML_LUX_MATCH_ELTYPE"
 
-# Lux's table: inputs of these dtypes are converted to that of the parameters. bfloat16 is treated
-# as float16. What is not listed passes and is promoted by the layer.
+# The table of Lux: for parameters of the first dtype, inputs of the others are converted. bfloat16
+# is treated as float16. Other inputs are left to the layer, which promotes.
 _CONVERTED = {
     "float32": frozenset({"float64"}),
     "float16": frozenset({"float64", "float32"}),
@@ -27,21 +28,27 @@ _CONVERTED = {
 
 
 class EltypeMismatchWarning(UserWarning):
-    """A layer's input has another dtype than its parameters."""
+    """A layer's input has another dtype than its parameters.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", EltypeMismatchWarning)  # Raise in place of warning.
+    """
 
 
-def _checked_mode(mode: Any, subject: str) -> str:
+def _checked_mode(mode: object, subject: str) -> str:
     if mode not in MODES:
         known = ", ".join(f'"{m}"' for m in MODES)
         raise ValueError(f"{subject} expects one of {known}, got {mode!r}.")
     return mode
 
 
-# The mode of the process, and that of the context that this thread is in, or None. Both are part of
-# the key of every compiled function, so that a cached trace never ignores a change.
+# The mode of the process, and the mode of the context of this thread, or None. Both are part of the
+# key of every compiled function, so that a change of the mode is never ignored.
 _process = jax.make_user_context(_checked_mode(os.environ.get(VARIABLE, "none"), f"${VARIABLE}"))
 _thread = jax.make_user_context(None)
-# JAX's key belongs to the thread, whose asyncio tasks take turns in it. This belongs to the task.
+# JAX's key belongs to the thread, which asyncio tasks share. This belongs to the task.
 _mode: ContextVar[str | None] = ContextVar("mode", default=None)
 _warned_in_process: set[tuple[Hashable, ...]] = set()
 _warned: ContextVar[set[tuple[Hashable, ...]]] = ContextVar("warned", default=_warned_in_process)
@@ -52,6 +59,11 @@ def match_eltype_mode() -> str:
 
     Raises:
         RuntimeError: a function is being compiled for the mode of another asyncio task or thread.
+
+    Example:
+        >>> with match_eltype("warn"):
+        ...     match_eltype_mode()
+        'warn'
     """
     mode, of_thread = (found or _process.value for found in (_mode.get(), _thread.value))
     if mode != of_thread and _is_compiling():
@@ -65,10 +77,15 @@ def match_eltype_mode() -> str:
 
 
 def set_match_eltype(mode: str) -> None:
-    """Set the mode for the whole process.
+    """Set the mode of `match_eltype` for the whole process.
 
     Raises:
-        ValueError: no such mode.
+        ValueError: there is no such mode.
+
+    Example:
+        >>> set_match_eltype("none")
+        >>> match_eltype_mode()
+        'none'
     """
     _process.set_global(_checked_mode(mode, "`set_match_eltype`"))
     _warned_in_process.clear()
@@ -79,25 +96,25 @@ def match_eltype(mode: str) -> Iterator[None]:
     """Within the context, treat inputs of another dtype than a layer's parameters by `mode`.
 
     - "none" (the default): promote, so that nothing is narrowed.
-    - "warn": the same, with one warning for each layer of a model and pair of dtypes in each
-      context; what is compiled already does not warn again.
-    - "convert": float64 to float32 parameters, float64 and float32 to float16 or bfloat16
-      parameters, and integers to any; the rest is promoted.
+    - "warn": promote, with one warning in each context for each layer of a model and pair of
+      dtypes; a function that is compiled already does not warn again.
+    - "convert": convert inputs of float64 to float32 parameters, inputs of float64 and float32 to
+      float16 or bfloat16 parameters, and integers to any; promote the rest.
     - "error": any difference is an error.
 
-    In every mode integers are promoted to the parameters' dtype (an error in "error"), booleans
-    are an error, and so is float16 with bfloat16. Layers that take indices are exempt, and wrappers
-    leave floats to the layer inside. The mode is part of the key under which JAX caches compiled
-    functions. It can also be set by `set_match_eltype` and by the environment variable
-    SCIML_LUX_MATCH_ELTYPE.
+    In every mode integers are promoted to the parameters' dtype (in "error" they are an error),
+    booleans are an error, and so is float16 with bfloat16. Layers that take indices are exempt, and
+    wrappers leave floats to the layer inside. The mode is part of the key under which JAX caches
+    compiled functions. `set_match_eltype` and the environment variable SCIML_LUX_MATCH_ELTYPE set
+    it too.
 
-    Each asyncio task has a mode of its own. JAX's key is the thread's, however: an `await` inside
-    the context lets other tasks call what is compiled for this mode, so enter it after the last.
+    Each asyncio task has its own mode, but JAX's key belongs to the thread: an `await` inside the
+    context lets other tasks call what is compiled for this mode. Enter it after the last `await`.
 
     Source: `match_eltype` and the preference `eltype_mismatch_handling` of Lux 1.31.
 
     Raises:
-        ValueError: no such mode.
+        ValueError: there is no such mode.
 
     Example:
         >>> with match_eltype("error"):
@@ -111,14 +128,14 @@ def match_eltype(mode: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # Not by tokens: a generator may be closed in another context than it was begun in.
+        # Without tokens: a generator may be closed in another context than it was started in.
         _mode.set(before)
         _warned.set(warned)
         _tell_jax()
 
 
 def _tell_jax() -> None:
-    """Make the mode of this context that of the thread, whatever other tasks made of it."""
+    """Set the thread's mode to that of this context; another task may have changed it."""
     _thread(_mode.get()).__enter__()
 
 
@@ -127,36 +144,42 @@ def _is_compiling() -> bool:
 
 
 def match_input(
-    x: Any,
+    x: PyTree,
     dtype: np.dtype,
     subject: Callable[[], str],
     *,
     model: Callable[[], Hashable] = lambda: None,
     only: str = "",
-) -> Any:
-    """The input of a layer with parameters of `dtype`, treated by the mode in force.
+) -> PyTree:
+    """The input of a layer whose parameters have `dtype`, as the mode in force treats it.
 
     Args:
-        x: a tree; leaves that are no arrays are left alone.
-        dtype: of the layer's own parameters.
-        subject: gives the layer as messages name it; asked only when there is one.
-        model: gives what the layer is part of; in each model it is warned of once.
-        only: "floats" leaves integers and booleans alone, "integers" leaves floats.
+        x: a tree; leaves that are not arrays are left alone.
+        dtype: the dtype of the layer's own parameters.
+        subject: returns the name of the layer for a message; called only if there is one.
+        model: returns the model that the layer is part of; each model is warned about once.
+        only: "floats" leaves integers and booleans alone, "integers" leaves floats alone.
 
     Raises:
         EltypeMismatchError: the dtypes differ in mode "error", or are float16 and bfloat16.
         TypeError: a leaf is boolean.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> indices = jnp.arange(2, dtype=jnp.int32)
+        >>> match_input(indices, jnp.dtype(jnp.float32), lambda: "`Dense`").dtype.name
+        'float32'
     """
     return jax.tree.map(lambda leaf: _match_leaf(leaf, dtype, subject, model, only), x)
 
 
 def _match_leaf(
-    leaf: Any,
+    leaf: Leaf,
     dtype: np.dtype,
     subject: Callable[[], str],
     model: Callable[[], Hashable],
     only: str,
-) -> Any:
+) -> Leaf:
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic) or leaf.dtype == dtype:
         return leaf
     if leaf.dtype == jnp.bool_ and only != "floats":

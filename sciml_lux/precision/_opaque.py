@@ -1,23 +1,23 @@
-"""Calls whose inside cannot be read: callbacks, foreign code, primitives of others."""
+"""Calls that cannot be read: callbacks, foreign code, primitives of other libraries."""
 
 import sys
 
 from ..programs import JaxprEqn, Primitive
 
-# JAX's and equinox's own ways to call what is no program.
+# The primitives of JAX and equinox that call something other than a program.
 _CALLS = frozenset(
     {"pure_callback", "io_callback", "buffer_callback", "ffi_call", "custom_call", "call_exported"}
     | {"call_hi_primitive", "call_tf", "noinline"}
 )
-# equinox's run-time errors: they pass their operand on unchanged.
+# The run-time errors of equinox, which return their operand unchanged.
 _HARMLESS = ("equinox._errors", "equinox.internal", "equinox._unvmap")
-# Whose primitives are arithmetic, or the identity.
+# The libraries whose primitives are arithmetic or the identity.
 _READ = ("jax.", "equinox.", "sciml_lux.")
 _known: set[Primitive] = set()
 
 
 def opaque_call(equation: JaxprEqn) -> str:
-    """The primitive and what it calls if an equation cannot be read, else ""."""
+    """The primitive and what it calls, if an equation cannot be read; otherwise ""."""
     primitive = equation.primitive
     if primitive.name not in _CALLS and _is_known(primitive):
         return ""
@@ -26,9 +26,9 @@ def opaque_call(equation: JaxprEqn) -> str:
 
 
 def _is_known(primitive: Primitive) -> bool:
-    """Whether it is one of `_READ`; any other may do with the digits what it likes."""
+    """Whether it belongs to a library of `_READ`; any other may lose digits."""
     if primitive not in _known:
-        # Once more for each that is not known yet: modules may have been imported since.
+        # Again for each primitive that is not known yet: modules may have been imported since.
         _known.update(
             value
             for name, module in list(sys.modules.items())

@@ -1,27 +1,29 @@
-"""Arrays of the user's, taken into memory that nobody else writes to."""
+"""Copies of the user's arrays, in memory that nobody else writes to."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
+
+from ._types import Leaf
 
 Tree = TypeVar("Tree")
 
 
-def own_array(leaf: Any, dtype: Any = None) -> jax.Array:
+def own_array(leaf: Leaf, dtype: DTypeLike | None = None) -> jax.Array:
     """`leaf` as a JAX array, of `dtype` where it is given, that shares no memory with NumPy.
 
-    JAX takes aligned memory of NumPy as it is, on the CPU: what is written there later would change
-    the array, and what is donated could be written to. An array of JAX of that dtype is returned
-    as it is.
+    On the CPU, JAX uses aligned NumPy memory without a copy: a later write to it would change the
+    array, and a donated array could be overwritten. A JAX array of that dtype is returned as it is.
 
     Example:
         >>> import numpy as np
         >>> memory = np.zeros(64, np.float32)
-        >>> kept = own_array(memory)
+        >>> copy = own_array(memory)
         >>> memory[:] = 1.0
-        >>> kept.max().item()
+        >>> copy.max().item()
         0.0
     """
     take = jnp.asarray if isinstance(leaf, jax.Array) else jnp.array
@@ -29,11 +31,11 @@ def own_array(leaf: Any, dtype: Any = None) -> jax.Array:
 
 
 def own_memory(tree: Tree) -> Tree:
-    """`tree` with a copy of each array of NumPy; the same object where there is none.
+    """`tree` with a copy of each NumPy array; the same object if it has none.
 
-    JAX computes while the call has returned already: without a copy it may read what was written to
-    NumPy's memory in the meantime. The copies stay NumPy's, since to make an array of JAX costs as
-    much as ten operations, and JAX does it by itself on the way.
+    JAX may still compute after a call has returned: without a copy it could read what was written
+    to the NumPy memory in the meantime. The copies are NumPy arrays: to make a JAX array costs as
+    much as ten operations, and JAX does that itself when it computes.
 
     Example:
         >>> import numpy as np

@@ -2,19 +2,38 @@
 
 import functools
 import itertools
-from typing import Any
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jax.typing import DTypeLike
+from jaxtyping import Array, PyTree
 
 from ._exact import require_exact_floats
 from ._leaves import floating_leaves
+from ._types import AnyArray
+
+
+class HasDtype(Protocol):
+    """An array of any library, or a shape."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Its dtype."""
+        ...
 
 
 class EltypeMismatchError(TypeError):
-    """Two dtypes meet that have no common dtype among themselves."""
+    """Two dtypes meet that do not mix: float16 and bfloat16, or any in mode "error".
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> promote(jnp.zeros(2, jnp.float16), jnp.zeros(2, jnp.bfloat16))
+        Traceback (most recent call last):
+        ...
+        sciml_lux.precision._promotion.EltypeMismatchError: float16 and bfloat16 do not mix: ...
+    """
 
 
 def _common(left: np.dtype, right: np.dtype) -> np.dtype:
@@ -27,8 +46,8 @@ def _common(left: np.dtype, right: np.dtype) -> np.dtype:
         return jnp.dtype(jnp.promote_types(left, right))
 
 
-def result_dtype(*arrays: Any) -> np.dtype:
-    """The dtype in which `arrays` are combined: the widest, from strong dtypes only.
+def result_dtype(*arrays: HasDtype) -> np.dtype:
+    """The dtype in which `arrays` are combined: the widest; weakly typed ones count in full.
 
     Raises:
         EltypeMismatchError: float16 meets bfloat16.
@@ -44,10 +63,10 @@ def result_dtype(*arrays: Any) -> np.dtype:
     return functools.reduce(_common, dtypes)
 
 
-def as_dtype(array: Any, dtype: Any) -> Array:
+def as_dtype(array: AnyArray, dtype: DTypeLike) -> Array:
     """`array` in `dtype`.
 
-    Integers of NumPy are cast by NumPy: with x64 off, JAX would cut them to 32 bits before.
+    NumPy casts its own integers: with x64 off, JAX would cut them to 32 bits first.
 
     Example:
         >>> import numpy as np
@@ -65,6 +84,12 @@ def promote(*arrays: Array) -> tuple[Array, ...]:
 
     Raises:
         EltypeMismatchError: float16 meets bfloat16.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x, y = promote(jnp.zeros(2, jnp.float16), jnp.zeros(2, jnp.float32))
+        >>> x.dtype.name, y.dtype.name
+        ('float32', 'float32')
     """
     if _agree(arrays):
         return arrays
@@ -73,20 +98,26 @@ def promote(*arrays: Array) -> tuple[Array, ...]:
     return tuple(a if a.dtype == dtype else as_dtype(a, dtype) for a in arrays)
 
 
-def _agree(arrays: tuple[Any, ...]) -> bool:
-    """Whether it is seen at a glance that there is nothing to do, as in nearly every call."""
+def _agree(arrays: tuple[Array, ...]) -> bool:
+    """Whether a quick look shows that there is nothing to do, as in nearly every call."""
     dtype = arrays[0].dtype
     return all([isinstance(a, jax.Array) and a.dtype == dtype for a in arrays])
 
 
-def promote_floats(*trees: Any) -> tuple[Any, ...]:
+def promote_floats(*trees: PyTree) -> tuple[PyTree, ...]:
     """`trees` with all their floating and complex arrays in one common dtype.
 
-    For functions of the user that combine what layers return, such as the connection of a skip:
-    under strict promotion JAX would refuse two dtypes there.
+    For users' functions that combine the outputs of layers, such as the connection of a
+    `SkipConnection`: under strict promotion JAX would refuse two dtypes there.
 
     Raises:
         EltypeMismatchError: float16 meets bfloat16.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x, y = promote_floats({"a": jnp.zeros(2, jnp.float16)}, jnp.zeros(2, jnp.float32))
+        >>> x["a"].dtype.name
+        'float32'
     """
     leaves, rebuild = floating_leaves(trees)
     if len({leaf.dtype for leaf in leaves if hasattr(leaf, "dtype")}) < 2:

@@ -1,4 +1,4 @@
-"""NumPy scalars as Python numbers, which take the dtype of the data they meet."""
+"""NumPy scalars as Python numbers, which take the dtype of the data."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def python_numbers(value: Any) -> Any:
-    """`value` with a Python number for each NumPy scalar in it or in its tuples.
+    """`value` with a Python number for each NumPy scalar, also inside tuples.
 
     NumPy scalars are strongly typed in JAX and would widen float32 data; Python's are not.
 

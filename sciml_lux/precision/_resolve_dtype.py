@@ -1,19 +1,18 @@
-"""The dtype that is meant by what a user passes for one."""
-
-from typing import Any
+"""The dtypes that users pass."""
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from ._exact import require_exact_dtype
 
 
-def resolve_dtype(dtype: Any, subject: str = "`dtype`") -> np.dtype:
-    """The floating or complex NumPy dtype meant by `dtype`; float64 needs x64 on.
+def resolve_dtype(dtype: DTypeLike | None, subject: str = "`dtype`") -> np.dtype:
+    """`dtype` as a floating or complex NumPy dtype; float64 needs x64 on.
 
     Args:
         dtype: a dtype, a scalar type such as `jnp.float64`, or a name such as `"float64"`.
-        subject: what the message speaks of.
+        subject: the first words of the message.
 
     Raises:
         TypeError: not a floating or complex dtype, or float64 while `jax_enable_x64` is off.

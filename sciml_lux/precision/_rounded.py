@@ -1,13 +1,14 @@
-"""Digits cut by what has no derivative: rounding, integers, bits."""
+"""Digits that are cut by stages without a derivative: rounding, integers, bits."""
 
 import collections
 from collections.abc import Callable, Set
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from jax.core import AbstractValue
 
 from ..programs import ClosedJaxpr, JaxprEqn, Literal, primitive_name
-from ._graph import Graph, reached
+from ._graph import Graph, Node, reached
 from ._widened import MOVES
 
 _CASTS = ("convert_element_type", "bitcast_convert_type")
@@ -17,11 +18,11 @@ _SCALING = MOVES | _PRODUCTS | {"convert_element_type"}
 
 
 def rounded(program: ClosedJaxpr) -> dict[int, str]:
-    """The ids of equations that give back a float with digits cut off, and what is told of them.
+    """The ids of equations that return a float with digits cut off, with details.
 
-    Such are `round`, and what makes a float of an integer, or of bits, that was made of a float.
-    In x - round(x) the digits go on, so there is nothing to tell; nor in x times a power of two
-    that was made of the exponent of x.
+    These are `round`, and conversions to float of an integer or bits that came from a float.
+    x - round(x) keeps the digits and is not listed, nor is x times a power of two that was made
+    from the exponent of x.
     """
     flow = _Flow()
     flow.read(program)
@@ -35,43 +36,43 @@ def rounded(program: ClosedJaxpr) -> dict[int, str]:
 
 
 class _Cut(NamedTuple):
-    """An equation after which digits are gone, its operand and its result."""
+    """An equation that cuts digits, with its operand and its result."""
 
     equation: int
-    before: Any
-    after: Any
+    before: Node
+    after: Node
     is_round: bool
     is_power: bool
     told: str
 
 
 class _Use(NamedTuple):
-    """An equation that a value goes into; the first operand is told apart in a difference."""
+    """An equation that uses a value; in a difference, what is subtracted from is the `minuend`."""
 
     name: str
-    operands: list[Any]
-    minuend: Any
-    results: list[Any]
+    operands: list[Node]
+    minuend: Node | None
+    results: list[Node]
 
 
 class _Flow(Graph):
-    """Where floats and integers come from and what they go into."""
+    """Where floats and integers come from, and what uses them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.cuts: list[_Cut] = []
-        self.integers_of_floats: set[Any] = set()
-        self.leaving: set[Any] = set()
-        self.low_zeros: dict[Any, int] = {}
-        self.uses: dict[Any, list[_Use]] = collections.defaultdict(list)
+        self.integers_of_floats: set[Node] = set()
+        self.leaving: set[Node] = set()
+        self.low_zeros: dict[Node, int] = {}
+        self.uses: dict[Node, list[_Use]] = collections.defaultdict(list)
 
-    def is_node(self, aval: Any) -> bool:
+    def is_node(self, aval: AbstractValue) -> bool:
         return _is(aval, jnp.inexact) or _is(aval, jnp.integer)
 
-    def boundary(self, before: list[Any], after: list[Any]) -> None:
+    def boundary(self, before: list[Node], after: list[Node]) -> None:
         self.leaving.update(after)
 
-    def plain(self, equation: JaxprEqn, before: list[Any], after: list[Any]) -> None:
+    def plain(self, equation: JaxprEqn, before: list[Node], after: list[Node]) -> None:
         name = primitive_name(equation)
         if len(before) == len(after) == 1:
             self._cast(name, equation, before[0], after[0])
@@ -84,7 +85,7 @@ class _Flow(Graph):
         for node in after:
             self.link(before, [node] * len(before))
 
-    def _cast(self, name: str, equation: JaxprEqn, before: Any, after: Any) -> None:
+    def _cast(self, name: str, equation: JaxprEqn, before: Node, after: Node) -> None:
         source: Any = equation.invars[0].aval
         result: Any = equation.outvars[0].aval
         if name == "round":
@@ -100,8 +101,8 @@ class _Flow(Graph):
             )
             self.cuts.append(_Cut(id(equation), before, after, False, is_power, told))
 
-    def _low_zeros(self, name: str, equation: JaxprEqn, before: list[Any]) -> int:
-        """How many low bits of an integer that an equation makes are zero, whatever goes in."""
+    def _low_zeros(self, name: str, equation: JaxprEqn, before: list[Node]) -> int:
+        """How many low bits of an equation's integer result are zero for all operands."""
         if name not in _OF_LOW_ZEROS:
             return 0
         literals = [atom.val for atom in equation.invars if isinstance(atom, Literal)]
@@ -109,15 +110,15 @@ class _Flow(Graph):
         return _OF_LOW_ZEROS[name](known)
 
     def has_remainder(self, cut: _Cut) -> bool:
-        """Whether all that comes of a cut, scaled or moved, is taken from what was cut."""
+        """Whether the result of a cut, scaled or moved, is only subtracted from what was cut."""
         origins = reached([cut.before], self.sources)
         return self._ends(cut, lambda use: use.minuend in origins, _SCALING)
 
     def only_scales(self, cut: _Cut) -> bool:
-        """Whether a cut leaves a power of two that scales what was cut, or what is made of it."""
+        """Whether a cut leaves a power of two that only scales what was cut or depends on it."""
         if not cut.is_power:
             return False
-        # What comes of the origins in another way than through a cut has digits of its own.
+        # What depends on the origins by a way around the cuts has digits of its own.
         cuts = {cut.after for cut in self.cuts}
         onward = {node: after for node, after in self.targets.items() if node not in cuts}
         others = reached(reached([cut.before], self.sources), onward) - cuts
@@ -128,7 +129,7 @@ class _Flow(Graph):
         return self._ends(cut, scales, MOVES)
 
     def _ends(self, cut: _Cut, is_end: Callable[[_Use], bool], passed: Set[str]) -> bool:
-        """Whether all that a cut goes into ends so, after no more than what may be passed."""
+        """Whether every use of a cut ends so, after equations of the names `passed` alone."""
         ahead, seen = [cut.after], {cut.after}
         while ahead:
             node = ahead.pop()
@@ -144,14 +145,14 @@ class _Flow(Graph):
 
 
 def _zeros_of(value: Any) -> int:
-    """How many low bits of a number are zero, 0 for what is not an integer."""
+    """How many low bits of a number are zero; 0 for what is not an integer."""
     if not jnp.issubdtype(jnp.result_type(value), jnp.integer):
         return 0
     bits = int(value)
     return (bits & -bits).bit_length() - 1 if bits else jnp.iinfo(jnp.result_type(value)).bits
 
 
-def _is(aval: Any, kind: Any) -> bool:
+def _is(aval: AbstractValue, kind: type) -> bool:
     dtype = getattr(aval, "dtype", None)
     return dtype is not None and bool(jnp.issubdtype(dtype, kind))
 

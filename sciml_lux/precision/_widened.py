@@ -1,14 +1,14 @@
-"""Half precision that is widened, moved or added up, and narrowed again: how sums keep digits."""
+"""Half precision that is widened, moved or added up, and narrowed again, as sums should."""
 
 import itertools
 from collections.abc import Iterable
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.core import AbstractValue
 
-from ..programs import ClosedJaxpr, JaxprEqn, primitive_name, walk
-from ._graph import Graph, reached
+from ..programs import Atom, ClosedJaxpr, JaxprEqn, primitive_name, walk
+from ._graph import Graph, Node, reached
 
 HALVES = (jnp.dtype(jnp.float16), jnp.dtype(jnp.bfloat16))
 MOVES = frozenset(
@@ -20,19 +20,19 @@ MOVES = frozenset(
 )
 _COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "is_finite"})
 ADDS = frozenset({"add", "add_any", "sub"})
-# Products among them: the transpose of a product is one as well, and a sum of such.
+# Products are among them: the transpose of a product is a product, or a sum of products.
 _SUMS = ADDS | {"reduce_sum", "cumsum", "scatter-add", "reduce_window_sum", "psum"}
 _SUMS |= {"select_and_scatter_add", "dot_general", "conv_general_dilated", "mul", "div"}
 
 
 def of_accumulation(program: ClosedJaxpr) -> set[int]:
-    """The ids of the equations whose widening or narrowing is that of an accumulation.
+    """The ids of the equations that widen or narrow for an accumulation.
 
-    A widening is, if all that it goes into moves it, multiplies it, adds it
-    up, or narrows it to the dtype it had;
-    a narrowing is, if all that it comes from is such. Loops, calls and branches are passed through.
+    A widening does if all that uses it moves it, multiplies it, adds it up, or narrows it to the
+    dtype it had; a narrowing does if its operand comes from nothing else. Loops, calls and branches
+    are followed.
     """
-    # A transposed loop may have a program that stands in two places: it must be one in both.
+    # A transposed loop may use one program in two places: it must accumulate in both.
     found, others = set(), set()
     for half in _halves(program):
         flow = _Flow(half)
@@ -51,32 +51,32 @@ def _halves(program: ClosedJaxpr) -> list[np.dtype]:
 
 
 class _Flow(Graph):
-    """What is wider than `half`: from where it comes and what it goes into."""
+    """What is wider than `half`: where it comes from, and what uses it."""
 
     def __init__(self, half: np.dtype) -> None:
         super().__init__()
         self.half = half
-        self.computed_with: set[Any] = set()
-        self.computed: set[Any] = set()
-        self.widened: list[tuple[int, list[Any]]] = []
-        self.narrowed: list[tuple[int, list[Any]]] = []
+        self.computed_with: set[Node] = set()
+        self.computed: set[Node] = set()
+        self.widened: list[tuple[int, list[Node]]] = []
+        self.narrowed: list[tuple[int, list[Node]]] = []
 
     def judged(self) -> Iterable[tuple[int, bool]]:
-        """The id of each equation that widens or narrows, and whether an accumulation does."""
+        """The id of each equation that widens or narrows, and whether for an accumulation."""
         ends = reached(self.computed_with, self.sources)
         starts = reached(self.computed, self.targets)
         yield from ((e, not ends.intersection(nodes)) for e, nodes in self.widened)
         yield from ((e, not starts.intersection(nodes)) for e, nodes in self.narrowed)
 
-    def is_node(self, aval: Any) -> bool:
+    def is_node(self, aval: AbstractValue) -> bool:
         dtype = getattr(aval, "dtype", None)
         return dtype is not None and dtype != self.half and jnp.issubdtype(dtype, jnp.inexact)
 
-    def boundary(self, before: list[Any], after: list[Any]) -> None:
+    def boundary(self, before: list[Node], after: list[Node]) -> None:
         self.computed.update(before)
         self.computed_with.update(after)
 
-    def plain(self, equation: JaxprEqn, before: list[Any], after: list[Any]) -> None:
+    def plain(self, equation: JaxprEqn, before: list[Node], after: list[Node]) -> None:
         from_half, to_half = map(self._has_half, (equation.invars, equation.outvars))
         name = primitive_name(equation)
         if from_half and after:
@@ -90,5 +90,5 @@ class _Flow(Graph):
             self.computed_with.update(before)
             self.computed.update(after)
 
-    def _has_half(self, atoms: Iterable[Any]) -> bool:
+    def _has_half(self, atoms: Iterable[Atom]) -> bool:
         return any(getattr(atom.aval, "dtype", None) == self.half for atom in atoms)

@@ -6,11 +6,13 @@ from ._expand import expanded as expanded
 from ._inside import Inside as Inside
 from ._inside import inside as inside
 from ._interpret import interpret as interpret
+from ._jax import Atom as Atom
 from ._jax import ClosedJaxpr as ClosedJaxpr
 from ._jax import Jaxpr as Jaxpr
 from ._jax import JaxprEqn as JaxprEqn
 from ._jax import Literal as Literal
 from ._jax import Primitive as Primitive
+from ._jax import Var as Var
 from ._jax import constants_of as constants_of
 from ._jax import open_jaxpr as open_jaxpr
 from ._jax import primitive_name as primitive_name

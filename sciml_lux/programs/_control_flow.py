@@ -1,4 +1,4 @@
-"""The rules of control flow, for whatever values a table of rules computes with."""
+"""The rules of control flow, for values of any kind."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -8,8 +8,10 @@ import jax
 from jax import lax
 
 from ._jax import (
+    Atom,
     ClosedJaxpr,
     Jaxpr,
+    Value,
     bind_again,
     closes_over_tracers,
     expansion,
@@ -20,36 +22,45 @@ from ._jax import (
 from ._rule import Call, Rule
 
 
-def inlined(call: Call, *values: Any) -> list[Any]:
-    """The rule by which a call is evaluated in place, for values of any kind.
+def inlined(call: Call, *values: Value) -> list[Value]:
+    """The rule that evaluates a call in place, for values of any kind.
 
-    The call leaves no trace: neither a compiled function nor, of `custom_jvp_call` and
-    `custom_vjp_call`, the derivative rule.
+    The call leaves no trace in the result: no compiled function, and no derivative rule of a
+    `custom_jvp_call` or `custom_vjp_call`.
+
+    Example:
+        >>> import jax
+        >>> from sciml_lux.programs import interpret
+        >>> program = jax.make_jaxpr(jax.jit(lambda x: 2 * x))(0.5)
+        >>> rules = {"jit": inlined, "mul": lambda call, x, y: f"{x} {y}"}
+        >>> interpret(program, ["x"], rules, lift=str)
+        ['2.0 x']
     """
     return call.evaluate(_called(call), values)
 
 
-def _jit(call: Call, *values: Any) -> list[Any]:
-    kept = _kept(call, values)
-    return jax.jit(_function(call, _called(call)))(*_leafy(call, values)) if kept is None else kept
+def _jit(call: Call, *values: Value) -> list[Value]:
+    if (rebound := _rebound(call, values)) is not None:
+        return rebound
+    return jax.jit(_function(call, _called(call)))(*_leafy(call, values))
 
 
-def _remat(call: Call, *values: Any) -> list[Any]:
-    if (kept := _kept(call, values)) is not None:
-        return kept
+def _remat(call: Call, *values: Value) -> list[Value]:
+    if (rebound := _rebound(call, values)) is not None:
+        return rebound
     options = {name: call.params[name] for name in ("prevent_cse", "policy")}
     return jax.checkpoint(_function(call, _called(call)), **options)(*_leafy(call, values))
 
 
-def _closed_call(call: Call, *values: Any) -> list[Any]:
-    kept = _kept(call, values)
-    return inlined(call, *values) if kept is None else kept
+def _closed_call(call: Call, *values: Value) -> list[Value]:
+    rebound = _rebound(call, values)
+    return inlined(call, *values) if rebound is None else rebound
 
 
-def _custom(call: Call, *values: Any) -> list[Any]:
-    """A call with a derivative rule, which JAX traces once more when it is bound."""
-    if (kept := _kept(call, values, may_close=True)) is not None:
-        return kept
+def _custom(call: Call, *values: Value) -> list[Value]:
+    """A call with a derivative rule, which JAX traces again when it is bound."""
+    if (rebound := _rebound(call, values, may_close=True)) is not None:
+        return rebound
     raise TypeError(
         f"`interpret` cannot keep the derivative rule of the `{call.name}` at {call.line}: its "
         "values are of another type than the rule takes. Put a rule for it into the table; "
@@ -57,20 +68,20 @@ def _custom(call: Call, *values: Any) -> list[Any]:
     )
 
 
-def _expanded(call: Call, *values: Any) -> list[Any]:
+def _expanded(call: Call, *values: Value) -> list[Value]:
     program = expansion(call.equation)
     if program is None:
         raise TypeError(f"`interpret` cannot expand the `{call.name}` at {call.line}.")
     return call.evaluate(program, values)
 
 
-def _scan(call: Call, *values: Any) -> list[Any]:
-    if (kept := _kept(call, values)) is not None:
-        return kept
+def _scan(call: Call, *values: Value) -> list[Value]:
+    if (rebound := _rebound(call, values)) is not None:
+        return rebound
     step, (num_constants, num_carried) = call.params["jaxpr"], scan_sizes(call.params)
     constants, rest = values[:num_constants], _leafy(call, values[num_constants:])
 
-    def body(carried: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+    def body(carried: list[Value], row: list[Value]) -> tuple[list[Value], list[Value]]:
         results = call.evaluate(step, [*constants, *carried, *row])
         return results[:num_carried], results[num_carried:]
 
@@ -81,26 +92,26 @@ def _scan(call: Call, *values: Any) -> list[Any]:
     return [*carried, *rows]
 
 
-def _while(call: Call, *values: Any) -> list[Any]:
-    if (kept := _kept(call, values)) is not None:
-        return kept
+def _while(call: Call, *values: Value) -> list[Value]:
+    if (rebound := _rebound(call, values)) is not None:
+        return rebound
     params = call.params
     first, second = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
     of_condition, of_body = values[:first], values[first:second]
 
-    def condition(carried: list[Any]) -> Any:
+    def condition(carried: list[Value]) -> Value:
         return _one_leaf(call, call.evaluate(params["cond_jaxpr"], [*of_condition, *carried])[0])
 
-    def body(carried: list[Any]) -> list[Any]:
+    def body(carried: list[Value]) -> list[Value]:
         return call.evaluate(params["body_jaxpr"], [*of_body, *carried])
 
     with _explained(call):
         return lax.while_loop(condition, body, list(_leafy(call, values[second:])))
 
 
-def _cond(call: Call, *values: Any) -> list[Any]:
-    if (kept := _kept(call, values)) is not None:
-        return kept
+def _cond(call: Call, *values: Value) -> list[Value]:
+    if (rebound := _rebound(call, values)) is not None:
+        return rebound
     branches = [_function(call, branch) for branch in call.params["branches"]]
     with _explained(call):
         return lax.switch(_one_leaf(call, values[0]), branches, *_leafy(call, values[1:]))
@@ -125,11 +136,11 @@ INLINED: Mapping[str, Rule] = dict.fromkeys(
 )
 
 
-def _kept(call: Call, values: tuple, may_close: bool = False) -> list[Any] | None:
-    """The equation bound again with its programs interpreted; None where a type has changed.
+def _rebound(call: Call, values: tuple[Value, ...], may_close: bool = False) -> list[Value] | None:
+    """The results of the equation, bound again with its programs interpreted.
 
-    None too where a rule closes over what is traced around it, unless `may_close` says that the
-    primitive takes such programs.
+    None where a type has changed, and where a rule closes over a tracer from outside, unless
+    `may_close` says that the primitive takes such programs.
     """
     if not all(map(_has_type_of, values, call.equation.invars)):
         return None
@@ -148,17 +159,17 @@ def _kept(call: Call, values: tuple, may_close: bool = False) -> list[Any] | Non
 def _same_type(
     call: Call, program: ClosedJaxpr | Jaxpr, may_close: bool
 ) -> ClosedJaxpr | Jaxpr | None:
-    """`program` interpreted, if that is a program of the same type."""
+    """`program` interpreted; None unless the result is a program of the same type."""
     results = open_jaxpr(program).outvars
-    kept = []
+    same = []
 
-    def interpreted(*values: Any) -> list[Any]:
+    def interpreted(*values: Value) -> list[Value]:
         found = call.evaluate(program, values)
-        kept.extend(map(_has_type_of, found, results))
-        return found if all(kept) else []
+        same.extend(map(_has_type_of, found, results))
+        return found if all(same) else []
 
     new = retraced(program, interpreted)
-    if not all(kept) or (closes_over_tracers(new) and not may_close):
+    if not all(same) or (closes_over_tracers(new) and not may_close):
         return None
     if not isinstance(program, ClosedJaxpr):
         return None if new.consts else new.jaxpr
@@ -166,13 +177,13 @@ def _same_type(
     return None if new.consts and call.name in ("remat", "call") else new
 
 
-def _has_type_of(value: Any, variable: Any) -> bool:
-    """Whether `value` is a JAX value of the type that `variable` has, but for weakness."""
+def _has_type_of(value: Value, variable: Atom) -> bool:
+    """Whether `value` is a JAX value of the type of `variable`; weakly typed or not is the same."""
     try:
         found = jax.typeof(value)
     except TypeError:
         return False
-    wanted = variable.aval
+    wanted: Any = variable.aval
     if not (hasattr(found, "dtype") and hasattr(wanted, "dtype")):
         return found == wanted
     return found.shape == wanted.shape and found.dtype == wanted.dtype
@@ -182,11 +193,11 @@ def _called(call: Call) -> ClosedJaxpr | Jaxpr:
     return call.params["call_jaxpr" if "call_jaxpr" in call.params else "jaxpr"]
 
 
-def _function(call: Call, program: ClosedJaxpr | Jaxpr) -> Callable[..., list[Any]]:
+def _function(call: Call, program: ClosedJaxpr | Jaxpr) -> Callable[..., list[Value]]:
     return lambda *values: call.evaluate(program, values)
 
 
-def _leafy(call: Call, values: tuple) -> tuple:
+def _leafy(call: Call, values: tuple[Value, ...]) -> tuple[Value, ...]:
     """`values`, which must be pytrees of arrays to cross control flow."""
     for leaf in jax.tree.leaves(values):
         try:
@@ -200,8 +211,8 @@ def _leafy(call: Call, values: tuple) -> tuple:
     return values
 
 
-def _one_leaf(call: Call, value: Any) -> Any:
-    """The array by which control flow decides."""
+def _one_leaf(call: Call, value: Value) -> Value:
+    """The one array that a condition must be."""
     leaves = jax.tree.leaves(value)
     if len(leaves) != 1:
         raise TypeError(
@@ -213,7 +224,7 @@ def _one_leaf(call: Call, value: Any) -> Any:
 
 @contextlib.contextmanager
 def _explained(call: Call) -> Iterator[None]:
-    """Errors of JAX about carried values and branches, with what `interpret` asks of them."""
+    """Add to JAX's errors about carried values and branches what `interpret` asks of them."""
     try:
         yield
     except TypeError as error:

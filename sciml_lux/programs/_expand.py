@@ -14,10 +14,22 @@ from ._jax import (
 
 
 def expanded(program: ClosedJaxpr) -> ClosedJaxpr:
-    """`program` with calls of their own program for primitives that are made of others.
+    """`program` with a call of its own program for each primitive that is made of others.
 
-    Such are `call_hi_primitive` of newer JAX, and equinox's filter primitives, lineax's solves
-    among them. It is for reading; a derivative rule that such a primitive has is not in it.
+    These are `call_hi_primitive` of newer JAX and equinox's filter primitives, among them the
+    solves of lineax. The result is for reading: derivative rules of such primitives are lost.
+
+    Args:
+        program: what `jax.make_jaxpr` returns.
+
+    Returns:
+        The same program where there is nothing to expand.
+
+    Example:
+        >>> import jax
+        >>> program = jax.make_jaxpr(lambda x: 2 * x)(0.5)
+        >>> expanded(program) is program
+        True
     """
     return _program(program)
 
@@ -29,7 +41,9 @@ def _program(program: Any) -> Any:
     if all(new is old for new, old in zip(equations, jaxpr.eqns, strict=True)):
         return program
     jaxpr = jaxpr.replace(eqns=equations)
-    return ClosedJaxpr(jaxpr, constants_of(program)) if isinstance(program, ClosedJaxpr) else jaxpr
+    if isinstance(program, ClosedJaxpr):
+        return ClosedJaxpr(jaxpr, constants_of(program))
+    return jaxpr
 
 
 def _equation(equation: JaxprEqn) -> JaxprEqn:

@@ -1,9 +1,9 @@
 """How values enter and leave the programs inside an equation."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, primitive_name, scan_sizes
+from ._jax import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, primitive_name, scan_sizes
 
 _CALLS = frozenset(
     {"jit", "remat", "call", "closed_call", "eval_jaxpr", "custom_jvp_call", "custom_vjp_call"}
@@ -17,17 +17,31 @@ class Inside(NamedTuple):
         program: the program.
         operands: for each of its arguments, the variable or literal outside.
         results: for each of its results, the variable outside; empty for the condition of `while`.
-        carried: pairs of a result and the argument that it is of the next round.
+        carried: pairs of places: a result, and the argument that it becomes in the next iteration.
+
+    Example:
+        >>> import jax
+        >>> count = lambda x: jax.lax.while_loop(lambda x: x < 9, lambda x: x + 1, x)
+        >>> [loop] = jax.make_jaxpr(count)(0).jaxpr.eqns
+        >>> [part.carried for part in inside(loop)]
+        [(), [(0, 0)]]
     """
 
     program: ClosedJaxpr | Jaxpr
-    operands: Sequence[Any]
-    results: Sequence[Any]
+    operands: Sequence[Atom]
+    results: Sequence[Atom]
     carried: Sequence[tuple[int, int]] = ()
 
 
 def inside(equation: JaxprEqn) -> Iterator[Inside]:
-    """The programs inside a call or control flow; nothing for what cannot be followed."""
+    """The programs inside a call or control flow; none for what cannot be followed.
+
+    Example:
+        >>> import jax
+        >>> [call] = jax.make_jaxpr(jax.jit(lambda x: 2 * x))(0.5).jaxpr.eqns
+        >>> [part.program.jaxpr.eqns[0].primitive.name for part in inside(call)]
+        ['mul']
+    """
     name, params, operands = primitive_name(equation), equation.params, list(equation.invars)
     results = equation.outvars
     if name in _CALLS:

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 from ._control_flow import CONTROL_FLOW
 from ._jax import (
+    Atom,
     ClosedJaxpr,
     Jaxpr,
     JaxprEqn,
     Literal,
+    Value,
     constants_of,
     context_of,
     open_jaxpr,
@@ -21,32 +23,32 @@ from ._site import Site, site_of
 
 def interpret(
     program: ClosedJaxpr,
-    args: Sequence[Any],
+    args: Sequence[Value],
     rules: Mapping[str, Rule],
     *,
     default: Rule | None = None,
-    lift: Callable[[Any], Any] = lambda constant: constant,
-) -> list[Any]:
-    """Evaluate `program` by a rule for each primitive.
+    lift: Callable[[Any], Value] = lambda constant: constant,
+) -> list[Value]:
+    """Evaluate `program` with a rule for each primitive.
 
-    A value is an array or any pytree of arrays of the caller's choice, such as the high and the low
-    part of a number or a number with its derivatives. Control flow is evaluated for the caller:
-    `jit`, `remat`, `scan`, `while`, `cond`, `custom_jvp_call`, `custom_vjp_call`, closed calls and
-    `call_hi_primitive` need no rule, and one in the table comes before ours.
+    A value is an array, or a pytree of arrays of the caller's choice, such as the high and low part
+    of a number, or a number with its derivatives. Control flow needs no rule: `jit`, `remat`,
+    `scan`, `while`, `cond`, `custom_jvp_call`, `custom_vjp_call`, closed calls and
+    `call_hi_primitive` have their own, which a rule in the table replaces.
 
-    - Where a value has the type that the program has there, the equation is bound again with its
-      programs interpreted: the identity table gives the same program, and custom derivative rules,
-      which run as they were written, stay in force.
-    - Other values cross `scan`, `while` and `cond` as their leaves. `scan` cuts every leaf along
-      its first axis, a carry must come back with the structure and types that it went in with, the
-      branches of `cond` must agree, and what `while` and `cond` decide by must have one leaf.
-    - Other values cannot take a custom rule with them, which is an error. The table `INLINED`
-      evaluates calls in place instead, without their rules, and is needed for values that are no
-      pytrees of arrays at all, such as strings.
+    - Where the values have the types that the program expects, the equation is bound again with
+      its inner programs interpreted: a table of `bind` gives the same program, and custom
+      derivative rules stay in force, as they were written.
+    - Values of other types pass through `scan`, `while` and `cond` as their leaves. `scan` splits
+      every leaf along its first axis, a carry must come back with the structure and types that it
+      went in with, the branches of `cond` must agree, and the condition must have one leaf.
+    - For values of other types a custom derivative rule is an error. The table `INLINED` evaluates
+      calls in place, without their derivative rules; values that are not pytrees of arrays at all,
+      such as strings, need it.
     - A `call_hi_primitive` is evaluated by its expansion; `bind` in the table keeps it whole, with
       its own derivative rule.
     - Programs inside any other primitive (`custom_linear_solve`, kernels) are left to its rule;
-      `bind` binds them as they stand.
+      `bind` binds them unchanged.
 
     Args:
         program: what `jax.make_jaxpr` returns.
@@ -54,9 +56,9 @@ def interpret(
         rules: for the name of each primitive, a function `rule(call, *values)` that returns the
             value of the result, or a list of them where the primitive has several results. `call`
             is a `Call`.
-        default: the rule of primitives that are not in the table; `bind` computes what they compute
-            in the program. By default they are an error.
-        lift: makes a value of a constant of the program.
+        default: the rule of primitives that are not in the table, such as `bind`, which leaves
+            them unchanged. Without one they are an error.
+        lift: turns a constant of the program into a value.
 
     Returns:
         The value of each result.
@@ -84,29 +86,29 @@ def interpret(
 class _Interpreter(NamedTuple):
     rules: Mapping[str, Rule]
     default: Rule | None
-    lift: Callable[[Any], Any]
+    lift: Callable[[Any], Value]
     around: Site = Site("", "?", "")
 
-    def evaluate(self, program: ClosedJaxpr | Jaxpr, args: Sequence[Any]) -> list[Any]:
+    def evaluate(self, program: ClosedJaxpr | Jaxpr, args: Sequence[Value]) -> list[Value]:
         jaxpr = open_jaxpr(program)
         values = dict(zip(jaxpr.constvars, map(self.lift, constants_of(program)), strict=True))
         values |= zip(jaxpr.invars, args, strict=True)
 
-        def read(atom: Any) -> Any:
+        def read(atom: Atom) -> Value:
             return self.lift(atom.val) if isinstance(atom, Literal) else values[atom]
 
         last = {atom: i for i, e in enumerate(jaxpr.eqns) for atom in variables(e.invars)}
-        kept = set(variables(jaxpr.outvars))
+        returned = set(variables(jaxpr.outvars))
         for i, equation in enumerate(jaxpr.eqns):
             operands = [read(atom) for atom in equation.invars]
             results = self._results(equation, operands)
             values |= zip(equation.outvars, results, strict=True)
             for atom in {*variables(equation.invars), *equation.outvars}:
-                if last.get(atom, -1) <= i and atom not in kept:
-                    values.pop(atom, None)  # As much is alive at a time as when JAX evaluates.
+                if last.get(atom, -1) <= i and atom not in returned:
+                    values.pop(atom, None)  # No value lives longer than it would in JAX.
         return [read(atom) for atom in jaxpr.outvars]
 
-    def _results(self, equation: JaxprEqn, operands: list[Any]) -> list[Any]:
+    def _results(self, equation: JaxprEqn, operands: list[Value]) -> list[Value]:
         site = site_of(equation, self.around)
         inner = self._replace(around=site)
         rule = self.rules.get(primitive_name(equation), self.default)

@@ -1,20 +1,27 @@
-"""What a rule is: a function of the equation's `Call` and its operands."""
+"""A rule: a function of an equation's `Call` and the values of its operands."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, bind_again, primitive_name
+from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Params, Value, bind_again, primitive_name
 
-Evaluate = Callable[[ClosedJaxpr | Jaxpr, Sequence[Any]], list[Any]]
+Evaluate = Callable[[ClosedJaxpr | Jaxpr, Sequence[Value]], list[Value]]
 
 
 class Call(NamedTuple):
-    """What a rule is told of the equation that it evaluates.
+    """What a rule is told about the equation that it evaluates.
 
     Attributes:
         equation: the equation, with its `params` and the types of its operands and results.
         evaluate: `evaluate(program, values)` evaluates a program inside it by the same table.
         line: the user's source line, "?" if unknown.
+
+    Example:
+        >>> import jax
+        >>> from sciml_lux.programs import interpret
+        >>> rules = {"mul": lambda call, x, y: (call.name, y)}
+        >>> interpret(jax.make_jaxpr(lambda x: 2 * x)(0.5), ["x"], rules)
+        [('mul', 'x')]
     """
 
     equation: JaxprEqn
@@ -27,7 +34,7 @@ class Call(NamedTuple):
         return primitive_name(self.equation)
 
     @property
-    def params(self) -> dict[str, Any]:
+    def params(self) -> Params:
         """The equation's parameters."""
         return self.equation.params
 
@@ -35,6 +42,15 @@ class Call(NamedTuple):
 Rule = Callable[..., Any]
 
 
-def bind(call: Call, *values: Any) -> Any:
-    """The rule by which a primitive computes what it computes in the program."""
+def bind(call: Call, *values: Value) -> Value:
+    """The rule that leaves a primitive as it is: it computes what it computes in the program.
+
+    Example:
+        >>> import jax
+        >>> from sciml_lux.programs import interpret
+        >>> program = jax.make_jaxpr(lambda x: 2 * jax.numpy.cos(x))(0.5)
+        >>> [y] = interpret(program, [0.0], {"cos": lambda call, x: x + 3}, default=bind)
+        >>> float(y)
+        6.0
+    """
     return bind_again(call.equation, values, call.params)

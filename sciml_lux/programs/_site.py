@@ -1,4 +1,4 @@
-"""Where an equation stands: enclosing programs, the user's line, and the library's."""
+"""Where an equation is: the programs around it, the user's line, and the library's."""
 
 import contextlib
 import functools
@@ -24,7 +24,20 @@ _SKIPPED = (
 
 
 class Site(NamedTuple):
-    """Where an equation stands: enclosing programs, the user's line, and the library's."""
+    """Where an equation is: the programs around it, the user's line, and the library's.
+
+    Attributes:
+        path: the programs around it, such as `jit/scan`; empty at the top.
+        line: the user's source line, "?" if unknown.
+        library: the line of this library that it came from; empty if there is none.
+
+    Example:
+        >>> import jax
+        >>> from sciml_lux.programs import walk
+        >>> visits = walk(jax.make_jaxpr(jax.jit(jax.numpy.sin))(0.5))
+        >>> [visit.site.path for visit in visits]
+        ['', 'jit(sin)']
+    """
 
     path: str
     line: str
@@ -40,8 +53,8 @@ def site_of(equation: JaxprEqn, around: Site) -> Site:
 def _lines(equation: JaxprEqn) -> tuple[str, str]:
     """The user's line and the line of this library, or "?" and "".
 
-    The traceback of an equation is no stable interface of JAX: without it everything is still
-    found, with less said of where.
+    The traceback of an equation is not a stable interface of JAX: without it the same is found,
+    and only the lines are missing.
     """
     try:
         frames = equation.source_info.traceback.frames  # pyright: ignore[reportOptionalMemberAccess]

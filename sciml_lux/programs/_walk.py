@@ -6,12 +6,24 @@ from typing import Any, NamedTuple
 
 from ._expand import expanded
 from ._inside import inside
-from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, open_jaxpr, primitive_name
+from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, open_jaxpr, primitive_name
 from ._site import Site, site_of
 
 
 class Visit(NamedTuple):
-    """An equation, or a constant of a program, and where it stands."""
+    """An equation or a constant of a program, and where it is.
+
+    Attributes:
+        equation: the equation; None for a constant.
+        constant: the value of the constant; None for an equation.
+        site: where it is.
+
+    Example:
+        >>> import jax
+        >>> [visit] = walk(jax.make_jaxpr(lambda x: 2 * x)(0.5))
+        >>> visit.equation.primitive.name, visit.constant, visit.site.path
+        ('mul', None, '')
+    """
 
     equation: JaxprEqn | None
     constant: Any
@@ -21,15 +33,14 @@ class Visit(NamedTuple):
 def walk(program: ClosedJaxpr) -> Iterator[Visit]:
     """Every equation and constant of `program` and of all programs inside it.
 
-    Primitives that are made of others are walked as calls of what they are made of, as `expanded`
-    writes them.
+    A primitive that is made of others is walked as a call of its own program, as in `expanded`.
 
     Args:
         program: what `jax.make_jaxpr` returns.
 
     Returns:
-        A `Visit` for each, an equation before the programs inside it. Equations of which JAX
-        keeps no traceback have the line of the call around them, "?" at the top.
+        A `Visit` for each, an equation before the programs inside it. An equation without a
+        traceback has the line of the call around it, "?" at the top.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -41,7 +52,14 @@ def walk(program: ClosedJaxpr) -> Iterator[Visit]:
 
 
 def has_programs(equation: JaxprEqn) -> bool:
-    """Whether an equation has programs inside."""
+    """Whether an equation has programs inside.
+
+    Example:
+        >>> import jax
+        >>> [call] = jax.make_jaxpr(jax.jit(lambda x: 2 * x))(0.5).jaxpr.eqns
+        >>> has_programs(call)
+        True
+    """
     return next(_programs(equation.params), None) is not None
 
 
@@ -51,8 +69,8 @@ def _closed(program: ClosedJaxpr, site: Site) -> Iterator[Visit]:
     yield from _open(program.jaxpr, site)
 
 
-def _use(variable: Any, jaxpr: Jaxpr, site: Site) -> Site | None:
-    """Where `variable` is first computed with, in whatever loop or call; None if nowhere."""
+def _use(variable: Var, jaxpr: Jaxpr, site: Site) -> Site | None:
+    """Where `variable` is first used in a computation, inside any loop or call; None if nowhere."""
     for equation in jaxpr.eqns:
         if not any(atom is variable for atom in equation.invars):
             continue
@@ -81,7 +99,7 @@ def _open(jaxpr: Jaxpr, site: Site) -> Iterator[Visit]:
             yield Visit(None, result.val, site)
 
 
-def _programs(value: Any) -> Iterator[ClosedJaxpr | Jaxpr]:
+def _programs(value: object) -> Iterator[ClosedJaxpr | Jaxpr]:
     """Programs in a parameter of an equation, at any depth of tuples, lists and dicts."""
     if isinstance(value, ClosedJaxpr | Jaxpr):
         yield value

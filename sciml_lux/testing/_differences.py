@@ -1,23 +1,24 @@
-"""Slopes of a function by differences, with what they may be off."""
+"""Slopes of a function by differences, with estimates of their errors."""
 
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
-_CAUTION = 4.0  # How much further off differences may be than they look.
+from jaxtyping import Array
+
+_CAUTION = 4.0  # How many times larger than its estimate an error may be.
 
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """What is asked of a slope.
+    """The accuracy that a slope must have.
 
     Attributes:
-        unit: in the last place of what it is the slope of.
-        rtol: how far it may be off, relative to itself.
-        atol: and absolutely.
-        coarsest: the `rtol` above which differences tell too little.
-        size: of the value: nothing that is computed with it has less rounding than it has.
+        unit: the unit in the last place, relative, of the function.
+        rtol: the tolerance relative to the slope.
+        atol: the absolute tolerance.
+        coarsest: the largest `rtol` at which differences are still informative.
+        size: the absolute value of the function, to which its rounding is proportional.
     """
 
     unit: float
@@ -29,17 +30,17 @@ class Accuracy:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """A slope by differences, and how far it may be off."""
+    """A slope by differences, and a bound of its error."""
 
     slope: float
     doubt: float
 
 
-def difference(f: Callable[[Any], Any], x: Any, v: Any, accuracy: Accuracy) -> Difference:
+def difference(f: Callable[[Array], Array], x: Array, v: Array, accuracy: Accuracy) -> Difference:
     """The slope of `f` at `x` along `v`, by steps that shrink until it is accurate enough.
 
-    Central differences are extrapolated to a step of zero from one step and the coarser two before
-    it. How far they are off shows in how much the extrapolations disagree.
+    Central differences at three steps are extrapolated to a step of zero. The disagreement of the
+    extrapolations is an estimate of the error.
     """
     best, coarser = Difference(math.nan, math.inf), []
     step = 0.25

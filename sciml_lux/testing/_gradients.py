@@ -1,4 +1,4 @@
-"""Gradients of a user's function against differences and against a reference."""
+"""Gradients of a user's function, compared with differences and with a reference."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, PyTree
 
 from ..core.internal import named_leaves
 from ..precision import promote
@@ -15,53 +17,53 @@ from ._differences import Accuracy, Difference, difference
 
 _MODES = ("reverse", "forward", "nested")
 _PARTS = 4
-_ROUNDING = 16.0  # So many units in the last place of the value are no slope.
+_ROUNDING = 16.0  # In units in the last place of the value: smaller slopes are rounding.
 
 
 def test_gradients(
-    f: Callable[..., Any],
-    *args: Any,
+    f: Callable[..., Array],
+    *args: PyTree,
     modes: tuple[str, ...] = _MODES,
-    reference: Any = None,
+    reference: PyTree = None,
     rtol: float | None = None,
     atol: float | None = None,
     seed: int = 0,
 ) -> None:
     """Check the derivatives of the scalar function `f` at `args` along random directions.
 
-    "reverse" compares `jax.grad` with differences of `f`, "forward" compares `jax.jvp` with them,
-    "nested" compares the derivative of the derivative with differences of the derivative.
+    Mode "reverse" compares `jax.grad` with differences of `f`, "forward" compares `jax.jvp` with
+    them, and "nested" compares the derivative of the derivative with differences of the derivative.
 
-    The elements of each leaf are dealt into at most four directions, each of which moves its
-    elements by a part of their own size (zeros by a part of 1). An error is found if it makes up
-    more of the slope along its direction than `rtol` and what differences can resolve. So in leaves
-    of up to four elements each is seen by itself; in larger ones an element can be wrong unseen
-    among others of far more influence; and of second derivatives only their sum along all arguments
-    is seen. A derivative of zero passes where differences do not contradict it.
+    The elements of each leaf are divided among at most four directions; along a direction each of
+    its elements changes in proportion to its size (a zero as if its size were 1). An error is found
+    if it changes the slope along its direction by more than `rtol` and more than differences can
+    resolve. So in a leaf of up to four elements each is tested alone; in a larger leaf a wrong
+    element may be missed beside others of far more influence; of second derivatives only their sum
+    along all arguments is tested. A derivative of zero passes if differences do not contradict it.
 
     Args:
         f: a function of trees of arrays that returns a real scalar, smooth around `args`.
-        *args: where; floating and complex leaves are moved, Python floats in the widest dtype of
-            the arrays. float64 for sharp tolerances.
-        modes: which to check.
+        *args: the arguments; floating and complex leaves are perturbed, Python floats in the widest
+            dtype of the arrays. Take float64 for sharp tolerances.
+        modes: the modes to check.
         reference: the gradient from elsewhere (closed form, more digits), a tuple of trees like
-            `args`; an error may be 1e-12 of the largest number of its leaf in float64, 32 units in
-            the last place in other dtypes, plus `atol`.
-        rtol: tolerance of the slopes, to which differences must resolve those of a leaf, measured
-            by its largest; by default half the digits of the leaf, or of the value if that has
-            fewer, where differences resolve so many, and no less than a quarter.
-        atol: the same, absolute; by default 0.
-        seed: of the directions.
+            `args`. An error may be 1e-12 of the largest number of its leaf in float64 and 32 units
+            in the last place in other dtypes, plus `atol`.
+        rtol: the relative tolerance of the slopes; differences must resolve the largest slope of a
+            leaf to it. By default half the digits of the leaf, or of the value if it has fewer, if
+            differences resolve so many, and at least a quarter of them.
+        atol: the absolute tolerance; by default 0.
+        seed: the seed of the directions.
 
     Raises:
         AssertionError: names the mode, and the path of the leaf.
-        ValueError: an unknown mode, or one that JAX has not for `f`; no floating leaf; a value that
-            is no real scalar; a reference unlike `args`; differences that cannot be resolved to
-            the tolerance.
+        ValueError: an unknown mode, or one that JAX does not have for `f`; no floating leaf; a
+            value that is not a real scalar; a reference that is not like `args`; differences that
+            cannot resolve the tolerance.
         TypeError: float64 arguments of NumPy while x64 is off.
 
-    Source: the differences and their error are those of Ridders (1982), "Accurate computation of
-        F'(x) and F'(x) F''(x)".
+    Source: differences and their errors as in Ridders (1982), "Accurate computation of F'(x) and
+        F'(x) F''(x)".
 
     Example:
         >>> import jax.numpy as jnp
@@ -80,7 +82,7 @@ def test_gradients(
             "example with precision.f64."
         )
 
-    def value(x: list[Any]) -> jax.Array:
+    def value(x: list[Array]) -> jax.Array:
         return f(*rebuild(x))
 
     here = _checked_scalar(value(x))
@@ -88,25 +90,25 @@ def test_gradients(
     rng = np.random.default_rng(seed)
     everywhere = [_direction(a, rng) for a in x]
 
-    def slope(x: list[Any]) -> jax.Array:
+    def slope(x: list[Array]) -> jax.Array:
         return _dot(jax.grad(value)(x), everywhere)
 
     names = [name for name, leaf in named_leaves(args).items() if _is_inexact(leaf)]
     for mode in modes:
         for place, name in enumerate(names):
-            # A slope along all leaves has the digits of the one that has fewest.
+            # A slope along all leaves has the digits of the leaf with the fewest.
             unit = max(units) if mode == "nested" else max(units[place], _unit(here))
             accuracy = _accuracy(unit, abs(float(here)), rtol, atol)
-            moved = _moving(slope if mode == "nested" else value, x, place)
+            of_leaf = _of_one_leaf(slope if mode == "nested" else value, x, place)
             directions = list(_parts(_direction(x[place], rng)))
-            found = [_slope(mode, moved, x[place], v) for v in directions]
-            differences = [difference(moved, x[place], v, accuracy) for v in directions]
+            found = [_slope(mode, of_leaf, x[place], v) for v in directions]
+            differences = [difference(of_leaf, x[place], v, accuracy) for v in directions]
             _compare(f"the {mode} derivative", name, found, differences, accuracy)
     if reference is not None:
         _compare_reference(rebuild(jax.grad(value)(x)), reference, atol or 0.0)
 
 
-# Not a test of this package, though its name, which is Lux's, looks like one.
+# Not a test, although its name, which is that of Lux, looks like one.
 test_gradients.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]
 
 
@@ -116,7 +118,7 @@ def _accuracy(unit: float, size: float, rtol: float | None, atol: float | None) 
 
 
 def _as_arrays(args: tuple) -> tuple:
-    """`args` with arrays in place of Python's floats, in the widest dtype of the others."""
+    """`args` with arrays in place of Python floats, in the widest dtype of the arrays."""
     require_exact_floats(args, "`test_gradients`: argument ")
     leaves, rebuild = floating_leaves(args)
     dtypes = [jnp.finfo(leaf.dtype).dtype for leaf in leaves if _is_inexact(leaf)]
@@ -124,15 +126,15 @@ def _as_arrays(args: tuple) -> tuple:
     return rebuild([jnp.asarray(a, widest if type(a) is float else None) for a in leaves])
 
 
-def _is_inexact(leaf: Any) -> bool:
+def _is_inexact(leaf: PyTree) -> bool:
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
-def _unit(leaf: Any) -> float:
+def _unit(leaf: PyTree) -> float:
     return float(jnp.finfo(jnp.result_type(leaf)).eps)
 
 
-def _checked_scalar(y: Any) -> Any:
+def _checked_scalar(y: ArrayLike) -> Any:
     dtype = jnp.result_type(y)
     if jnp.shape(y) or not jnp.issubdtype(dtype, jnp.floating):
         raise ValueError(
@@ -142,8 +144,8 @@ def _checked_scalar(y: Any) -> Any:
     return y
 
 
-def _direction(x: Any, rng: np.random.Generator) -> Any:
-    """Of the size of each number, so that steps along it suit small numbers and large ones."""
+def _direction(x: Array, rng: np.random.Generator) -> Any:
+    """A random direction, in proportion to each number: steps suit small and large numbers."""
     size = np.abs(np.asarray(x)).astype(float)
 
     def draw() -> np.ndarray:
@@ -154,25 +156,25 @@ def _direction(x: Any, rng: np.random.Generator) -> Any:
     return jnp.asarray(part * np.where(size > 0.0, size, 1.0), x.dtype)
 
 
-def _parts(v: Any) -> Iterator[Any]:
-    """`v` in at most four parts, which move different elements; their sum is `v`."""
+def _parts(v: Array) -> Iterator[Any]:
+    """`v` in at most four parts with different elements; their sum is `v`."""
     count = min(_PARTS, v.size)
     part = np.arange(v.size).reshape(v.shape) % max(count, 1)
     for number in range(count):
         yield jnp.where(part == number, v, jnp.zeros_like(v))
 
 
-def _moving(f: Callable[..., Any], x: list[Any], place: int) -> Callable[[Any], Any]:
+def _of_one_leaf(f: Callable[..., Array], x: list[Array], place: int) -> Callable[[Array], Array]:
     """`f` as a function of one leaf alone."""
     return lambda leaf: f([*x[:place], leaf, *x[place + 1 :]])
 
 
-def _dot(gradient: list[Any], v: list[Any]) -> jax.Array:
-    """The slope along `v`; of complex numbers by JAX's convention, which conjugates none."""
+def _dot(gradient: list[Array], v: list[Array]) -> jax.Array:
+    """The slope along `v`; for complex numbers JAX's convention, without a conjugate."""
     return sum(promote(*[jnp.sum(a * b).real for a, b in zip(gradient, v, strict=True)]))  # pyright: ignore[reportReturnType]
 
 
-def _slope(mode: str, f: Callable[[Any], Any], x: Any, v: Any) -> float:
+def _slope(mode: str, f: Callable[[Array], Array], x: Array, v: Array) -> float:
     try:
         if mode == "forward":
             return float(jax.jvp(f, (x,), (v,))[1])
@@ -193,8 +195,8 @@ def _compare(
     differences: list[Difference],
     accuracy: Accuracy,
 ) -> None:
-    """Raise if a slope of a leaf is not that of the differences, or too close to tell."""
-    # Of the leaf: along one direction the slope may be small by chance.
+    """Raise if a slope of a leaf is not that of the differences, or cannot be compared."""
+    # The largest of the leaf, since along one direction the slope may be small by chance.
     largest = max((abs(expected.slope) for expected in differences), default=0.0)
     rounding = _ROUNDING * accuracy.unit * max(accuracy.size, largest)
     zero = _ROUNDING * accuracy.unit * accuracy.size
@@ -216,7 +218,7 @@ def _compare(
             )
 
 
-def _compare_reference(gradient: tuple, reference: Any, atol: float) -> None:
+def _compare_reference(gradient: tuple, reference: PyTree, atol: float) -> None:
     found = {n: leaf for n, leaf in named_leaves(gradient).items() if _is_inexact(leaf)}
     expected = named_leaves(reference) if isinstance(reference, tuple) else {}
     for name, leaf in found.items():

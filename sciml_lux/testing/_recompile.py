@@ -1,4 +1,4 @@
-"""Counting compilations."""
+"""assert_no_recompile: no compilation where none is expected."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ def assert_no_recompile(allowed: int = 0) -> Iterator[None]:
     """Raise if more than `allowed` programs are compiled within the context.
 
     Args:
-        allowed: programs that may be compiled. Note that operations outside of `jit`, and making
-            arrays, compile small programs of their own the first time.
+        allowed: how many programs may be compiled. Operations outside of `jit` and new arrays
+            compile small programs of their own the first time.
 
     Raises:
-        AssertionError: says how many were compiled.
+        AssertionError: says how many programs were compiled.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -39,6 +39,6 @@ def assert_no_recompile(allowed: int = 0) -> Iterator[None]:
         jax.monitoring.unregister_event_duration_listener(listen)
     if compiled > allowed:
         raise AssertionError(
-            f"{compiled} programs were compiled, expected at most {allowed}. A shape, a dtype, a "
-            "static argument or a function made anew changed."
+            f"compiled programs: {compiled}, expected at most {allowed}. Look for a shape, "
+            "dtype or static argument that changed, or a function that is defined again."
         )

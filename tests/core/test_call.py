@@ -352,10 +352,16 @@ def test_result_that_is_no_pair_raises(function, got):
 
 
 @pytest.mark.parametrize(
-    ("x", "kind"), [([1.0, 2.0], "list"), ((1, 2.0), "tuple"), (1.0, "float"), ([True], "list")]
+    ("x", "got"),
+    [
+        ([1.0, 2.0], "list of Python numbers"),
+        ((1, 2.0), "tuple of Python numbers"),
+        (1.0, "the Python number 1.0"),
+        ([True], "list of Python numbers"),
+    ],
 )
-def test_python_numbers_as_input_raise(x, kind):
-    text = rf"`Dense` expects `x` to be an array, got {kind} of Python numbers. Convert it: jnp.as"
+def test_python_numbers_as_input_raise(x, got):
+    text = rf"`Dense` expects `x` to be an array, got {got}. Convert it: jnp.as"
     with pytest.raises(TypeError, match=text):
         DENSE(x, PS, ST)
 

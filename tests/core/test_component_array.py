@@ -131,7 +131,7 @@ def test_replace_with_another_length_raises(shape):
 
 def test_mixed_dtypes_raise_naming_both_paths():
     mixed = tree() | {"inner": Record(b=jnp.ones(1, jnp.float16), a=jnp.ones(1, jnp.float32))}
-    text = r"^`ComponentArray` expects one dtype, got .* Nothing is promoted in silence: convert"
+    text = r"^`ComponentArray` expects one dtype, got .* Nothing is promoted for you: convert"
     with pytest.raises(TypeError, match=text) as caught:
         ComponentArray(mixed)
     message = str(caught.value)

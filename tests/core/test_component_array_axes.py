@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from sciml_lux import ComponentArray, Record, as_dict, as_record, nn, setup
-from sciml_lux.core.internal import contracted, expanded
+from sciml_lux.core.internal import with_component_arrays, without_component_arrays
 
 pytestmark = pytest.mark.any_precision
 MODEL = nn.Chain(nn.Dense(2, 3, nn.tanh), nn.Dense(3, 1))
@@ -167,9 +167,9 @@ def test_one_made_of_another_is_the_same_with_all_axes():
 def test_files_keep_the_axes_in_front():
     flat = ComponentArray(tree())
     batch = jax.tree.map(lambda vector: jnp.stack([vector, 2 * vector]), flat)
-    record = expanded({"ps": batch})["ps"]
+    record = without_component_arrays({"ps": batch})["ps"]
     assert record.w.shape == (2, 2, 2)
-    np.testing.assert_array_equal(contracted(batch, record).vector, batch.vector)
+    np.testing.assert_array_equal(with_component_arrays(batch, record).vector, batch.vector)
 
 
 @pytest.mark.parametrize("other", ["complex64", "int32", "float16", "bfloat16"])

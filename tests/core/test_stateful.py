@@ -110,7 +110,7 @@ def test_changed_flag_raises_naming_it():
         f(X)
 
 
-def test_frozen_state_passes():
+def test_unchanged_state_passes():
     f = testmode(running())
     np.testing.assert_array_equal(f(X), X)
     np.testing.assert_array_equal(jax.jit(lambda f, x: f(x))(f, X), X)

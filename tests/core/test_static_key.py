@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux import Frozen, Layer, Static, initializers, nn
+from sciml_lux import Layer, Static, StaticValue, initializers, nn
 
 pytestmark = pytest.mark.any_precision
 
@@ -148,7 +148,7 @@ def test_partials_and_functions_are_compared_by_identity():
 
 
 def test_dataclass_with_an_unhashable_field_is_refused_by_name():
-    class Holds(Frozen):
+    class Holds(StaticValue):
         config: Config
 
     with pytest.raises(TypeError, match=r"`Holds.config` must be hashable, .* got Config"):

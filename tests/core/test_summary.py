@@ -37,7 +37,7 @@ def test_total_is_that_of_the_model():
 @pytest.mark.parametrize("function", [summary, output_size])
 def test_shape_in_place_of_an_array_is_an_error(function):
     with pytest.raises(
-        TypeError, match="`Chain` expects `x` to be an array .* got 16. Of a shape make"
+        TypeError, match="`Chain` expects `x` to be an array .* got 16. For a shape pass"
     ):
         function(MODEL, (16, 2))
 

@@ -111,7 +111,7 @@ def test_name_that_the_format_keeps_is_refused(file):
 
 
 def test_names_that_would_fall_together_are_refused(file):
-    with pytest.raises(ValueError, match="two leaves of a tree have one path name"):
+    with pytest.raises(ValueError, match="two leaves of a tree have the same path name"):
         io.save_safetensors(file, {"a.b": jnp.zeros(1), "a": {"b": jnp.zeros(1)}})
 
 

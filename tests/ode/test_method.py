@@ -100,7 +100,7 @@ def test_positive_of_what_is_not_a_number_is_refused(value):
 
 
 def test_fixed_steps_without_a_size_are_an_error():
-    with pytest.raises(ValueError, match="Euler has fixed steps; give their size as `dt0`"):
+    with pytest.raises(ValueError, match="Euler has fixed steps; pass their size as `dt0`"):
         LAYERS["NeuralODE"](solver=diffrax.Euler())
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ...core import Key, Layer, LayerLike, Parameters, Record, States
-from ...core.internal import PrintFrame, function_source, outermost, subject, typed
+from ...core.internal import PrintFrame, argument_text, function_source, outermost, subject
 from ...precision import tree_dtype
 from ...precision.internal import match_input
 from ._entries import Entries, children, named, sorted_entries, start
@@ -56,8 +56,8 @@ class CompactLuxLayer(Layer):
         if self._num_arguments not in (2, 3):
             raise TypeError(
                 f"`compact` expects a function of (m, x) or (m, x, ps), got "
-                f"`{typed(self.function)}` with {self._num_arguments} arguments that have no "
-                f"default. {_FORM}"
+                f"`{argument_text(self.function)}` with {self._num_arguments} arguments that have "
+                f"no default. {_FORM}"
             )
         for name in self.entries:
             if name.startswith("_") or name in ("keys", "values", "items"):
@@ -147,13 +147,13 @@ class CompactLuxLayer(Layer):
     def _arguments(self) -> list[str]:
         if self.name:
             return []
-        layers = [f"{name}={typed(tree)}" for name, tree in self.layers]
-        return [typed(self.function), *layers, *self._own_arguments()]
+        layers = [f"{name}={argument_text(tree)}" for name, tree in self.layers]
+        return [argument_text(self.function), *layers, *self._own_arguments()]
 
     def _own_arguments(self) -> list[str]:
         own = (*self.parameters, *self.states, *self.constants)
         options = ["takes_indices=True"] if self.takes_indices else []
-        return [*(f"{name}={typed(tree)}" for name, tree in own), *options]
+        return [*(f"{name}={argument_text(tree)}" for name, tree in own), *options]
 
     def __repr__(self) -> str:
         return self.name or f"compact({', '.join(self._arguments())})"
@@ -162,7 +162,7 @@ class CompactLuxLayer(Layer):
         """The source: keywords around the function as it was written."""
         if self.name:
             return None
-        text = function_source(self.function) or typed(self.function)
+        text = function_source(self.function) or argument_text(self.function)
         if not text.startswith("def "):
             return PrintFrame(f"compact({text},", self._own_arguments(), [")"])
         return PrintFrame("@compact(", self._own_arguments(), [")", *text.splitlines()])

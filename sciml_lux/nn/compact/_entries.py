@@ -10,15 +10,15 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import PyTree
 
-from ...core import Frozen, Key, Record, Static, is_layer
-from ...core.internal import assigned_attributes, describe, typed
+from ...core import Key, Record, Static, StaticValue, is_layer
+from ...core.internal import argument_text, assigned_attributes, describe
 from ...precision.internal import own_array, require_exact_numbers
 
 # Pairs of name and value stand for a dict, here and in the fields of every layer.
 Entries = tuple[tuple[str, Any], ...]
 
 
-class HeldArray(Frozen):
+class HeldArray(StaticValue):
     """An array as a value, compared by content, so that it can be the field of a layer."""
 
     data: bytes
@@ -35,16 +35,17 @@ class HeldArray(Frozen):
         return f"{self.dtype}[{','.join(map(str, self.shape))}]"
 
 
-class HeldDict(Frozen):
+class HeldDict(StaticValue):
     """A dict of constants as a value, in the order of its entries."""
 
     entries: Entries
 
     def __repr__(self) -> str:
-        return "{" + ", ".join(f"{name!r}: {typed(entry)}" for name, entry in self.entries) + "}"
+        entries = [f"{name!r}: {argument_text(entry)}" for name, entry in self.entries]
+        return "{" + ", ".join(entries) + "}"
 
 
-class InitFn(Frozen):
+class InitFn(StaticValue):
     """What `init_fn` returns."""
 
     function: Callable[[jax.Array, np.dtype], Any]
@@ -52,16 +53,16 @@ class InitFn(Frozen):
 
     def __repr__(self) -> str:
         kind = "" if self.kind == "parameter" else f", {self.kind!r}"
-        return f"init_fn({typed(self.function)}{kind})"
+        return f"init_fn({argument_text(self.function)}{kind})"
 
 
-class NonTrainable(Frozen):
+class NonTrainable(StaticValue):
     """What `non_trainable` returns."""
 
     value: Any
 
     def __repr__(self) -> str:
-        return f"non_trainable({typed(self.value)})"
+        return f"non_trainable({argument_text(self.value)})"
 
 
 def init_fn(
@@ -94,7 +95,7 @@ def init_fn(
         raise ValueError(f'`init_fn` expects `kind` to be "parameter" or "state", got {kind!r}.')
     if not callable(function) or not _takes(function, 2):
         raise TypeError(
-            f"`init_fn` expects a function of (key, dtype), got {typed(function)}. Write "
+            f"`init_fn` expects a function of (key, dtype), got {argument_text(function)}. Write "
             "init_fn(lambda key, dtype: jax.random.normal(key, shape, dtype))."
         )
     return InitFn(function, kind)

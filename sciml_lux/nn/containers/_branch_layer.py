@@ -3,9 +3,9 @@
 from jaxtyping import PyTree
 
 from ...core import Layer, LayerLike, Parameters, States, apply, is_layer
-from ...core.internal import typed
+from ...core.internal import argument_text
 from ...precision import promote_floats
-from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
+from ._named_layers import NamedLayers, apply_each, layer_arguments, named_layers
 
 
 class BranchLayer(Layer):
@@ -66,5 +66,5 @@ class BranchLayer(Layer):
         return (y if self.fusion is None else self.fusion(*promote_floats(*y))), st
 
     def _arguments(self) -> list[str]:
-        fusion = [] if self.fusion is None else [f"fusion={typed(self.fusion)}"]
-        return [*typed_layers(self.layers), *fusion]
+        fusion = [] if self.fusion is None else [f"fusion={argument_text(self.fusion)}"]
+        return [*layer_arguments(self.layers), *fusion]

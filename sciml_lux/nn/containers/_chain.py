@@ -6,7 +6,7 @@ from typing import ClassVar
 from jaxtyping import PyTree
 
 from ...core import Layer, LayerLike, Parameters, States, apply
-from ._named_layers import NamedLayers, named_layers, typed_layers
+from ._named_layers import NamedLayers, layer_arguments, named_layers
 
 
 class Chain(Layer):
@@ -83,4 +83,4 @@ class Chain(Layer):
         )
 
     def _arguments(self) -> list[str]:
-        return typed_layers(self.layers)
+        return layer_arguments(self.layers)

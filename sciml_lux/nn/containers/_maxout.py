@@ -9,7 +9,7 @@ from jaxtyping import PyTree
 from ...core import Layer, LayerLike, Parameters, States, is_layer
 from ...core.internal import describe, subject
 from ...precision import promote_floats
-from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
+from ._named_layers import NamedLayers, apply_each, layer_arguments, named_layers
 
 
 class Maxout(Layer):
@@ -72,4 +72,4 @@ class Maxout(Layer):
             )
 
     def _arguments(self) -> list[str]:
-        return typed_layers(self.layers)
+        return layer_arguments(self.layers)

@@ -34,13 +34,13 @@ def named_layers(
     Raises:
         TypeError: layers are given both ways, or one is neither layer nor function.
     """
-    spread = list(_spread(layers))
-    if spread and named:
+    flat = list(_flattened(layers))
+    if flat and named:
         raise TypeError(
             f"`{container}` expects layers either by position or by name, got both. Name all: "
             f"{container}(first=..., {next(iter(named))}=...)."
         )
-    named = named or {f"layer_{i}": layer for i, layer in enumerate(spread, start=1)}
+    named = named or {f"layer_{i}": layer for i, layer in enumerate(flat, start=1)}
     return tuple((name, as_layer(layer, container)) for name, layer in named.items())
 
 
@@ -55,15 +55,15 @@ def apply_each(
     return tuple(outputs), st | states
 
 
-def typed_layers(layers: NamedLayers) -> list[str]:
+def layer_arguments(layers: NamedLayers) -> list[str]:
     """`layers` as the arguments of a call, for printing."""
     default = all(name == f"layer_{i}" for i, (name, _) in enumerate(layers, start=1))
     return [repr(layer) if default else f"{name}={layer!r}" for name, layer in layers]
 
 
-def _spread(layers: Iterable[LayerLike]) -> Iterable[LayerLike]:
+def _flattened(layers: Iterable[LayerLike]) -> Iterable[LayerLike]:
     for layer in layers:
         if isinstance(layer, tuple | list):
-            yield from _spread(layer)
+            yield from _flattened(layer)
         else:
             yield layer

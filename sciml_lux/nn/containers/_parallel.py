@@ -5,9 +5,9 @@ from typing import Any
 from jaxtyping import PyTree
 
 from ...core import Layer, LayerLike, Parameters, States, apply, is_layer
-from ...core.internal import subject, typed
+from ...core.internal import argument_text, subject
 from ...precision import promote_floats
-from ._named_layers import NamedLayers, apply_each, named_layers, typed_layers
+from ._named_layers import NamedLayers, apply_each, layer_arguments, named_layers
 
 
 class Parallel(Layer):
@@ -78,4 +78,4 @@ class Parallel(Layer):
         return apply_each(self.layers, inputs, ps, st)
 
     def _arguments(self) -> list[str]:
-        return [typed(self.connection), *typed_layers(self.layers)]
+        return [argument_text(self.connection), *layer_arguments(self.layers)]

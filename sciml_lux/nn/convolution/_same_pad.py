@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from ...core import Frozen
+from ...core import StaticValue
 from ...ops.internal import Padding, PerAxis, Windows, windows
 
 
-class SamePad(Frozen):
+class SamePad(StaticValue):
     """Padding for which stride 1 preserves the size, and stride s divides it by s, rounded up.
 
     A window of k elements with dilation d gets (k - 1) d elements of padding in total; if that is

@@ -5,7 +5,7 @@ from jaxtyping import PyTree
 
 from ...core import Layer, LayerLike, Parameters, States
 from ...core.internal import subject
-from ..containers._named_layers import NamedLayers, named_layers, typed_layers
+from ..containers._named_layers import NamedLayers, layer_arguments, named_layers
 from ._cell_contract import apply_cell, described, initial_carry, split_carry
 
 
@@ -88,4 +88,4 @@ class StackedRNNCell(Layer):
         return (x, tuple(carries)), st | states
 
     def _arguments(self) -> list[str]:
-        return typed_layers(self.layers)
+        return layer_arguments(self.layers)

@@ -2,7 +2,7 @@
 
 from jaxtyping import Array, Float
 
-from ...core import Frozen, layer_name
+from ...core import StaticValue, layer_name
 from ...core.internal import check_integer
 from ...ops import (
     chebyshev_basis,
@@ -14,7 +14,7 @@ from ...ops import (
 )
 
 
-class Basis(Frozen):
+class Basis(StaticValue):
     """n functions of one variable: called with x (...), returns (..., n) in the dtype of x.
 
     For a basis of your own, define `__call__` in a subclass.

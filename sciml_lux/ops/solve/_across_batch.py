@@ -5,7 +5,7 @@ iteration, between old and new of everything it carries. With a condition over t
 carries on as it is; its body must leave alone what has come to its end.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ def any_in_batch(flag: jax.Array) -> jax.Array:
     return largest_in_batch(flag.astype(jnp.int32)) > 0
 
 
-def _batch(args: Any, axes: Any) -> tuple[jax.Array, None]:
+def _batch(args: Sequence[jax.Array], axes: Sequence[int | None]) -> tuple[jax.Array, None]:
     # Bound again, for a `vmap` around this one.
     return largest_in_batch(jnp.max(args[0], axis=axes[0])), None
 

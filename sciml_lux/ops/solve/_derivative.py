@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jax.dtypes import float0
+from jaxtyping import PyTree
 
 from ._across_batch import largest_in_batch
 from ._dynamic_scan import dynamic_scan, linear_scan
@@ -63,7 +64,7 @@ def solved(
 
 @functools.partial(solved.defjvp, symbolic_zeros=True)
 def _(
-    field: ParametricField, options: Options, remember: bool, primals: Any, tangents: Any
+    field: ParametricField, options: Options, remember: bool, primals: PyTree, tangents: PyTree
 ) -> tuple[Found, Found]:
     given, steering = primals
     found = solved(field, options, True, given, steering)
@@ -73,7 +74,7 @@ def _(
     return (found if remember else found._replace(record=None)), moved
 
 
-def _still(tree: Any) -> Any:
+def _still(tree: PyTree) -> Any:
     """The tangent of what does not move."""
 
     def zero(x: jax.Array) -> Any:
@@ -123,16 +124,16 @@ def _replayed(
     return dy1, [kept[:-1] for kept in dys], states
 
 
-def _flat(given: Given) -> list[Any]:
+def _flat(given: Given) -> list[jax.Array]:
     return [given.t0, given.t1, given.ts, *given.parameters]
 
 
-def _given(flat: Sequence[Any], y0: Leaves) -> Given:
+def _given(flat: Sequence[jax.Array], y0: Leaves) -> Given:
     t0, t1, ts, *parameters = flat
     return Given(t0, t1, ts, y0, parameters)
 
 
-def _instantiated(tangent: Any, like: jax.Array) -> jax.Array:
+def _instantiated(tangent: jax.Array | SymbolicZero, like: jax.Array) -> jax.Array:
     return jnp.zeros_like(like) if isinstance(tangent, SymbolicZero) else tangent
 
 
@@ -155,7 +156,9 @@ class Replay:
         self.remember = remember
         self.longest = rows_of(options.max_steps, options.capacity)[1]
 
-    def single(self, constants: Any, row: Any, linear: Any, carry: Any, _: Any) -> Any:
+    def single(
+        self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree
+    ) -> Any:
         """A row of one step."""
         fixed, places, lengths, *_ = constants
         number, start, y = row
@@ -163,7 +166,7 @@ class Replay:
         moved, _ = self.tangent((fixed, places), (start, length, y), linear, carry, ())
         return moved, carry[0] if self.remember else ()
 
-    def row(self, constants: Any, row: Any, linear: Any, carry: Any, _: Any) -> Any:
+    def row(self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree) -> Any:
         """A row of a stride of steps: gone through once more, then the tangents."""
         fixed, places, lengths, count, stride = constants
         number, start, y = row
@@ -188,7 +191,7 @@ class Replay:
         )
         return moved, carry[0] if self.remember else ()
 
-    def step(self, fixed: Any, length: jax.Array, carry: Any) -> Any:
+    def step(self, fixed: list[jax.Array], length: jax.Array, carry: PyTree) -> Any:
         """One step, and its start."""
         start, y = carry
         given = _given(fixed, y)
@@ -198,7 +201,9 @@ class Replay:
         found = step(field, self.options.tableau, t, h, y, field(t, y))
         return (start + length, found.y1), carry
 
-    def tangent(self, constants: Any, row: Any, linear: Any, carry: Any, _: Any) -> Any:
+    def tangent(
+        self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree
+    ) -> Any:
         """The tangent after a step, of the one before it; and of the wanted states inside."""
         fixed, places = constants
         start, length, y = row
@@ -208,7 +213,7 @@ class Replay:
         until = jnp.where(end >= 1, len(places), jnp.sum(places <= end, dtype=jnp.int32))
         wanted = jnp.where(length > 0, until - before, 0)
 
-        def stepped(moving: Any, y: Leaves) -> Any:
+        def stepped(moving: list[jax.Array], y: Leaves) -> Any:
             given = _given(self._merged(moving, fixed), y)
             field = functools.partial(self.field, given.parameters)
             span = given.t1 - given.t0
@@ -233,14 +238,16 @@ class Replay:
             )
         return (dy1, dys), ()
 
-    def saved(self, constants: Any, number: Any, linear: Any, dys: Leaves, _: Any) -> Any:
+    def saved(
+        self, constants: PyTree, number: jax.Array, linear: PyTree, dys: Leaves, _: PyTree
+    ) -> Any:
         """The tangent of one wanted state put in its row."""
         fixed, start, length, before, wanted, y, stages = constants
         dlinear, dy, dstages = linear
         is_wanted, last = number < wanted, len(dys[0]) - 1
         at = jnp.minimum(before + number, last - 1)
 
-        def value(moving: Any, y: Leaves, stages: Any) -> Leaves:
+        def value(moving: list[jax.Array], y: Leaves, stages: list[Leaves]) -> Leaves:
             given = _given(self._merged(moving, fixed), y)
             span = given.t1 - given.t0
             place = (given.ts[at] - given.t0) / jnp.where(span == 0, 1.0, span)
@@ -259,6 +266,6 @@ class Replay:
         stages = last_stage(field, tableau, t, h, found)
         return [*stages, *maybe_extra(field, tableau, t, h, y, stages, wanted)]
 
-    def _merged(self, moving: Sequence[Any], fixed: Sequence[Any]) -> list[Any]:
+    def _merged(self, moving: Sequence[jax.Array], fixed: Sequence[jax.Array]) -> list[jax.Array]:
         rest = iter(moving)
         return [next(rest) if f else v for f, v in zip(self.flags, fixed, strict=True)]

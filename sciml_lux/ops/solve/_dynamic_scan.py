@@ -6,9 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from ._primitive import (
+    ClosedJaxpr,
     Primitive,
+    Value,
     instantiated,
     is_inexact,
     is_undefined,
@@ -21,13 +24,17 @@ from ._primitive import (
     zero_like,
 )
 
+Sizes = Sequence[int]
+Groups = Sequence[Sequence[Value]]
+"""The arguments of `linear_scan` from `constants` on, as lists of leaves."""
+
 
 def dynamic_scan(
-    body: Callable[[Any, Any, Any], tuple[Any, Any]],
+    body: Callable[[PyTree, PyTree, PyTree], tuple[PyTree, PyTree]],
     n: jax.Array,
-    constants: Any,
-    rows: Any,
-    carry: Any,
+    constants: PyTree,
+    rows: PyTree,
+    carry: PyTree,
     *,
     length: int,
 ) -> tuple[Any, Any]:
@@ -60,13 +67,13 @@ def dynamic_scan(
 
 
 def linear_scan(
-    body: Callable[..., tuple[Any, Any]],
+    body: Callable[..., tuple[PyTree, PyTree]],
     n: jax.Array,
-    constants: Any,
-    rows: Any,
-    linear_constants: Any,
-    carry: Any,
-    linear_rows: Any,
+    constants: PyTree,
+    rows: PyTree,
+    linear_constants: PyTree,
+    carry: PyTree,
+    linear_rows: PyTree,
     *,
     length: int,
     order: jax.Array | None = None,
@@ -89,9 +96,9 @@ def linear_scan(
     groups = (constants, rows, linear_constants, carry, linear_rows)
     leaves = [jax.tree.leaves(group) for group in groups]
     trees = [jax.tree.structure(group) for group in groups]
-    found: list[Any] = []
+    found: list[Value] = []
 
-    def flat(*args: Any) -> list[Any]:
+    def flat(*args: Value) -> list[Value]:
         parts = _split(args, map(len, leaves))
         out = body(*(tree.unflatten(part) for tree, part in zip(trees, parts, strict=True)))
         found[:] = map(jax.tree.structure, out)
@@ -109,13 +116,8 @@ dynamic_scan_p.multiple_results = True
 
 
 def _bind(
-    body: Any,
-    place: Sequence[Any],
-    groups: Sequence[Sequence[Any]],
-    *,
-    length: int,
-    reverse: bool,
-) -> tuple[list[Any], list[Any]]:
+    body: ClosedJaxpr, place: Sequence[Value], groups: Groups, *, length: int, reverse: bool
+) -> tuple[list[Value], list[Value]]:
     """The carry and the rows out.
 
     Args:
@@ -137,44 +139,44 @@ def _bind(
     return list(out[:carried]), list(out[carried:])
 
 
-def _types(values: Sequence[Any]) -> list[Any]:
+def _types(values: Sequence[Value]) -> list[Value]:
     return [type_of(value) for value in values]
 
 
-def _row_types(values: Sequence[Any]) -> list[Any]:
+def _row_types(values: Sequence[Value]) -> list[Value]:
     return [jax.ShapeDtypeStruct(t.shape[1:], t.dtype) for t in _types(values)]
 
 
-def _body_types(groups: Sequence[Sequence[Any]]) -> list[Any]:
+def _body_types(groups: Groups) -> list[Value]:
     c, xs, dc, k, us = groups
     return [*_types(c), *_row_types(xs), *_types(dc), *_types(k), *_row_types(us)]
 
 
-def _split(values: Sequence[Any], sizes: Iterable[int]) -> list[list[Any]]:
+def _split(values: Sequence[Value], sizes: Iterable[int]) -> list[list[Value]]:
     rest = iter(values)
     return [list(itertools.islice(rest, size)) for size in sizes]
 
 
-def _placed(args: Sequence[Any], sizes: Sequence[int]) -> tuple[list[Any], list[list[Any]]]:
+def _placed(args: Sequence[Value], sizes: Sizes) -> tuple[list[Value], list[list[Value]]]:
     """n with the order if there is one, and the groups."""
     place = len(args) - sum(sizes)
     return list(args[:place]), _split(args[place:], sizes)
 
 
-def _where(values: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
+def _where(values: Sequence[Value], flags: Sequence[bool]) -> list[Value]:
     return list(itertools.compress(values, flags))
 
 
-def _run(*args: Any, body: Any, sizes: Any, length: int, reverse: bool) -> list[Any]:
+def _run(*args: Value, body: ClosedJaxpr, sizes: Sizes, length: int, reverse: bool) -> list[Value]:
     """The scan as a while loop: the meaning of the primitive, and what it compiles to."""
     (n, *order), (c, xs, dc, k, us) = _placed(args, sizes)
     f = jaxpr_as_fun(body)
     out = [jnp.zeros((length, *a.shape), a.dtype) for a in body.out_avals[len(k) :]]
 
-    def rows(values: list[Any], at: Any) -> list[Any]:
+    def rows(values: list[Value], at: jax.Array) -> list[Value]:
         return [jax.lax.dynamic_index_in_dim(v, at, 0, keepdims=False) for v in values]
 
-    def iteration(state: Any) -> Any:
+    def iteration(state: tuple[jax.Array, list[Value], list[Value]]) -> Any:
         i, k, out = state
         at = n - 1 - i if reverse else i
         at = order[0][at] if order else at
@@ -187,13 +189,21 @@ def _run(*args: Any, body: Any, sizes: Any, length: int, reverse: bool) -> list[
     return [*k, *out]
 
 
-def _result_types(*args: Any, body: Any, sizes: Any, length: int, reverse: bool) -> Any:
+def _result_types(*args: Value, body: ClosedJaxpr, sizes: Sizes, length: int, reverse: bool) -> Any:
     types = [(a.shape, a.dtype) for a in body.out_avals]
     carried, rows = types[: sizes[3]], types[sizes[3] :]
     return [*carried, *(((length, *shape), dtype) for shape, dtype in rows)]
 
 
-def _jvp(primals: Any, tangents: Any, *, body: Any, sizes: Any, length: int, reverse: bool) -> Any:
+def _jvp(
+    primals: Sequence[Value],
+    tangents: Sequence[Value],
+    *,
+    body: ClosedJaxpr,
+    sizes: Sizes,
+    length: int,
+    reverse: bool,
+) -> Any:
     """The tangent is a linear scan over the primal's rows and over the carries that it passed."""
     place, groups = _placed(primals, sizes)
     c, xs, dc, k, us = groups
@@ -228,7 +238,9 @@ def _jvp(primals: Any, tangents: Any, *, body: Any, sizes: Any, length: int, rev
     return results, [next(moving) if is_inexact(r) else zero_like(r) for r in results]
 
 
-def _tangent_body(body: Any, sizes: Any, flags: list[list[bool]]) -> Callable[..., list[Any]]:
+def _tangent_body(
+    body: ClosedJaxpr, sizes: Sizes, flags: list[list[bool]]
+) -> Callable[..., list[Value]]:
     """The derivative of the body, from its arguments and the tangents of those with a flag.
 
     Arguments: constants, rows and carry of the primal, then the tangents of constants, of the carry
@@ -239,13 +251,13 @@ def _tangent_body(body: Any, sizes: Any, flags: list[list[bool]]) -> Callable[..
     nc, nx, ndc, nk, nu = sizes
     mc, mx, mdc, mk, mu = map(sum, flags)
 
-    def tangent(*args: Any) -> list[Any]:
+    def tangent(*args: Value) -> list[Value]:
         c, dc, xs, us, k, tc, tdc, tk, tx, tu = _split(
             args, (nc, ndc, nx, nu, nk, mc, mdc, mk, mx, mu)
         )
         values = [*c, *xs, *dc, *k, *us]
 
-        def moving(*some: Any) -> list[Any]:
+        def moving(*some: Value) -> list[Value]:
             rest = iter(some)
             merged = (next(rest) if m else v for m, v in zip(flat_flags, values, strict=True))
             return _where(f(*merged), out_flags)
@@ -255,18 +267,25 @@ def _tangent_body(body: Any, sizes: Any, flags: list[list[bool]]) -> Callable[..
     return tangent
 
 
-def _recording_body(body: Any, sizes: Any, passed: list[bool]) -> Callable[..., list[Any]]:
+def _recording_body(
+    body: ClosedJaxpr, sizes: Sizes, passed: list[bool]
+) -> Callable[..., list[Value]]:
     """The body, which returns the carries with a flag as rows too."""
     f = jaxpr_as_fun(body)
 
-    def recording(*args: Any) -> list[Any]:
+    def recording(*args: Value) -> list[Value]:
         return [*f(*args), *_where(_split(args, sizes)[3], passed)]
 
     return recording
 
 
 def _transpose(
-    cotangents: Any, *args: Any, body: Any, sizes: Any, length: int, reverse: bool
+    cotangents: Sequence[Value],
+    *args: Value,
+    body: ClosedJaxpr,
+    sizes: Sizes,
+    length: int,
+    reverse: bool,
 ) -> Any:
     """The transpose is a linear scan the other way, which adds up for the linear constants."""
     place, groups = _placed(args, sizes)
@@ -293,15 +312,15 @@ def _transpose(
 
 
 def _transposed_body(
-    body: Any, types: list[Any], sizes: Any, wanted: list[list[bool]], given: list[bool]
-) -> Callable[..., list[Any]]:
+    body: ClosedJaxpr, types: list[Value], sizes: Sizes, wanted: list[list[bool]], given: list[bool]
+) -> Callable[..., list[Value]]:
     """From constants, rows, sums and cotangents of carry and rows to those before the iteration."""
     f = jaxpr_as_fun(body)
     flags = list(itertools.chain(*wanted))
     nc, nx, _, nk, _ = sizes
     counts = (nc, nx, sum(wanted[2]), nk, sum(given))
 
-    def backward(*args: Any) -> list[Any]:
+    def backward(*args: Value) -> list[Value]:
         c, xs, sums, ck, cy = _split(args, counts)
         rows = iter(cy)
         cotangents = [
@@ -312,7 +331,7 @@ def _transposed_body(
             ),
         ]
 
-        def forward(*some: Any) -> list[Any]:
+        def forward(*some: Value) -> list[Value]:
             rest, fixed = iter(some), iter([*c, *xs])
             residual = [True] * (nc + nx) + [False] * (len(flags) - nc - nx)
             return f(
@@ -330,16 +349,22 @@ def _transposed_body(
 
 
 def _batch(
-    args: Any, axes: Any, *, body: Any, sizes: Any, length: int, reverse: bool
-) -> tuple[list[Any], list[Any]]:
+    args: Sequence[Value],
+    axes: Sequence[int | None],
+    *,
+    body: ClosedJaxpr,
+    sizes: Sizes,
+    length: int,
+    reverse: bool,
+) -> tuple[list[Value], list[Value]]:
     """One scan for the batch; what is not batched stays so, but for the carry."""
     size = next(v.shape[axis] for v, axis in zip(args, axes, strict=True) if axis is not None)
-    (place, groups), (place_axes, axes) = _placed(args, sizes), _placed(axes, sizes)
+    (place, groups), (place_axes, group_axes) = _placed(args, sizes), _placed(axes, sizes)
     if any(axis is not None for axis in place_axes[1:]):
         raise ValueError("`linear_scan` expects `order` to be the same for all of a batch.")
     if place_axes[0] is not None:
         n = jnp.moveaxis(place[0], place_axes[0], 0)
-        groups, axes, body = _waiting(n, place[1:], groups, axes, body, length)
+        groups, group_axes, body = _waiting(n, place[1:], groups, group_axes, body, length)
         place = [n.max(), *place[1:]]
     # Rows come first: the batch is the second axis of rows, and the first of the others.
     moved = [
@@ -347,9 +372,9 @@ def _batch(
             v if a is None else jnp.moveaxis(v, a, int(i in (1, 4)))
             for v, a in zip(*pair, strict=True)
         ]
-        for i, pair in enumerate(zip(groups, axes, strict=True))
+        for i, pair in enumerate(zip(groups, group_axes, strict=True))
     ]
-    batched = [[a is not None for a in group] for group in axes]
+    batched = [[a is not None for a in group] for group in group_axes]
     moved[3] = [
         v if b else jnp.broadcast_to(v, (size, *v.shape))
         for v, b in zip(moved[3], batched[3], strict=True)
@@ -364,14 +389,19 @@ def _batch(
 
 
 def _waiting(
-    n: Any, order: list[Any], groups: Any, axes: Any, body: Any, length: int
+    n: jax.Array,
+    order: list[Value],
+    groups: Groups,
+    axes: Sequence[list[int | None]],
+    body: ClosedJaxpr,
+    length: int,
 ) -> tuple[Any, Any, Any]:
     """Groups, axes and body of scans as long as the longest of a batch; the others wait."""
     f = jaxpr_as_fun(body)
     sizes = tuple(map(len, groups))
     carried = sizes[3]
 
-    def waiting(*args: Any) -> list[Any]:
+    def waiting(*args: Value) -> list[Value]:
         (own, *firsts), rest = args[: 1 + sizes[1]], args[1 + sizes[1] :]
         c, (at, *xs), dc, k, us = _split(rest, (sizes[0], 1 + sizes[1], *sizes[2:]))
         runs = at < own
@@ -400,7 +430,7 @@ def _waiting(
     return groups, axes, program
 
 
-def _without(value: Any, axis: int | None) -> Any:
+def _without(value: Value, axis: int | None) -> Any:
     """The type of one of the batch."""
     shape = list(value.shape)
     if axis is not None:

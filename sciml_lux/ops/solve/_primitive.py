@@ -1,7 +1,7 @@
 """The extension points of JAX that a primitive of our own needs, all in one place."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,33 +11,36 @@ from jax.extend.core import Primitive as Primitive
 from jax.extend.core import jaxpr_as_fun as jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir, partial_eval
 
+Value: TypeAlias = Any
+"""What JAX hands to a rule: an array, a tracer, a type, a symbolic zero or an undefined primal."""
+
 is_undefined = ad.is_undefined_primal
 instantiated = ad.instantiate_zeros
 
 
-def is_zero(tangent: Any) -> bool:
+def is_zero(tangent: Value) -> bool:
     """Whether a tangent or cotangent is known to be 0 while tracing."""
     return type(tangent) is ad.Zero
 
 
-def zero_like(value: Any) -> Any:
+def zero_like(value: Value) -> Any:
     """The tangent of a value that does not move."""
     return ad.Zero.from_primal_value(value)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def type_of(value: Any) -> Any:
+def type_of(value: Value) -> Any:
     """Shape and dtype, also of an argument that is to be transposed."""
     if isinstance(value, jax.ShapeDtypeStruct):
         return value
     return value.aval if is_undefined(value) else jax.typeof(value)
 
 
-def is_inexact(value: Any) -> bool:
+def is_inexact(value: Value) -> bool:
     """Whether a value, or a type, has derivatives."""
     return jnp.issubdtype(value.dtype, jnp.inexact)
 
 
-def program_of(f: Callable[..., Any], types: Sequence[Any]) -> tuple[ClosedJaxpr, list[Any]]:
+def program_of(f: Callable, types: Sequence[Value]) -> tuple[ClosedJaxpr, list[Value]]:
     """The program of `f` of flat arguments, and the arrays it closes over as its first operands."""
     structs = [jax.ShapeDtypeStruct(t.shape, t.dtype) for t in types]
     program = jax.make_jaxpr(f)(*structs)
@@ -46,7 +49,7 @@ def program_of(f: Callable[..., Any], types: Sequence[Any]) -> tuple[ClosedJaxpr
         return program, []
     jaxpr, count = program.jaxpr, len(constants)
 
-    def with_operands(*args: Any) -> list[Any]:
+    def with_operands(*args: Value) -> list[Value]:
         return eval_jaxpr(jaxpr, args[:count], *args[count:])
 
     operands = [jax.ShapeDtypeStruct(jnp.shape(c), jnp.result_type(c)) for c in constants]
@@ -64,11 +67,11 @@ def pruned(
 def register(
     primitive: Primitive,
     *,
-    run: Callable[..., Any],
-    types: Callable[..., Any],
-    batch: Callable[..., Any],
-    jvp: Callable[..., Any] | None = None,
-    transpose: Callable[..., Any] | None = None,
+    run: Callable,
+    types: Callable,
+    batch: Callable,
+    jvp: Callable | None = None,
+    transpose: Callable | None = None,
 ) -> None:
     """Gives a primitive its meaning, the types of its results, and its rules.
 
@@ -82,7 +85,7 @@ def register(
     """
     several = primitive.multiple_results
 
-    def abstract(*args: Any, **params: Any) -> Any:
+    def abstract(*args: Value, **params: object) -> Any:
         found = types(*args, **params)
         made = [ShapedArray(*t) for t in (found if several else [found])]
         return made if several else made[0]

@@ -1,10 +1,12 @@
 """solve: the initial-value problem of an ordinary differential equation."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import PyTree
 
 from ._control import Adaptive, Control, Fixed
 from ._derivative import solved
@@ -29,8 +31,8 @@ class Solved(NamedTuple):
             numbers, or `NO_STEP`: however short, its error was too large.
     """
 
-    y1: Any
-    ys: Any
+    y1: PyTree
+    ys: PyTree
     t: jax.Array
     num_accepted: jax.Array
     num_steps: jax.Array
@@ -38,17 +40,17 @@ class Solved(NamedTuple):
 
 
 def solve(
-    field: Callable[[jax.Array, Any, Any], Any],
+    field: Callable[[jax.Array, PyTree, PyTree], PyTree],
     t0: jax.Array,
     t1: jax.Array,
-    y0: Any,
-    args: Any = None,
+    y0: PyTree,
+    args: PyTree = None,
     *,
     tableau: Tableau,
     ts: jax.Array | None = None,
-    rtol: Any = 1e-6,
-    atol: Any = 1e-6,
-    dt0: Any = None,
+    rtol: PyTree = 1e-6,
+    atol: PyTree = 1e-6,
+    dt0: ArrayLike | None = None,
     control: Control = Adaptive(),  # noqa: B008
     max_steps: int = 4096,
     capacity: int = 128,
@@ -88,7 +90,7 @@ def solve(
     arguments, arguments_tree = jax.tree.flatten(args)
     clock = jnp.result_type(t0)
 
-    def flat(*operands: Any) -> Leaves:
+    def flat(*operands: jax.Array) -> Leaves:
         t, y = operands[0], tree.unflatten(operands[1 : 1 + len(leaves)])
         return jax.tree.leaves(field(t, y, arguments_tree.unflatten(operands[1 + len(leaves) :])))
 
@@ -121,7 +123,7 @@ def solve(
     )
 
 
-def _tolerances(value: Any, y0: Any) -> Leaves:
+def _tolerances(value: PyTree, y0: PyTree) -> Leaves:
     """The tolerance of each leaf, in its real dtype; not differentiated."""
     spread = jax.tree.broadcast(value, y0)
     return [
@@ -130,7 +132,7 @@ def _tolerances(value: Any, y0: Any) -> Leaves:
     ]
 
 
-def _check(tableau: Tableau, control: Control, dt0: Any) -> None:
+def _check(tableau: Tableau, control: Control, dt0: ArrayLike | None) -> None:
     if isinstance(control, Fixed) and dt0 is None:
         raise ValueError("`solve` expects `dt0` for fixed steps, got None. Give their size.")
     if isinstance(control, Adaptive) and tableau.b_error is None:

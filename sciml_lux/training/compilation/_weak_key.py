@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import Frozen
+from ...core import StaticValue
 from ._structure import Structure
 
 _PLAIN = frozenset({bool, int, str, bytes, type(None)})
@@ -60,7 +60,7 @@ def weak_key(value: Any) -> Any:
     """The key that `value` is looked up by; equal for values that are the same to `jax.jit`.
 
     Functions and partials are the same by identity, methods by their object and function, other
-    objects by their `==`. `Frozen` values, frozen dataclasses that hold nothing but their fields,
+    objects by their `==`. A `StaticValue`, frozen dataclasses that hold nothing but their fields,
     tuples and frozensets are the same if their entries are, in value and type.
 
     Raises:
@@ -85,7 +85,7 @@ def weak_key(value: Any) -> Any:
         return _reference(value)
     parts = map(weak_key, inside)
     key = _key(weakref.ref(kind), frozenset(parts) if kind is frozenset else tuple(parts))
-    if isinstance(value, Frozen | Structure):
+    if isinstance(value, StaticValue | Structure):
         _remember(value, key)
     return key
 
@@ -105,7 +105,7 @@ def _remember(value: object, key: WeakKey) -> None:
 
 def entries(value: Any) -> tuple[Any, ...] | None:
     """What a value consists of; None where it is one thing, such as a function."""
-    if isinstance(value, Frozen):
+    if isinstance(value, StaticValue):
         return tuple(value.__dict__[name] for name in value._field_names)
     if isinstance(value, Structure):
         return value.model, value.optimizer, value.treedef

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...core import Frozen
+from ...core import StaticValue
 
 # Which pass over the data, and how far in it; int32 scalars.
 Place = tuple[jax.Array, jax.Array]
 
 
-class Reader(Frozen):
+class Reader(StaticValue):
     """How the compiled loop finds the batch of a step; static, and a key of what is compiled.
 
     A plan is what is computed once for each pass, such as an order of the samples.

@@ -10,7 +10,7 @@ import scipy.optimize
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from ...core import Frozen
+from ...core import StaticValue
 from ...core.internal import named_leaves
 from ..fitting._session import Session
 from ..objectives._objective import Objective
@@ -24,7 +24,7 @@ _METHODS = ("L-BFGS-B", "BFGS", "CG", "NEWTON-CG", "TNC", "SLSQP", "TRUST-CONSTR
 _CALL_SECONDS = 0.25
 
 
-class SciPy(Frozen):
+class SciPy(StaticValue):
     """A method of `scipy.optimize.minimize` that takes a gradient.
 
     It works on one flat float64 vector; loss and gradient are computed in the parameters' dtype.

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...core import Frozen, LayerLike, Parameters, Record, States
+from ...core import LayerLike, Parameters, Record, States, StaticValue
 
 
-class LeastSquares(Frozen):
+class LeastSquares(StaticValue):
     """Σ r², for solvers that need the residuals r themselves.
 
     Args:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...core import Frozen, LayerLike, Parameters, States
+from ...core import LayerLike, Parameters, States, StaticValue
 from ...core.internal import describe
 
 Objective = Callable[[Any, Any, Any, Any], tuple[jax.Array, Any, Any]]
@@ -20,7 +20,7 @@ def check_objective(objective: object) -> None:
     Raises:
         TypeError: it is not a function, or an object that cannot be hashed.
     """
-    if isinstance(objective, Frozen):  # All of `losses`; first, since every step asks.
+    if isinstance(objective, StaticValue):  # All of `losses`; first, since every step asks.
         return
     if not callable(objective):
         raise TypeError(

@@ -17,7 +17,7 @@ from ...core import (
     parameter_structure,
     state_structure,
 )
-from ...core.internal import expanded, first_difference
+from ...core.internal import first_difference, without_component_arrays
 
 
 def check_trees(subject: str, model: LayerLike, parameters: Parameters, states: States) -> None:
@@ -32,7 +32,8 @@ def check_trees(subject: str, model: LayerLike, parameters: Parameters, states: 
 
 def check_parameters(subject: str, model: LayerLike, parameters: Parameters) -> None:
     """`check_trees` of the parameters alone."""
-    _check(subject, "parameters", model, parameter_structure(model), expanded(parameters))
+    plain = without_component_arrays(parameters)
+    _check(subject, "parameters", model, parameter_structure(model), plain)
 
 
 def check_optimizer_state(

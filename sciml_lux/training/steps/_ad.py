@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from ...core import Frozen, Parameters
+from ...core import Parameters, StaticValue
 from ...core.internal import SharedDefault, check_number, named_leaves
 
 
-class AutoReverse(Frozen, metaclass=SharedDefault):
+class AutoReverse(StaticValue, metaclass=SharedDefault):
     """Reverse mode, `jax.value_and_grad`.
 
     Where parameters are complex, the gradient is the direction of steepest ascent, dL/dRe + i
@@ -39,8 +39,8 @@ class AutoReverse(Frozen, metaclass=SharedDefault):
         return value_and_gradient
 
 
-class AutoForward(Frozen, metaclass=SharedDefault):
-    """Forward mode, one tangent for each parameter: for few of them, or without reverse rules.
+class AutoForward(StaticValue, metaclass=SharedDefault):
+    """Forward mode, one tangent for each parameter: for few of them, or rules without reverse.
 
     Raises:
         TypeError: a parameter is complex.
@@ -65,8 +65,8 @@ class AutoForward(Frozen, metaclass=SharedDefault):
         return value_and_gradient
 
 
-class AutoFiniteDiff(Frozen, metaclass=SharedDefault):
-    """Central differences, to check the others by: two losses for each parameter, half the digits.
+class AutoFiniteDiff(StaticValue, metaclass=SharedDefault):
+    """Central differences, to check the others: two losses for each parameter, half the digits.
 
     Args:
         step: relative to the larger of 1 and the parameter's size; by default the cube root of

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from sciml_lux import nn
-from sciml_lux.core import Frozen
+from sciml_lux.core import StaticValue
 from sciml_lux.training.compilation._weak_key import NotReferableError, references_of, weak_key
 
 pytestmark = pytest.mark.any_precision
 
 
-class Options(Frozen):
+class Options(StaticValue):
     value: object
 
 

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux import Frozen, Static, nn
-from sciml_lux.core.internal import typed
+from sciml_lux import Static, StaticValue, nn
+from sciml_lux.core.internal import argument_text
 
 pytestmark = pytest.mark.any_precision
 
 
-class Interval(Frozen):
+class Interval(StaticValue):
     low: float
     high: float = 1.0
     closed: bool = True
@@ -28,7 +28,7 @@ class NamedInterval(Interval):
     name: str = "interval"
 
 
-class Doubled(Frozen):
+class Doubled(StaticValue):
     value: int
 
     def __init__(self, half: int) -> None:
@@ -186,7 +186,7 @@ def test_custom_init_survives_a_class_variable():
 
 
 def test_custom_init_fields_are_checked():
-    class Holds(Frozen):
+    class Holds(StaticValue):
         value: tuple
 
         def __init__(self, *values) -> None:
@@ -216,7 +216,7 @@ def test_repr_is_what_one_would_type(value, text):
 
 
 def test_repr_leaves_out_fields_that_cannot_be_typed():
-    class Cached(Frozen):
+    class Cached(StaticValue):
         low: float
         width: float = dataclasses.field(init=False, default=0.0)
 
@@ -240,16 +240,16 @@ def test_repr_leaves_out_fields_that_cannot_be_typed():
     ],
 )
 def test_typed_writes_a_value_as_one_would(value, text):
-    assert typed(value) == text
+    assert argument_text(value) == text
 
 
-def test_frozen_has_no_leaves_and_is_structure():
+def test_static_value_has_no_leaves_and_is_structure():
     assert jax.tree.leaves(Interval(0.0)) == []
     assert jax.tree.structure(Interval(0.0)) == jax.tree.structure(Interval(0.0, 1.0))
     assert jax.tree.structure(Interval(0.0)) != jax.tree.structure(Interval(-0.0))
 
 
-def test_frozen_crosses_jit_and_equal_ones_share_a_trace():
+def test_static_value_crosses_jit_and_equal_ones_share_a_trace():
     traces = []
 
     @jax.jit
@@ -265,7 +265,7 @@ def test_frozen_crosses_jit_and_equal_ones_share_a_trace():
     assert len(traces) == 2
 
 
-def test_frozen_comes_out_of_jit():
+def test_static_value_comes_out_of_jit():
     assert jax.jit(lambda value: value)(Interval(0.5)) == Interval(0.5)
 
 

@@ -1,4 +1,4 @@
-"""Frozen: a class that is a value. Layers, losses and AD choices are all such values."""
+"""StaticValue: a class whose instances are values, as layers, losses and AD choices are."""
 
 import dataclasses
 import functools
@@ -12,27 +12,27 @@ import numpy as np
 
 from ..precision.internal import python_numbers
 
-# Types that need no look when an object is built, which loops do at every training step.
+# Types that are not inspected when an object is built, as loops do at every training step.
 _ATOMS = frozenset({bool, int, float, str, type(None), FunctionType})
 
-# What an instance remembers of itself.
+# What an instance caches.
 _CACHED = ("_hash", "_fields_key")
 
 
-def static_key(value: Any) -> Any:
-    """What equality of a field means: the value *and* the types in it, at every depth.
+def static_key(value: object) -> Any:
+    """A key that is equal for fields of equal value *and* equal types, at every depth.
 
-    `1 == 1.0 == True` and `0.0 == -0.0` in Python, yet each traces to another program. Numbers are
-    compared by type and bits (NaN is itself), tuples, frozensets and the fields of dataclasses one
-    by one. Anything else, as under `jax.jit`, by its class and its own `==`: functions and partials
-    by identity, an object as its `__eq__` says.
+    In Python `1 == 1.0 == True` and `0.0 == -0.0`, but each is traced to another program. Numbers
+    are compared by type and bits (NaN equals itself), the entries of tuples and frozensets and the
+    fields of dataclasses one by one. Anything else is compared by its class and its own `==`, as
+    under `jax.jit`: functions and partials by identity, an object by its `__eq__`.
 
     Example:
         >>> static_key(1) == static_key(1.0), static_key((0.0,)) == static_key((-0.0,))
         (False, False)
     """
     kind = type(value)
-    if isinstance(value, Frozen):
+    if isinstance(value, StaticValue):
         return kind, value
     if isinstance(value, np.generic):
         return kind, value.tobytes()
@@ -50,53 +50,62 @@ def static_key(value: Any) -> Any:
     return kind, value
 
 
-def same(value: Any, other: Any) -> bool:
-    """Whether two fields are equal as static values: in value and in type."""
+def same(value: object, other: object) -> bool:
+    """Whether two fields are equal in value and in type."""
     return static_key(value) == static_key(other)
 
 
-def _is_named(value: Any) -> bool:
+def _is_named(value: object) -> bool:
     if type(value) is not tuple or len(value) != 2:
         return False
-    return isinstance(value[0], str) and not isinstance(value[1], str)  # Two names are no entry.
+    return isinstance(value[0], str) and not isinstance(
+        value[1], str
+    )  # Two names are not an entry.
 
 
-def typed(value: Any) -> str:
-    """`value` as one would type it; pairs of name and value, which stand for a dict, as a dict."""
+def argument_text(value: object) -> str:
+    """`value` as one would type it as an argument; pairs of name and value stand for a dict.
+
+    Example:
+        >>> print(argument_text(jax.numpy.tanh), argument_text((1, 2)), argument_text((("a", 1),)))
+        tanh (1, 2) {'a': 1}
+    """
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         if value and all(map(_is_named, value)):
-            return "{" + ", ".join(f"{name!r}: {typed(entry)}" for name, entry in value) + "}"
-        inner = ", ".join(map(typed, value))
+            entries = [f"{name!r}: {argument_text(entry)}" for name, entry in value]
+            return "{" + ", ".join(entries) + "}"
+        inner = ", ".join(map(argument_text, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, functools.partial):
-        options = [f"{name}={typed(entry)}" for name, entry in value.keywords.items()]
-        return f"partial({', '.join([*map(typed, (value.func, *value.args)), *options])})"
+        options = [f"{name}={argument_text(entry)}" for name, entry in value.keywords.items()]
+        return f"partial({', '.join([*map(argument_text, (value.func, *value.args)), *options])})"
     if isinstance(value, type | Callable) and hasattr(value, "__name__"):
         return value.__name__
     return repr(value)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
-class Frozen:
-    """Base of values without arrays: subclassing makes a frozen dataclass with equality by value.
+class StaticValue:
+    """Base of values without arrays: a subclass is a frozen dataclass, compared by value.
 
-    Subclasses are static to JAX (no leaves, part of the treedef), so that they cross `jit` as
-    ordinary arguments and two equal ones share one compiled program. Fields must be hashable;
-    NumPy scalars are stored as Python scalars.
+    Instances are static to JAX (no leaves, part of the treedef): they are ordinary arguments of a
+    compiled function, and two equal ones share one compiled program. Fields must be hashable; NumPy
+    scalars are stored as Python numbers.
 
-    Two instances are equal if their fields are, in value and in type, at every depth: 1, 1.0 and
-    True differ, 0.0 and -0.0 too, also inside tuples, frozensets and dataclasses. Functions and
-    `functools.partial` are compared by identity, and objects of any other class by their own `==`.
+    Two instances are equal if their fields are equal in value and in type, at every depth: 1, 1.0
+    and True differ, and so do 0.0 and -0.0, also inside tuples, frozensets and dataclasses.
+    Functions and `functools.partial` are compared by identity, objects of other classes by their
+    own `==`.
 
-    All that an instance holds is a field. What follows from the fields is a property or a
+    Every attribute of an instance is a field. What follows from the fields is a property or a
     `functools.cached_property`.
 
     Raises:
-        TypeError: a field is not hashable or not set when an instance is built, or it has an
-            attribute that is not a field; the class has `__slots__`.
+        TypeError: a field is not hashable, or not set when an instance is built; an attribute is
+            not a field; the class has `__slots__`.
 
     Example:
-        >>> class Interval(Frozen):
+        >>> class Interval(StaticValue):
         ...     low: float
         ...     high: float = 1.0
         >>> Interval(0.0) == Interval(0.0, 1.0), Interval(0.5)
@@ -106,11 +115,11 @@ class Frozen:
     _custom_init = False
     _field_names: ClassVar[tuple[str, ...]] = ()
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         if cls.__dict__.get("__slots__"):
             raise TypeError(
-                f"`{cls.__name__}` cannot have `__slots__`: all that an instance holds is a field. "
+                f"`{cls.__name__}` cannot have `__slots__`: every attribute is a field. "
                 "Annotate the names in the class."
             )
         # A custom `__init__` is inherited until a subclass adds fields of its own.
@@ -133,7 +142,7 @@ class Frozen:
         return self._key() == other._key()  # pyright: ignore[reportAttributeAccessIssue]
 
     def __hash__(self) -> int:
-        # Asked for at every dispatch of a compiled function, so it is computed once.
+        # Every dispatch of a compiled function asks for it, so it is computed once.
         known = self.__dict__.get("_hash")
         if known is None:
             known = self.__dict__["_hash"] = hash((type(self), self._key()))
@@ -148,7 +157,7 @@ class Frozen:
         return known
 
     def __getstate__(self) -> dict[str, Any]:
-        # String hashes differ between processes: the cached one must not travel.
+        # Hashes of strings differ between processes: the cached one must not be pickled.
         _require_only_fields(self)
         return {name: self.__dict__[name] for name in self._field_names}
 
@@ -156,7 +165,7 @@ class Frozen:
         return f"{type(self).__name__}({', '.join(self._arguments())})"
 
     def _arguments(self) -> list[str]:
-        """The arguments one would type: defaults are left out, and what follows them is named."""
+        """The arguments as one would type them: no defaults, and named after a left out one."""
         arguments, positional = [], True
         fields = dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
         for field in sorted(fields, key=lambda field: field.kw_only is True):
@@ -167,15 +176,21 @@ class Frozen:
                 positional = False
                 continue
             positional = positional and not field.kw_only
-            text = typed(value)
+            text = argument_text(value)
             arguments.append(text if positional else f"{field.name}={text}")
         return arguments
 
 
 class SharedDefault(type):
-    """Metaclass of values that loops ask for without arguments: `MSELoss()` is made once.
+    """Metaclass of values that loops build without arguments: `MSELoss()` is always one object.
 
-    A training step looks its compiled function up by such values, and identity is the short way.
+    A training step looks up its compiled function by such values, which is fastest by identity.
+
+    Example:
+        >>> class Setting(StaticValue, metaclass=SharedDefault):
+        ...     size: int = 1
+        >>> Setting() is Setting(), Setting(1) is Setting(1)
+        (True, False)
     """
 
     if not TYPE_CHECKING:
@@ -188,7 +203,7 @@ class SharedDefault(type):
             return cls.__dict__["_shared_default"]
 
 
-def _sealed(cls: type[Frozen], init: Callable[..., None]) -> Callable[..., None]:
+def _sealed(cls: type[StaticValue], init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
@@ -198,25 +213,25 @@ def _sealed(cls: type[Frozen], init: Callable[..., None]) -> Callable[..., None]
     return __init__
 
 
-def sealed_copy(instance: Any, fields: dict[str, Any]) -> Any:
-    """An object of the same class with these fields; `__init__` does not run again."""
+def sealed_copy(instance: StaticValue, fields: dict[str, object]) -> Any:
+    """A copy of `instance` with these fields; `__init__` does not run again."""
     copy = object.__new__(type(instance))
     copy.__dict__.update(fields)
     _seal_fields(copy)
     return copy
 
 
-def _seal_fields(instance: Any) -> None:
+def _seal_fields(instance: StaticValue) -> None:
     for name in instance._field_names:
         _seal(instance, name)
     if len(instance.__dict__) > len(instance._field_names):
         _require_only_fields(instance)
-        # What was computed while the fields were being set may be of other values.
+        # What was cached while the fields were being set may be out of date.
         for name in instance.__dict__.keys() - set(instance._field_names):
             del instance.__dict__[name]
 
 
-def _require_only_fields(instance: Any) -> None:
+def _require_only_fields(instance: StaticValue) -> None:
     for name in instance.__dict__.keys() - {*instance._field_names, *_CACHED}:
         kind = type(instance)
         if not isinstance(inspect.getattr_static(kind, name, None), functools.cached_property):
@@ -229,7 +244,7 @@ def _require_only_fields(instance: Any) -> None:
             )
 
 
-def _seal(instance: Any, name: str) -> None:
+def _seal(instance: StaticValue, name: str) -> None:
     if name not in instance.__dict__:
         _set_default(instance, name)
     value = instance.__dict__[name]
@@ -247,8 +262,8 @@ def _seal(instance: Any, name: str) -> None:
         ) from None
 
 
-def _set_default(instance: Any, name: str) -> None:
-    """Where an `__init__` of one's own leaves a field out."""
+def _set_default(instance: StaticValue, name: str) -> None:
+    """The class's default for a field that an `__init__` did not set."""
     kind = type(instance)
     if not hasattr(kind, name):
         raise TypeError(

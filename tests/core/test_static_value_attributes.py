@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from sciml_lux import Frozen, Layer, losses, nn, training
+from sciml_lux import Layer, StaticValue, losses, nn, training
 
 pytestmark = pytest.mark.any_precision
 
@@ -21,7 +21,7 @@ class FromInitVar(Layer):
         object.__setattr__(self, "doubled", 2.0 * scale)
 
 
-class Cached(Frozen):
+class Cached(StaticValue):
     value: int
 
     def __post_init__(self):
@@ -33,7 +33,7 @@ class Cached(Frozen):
         return self.value**2
 
 
-class Custom(Frozen):
+class Custom(StaticValue):
     value: int
     unit: str = "m"
 
@@ -44,7 +44,7 @@ class Custom(Frozen):
 MESSAGE = r"`{}` expects every attribute to be a field, got `scale`, .* Annotate it in the class"
 
 
-@pytest.mark.parametrize("base", [Frozen, Layer, losses.LossFunction, training.AutoReverse])
+@pytest.mark.parametrize("base", [StaticValue, Layer, losses.LossFunction, training.AutoReverse])
 def test_attribute_set_in_post_init_is_refused(base):
     class Hidden(base):
         scale: dataclasses.InitVar[float] = 2.0
@@ -91,7 +91,7 @@ def test_attribute_set_later_is_refused_where_it_would_be_lost(use):
 def test_slots_are_refused():
     with pytest.raises(TypeError, match=r"`Slotted` cannot have `__slots__`"):
 
-        class Slotted(Frozen):
+        class Slotted(StaticValue):
             __slots__ = ("hidden",)
 
 
@@ -99,7 +99,7 @@ def test_field_that_is_not_set_takes_its_default_or_is_refused():
     assert Custom(2).__dict__ == {"value": 4, "unit": "m"}
     assert Custom(2) == pickle.loads(pickle.dumps(Custom(2)))
 
-    class Forgets(Frozen):
+    class Forgets(StaticValue):
         value: int
 
         def __init__(self):
