@@ -3,7 +3,7 @@
     python examples/data_parallel.py                                        # one process
     python -m sciml_lux.devices --processes 2 examples/data_parallel.py    # two, on this machine
 
-Both print the same losses, to rounding. `--resume` goes on after an interruption.
+Both print the same losses, up to rounding. `--resume` resumes after an interruption.
 """
 
 import argparse
@@ -35,15 +35,15 @@ def main(arguments: list[str] | None = None) -> np.ndarray:
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--rows", type=int, default=4096)
     parser.add_argument("--output", type=Path, default=Path("runs/data_parallel"))
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    parser.add_argument("--resume", action="store_true", help="resume from the checkpoint")
     options = parser.parse_args(arguments)
 
     model = nn.Chain(nn.Dense(1, 32, nn.tanh), nn.Dense(32, 32, nn.tanh), nn.Dense(32, 1))
     ps, st = lux.setup(jax.random.key(0), model, dtype=jnp.float64)
     tstate = training.TrainState(model, ps, st, optax.adam(3e-3))
 
-    tstate = devices.synchronize(tstate)  # Everywhere as the first process has it.
-    data = devices.DistributedData(rows(options.rows))  # Each device has its share of the rows.
+    tstate = devices.synchronize(tstate)  # With the values of the first process.
+    data = devices.DistributedData(rows(options.rows))  # Each device gets its part of the rows.
     result = training.fit(
         tstate,
         losses.MSELoss(),

@@ -1,7 +1,7 @@
 """Loggers for `fit`: three methods each, here for TensorBoard and for a file of JSON lines.
 
 python examples/loggers.py                   # writes runs/loggers/log.jsonl
-python examples/loggers.py --tensorboard     # and runs/loggers/tensorboard, if one is installed
+python examples/loggers.py --tensorboard     # and runs/loggers/tensorboard, with tensorboardX
 """
 
 import argparse
@@ -17,7 +17,7 @@ from sciml_lux import losses, nn, training
 
 
 class JSONLines:
-    """One line of JSON for each call; what is there already stays."""
+    """One line of JSON for each call, appended to the file."""
 
     def __init__(self, path):
         self.path = Path(path)

@@ -1,7 +1,7 @@
 """Hare and lynx: a universal ODE on the pelts of the Hudson Bay Company, 1900-1920.
 
 Growth of the hares and decay of the lynxes are known in form; their interaction is learned by a
-small network, which starts as the bilinear one of Lotka and Volterra. Trained in float64 on
+small network, which starts at the bilinear interaction of Lotka and Volterra. Trained in float64 on
 1900-1915; 1916-1920 is forecast and compared with two baselines fitted on the same years.
 
     python examples/lynx_hare.py [--resume] [--steps N] [--output FOLDER]
@@ -40,11 +40,8 @@ def load() -> tuple[np.ndarray, np.ndarray]:
     return table[:, 0] - 1900.0, table[:, 1:]
 
 
-# ------------------------------------------------------------------------------------ the model
-
-
 class Interaction(lux.Layer):
-    """What the species do to each other, per head and year, for u = (hare, lynx) / scale.
+    """The effect of the species on each other, per head and year, for u = (hare, lynx) / scale.
 
     Hares change by -predation * lynx + n_1(u) and lynxes by conversion * hare + n_2(u). With the
     correction n = 0 this is Lotka and Volterra's interaction.
@@ -97,7 +94,7 @@ def build_model(years: np.ndarray, pelts: np.ndarray) -> ode.UDE:
         physics={
             "growth": ode.Positive(float(growth)),
             "decay": ode.Positive(float(decay)),
-            # The start is learned too: the first count is as noisy as the others.
+            # The initial state is learned too: the first count is as noisy as the others.
             "hare_1900": ode.Positive(float(u[0, 0])),
             "lynx_1900": ode.Positive(float(u[0, 1])),
         },
@@ -133,9 +130,6 @@ def learning_rate(step):
     return 1e-3 + (2e-2 - 1e-3) * 0.5 * (1.0 + jnp.cos(jnp.pi * part))
 
 
-# -------------------------------------------------------------------------------- the baselines
-
-
 def lotka_volterra(parameters: np.ndarray, years: np.ndarray) -> np.ndarray:
     """Pelts (n, 2) of hare' = a h - b h l, lynx' = -c l + d h l; parameters are logarithms."""
     a, b, c, d = np.exp(parameters[:4])
@@ -150,7 +144,7 @@ def lotka_volterra(parameters: np.ndarray, years: np.ndarray) -> np.ndarray:
 
 
 def fit_lotka_volterra(years: np.ndarray, pelts: np.ndarray, starts: int = 8) -> np.ndarray:
-    """Least squares for four rates and the start, the best of several beginnings."""
+    """Least squares for four rates and the initial state, the best of several starting points."""
     first = np.log([0.5, 0.025, 0.9, 0.027, 30.0, 4.0])
 
     def residuals(parameters):
@@ -164,9 +158,6 @@ def fit_lotka_volterra(years: np.ndarray, pelts: np.ndarray, starts: int = 8) ->
         return least_squares(residuals, first + noise, x_scale=0.1, max_nfev=300)
 
     return min(map(solve, range(starts)), key=lambda fit: fit.cost).x
-
-
-# --------------------------------------------------------------------------------- the reckoning
 
 
 def errors(predicted: np.ndarray, pelts: np.ndarray) -> dict[str, float]:
@@ -192,7 +183,7 @@ def persistence(pelts: np.ndarray) -> np.ndarray:
 
 
 def report(scores: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The table, and who wins."""
+    """The table of errors, and the best model in each period."""
     head = f"{'RMSE, thousand pelts':24s}" + "".join(
         f"{years + ' ' + what:>16s}"
         for years in ("train", "hold-out")
@@ -260,7 +251,7 @@ def draw(folder: Path, years, pelts, times, curves, interaction) -> None:
 
 def main(arguments: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(description="Hare-lynx universal ODE")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    parser.add_argument("--resume", action="store_true", help="resume from the checkpoint")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--output", type=Path, default=Path("runs/lynx_hare"))
     options = parser.parse_args(arguments)
@@ -289,7 +280,7 @@ def main(arguments: list[str] | None = None) -> dict:
             resume=options.resume,
         )
     except KeyboardInterrupt:
-        sys.exit(f"interrupted; {checkpoint} is good. Go on with: make demo RESUME=1")
+        sys.exit(f"interrupted; {checkpoint} is complete. Resume with: make demo RESUME=1")
     ps, st = result.tstate.parameters, result.tstate.states
 
     times = np.union1d(years, np.linspace(0.0, 20.0, 401))

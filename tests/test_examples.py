@@ -6,10 +6,8 @@ import importlib
 
 import pytest
 
-PACKAGES = (
-    "precision",
-    "programs",
-)  # The examples of initialisers, which are values, have their own test.
+# The examples of initialisers, which are values, have a test of their own.
+PACKAGES = ("core", "losses", "ode", "precision", "programs", "testing")
 
 
 def public_names(package):
