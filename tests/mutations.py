@@ -1,11 +1,12 @@
 """Mistakes put into the source one at a time, each of which the tests must see.
 
-    python -m tests.mutations [NAME ...]
+    python -m tests.mutations [NAME ...] [--twins]
 
 Each mistake is made in a copy of the tree, in which its tests run with XLA in a hurry, as
 `make test` has them. The mistakes are in tests/mutations.txt. A file is found by its name and by
 the text that the mistake replaces, so that it may move; a mistake whose text is no longer found, or
-is found twice, is an error. The exit status is the number of mistakes that no test sees.
+is found twice, is an error. With `--twins` its tests must pass without the mistake, too. The exit
+status is the number of mistakes that no test sees.
 """
 
 import argparse
@@ -100,34 +101,36 @@ def environment(root: Path) -> dict[str, str]:
     return os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONDONTWRITEBYTECODE": "1"} | more
 
 
+def fails(mutation: Mutation, root: Path, variables: dict[str, str]) -> bool:
+    """Whether a test of a mistake fails in the tree at `root`."""
+    if mutation.tests.startswith(FLOAT64_OFF):
+        variables = variables | {"JAX_ENABLE_X64": "0"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    command += mutation.arguments(root)
+    done = subprocess.run(
+        command, cwd=root, env=variables, capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (CAUGHT, MISSED):
+        raise RuntimeError(f"{mutation.name}: pytest did not run\n{done.stdout}{done.stderr}")
+    return done.returncode == CAUGHT
+
+
 def is_caught(mutation: Mutation, root: Path, variables: dict[str, str]) -> bool:
     """Whether a test fails in the tree at `root` with the mistake made."""
     place = mutation.place(root)
     whole = place.read_text()
     place.write_text(whole.replace(mutation.old, mutation.new))
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    if mutation.tests.startswith(FLOAT64_OFF):
-        variables = variables | {"JAX_ENABLE_X64": "0"}
     try:
-        done = subprocess.run(
-            [*command, *mutation.arguments(root)],
-            cwd=root,
-            env=variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return fails(mutation, root, variables)
     finally:
         place.write_text(whole)
-    if done.returncode not in (CAUGHT, MISSED):
-        raise RuntimeError(f"{mutation.name}: pytest did not run\n{done.stdout}{done.stderr}")
-    return done.returncode == CAUGHT
 
 
 def main() -> int:
     """The number of mistakes that no test saw."""
     parser = argparse.ArgumentParser(description="Do the tests see these mistakes?")
     parser.add_argument("names", nargs="*", help="words of the names of some")
+    parser.add_argument("--twins", action="store_true", help="run each without the mistake as well")
     options = parser.parse_args()
     words = options.names or [""]
     picked = [m for m in mutations() if any(word in m.name for word in words)]
@@ -137,6 +140,8 @@ def main() -> int:
         variables = environment(root)
         for mutation in picked:
             begun = time.monotonic()
+            if options.twins and fails(mutation, root, variables):
+                raise RuntimeError(f"{mutation.name}: its tests fail without the mistake too")
             caught = is_caught(mutation, root, variables)
             missed += not caught
             word = "caught" if caught else "NOT CAUGHT"
