@@ -73,11 +73,22 @@ def pytest_collection_modifyitems(items):
             item.add_marker(slow)
 
 
+_events = collections.Counter()
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: _events.update([event])
+)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def forget_programs():
-    """Drop what one file compiled: thousands of programs fill the memory of a small machine."""
+    """Drop what was compiled when it is much: thousands of programs fill a small machine's memory.
+
+    Not after every file: a quarter of the programs of small files are those of the files before.
+    """
     yield
-    jax.clear_caches()
+    if _events["/jax/core/compile/backend_compile_duration"] > 2000:
+        jax.clear_caches()
+        _events.clear()
 
 
 @pytest.fixture

@@ -296,6 +296,13 @@ def test_weights_and_masks_of_the_wrong_kind_are_errors():
         losses.MSELoss()(ONE, ONE, where=ONE)
 
 
+def test_weights_that_would_be_cut_are_an_error_with_float64_off():
+    text = "`MSELoss`: `weights`, .* is float64, but jax_enable_x64 is off"
+    one = np.ones((2, 3), np.float32)
+    with jax.enable_x64(False), pytest.raises(TypeError, match=text):
+        losses.MSELoss()(one, one, weights=np.ones((2, 3)))
+
+
 def test_weights_with_an_own_aggregation_are_an_error():
     with pytest.raises(ValueError, match="`agg` to be mean, total or None where there are weights"):
         losses.MSELoss(jnp.max)(ONE, ONE, where=ONE > 0)

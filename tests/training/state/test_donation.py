@@ -36,6 +36,14 @@ def donated():
     return before, ps, after
 
 
+def test_the_same_step_with_and_without_donation():
+    kept, given, last = fresh(), fresh(), fresh()
+    for tstate, donate in ((kept, False), (given, True), (last, False)):
+        training.single_train_step(AD, LOSS, DATA, tstate, donate=donate)
+    assert given.flat[1][0].is_deleted()
+    assert not any(leaf.is_deleted() for leaf in (*kept.flat[1], *last.flat[1]))
+
+
 USES = {
     "compute_gradients": lambda t: training.compute_gradients(AD, LOSS, DATA, t),
     "apply_gradients": lambda t: training.apply_gradients(t, fresh().parameters),
