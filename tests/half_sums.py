@@ -113,11 +113,9 @@ def _adds_to(body, start, end):
 
 # Left alone, XLA keeps more digits of an intermediate than its dtype has: other terms, not the sum.
 ROUNDING = {"xla_allow_excess_precision": False}
-UNOPTIMISED = {
-    **ROUNDING,
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_use_fusion_emitters": False,
-}
+UNOPTIMISED = {**ROUNDING, "xla_backend_optimization_level": 0}
+if jax.__version_info__ < (0, 12):  # Newer XLA refuses the name.
+    UNOPTIMISED["xla_cpu_use_fusion_emitters"] = False
 
 
 def eager(f, *arguments):
