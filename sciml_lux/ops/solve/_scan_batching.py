@@ -1,0 +1,113 @@
+"""`dynamic_scan` under `vmap`."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._primitive import (
+    ClosedJaxpr,
+    Value,
+    jaxpr_as_fun,
+    program_of,
+)
+from ._scan_primitive import (
+    Groups,
+    Sizes,
+    bind,
+    body_types,
+    placed,
+    split,
+)
+
+
+def batch(
+    args: Sequence[Value],
+    axes: Sequence[int | None],
+    *,
+    body: ClosedJaxpr,
+    sizes: Sizes,
+    length: int,
+    reverse: bool,
+) -> tuple[list[Value], list[Value]]:
+    """One scan for the batch; what is not batched stays so, but for the carry."""
+    size = next(v.shape[axis] for v, axis in zip(args, axes, strict=True) if axis is not None)
+    (place, groups), (place_axes, group_axes) = placed(args, sizes), placed(axes, sizes)
+    if any(axis is not None for axis in place_axes[1:]):
+        raise ValueError("`linear_scan` expects `order` to be the same for all of a batch.")
+    if place_axes[0] is not None:
+        n = jnp.moveaxis(place[0], place_axes[0], 0)
+        groups, group_axes, body = _waiting(n, place[1:], groups, group_axes, body, length)
+        place = [n.max(), *place[1:]]
+    # Rows come first: the batch is the second axis of rows, and the first of the others.
+    moved = [
+        [
+            v if a is None else jnp.moveaxis(v, a, int(i in (1, 4)))
+            for v, a in zip(*pair, strict=True)
+        ]
+        for i, pair in enumerate(zip(groups, group_axes, strict=True))
+    ]
+    batched = [[a is not None for a in group] for group in group_axes]
+    moved[3] = [
+        v if b else jnp.broadcast_to(v, (size, *v.shape))
+        for v, b in zip(moved[3], batched[3], strict=True)
+    ]
+    batched[3] = [True] * len(moved[3])
+    in_axes = tuple(0 if b else None for b in itertools.chain(*batched))
+    mapped = jax.vmap(jaxpr_as_fun(body), in_axes, axis_size=size)
+    program, constants = program_of(mapped, body_types(moved))
+    moved[0] = [*constants, *moved[0]]
+    last, rows = bind(program, place, moved, length=length, reverse=reverse)
+    return [*last, *rows], [*(0 for _ in last), *(1 for _ in rows)]
+
+
+def _waiting(
+    n: jax.Array,
+    order: list[Value],
+    groups: Groups,
+    axes: Sequence[list[int | None]],
+    body: ClosedJaxpr,
+    length: int,
+) -> tuple[Any, Any, Any]:
+    """Groups, axes and body of scans as long as the longest of a batch; the others wait."""
+    f = jaxpr_as_fun(body)
+    sizes = tuple(map(len, groups))
+    carried = sizes[3]
+
+    def waiting(*args: Value) -> list[Value]:
+        (own, *firsts), rest = args[: 1 + sizes[1]], args[1 + sizes[1] :]
+        c, (at, *xs), dc, k, us = split(rest, (sizes[0], 1 + sizes[1], *sizes[2:]))
+        runs = at < own
+        # A row beyond the end is all 0, where the body need not be defined: the first stands in.
+        xs = [jnp.where(runs, x, first) for x, first in zip(xs, firsts, strict=True)]
+        us = [jnp.where(runs, u, jnp.zeros_like(u)) for u in us]
+        out = f(*c, *xs, *dc, *k, *us)
+        idle = [*k, *map(jnp.zeros_like, out[carried:])]
+        return [jnp.where(runs, new, old) for new, old in zip(out, idle, strict=True)]
+
+    c, xs, dc, k, us = groups
+    numbers = jnp.arange(length, dtype=n.dtype)
+    start = 0
+    if order:
+        start, numbers = order[0][0], jnp.zeros_like(numbers).at[order[0]].set(numbers)
+    firsts = [jnp.take(x, start, axis=int(a == 0)) for x, a in zip(xs, axes[1], strict=True)]
+    first_axes = [None if a is None else max(a - 1, 0) for a in axes[1]]
+    groups = [[n, *firsts, *c], [numbers, *xs], dc, k, us]
+    axes = [[0, *first_axes, *axes[0]], [None, *axes[1]], *axes[2:]]
+    shapes = [
+        [_without(v, a) for v, a in zip(*pair, strict=True)]
+        for pair in zip(groups, axes, strict=True)
+    ]
+    program, constants = program_of(waiting, body_types(shapes))
+    groups[0], axes[0] = [*constants, *groups[0]], [*(None for _ in constants), *axes[0]]
+    return groups, axes, program
+
+
+def _without(value: Value, axis: int | None) -> Any:
+    """The type of one of the batch."""
+    shape = list(value.shape)
+    if axis is not None:
+        del shape[axis]
+    return jax.ShapeDtypeStruct(tuple(shape), value.dtype)

@@ -1,0 +1,103 @@
+"""The primitive of `dynamic_scan`: its operands, what they are bound to, and what it computes."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._primitive import (
+    ClosedJaxpr,
+    Primitive,
+    Value,
+    jaxpr_as_fun,
+    type_of,
+)
+
+Sizes = Sequence[int]
+Groups = Sequence[Sequence[Value]]
+"""The arguments of `linear_scan` from `constants` on, as lists of leaves."""
+
+dynamic_scan_p = Primitive("dynamic_scan")
+dynamic_scan_p.multiple_results = True
+
+
+def bind(
+    body: ClosedJaxpr, place: Sequence[Value], groups: Groups, *, length: int, reverse: bool
+) -> tuple[list[Value], list[Value]]:
+    """The carry and the rows out.
+
+    Args:
+        body: of the iteration.
+        place: n, and the order of the rows unless it is theirs.
+        groups: the arguments of `linear_scan`, in its order.
+        length: rows there are room for.
+        reverse: whether the last of the n comes first.
+    """
+    out = dynamic_scan_p.bind(
+        *place,
+        *itertools.chain(*groups),
+        body=body,
+        sizes=tuple(map(len, groups)),
+        length=length,
+        reverse=reverse,
+    )
+    carried = len(groups[3])
+    return list(out[:carried]), list(out[carried:])
+
+
+def types_of(values: Sequence[Value]) -> list[Value]:
+    return [type_of(value) for value in values]
+
+
+def row_types(values: Sequence[Value]) -> list[Value]:
+    return [jax.ShapeDtypeStruct(t.shape[1:], t.dtype) for t in types_of(values)]
+
+
+def body_types(groups: Groups) -> list[Value]:
+    c, xs, dc, k, us = groups
+    return [*types_of(c), *row_types(xs), *types_of(dc), *types_of(k), *row_types(us)]
+
+
+def split(values: Sequence[Value], sizes: Iterable[int]) -> list[list[Value]]:
+    rest = iter(values)
+    return [list(itertools.islice(rest, size)) for size in sizes]
+
+
+def placed(args: Sequence[Value], sizes: Sizes) -> tuple[list[Value], list[list[Value]]]:
+    """n with the order if there is one, and the groups."""
+    place = len(args) - sum(sizes)
+    return list(args[:place]), split(args[place:], sizes)
+
+
+def flagged(values: Sequence[Value], flags: Sequence[bool]) -> list[Value]:
+    return list(itertools.compress(values, flags))
+
+
+def run(*args: Value, body: ClosedJaxpr, sizes: Sizes, length: int, reverse: bool) -> list[Value]:
+    """The scan as a while loop: the meaning of the primitive, and what it compiles to."""
+    (n, *order), (c, xs, dc, k, us) = placed(args, sizes)
+    f = jaxpr_as_fun(body)
+    out = [jnp.zeros((length, *a.shape), a.dtype) for a in body.out_avals[len(k) :]]
+
+    def rows(values: list[Value], at: jax.Array) -> list[Value]:
+        return [jax.lax.dynamic_index_in_dim(v, at, 0, keepdims=False) for v in values]
+
+    def iteration(state: tuple[jax.Array, list[Value], list[Value]]) -> Any:
+        i, k, out = state
+        at = n - 1 - i if reverse else i
+        at = order[0][at] if order else at
+        k, row = split(f(*c, *rows(xs, at), *dc, *k, *rows(us, at)), (len(k), len(out)))
+        put = jax.lax.dynamic_update_index_in_dim
+        return i + 1, k, [put(o, v, at, 0) for o, v in zip(out, row, strict=True)]
+
+    state = (jnp.zeros_like(n), k, out)
+    _, k, out = jax.lax.while_loop(lambda state: state[0] < n, iteration, state)
+    return [*k, *out]
+
+
+def result_types(*args: Value, body: ClosedJaxpr, sizes: Sizes, length: int, reverse: bool) -> Any:
+    types = [(a.shape, a.dtype) for a in body.out_avals]
+    carried, rows = types[: sizes[3]], types[sizes[3] :]
+    return [*carried, *(((length, *shape), dtype) for shape, dtype in rows)]
