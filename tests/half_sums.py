@@ -11,6 +11,7 @@ import jax
 import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+from sciml_lux.programs._jax import scan_sizes
 from tests.conftest import HURRIED, slow
 
 HALF = ("float16", "bfloat16")
@@ -83,8 +84,8 @@ def _sum_in_half(equation):
         shape = equation.invars[0].aval.shape
         return name if math.prod(shape[axis] for axis in parameters["axes"]) > 1 else None
     if name == "scan":
-        body, first = parameters["jaxpr"].jaxpr, parameters["num_consts"]
-        carries = body.invars[first : first + parameters["num_carry"]]
+        body, (first, count) = parameters["jaxpr"].jaxpr, scan_sizes(parameters)
+        carries = body.invars[first : first + count]
     elif name == "while":
         body = parameters["body_jaxpr"].jaxpr
         carries = body.invars[parameters["body_nconsts"] :]

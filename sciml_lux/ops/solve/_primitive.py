@@ -5,11 +5,13 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jax.core import ShapedArray, eval_jaxpr
+from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr as ClosedJaxpr
 from jax.extend.core import Primitive as Primitive
 from jax.extend.core import jaxpr_as_fun as jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir, partial_eval
+
+from ...programs import constants_of, with_constants_as_arguments
 
 Value: TypeAlias = Any
 """What JAX hands to a rule: an array, a tracer, a type, a symbolic zero or an undefined primal."""
@@ -44,16 +46,7 @@ def program_of(f: Callable, types: Sequence[Value]) -> tuple[ClosedJaxpr, list[V
     """The program of `f` of flat arguments, and the arrays it closes over as its first operands."""
     structs = [jax.ShapeDtypeStruct(t.shape, t.dtype) for t in types]
     program = jax.make_jaxpr(f)(*structs)
-    constants = list(program.consts)
-    if not constants:
-        return program, []
-    jaxpr, count = program.jaxpr, len(constants)
-
-    def with_operands(*args: Value) -> list[Value]:
-        return eval_jaxpr(jaxpr, args[:count], *args[count:])
-
-    operands = [jax.ShapeDtypeStruct(jnp.shape(c), jnp.result_type(c)) for c in constants]
-    return jax.make_jaxpr(with_operands)(*operands, *structs), constants
+    return ClosedJaxpr(with_constants_as_arguments(program), ()), list(constants_of(program))
 
 
 def pruned(
