@@ -16,7 +16,7 @@ from ._across_batch import largest_in_batch
 from ._dynamic_scan import dynamic_scan, linear_scan
 from ._loop import Given, Options, Steering, maybe_extra, places_of, run
 from ._record import Record, order_of, rows_of
-from ._step import Leaves, inside, last_stage, step
+from ._step import Leaves, end_of_step, inside, last_stage, step
 
 ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
 """du/dt of parameters, a time and the leaves of a state."""
@@ -198,8 +198,7 @@ class Replay:
         field = functools.partial(self.field, given.parameters)
         span = given.t1 - given.t0
         t, h = given.t0 + start * span, length * span
-        found = step(field, self.options.tableau, t, h, y, field(t, y))
-        return (start + length, found.y1), carry
+        return (start + length, end_of_step(field, self.options.tableau, t, h, y)), carry
 
     def tangent(
         self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree

@@ -49,6 +49,30 @@ def step(
     return Step(advanced(y, h, arrays.b, stages), stages)
 
 
+def end_of_step(field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, y: Leaves) -> Leaves:
+    """The state at the end of the step from `y`, its stages one after the other in a loop.
+
+    For a step that is seldom taken: the field is in the program once, not once for each stage.
+    """
+    arrays = tableau.float64
+    count = tableau.num_stages - int(tableau.fsal)
+    table = (jnp.asarray(arrays.a[:count, :count], t.dtype), jnp.asarray(arrays.c[:count], t.dtype))
+
+    def stage(stages: Leaves, line: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Leaves, None]:
+        i, a, c = line
+        found = field(t + h * c, advanced(y, h, a, _listed(stages, count)))
+        put = jax.lax.dynamic_update_index_in_dim
+        return [put(all_, k, i, 0) for all_, k in zip(stages, found, strict=True)], None
+
+    stages = [jnp.zeros((count, *leaf.shape), leaf.dtype) for leaf in y]
+    stages, _ = jax.lax.scan(stage, stages, (jnp.arange(count, dtype=jnp.int32), *table))
+    return advanced(y, h, arrays.b[:count], _listed(stages, count))
+
+
+def _listed(stages: Leaves, count: int) -> list[Leaves]:
+    return [[leaf[i] for leaf in stages] for i in range(count)]
+
+
 def last_stage(
     field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, found: Step
 ) -> list[Leaves]:
