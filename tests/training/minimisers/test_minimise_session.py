@@ -7,7 +7,7 @@ import optimistix
 import pytest
 
 from sciml_lux import losses, nn, training
-from sciml_lux.training import _optimistix_method
+from sciml_lux.training.minimisers import _optimistix_method
 from tests.conftest import needs_x64
 from tests.training.models import assert_same_bits, line_data, tiny_state
 
