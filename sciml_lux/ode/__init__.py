@@ -1,4 +1,4 @@
-"""Neural differential equations as layers, on diffrax."""
+"""Neural differential equations as layers, on an engine of our own and on diffrax."""
 
 from ._neural_ode import NeuralODE as NeuralODE
 from ._ode_layer import ODELayer as ODELayer

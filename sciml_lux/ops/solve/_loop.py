@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from ._across_batch import any_in_batch
 from ._control import Adaptive, Control, Errors, Fixed, factor, first_step, largest_error
-from ._record import Record, empty, remembered
+from ._record import Record, empty, remembered, rows_of
 from ._step import Field, Leaves, extra_stages, inside, last_stage, step, weighted
 from ._tableau import Tableau
 
@@ -200,7 +200,7 @@ def _attempt(
     result = jnp.where(accepted & last, SUCCESSFUL, result)
     record = state.record
     if record is not None:
-        rows = len(record.starts) - int(len(record.starts) < options.max_steps)
+        rows, _ = rows_of(options.max_steps, options.capacity)
         row_length = jnp.where(accepted, length, 0.0)
         more = any_in_batch(accepted)
         record = remembered(record, rows, row_length, state.s, y, more)

@@ -1,5 +1,7 @@
 """solve against closed forms, diffrax, and differences of the solve on its own steps."""
 
+import functools
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -40,15 +42,29 @@ def test_gradient_of_the_published_problem():
 
 
 @needs_x64
-@pytest.mark.parametrize("capacity", [4, 32, 512])
-def test_gradient_is_the_same_however_few_states_are_remembered(capacity):
-    times, direction = [0.0, 0.7, 3.0, 5.0], jnp.asarray([0.3, -0.2, 0.1, 0.5])
-    loss = lambda p, capacity: jnp.sum(solved(p, ts=times, capacity=capacity).ys)
-    gradient = jax.jit(jax.grad(loss), static_argnums=1)
-    want = gradient(RATES, 512)
-    np.testing.assert_allclose(gradient(RATES, capacity), want, rtol=1e-12)
-    forward = jax.jit(lambda p: jax.jvp(lambda p: loss(p, capacity), (p,), (direction,))[1])
+@pytest.mark.parametrize("capacity, max_steps", [(4, 256), (32, 256)])
+def test_gradient_is_the_same_however_few_states_are_remembered(capacity, max_steps):
+    direction = jnp.asarray([0.3, -0.2, 0.1, 0.5])
+
+    def loss(p, **options):
+        return jnp.sum(solved(p, t1=3.0, ts=[0.0, 0.7, 3.0], **options).ys)
+
+    few = functools.partial(loss, capacity=capacity, max_steps=max_steps)
+    want = jax.jit(jax.grad(functools.partial(loss, capacity=256, max_steps=256)))(RATES)
+    np.testing.assert_allclose(jax.jit(jax.grad(few))(RATES), want, rtol=1e-12)
+    forward = jax.jit(lambda p: jax.jvp(few, (p,), (direction,))[1])
     np.testing.assert_allclose(forward(RATES), want @ direction, rtol=1e-12)
+
+
+@needs_x64
+@pytest.mark.parametrize("capacity", [2, 8])
+def test_gradient_of_one_step_more_than_is_remembered(capacity):
+    def loss(p, capacity):
+        fixed = {"control": lean.Fixed(), "dt0": 1 / 9, "max_steps": 9, "capacity": capacity}
+        return jnp.sum(solved(p, t1=1.0, **fixed).y1)
+
+    found, want = (jax.jit(jax.grad(loss), static_argnums=1)(RATES, n) for n in (capacity, 9))
+    np.testing.assert_allclose(found, want, rtol=1e-12)
 
 
 @needs_x64
