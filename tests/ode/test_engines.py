@@ -16,6 +16,7 @@ from tests.conftest import X64, needs_x64
 from tests.ode.models import Decay, Logistic
 
 TIGHT = {"rtol": 1e-9, "atol": 1e-9} if X64 else {"rtol": 1e-5, "atol": 1e-5}
+ENGINES = ["lean", "diffrax"]
 MODEL = nn.Chain(nn.Dense(2, 6, nn.tanh), nn.Dense(6, 2))
 SOLVERS = [diffrax.Heun(), diffrax.Midpoint(), diffrax.Ralston(), diffrax.Bosh3(), diffrax.Tsit5(),
            diffrax.Dopri5(), ode.Vern7(), ode.Vern9()]  # fmt: skip
@@ -57,6 +58,16 @@ def test_engines_agree_to_the_tolerance(solver):
     (ours, _), (theirs, _) = lean.solve(u0, ps, st), other.solve(u0, ps, st)
     assert (ours.stats.engine.value, theirs.stats.engine.value) == ("lean", "diffrax")
     np.testing.assert_allclose(ours.ys, theirs.ys, atol=2e-4)
+
+
+@pytest.mark.parametrize("adjoint", [None, diffrax.RecursiveCheckpointAdjoint()], ids=ENGINES)
+def test_relative_tolerance_holds_large_states(adjoint):
+    def steps(**tolerances):
+        node = ode.NeuralODE(Decay(), (0.0, 3.0), adjoint=adjoint, **tolerances)
+        u0, ps, st = made(node)
+        return int(node.solve(1e6 * u0, ps, st)[0].stats.num_steps)
+
+    assert steps(rtol=1e-5, atol=1e-2) > steps(rtol=1e-2, atol=1e-5)
 
 
 @needs_x64
