@@ -171,7 +171,10 @@ def _attempt(
     """One step, accepted or not; a solve that has ended stays as it is."""
     tableau, live = options.tableau, _goes_on(state)
     span, rest = given.t1 - given.t0, 1 - state.s
-    last = state.s + state.h >= 1 - 100 * jnp.finfo(span.dtype).eps
+    # What rounding leaves of the whole belongs to the last step; in half precision not more than a
+    # part of a step does.
+    rounding = jnp.minimum(100 * float(jnp.finfo(span.dtype).eps), state.h / 10)
+    last = rest <= state.h + rounding
     length = jnp.where(last, rest, state.h)
     t, h, y = given.t0 + state.s * span, length * span, state.y
     first = state.first if tableau.fsal else field(t, y)

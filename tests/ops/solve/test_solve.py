@@ -168,6 +168,15 @@ def test_every_method_solves_with_fixed_steps_and_inside(tableau):
     assert int(found.num_steps) == 100
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_steps_are_as_long_as_asked_for_in_every_dtype(dtype):
+    t0, t1 = jnp.zeros((), dtype), jnp.ones((), dtype)
+    found = lean.solve(lambda t, u, _: -u, t0, t1, jnp.ones((), dtype), tableau=tableaus.EULER,
+                       control=lean.Fixed(), dt0=jnp.asarray(0.25, dtype))  # fmt: skip
+    assert int(found.num_steps) == 4
+    np.testing.assert_allclose(found.y1.astype(jnp.float32), 0.75**4, rtol=1e-2)
+
+
 @pytest.mark.parametrize(
     "field, u0, result",
     [
