@@ -14,7 +14,7 @@ from jaxtyping import PyTree
 
 from ._across_batch import largest_in_batch
 from ._dynamic_scan import dynamic_scan, linear_scan
-from ._loop import Given, Options, Steering, maybe_extra, places_of, run
+from ._loop import Given, Options, Steering, maybe_extra, number_reached, places_of, run
 from ._record import Record, order_of, rows_of
 from ._step import Leaves, end_of_step, inside, last_stage, step
 
@@ -207,10 +207,8 @@ class Replay:
         fixed, places = constants
         start, length, y = row
         dy, dys = carry
-        before = jnp.where(start > 0, jnp.sum(places <= start, dtype=jnp.int32), 0)
-        end = start + length
-        until = jnp.where(end >= 1, len(places), jnp.sum(places <= end, dtype=jnp.int32))
-        wanted = jnp.where(length > 0, until - before, 0)
+        before = jnp.where(start > 0, number_reached(places, start), 0)
+        wanted = jnp.where(length > 0, number_reached(places, start + length) - before, 0)
 
         def stepped(moving: list[jax.Array], y: Leaves) -> Any:
             given = _given(self._merged(moving, fixed), y)

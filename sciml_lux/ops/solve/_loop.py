@@ -104,6 +104,11 @@ def places_of(given: Given) -> jax.Array:
     return jnp.where(nowhere, 1.0, (given.ts - given.t0) / jnp.where(nowhere, 1.0, span))
 
 
+def number_reached(places: jax.Array, s: jax.Array) -> jax.Array:
+    """How many of the wanted times lie at or before the part `s` of the whole."""
+    return jnp.where(s >= 1, len(places), jnp.sum(places <= s, dtype=jnp.int32))
+
+
 def run(field: Field, options: Options, given: Given, steering: Steering, remember: bool) -> State:
     """The state of the loop at its end.
 
@@ -187,9 +192,7 @@ def _attempt(
     def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(accepted, new, old)
 
-    until = chosen(
-        jnp.where(last, len(places), jnp.sum(places <= end, dtype=jnp.int32)), state.saves
-    )
+    until = chosen(number_reached(places, end), state.saves)
     saves, ys = state.saves, state.ys
     if ys:
         saves, ys = _saved(field, tableau, t, h, y, stages, places, length, until, state)
