@@ -32,7 +32,8 @@ X64 = jax.config.jax_enable_x64
 HURRIED = "xla_backend_optimization_level=0" in os.environ.get("XLA_FLAGS", "")
 # Options with which one program is compiled as users have it nevertheless.
 OPTIMISED = {"xla_backend_optimization_level": 3} if HURRIED else {}
-if "xla_cpu_use_fusion_emitters=false" in os.environ.get("XLA_FLAGS", ""):
+ON_CPU = os.environ["JAX_PLATFORMS"].startswith("cpu")
+if "xla_cpu_use_fusion_emitters=false" in os.environ.get("XLA_FLAGS", "") and ON_CPU:
     OPTIMISED["xla_cpu_use_fusion_emitters"] = True  # Newer XLA does not know it.
 # The third of each catalogue that has every check today: "0", "1" or "2", or "all". It is passed on
 # to the workers of xdist, so that they agree at midnight.

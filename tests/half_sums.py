@@ -12,7 +12,7 @@ import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from sciml_lux.programs._jax import scan_sizes
-from tests.conftest import HURRIED, slow
+from tests.conftest import HURRIED, ON_CPU, slow
 
 HALF = ("float16", "bfloat16")
 # `reduce_sum` and the carries of loops are looked at more closely. A `dot_general` and a
@@ -115,7 +115,7 @@ def _adds_to(body, start, end):
 # Left alone, XLA keeps more digits of an intermediate than its dtype has: other terms, not the sum.
 ROUNDING = {"xla_allow_excess_precision": False}
 UNOPTIMISED = {**ROUNDING, "xla_backend_optimization_level": 0}
-if jax.__version_info__ < (0, 12):  # Newer XLA refuses the name.
+if ON_CPU and jax.__version_info__ < (0, 12):  # Newer XLA refuses the name.
     UNOPTIMISED["xla_cpu_use_fusion_emitters"] = False
 
 

@@ -57,7 +57,9 @@ def test_alternate_precision_with_float32_parameters(dtype, run):
     model, x = nn.AlternatePrecision(dtype, nn.Embedding(4, 2)), jnp.zeros(5120, jnp.int32)
     ps, st = lux.setup(0, model, dtype=jnp.float32)
     found = run(jax.grad(lambda ps: jnp.sum(model(x, ps, st)[0]) / 40), ps)
-    assert_nearest(found.weight[0], 128, jnp.float32)
+    assert found.weight.dtype == jnp.float32
+    # XLA may leave out the rounding to half precision, of the sum and of the 1/40.
+    assert_nearest(found.weight[0].astype(dtype), 128, dtype)
 
 
 @dtypes
