@@ -15,11 +15,13 @@ from ._types import LayerLike, Parameters, States
 def match_own_dtype(layer: LayerLike, x: PyTree, ps: Parameters, st: States) -> Any:
     """`x` as `precision.match_eltype` treats it, if the layer has numbers of its own.
 
+    An input whose class has `keeps_dtypes = True`, since it is more than data, is left alone.
+
     Raises:
         EltypeMismatchError: the dtypes differ in mode "error", or are float16 and bfloat16.
         TypeError: `x` is boolean.
     """
-    if _fits(x, ps) or _takes_indices(layer):
+    if _fits(x, ps) or getattr(x, "keeps_dtypes", False) or _takes_indices(layer):
         return x
     learned, leaves_floats = _floats(ps), getattr(layer, "leaves_floats_inside", False)
     # A layer without parameters may have floats in its states, such as frequencies or statistics.

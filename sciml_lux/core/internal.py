@@ -17,6 +17,7 @@ from ._door import admitted_parameters as admitted_parameters
 from ._door import admitted_states as admitted_states
 from ._guard import guarded as guarded
 from ._guard import is_observed as is_observed
+from ._own_dtype import match_own_dtype as match_own_dtype
 from ._path import layer_path as layer_path
 from ._path import outermost as outermost
 from ._path import subject as subject

@@ -31,7 +31,7 @@ def solve_with_diffrax(
         plain(method.solver),
         t0,
         t1,
-        None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype),
+        None if method.dt0 is None else jnp.copysign(abs(method.dt0), t1 - t0).astype(span.dtype),
         u0,
         args=equation.parameters,
         saveat=diffrax.SaveAt(ts=ts),

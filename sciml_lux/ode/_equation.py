@@ -22,7 +22,7 @@ class Equation(NamedTuple):
     Attributes:
         field: the right-hand side. It is a tree: its leaves are the arrays that the layer's vector
             field closes over.
-        parameters: parameters and states of the layer, half precision in the dtype of its sums.
+        parameters: parameters, states and inputs, half precision in the dtype of its sums.
     """
 
     field: Callable[[Any, PyTree, PyTree], PyTree]
@@ -30,7 +30,7 @@ class Equation(NamedTuple):
 
 
 def equation_of(
-    layer: LayerLike, t0: jax.Array, u0: PyTree, ps: Parameters, st: States
+    layer: Any, t0: jax.Array, u0: PyTree, ps: Parameters, st: States, inputs: Any = None
 ) -> Equation:
     """The equation that the `vector_field` of `layer` defines, for times and states like these.
 
@@ -38,7 +38,8 @@ def equation_of(
         TypeError: du/dt has another dtype than u.
         ValueError: du/dt has another tree or shape than u.
     """
-    parameters, narrowed = shared((ps, st))
+    more = () if inputs is None else (inputs,)
+    parameters, narrowed = shared((ps, st, *more))
 
     # Parameters are an argument, so that an adjoint with its own derivative rule sees them.
     def field(t: Array, u: PyTree, parameters: PyTree) -> Any:

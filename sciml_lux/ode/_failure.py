@@ -12,6 +12,7 @@ from ..core import Parameters, layer_name
 from ..precision.internal import floating_leaves
 from ._equation import Equation
 from ._method import plain
+from ._problem_times import Times
 from ._results import RESULTS
 from ._solution import Solution
 
@@ -20,6 +21,7 @@ _CAUSES = (
     RESULTS.internal_error,
     RESULTS.diverged,
     RESULTS.no_step_accepted,
+    RESULTS.times_out_of_order,
 )
 
 
@@ -63,11 +65,12 @@ def with_failure(
     return solution._replace(ys=ys), Failure(failed, cause)
 
 
-def raising(layer: Any, solution: Solution, failure: Failure) -> Solution:
+def raising(layer: Any, times: Times, solution: Solution, failure: Failure) -> Solution:
     """`solution`, with an error raised at run time if the solve failed.
 
     Args:
         layer: whose options the messages quote.
+        times: of the problem.
         solution: what was found.
         failure: whether and why it is of no use.
 
@@ -75,27 +78,40 @@ def raising(layer: Any, solution: Solution, failure: Failure) -> Solution:
         RuntimeError: at run time, with the cause.
     """
     name = layer_name(layer)
-    t1, solver = layer.tspan[1], type(plain(layer.solver)).__name__
+    method = layer.method
+    t0, t1 = _named("t0", times.t0), _named("t1", times.t1)
     messages = [
         f"`{name}`: the initial state is not finite.",
-        f"`{name}`: the vector field is not finite at t0={layer.tspan[0]}. Look at the parameters "
+        f"`{name}`: the vector field is not finite at {t0}. Look at the parameters "
         "and the initial state.",
-        f"`{name}` took max_steps={layer.max_steps} steps and did not reach t1={t1}. The solution "
+        f"`{name}` took max_steps={method.max_steps} steps and did not reach {t1}. The solution "
         "may grow without bound or the problem be stiff: raise `max_steps`, loosen `rtol` and "
         "`atol`, or take an implicit solver such as diffrax.Kvaerno5().",
-        f"`{name}`: the solver {solver} failed before t1={t1}; solve(...) "
-        "with throw=False gives its `result`.",
-        f"`{name}`: the state left the finite numbers before t1={t1}, however short the step was. "
+        f"`{name}`: the solver {type(plain(method.solver)).__name__} failed before {t1}; "
+        "solve(...) with throw=False gives its `result`.",
+        f"`{name}`: the state left the finite numbers before {t1}, however short the step was. "
         "The solution may grow without bound, or a step in the field lead out of its domain.",
-        f"`{name}`: no step, however short, met rtol={layer.rtol} and atol={layer.atol}. Loosen "
+        f"`{name}`: no step, however short, met rtol={method.rtol} and atol={method.atol}. Loosen "
         "them, or look for a jump in the vector field.",
+        f"`{name}` expects times that are finite and in order from t0 to t1, with `ts` between. "
+        "Sort them.",
     ]
-    if isinstance(failure.failed, Tracer):
-        ys = eqx.branched_error_if(solution.ys, failure.failed, failure.cause, messages)
+    # Of several samples, the first that failed.
+    first = jnp.argmax(failure.failed)
+    failed, cause = jnp.any(failure.failed), jnp.ravel(failure.cause)[first]
+    if isinstance(failed, Tracer):
+        ys = eqx.branched_error_if(solution.ys, failed, cause, messages)
         return solution._replace(ys=ys)
-    if failure.failed:
-        raise RuntimeError(messages[int(failure.cause)])
+    if failed:
+        where = f" (sample {first} of {failure.failed.size})" if failure.failed.ndim else ""
+        raise RuntimeError(messages[int(cause)] + where)
     return solution
+
+
+def _named(name: str, times: jax.Array) -> str:
+    """The name of a time, with its value where there is one."""
+    known = not isinstance(times, Tracer) and times.ndim == 0
+    return f"{name}={times.item()}" if known else name
 
 
 def _all_finite(tree: PyTree) -> jax.Array:

@@ -1,5 +1,6 @@
 """The method of a solve: its options as one value."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -58,16 +59,32 @@ def plain(value: object) -> Any:
 
 
 class Method(StaticValue):
-    """How an equation is solved; `ODELayer` says what each option means."""
+    """How an equation is solved; `ODELayer` says what each option means.
 
-    solver: diffrax.AbstractSolver | ByIdentity
-    rtol: float
-    atol: float
-    dt0: float | None
-    stepsize_controller: diffrax.AbstractStepSizeController | ByIdentity | None
-    adjoint: diffrax.AbstractAdjoint | ByIdentity | None
-    max_steps: int
-    throw: bool
+    Raises:
+        TypeError: an option is of another kind.
+        ValueError: a number is out of range, or a solver with fixed steps has no `dt0`.
+
+    Example:
+        >>> Method(rtol=1e-8, atol=1e-8)
+        Method(rtol=1e-08, atol=1e-08)
+    """
+
+    _: dataclasses.KW_ONLY
+    solver: Any = diffrax.Tsit5()
+    rtol: float = 1e-6
+    atol: float = 1e-6
+    dt0: float | None = None
+    stepsize_controller: Any = None
+    adjoint: Any = None
+    max_steps: int = 4096
+    throw: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        check_options("Method", self, None)
+        for option in _KINDS:
+            object.__setattr__(self, option, hashable(getattr(self, option)))
 
     @property
     def uses_tolerances(self) -> bool:
@@ -76,13 +93,13 @@ class Method(StaticValue):
         return self.stepsize_controller is None and adaptive
 
 
-def check_options(name: str, options: Any, tspan: tuple[float, ...]) -> None:
+def check_options(name: str, options: Any, tspan: tuple[float, ...] | None) -> None:
     """Raise unless every option is of its kind and in its range.
 
     Args:
         name: the name of the layer, for the messages.
         options: an object with the fields of `Method`.
-        tspan: (t0, t1).
+        tspan: (t0, t1), where they are known.
 
     Raises:
         TypeError: an option is of another kind.
@@ -130,7 +147,7 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
-def _check_first_step(name: str, options: Any, tspan: tuple[float, ...]) -> None:
+def _check_first_step(name: str, options: Any, tspan: tuple[float, ...] | None) -> None:
     dt0, solver = options.dt0, plain(options.solver)
     if dt0 is None:
         fixed = not isinstance(solver, diffrax.AbstractAdaptiveSolver)
@@ -140,6 +157,6 @@ def _check_first_step(name: str, options: Any, tspan: tuple[float, ...]) -> None
             )
         return
     _check_finite(name, "dt0", dt0, above=None)
-    t0, t1 = tspan
+    t0, t1 = tspan or (0.0, dt0)
     if not dt0 * (t1 - t0) >= 0 or dt0 == 0:
         raise ValueError(f"`{name}` expects `dt0` to lead from t0={t0} towards t1={t1}, got {dt0}.")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from ..core import LayerLike, Parameters, States
+from ..core import LayerLike, Parameters, Record, States
 from ..core.internal import check_layer
 from ._equation import VectorField
 from ._ode_layer import ODELayer
@@ -21,12 +21,14 @@ class NeuralODE(ODELayer):
         model: any layer that maps a state to its time derivative.
         tspan: (t0, t1); t1 below t0 solves backwards.
         time_input: False calls `model(u)`, True calls `model((t, u))`, "concat" appends t to the
-            last axis of u.
+            last axis of u, of each leaf of a tree; a scalar u becomes a vector of two.
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
     `stepsize_controller`, `adjoint`, `max_steps`, `throw`.
 
-    Inputs: x, the initial state, a floating or complex array or a tree of them, of one dtype.
+    Inputs: x, the initial state, a floating or complex array or a tree of them, of one dtype; or a
+    `Problem`. The values of its inputs at t are appended to the last axis of u, after t, in the
+    order of their names; with `time_input=True` the model gets `(t, u, inputs)`.
 
     Returns: (len(saveat), *x.shape), or x.shape at t1 where `saveat` is None; in the dtype of x.
 
@@ -82,14 +84,28 @@ class NeuralODE(ODELayer):
         """The model's states."""
         return self.model.initial_states(key, dtype)
 
-    def vector_field(self, ps: Parameters, st: States) -> VectorField:
-        """`f(t, u) = model(u)`."""
+    def vector_field(self, ps: Parameters, st: States, inputs: Any = None) -> VectorField:
+        """`f(t, u) = model(u)`, or of t, u and the inputs at t."""
         model = with_constant_states(self.model, ps, st)
-        return lambda t, u: model(self._input(t, u))
+        signals = {} if inputs is None else inputs
 
-    def _input(self, t: Array, u: PyTree) -> Any:
-        if self.time_input is False:
-            return u
+        def field(t: Array, u: PyTree) -> Any:
+            return model(self._input(t, u, {name: signals[name](t) for name in signals}))
+
+        return field
+
+    def _input(self, t: Array, u: PyTree, controls: dict[str, Array]) -> Any:
         if self.time_input is True:
-            return t, u
-        return jnp.concatenate([u, jnp.broadcast_to(t.astype(u.dtype), (*u.shape[:-1], 1))], -1)
+            return (t, u, Record(controls)) if controls else (t, u)
+        more = [] if self.time_input is False else [t]
+        if not more and not controls:
+            return u
+        return jax.tree.map(lambda leaf: _beside(leaf, [*more, *controls.values()]), u)
+
+
+def _beside(u: Array, values: list[Array]) -> Array:
+    """`u` with `values`, each a scalar or a vector for all or for each sample, on its last axis."""
+    u = jnp.atleast_1d(u)
+    rows = [jnp.atleast_1d(value).astype(u.dtype) for value in values]
+    wide = [jnp.broadcast_to(row, (*u.shape[:-1], row.shape[-1])) for row in rows]
+    return jnp.concatenate([u, *wide], -1)

@@ -6,19 +6,17 @@ from typing import Any, ClassVar
 
 import diffrax
 import jax
+import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from ..core import Layer, Parameters, States, layer_name
-from ..core.internal import guarded, is_observed
-from ..precision import match_eltype_mode
-from ._diffrax_engine import solve_with_diffrax
-from ._equation import VectorField, equation_of
-from ._failure import Failure, raising, with_failure
-from ._initial_state import initial_state, state_dtype
-from ._lean_engine import solve_lean, why_not_lean
-from ._method import Method, check_options, check_tolerance, hashable
+from ..core.internal import check_choice, guarded, match_own_dtype
+from ._equation import VectorField
+from ._method import Method, check_options, hashable
+from ._problem import as_problem
+from ._run import run, solved
 from ._solution import Solution
-from ._times import as_times, check_span, clock_times, ends_met, real_dtype, rounding
+from ._times import as_times, check_span, ends_met, rounding
 
 
 class ODELayer(Layer):
@@ -39,6 +37,13 @@ class ODELayer(Layer):
             products of diffrax, which in float32 have the platform's default precision.
         max_steps: the largest number of steps; a solve that needs more fails.
         throw: whether a failed solve raises; if not, the `result` of `solve(...)` says why.
+        batch_axis: 0 for states whose first axis is a batch: the output then has it first too, and
+            its times second. By default times come first.
+
+    Inputs: x, the state at t0; or a `Problem`, with times, controls and a mask as data.
+
+    Returns: (n, *x.shape) for n wanted times, or x.shape at t1 where there are none; with
+    `batch_axis=0`, or times of each sample, (batch, n, *x.shape[1:]).
 
     The lean engine, our own, solves where `solver` is one of diffrax's Euler, Heun, Midpoint,
     Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7 and Vern9, with the default `adjoint`, and with
@@ -79,6 +84,7 @@ class ODELayer(Layer):
     adjoint: diffrax.AbstractAdjoint | None = None
     max_steps: int = 4096
     throw: bool = True
+    batch_axis: int | None = None
 
     def __post_init__(self: Any) -> None:  # Any: `tspan` is a field of the subclasses.
         """Make times Python floats, and check every option."""
@@ -91,6 +97,8 @@ class ODELayer(Layer):
         object.__setattr__(self, "tspan", tspan)
         object.__setattr__(self, "saveat", saveat)
         check_options(name, self, tspan)
+        if self.batch_axis is not None:
+            check_choice(name, "batch_axis", self.batch_axis, (0,))
         for option in ("solver", "adjoint", "stepsize_controller"):
             object.__setattr__(self, option, hashable(getattr(self, option)))
 
@@ -104,13 +112,15 @@ class ODELayer(Layer):
         raise TypeError(f"`{layer_name(self)}` defines no `vector_field(ps, st)`.")
 
     def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[Any, Any]:
-        """The states at `saveat`, (n, *x.shape), or at t1, x.shape; `st` as it was."""
+        """The states at the wanted times, or at t1 where none are; `st` as it was."""
         solution, st = self.solve(x, ps, st)
-        ys = solution.ys
-        return (ys if self.saveat is not None else jax.tree.map(lambda y: y[-1], ys)), st
+        if self.saveat is not None or as_problem(x).ts is not None:
+            return solution.ys, st
+        axis = solution.ts.ndim - 1
+        return jax.tree.map(lambda y: jnp.take(y, -1, axis), solution.ys), st
 
     @guarded
-    def solve(self: Any, u0: PyTree, ps: Parameters, st: States) -> tuple[Solution, Any]:
+    def solve(self: Any, x: PyTree, ps: Parameters, st: States) -> tuple[Solution, Any]:
         """The solution with times, statistics and the reason why it ended; `st` as it was.
 
         Raises:
@@ -119,26 +129,11 @@ class ODELayer(Layer):
             ValueError: the state is not finite, or the vector field returns another shape.
             RuntimeError: the solve failed, or under `jit` the state is not finite.
         """
-        name, mode = layer_name(self), match_eltype_mode()
-        u0 = initial_state(self, u0, ps)
-        clock = real_dtype(state_dtype(name, u0))
-        check_tolerance(name, self.method, clock)
-        span = clock_times(name, self.tspan, clock)
-        ts = None if self.saveat is None else clock_times(name, self.saveat, clock)
-        # Whoever looks at the calls of the model, or is warned by them, is to see them each time.
-        seen = is_observed() or mode == "warn"
-        solution, failure = (self._solved if seen else self._compiled)(u0, ps, st, span, ts, mode)
-        return (raising(self, solution, failure) if self.throw else solution), st
+        problem = as_problem(x)
+        if problem is x:
+            problem = problem.with_state(match_own_dtype(self, problem.u0, ps, st))
+        return run(self, problem, ps, st, self._compiled), st
 
     @functools.cached_property
-    def _compiled(self: Any) -> Any:
-        return jax.jit(self._solved, static_argnums=5)
-
-    def _solved(
-        self: Any, u0: Any, ps: Any, st: Any, span: jax.Array, ts: jax.Array | None, mode: str
-    ) -> tuple[Solution, Failure]:
-        """The solution, and whether and why there is none; `mode` is that of `match_eltype`."""
-        equation = equation_of(self, span[0], u0, ps, st)
-        engine = solve_lean if why_not_lean(self.method) is None else solve_with_diffrax
-        solution = engine(equation, self.method, span, ts, u0)
-        return with_failure(equation, span[0], u0, ps, solution)
+    def _compiled(self) -> Any:
+        return jax.jit(functools.partial(solved, self), static_argnums=5)

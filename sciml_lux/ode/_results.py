@@ -18,3 +18,4 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore
     field_not_finite = "The vector field is not finite at the initial state."
     diverged = "The state left the finite numbers, however short the step."
     no_step_accepted = "The error of a step was above the tolerance, however short the step."
+    times_out_of_order = "The times are not finite and in order from t0 to t1."

@@ -64,8 +64,10 @@ def ends_met(
     return tuple(map(met, saveat))
 
 
-def check_span(layer: str, tspan: tuple[float, ...], saveat: tuple[float, ...] | None) -> None:
-    """Raise unless `tspan` is a pair, and `saveat` is sorted and within it.
+def check_span(
+    layer: str, tspan: tuple[float, ...], saveat: tuple[float, ...] | None, word: str = "saveat"
+) -> None:
+    """Raise unless `tspan` is a pair, and `saveat`, the times called `word`, sorted and within it.
 
     Raises:
         ValueError: names the first time that is out of order or out of range.
@@ -77,13 +79,13 @@ def check_span(layer: str, tspan: tuple[float, ...], saveat: tuple[float, ...] |
     for before, after in itertools.pairwise(saveat or ()):
         if direction * (after - before) < 0:
             raise ValueError(
-                f"`{layer}` expects `saveat` to be sorted from t0={t0} to t1={t1}, got {before} "
+                f"`{layer}` expects `{word}` to be sorted from t0={t0} to t1={t1}, got {before} "
                 f"before {after}. Sort it."
             )
     for t in saveat or ():
         if not min(t0, t1) <= t <= max(t0, t1):
             raise ValueError(
-                f"`{layer}` expects `saveat` within `tspan` = ({t0}, {t1}), got {t}. Widen "
+                f"`{layer}` expects `{word}` within `tspan` = ({t0}, {t1}), got {t}. Widen "
                 "`tspan` or leave it out."
             )
 
@@ -95,17 +97,27 @@ def clock_times(layer: str, times: tuple[float, ...], clock: np.dtype) -> jax.Ar
         ValueError: a time overflows, two times become equal, or the distance of two times is right
             to less than half of the clock's digits.
     """
-    with np.errstate(over="ignore"):
-        cast = np.asarray(times, np.float64).astype(clock).astype(np.float64)
-    wanted, got = np.diff(times), np.diff(cast)
-    tolerance = float(jnp.finfo(clock).eps) ** 0.5
-    if not np.isfinite(cast).all() or np.any(np.abs(got - wanted) > tolerance * np.abs(wanted)):
+    cast = _cast(times, clock)
+    if not are_apart(times, clock):
         raise ValueError(
             f"`{layer}` cannot tell its times apart in {clock.name}, the real dtype of the state: "
             f"{times} would be {tuple(cast.tolist())}. Let the times begin near 0, or give the "
             "state a wider dtype."
         )
     return jnp.asarray(cast, clock)
+
+
+def are_apart(times: ArrayLike, clock: np.dtype) -> bool:
+    """Whether the distances of times along the last axis keep half of the digits of `clock`."""
+    wanted, cast = np.diff(times), _cast(times, clock)
+    tolerance = float(jnp.finfo(clock).eps) ** 0.5
+    moved = np.abs(np.diff(cast) - wanted) > tolerance * np.abs(wanted)
+    return bool(np.isfinite(cast).all() and not moved.any())
+
+
+def _cast(times: ArrayLike, clock: np.dtype) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.asarray(times, np.float64).astype(clock).astype(np.float64)
 
 
 def real_dtype(dtype: np.dtype) -> np.dtype:

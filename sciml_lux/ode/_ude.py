@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ..core import Parameters, Record, States, is_layer
-from ..core.internal import is_number
 from ._equation import VectorField
 from ._ode_layer import ODELayer
-from ._positive import Free, Positive
+from ._physics import Parameter, as_parameter
 from ._state_policy import with_constant_states
 
 
@@ -21,11 +20,14 @@ class UDE(ODELayer):
     Args:
         known: the right-hand side, `known(t, u, physics, terms) -> du/dt`. `physics` has the
             physical parameters in their own units, and `terms` the networks as functions:
-            `physics.growth * u - terms.interaction(u)`.
+            `physics.growth * u - terms.interaction(u)`. Where x is a `Problem` with inputs,
+            `known(t, u, physics, terms, inputs)`, of which `inputs.force(t)` is one at t.
         terms: networks by name, `{"interaction": model}`.
         tspan: (t0, t1).
-        physics: the initial values of physical parameters by name: a number for a free parameter,
-            `Positive(number)` for one that stays above 0.
+        physics: the initial values of physical parameters by name: a number or an array of numbers
+            for a free parameter, `Positive(number)` for one that stays above 0,
+            `Bounded(number, lower, upper)` for one that stays between. An initial state can be
+            one of them, and so be learned: `model(model.physical_parameters(ps).u0, ps, st)`.
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
     `stepsize_controller`, `adjoint`, `max_steps`, `throw`.
@@ -34,14 +36,14 @@ class UDE(ODELayer):
 
     Returns: (len(saveat), *x.shape), or x.shape at t1 where `saveat` is None; in the dtype of x.
 
-    Parameters: `physics`, a scalar for each physical parameter (its logarithm for a positive one),
+    Parameters: `physics`, an array for each physical parameter (its logarithm for a positive one),
     and `terms`, the parameters of each network by name. `physical_parameters(ps)` returns the
     physical parameters in their own units, `term(name, u, ps, st)` the output of a network.
 
     States: `terms`, the states of each network; a solve reads them and does not change them.
 
     Raises:
-        TypeError: a term is not a layer, or a physical parameter is not a number.
+        TypeError: a term is not a layer, or a physical parameter is not of numbers.
 
     Source: arXiv 2001.04385.
 
@@ -78,11 +80,12 @@ class UDE(ODELayer):
         physics = Record({name: parameter.raw(dtype) for name, parameter in self.physics})
         return Record(physics=physics) | super().initial_parameters(key, dtype)
 
-    def vector_field(self, ps: Parameters, st: States) -> VectorField:
-        """`f(t, u) = known(t, u, physics, terms)`."""
+    def vector_field(self, ps: Parameters, st: States, inputs: Any = None) -> VectorField:
+        """`f(t, u) = known(t, u, physics, terms)`, or with the inputs too."""
         physics = self.physical_parameters(ps)
         terms = Record({name: self._term_function(name, ps, st) for name, _ in self.terms})
-        return lambda t, u: self.known(t, u, physics, terms)
+        more = () if inputs is None else (inputs,)
+        return lambda t, u: self.known(t, u, physics, terms, *more)
 
     def physical_parameters(self, ps: Parameters) -> Record:
         """The physical parameters in their own units."""
@@ -120,12 +123,11 @@ def _as_term(name: str, value: object) -> Any:
     return value
 
 
-def _as_parameter(name: str, value: object) -> Positive | Free:
-    if isinstance(value, Positive | Free):
-        return value
-    if is_number(value):
-        return Free(float(value))
-    raise TypeError(
-        f"`UDE` expects the physical parameter `{name}` to be a number or `Positive(number)`, got "
-        f"{value!r}."
+def _as_parameter(name: str, value: object) -> Parameter:
+    return as_parameter(
+        value,
+        lambda: (
+            f"`UDE` expects the physical parameter `{name}` to be a number, an array of numbers, "
+            f"`Positive(...)` or `Bounded(...)`, got {value!r}."
+        ),
     )

@@ -92,7 +92,7 @@ def test_times_that_numpy_would_make_numbers_of_are_refused(times):
             ode.NeuralODE(nn.Dense(2, 2), **options)
 
 
-@pytest.mark.parametrize("value", ["2", None, True, jnp.ones(()), [2.0]])
+@pytest.mark.parametrize("value", ["2", None, True, ["2"], [True], []])
 def test_positive_of_what_is_not_a_number_is_refused(value):
     text = f"`Positive` expects `initial` to be a number above 0, got {value!r}"
     with pytest.raises(TypeError, match=re.escape(text)):

@@ -110,7 +110,7 @@ def test_term_that_is_no_layer_is_an_error():
 
 def test_physics_that_is_no_number_is_an_error():
     with pytest.raises(
-        TypeError, match=r"`growth` to be a number or `Positive\(number\)`, got 'x'"
+        TypeError, match=r"`growth` to be a number, an array of numbers, .*, got 'x'"
     ):
         ode.UDE(known, {"loss": nn.Dense(1, 1)}, (0.0, 1.0), {"growth": "x"})
 

@@ -1,0 +1,115 @@
+"""From a problem to its solution: what the layers and `solve` have in common."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from ..core import Parameters, Record, States, layer_name
+from ..core.internal import is_observed, subject
+from ..precision import match_eltype_mode
+from ._diffrax_engine import solve_with_diffrax
+from ._equation import equation_of
+from ._failure import Failure, raising, with_failure
+from ._initial_state import initial_state, state_dtype
+from ._interpolated import Interpolated
+from ._lean_engine import solve_lean, why_not_lean
+from ._method import check_tolerance
+from ._problem import Problem
+from ._problem_times import Times, times_of
+from ._results import RESULTS
+from ._solution import Solution
+from ._times import real_dtype
+
+
+def run(
+    layer: Any, problem: Problem, ps: Parameters, st: States, compiled: Callable[..., Any]
+) -> Solution:
+    """The solution of `problem` with the vector field of `layer`.
+
+    Args:
+        layer: has a `vector_field`, a `method` and its options, `tspan`, `saveat`, `batch_axis`.
+        problem: what is solved.
+        ps: the parameters.
+        st: the states.
+        compiled: `solved` with this layer, as by `jax.jit`.
+
+    Raises:
+        TypeError, ValueError: see `Problem` and `ODELayer`.
+        RuntimeError: the solve failed.
+    """
+    name, mode = layer_name(layer), match_eltype_mode()
+    u0 = initial_state(layer, problem.u0, ps)
+    clock = real_dtype(state_dtype(name, u0))
+    check_tolerance(name, layer.method, clock)
+    inputs = _checked_inputs(layer, problem.inputs)
+    times = times_of(name, problem, layer.tspan, layer.saveat, clock)
+    # Whoever looks at the calls of the model, or is warned by them, is to see them each time.
+    seen = is_observed() or mode == "warn"
+    solve = functools.partial(solved, layer) if seen else compiled
+    solution, failure = solve(u0, ps, st, times, inputs, mode)
+    return raising(layer, times, solution, failure) if layer.method.throw else solution
+
+
+def solved(
+    layer: Any, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Any, mode: str
+) -> tuple[Solution, Failure]:
+    """The solution, and whether and why there is none; `mode` is that of `match_eltype`."""
+
+    def one(u0: PyTree, times: Times, inputs: Any) -> tuple[Solution, Failure]:
+        return _solved_once(layer, u0, ps, st, times, inputs)
+
+    if times.t0.ndim == 0:
+        solution, failure = one(u0, times, inputs)
+        if layer.batch_axis is None or times.ts is None:
+            return solution, failure
+        samples_first = jax.tree.map(lambda y: jnp.moveaxis(y, 0, 1), solution.ys)
+        return solution._replace(ys=samples_first), failure
+    return jax.vmap(one, (0, 0, _axes_of_inputs(inputs)))(u0, times, inputs)
+
+
+def _solved_once(
+    layer: Any, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Any
+) -> tuple[Solution, Failure]:
+    # Times that make no sense are not solved for; that they do not is the result.
+    t0, t1, ts = (
+        part if part is None else jnp.where(times.sound, part, jnp.zeros_like(part))
+        for part in times[:3]
+    )
+    equation = equation_of(layer, t0, u0, ps, st, inputs)
+    engine = solve_lean if why_not_lean(layer.method) is None else solve_with_diffrax
+    solution = engine(equation, layer.method, jnp.stack([t0, t1]), ts, u0)
+    valid = jnp.where(times.sound, 1.0, jnp.nan)
+    ys = jax.tree.map(lambda y: y * valid.astype(y.dtype), solution.ys)
+    result: Any = RESULTS.where(times.sound, solution.result, RESULTS.times_out_of_order)
+    return with_failure(equation, t0, u0, ps, solution._replace(ys=ys, result=result))
+
+
+def _axes_of_inputs(inputs: Any) -> Any:
+    """Of each signal, whether it has a leading axis of samples: its times then have two."""
+    if inputs is None:
+        return None
+    axes = {name: 0 if signal.times.ndim > 1 else None for name, signal in inputs.items()}
+    return Record(axes)
+
+
+def _checked_inputs(layer: Any, inputs: Any) -> Any:
+    if inputs is None:
+        return None
+    parameters = inspect.signature(layer.vector_field).parameters
+    if len(parameters) < 3:
+        raise TypeError(
+            f"{subject(layer)} takes no `inputs`, got {', '.join(inputs)}. Define "
+            "`vector_field(ps, st, inputs)`."
+        )
+    for name, signal in inputs.items():
+        if not isinstance(signal, Interpolated):
+            raise TypeError(
+                f"{subject(layer)} expects the input `{name}` to be an `Interpolated`, got "
+                f"{type(signal).__name__}. Write ode.Interpolated(times, values)."
+            )
+    return inputs

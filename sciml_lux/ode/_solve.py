@@ -1,0 +1,95 @@
+"""solve: an initial-value problem of a function, without a layer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import Array, PyTree
+
+from ..core.internal import check_function
+from ..precision.internal import own_memory, require_exact_floats
+from ._compiled import compiled_for
+from ._equation import VectorField
+from ._method import Method
+from ._problem import Problem
+from ._run import run, solved
+from ._solution import Solution
+
+
+class _Function:
+    """A function as `run` takes a layer; its parameters are the arguments of the function."""
+
+    display_name = "ode.solve"
+    state_policy = "frozen"
+    tspan = None
+    saveat = None
+    batch_axis = None
+
+    def __init__(self, function: Callable[..., PyTree], method: Method) -> None:
+        self.function = function
+        self.method = method
+
+    def vector_field(self, ps: Any, st: Any, inputs: Any = None) -> VectorField:
+        """`function(t, u, args)`, or with the inputs too."""
+        more = () if inputs is None else (inputs,)
+        return lambda t, u: self.function(t, u, ps, *more)
+
+
+def solve(
+    field: Callable[[Array, PyTree, PyTree], PyTree],
+    problem: Problem,
+    args: PyTree = None,
+    *,
+    method: Method = Method(),  # noqa: B008
+) -> Solution:
+    """u with du/dt = field(t, u, args) and u(t0) = u0.
+
+    It has derivatives by `args` and every array of `problem`; with the default method of any order,
+    in forward and reverse mode.
+
+    Outside of `jit` it is compiled as by `jax.jit`, once for a function, a method and each shape:
+    what the function closes over is read then, and a function defined anew compiles anew. Pass what
+    changes in `args`.
+
+    Args:
+        field: the right-hand side, `field(t, u, args) -> du/dt`; `field(t, u, args, inputs)` where
+            the problem has inputs, of which `inputs.name(t)` is the one called `name` at t.
+        problem: the initial state, with the times at which the state is wanted, or the ends.
+        args: what the field gets, a tree of arrays.
+        method: how it is solved.
+
+    Raises:
+        TypeError: the state is not floating or has two dtypes, or du/dt has another dtype.
+        ValueError: no times, or times out of order; a state that is not finite; du/dt of another
+            shape.
+        RuntimeError: the solve failed.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from sciml_lux import ode
+        >>> def decay(t, u, rate):
+        ...     return -rate * u
+        >>> problem = ode.Problem(jnp.ones(1, jnp.float32), tspan=(0.0, 1.0))
+        >>> end = lambda rate: ode.solve(decay, problem, rate).ys[-1, 0]
+        >>> rate = jnp.float32(2.0)
+        >>> round(float(end(rate)), 5), round(float(jax.hessian(end)(rate)), 4)  # exp(-2) twice
+        (0.13534, 0.1353)
+    """
+    check_function("ode.solve", "field", field)
+    if not isinstance(problem, Problem):
+        raise TypeError(
+            f"`ode.solve` expects a `Problem`, got {type(problem).__name__}. Write "
+            "ode.Problem(u0, ts=ts)."
+        )
+    if not isinstance(method, Method):
+        raise TypeError(
+            f"`ode.solve` expects `method` to be a `Method`, got {type(method).__name__}. Write "
+            "ode.Method(rtol=1e-8)."
+        )
+    require_exact_floats((problem, args), "`ode.solve`")
+    problem, args = own_memory((problem, args))
+    function = _Function(field, method)
+    return run(function, problem, args, (), compiled_for(field, method, _solved_by))
+
+
+def _solved_by(field: Callable[..., PyTree], method: Method, *arguments: Any) -> Any:
+    return solved(_Function(field, method), *arguments)
