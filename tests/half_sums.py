@@ -128,7 +128,12 @@ def compiled(f, *arguments):
 
 
 def rounding(f, *arguments, options=ROUNDING):
-    return jax.jit(f).lower(*arguments).compile(compiler_options=options)(*arguments)
+    return program(f, *arguments, options=options)(*arguments)
+
+
+def program(f, *arguments, options=ROUNDING):
+    """`f` compiled with these options for arguments like these."""
+    return jax.jit(f).lower(*arguments).compile(compiler_options=options)
 
 
 unoptimised = functools.partial(rounding, options=UNOPTIMISED)
@@ -136,7 +141,7 @@ unoptimised = functools.partial(rounding, options=UNOPTIMISED)
 
 def way(run, name):
     """A parameter of a test; in a hurry XLA makes of the other ways what it makes of the last."""
-    return pytest.param(run, id=name, marks=[slow] * (HURRIED and run is not unoptimised))
+    return pytest.param(run, id=name, marks=[slow] * (HURRIED and name != "unoptimised"))
 
 
 WAYS = [way(eager, "eager"), way(compiled, "jit"), way(unoptimised, "unoptimised")]

@@ -1,7 +1,7 @@
 """Sums over float16 and bfloat16, in gradients as in values, of thousands of terms.
 
-The reference: what each sample alone gives, in half precision, added in float64. The sum may be off
-by one unit in the last place, relative to the sum of the terms' sizes.
+The reference: what each sample gives in half precision, all others being weighted with 0, added in
+float64. The sum may be off by one unit in the last place, relative to the sum of the terms' sizes.
 """
 
 import functools
@@ -16,11 +16,10 @@ from sciml_lux import nn
 from tests.catalogue import LAYERS, LOSSES, OPS, example_input, split_floats
 from tests.half_sums import (
     HALF,
+    UNOPTIMISED,
     computed_in_float32,
-    eager,
-    rounding,
+    program,
     sums_in_half,
-    unoptimised,
     way,
 )
 
@@ -91,14 +90,14 @@ def test_only_what_is_listed_computes_in_float32(entry):
     assert computed_in_float32(program) == set()
 
 
-SAMPLES = 3000
+SAMPLES, COPIES = 3072, 96  # So many in all, and of each.
 
 
 def assert_sum(found, terms, dtype, ulps):
-    """`found` is the sum of `terms` along their first axis, to so many units in the last place."""
-    for computed, leaf in zip(jax.tree.leaves(found), jax.tree.leaves(terms), strict=True):
+    """`found` is the sum of all copies of `terms`, to so many units in the last place."""
+    for computed, *leaves in zip(*map(jax.tree.leaves, (found, *terms)), strict=True):
         assert computed.dtype == dtype
-        each = np.asarray(leaf, np.float64)
+        each = COPIES * np.asarray(leaves, np.float64)
         bound = ulps * float(jnp.finfo(dtype).eps) * np.abs(each).sum(0)
         error = np.abs(np.asarray(computed, np.float64) - each.sum(0))
         assert (error <= bound).all(), (error / np.maximum(bound, 1e-300)).max()
@@ -108,6 +107,8 @@ def has_samples(entry):
     """Whether the leading axis of the input is a batch whose members do not mix in test mode."""
     layer = entry.layer
     if getattr(layer, "axis", -1) is None or getattr(layer, "time_major", False):
+        return False
+    if isinstance(layer, nn.TiedLayer):  # Below, place by place.
         return False
     # These subtract what they give at a point, which is nearly all of a sample's gradient.
     differs = isinstance(layer, nn.PositiveDefinite | nn.ShiftTo)
@@ -135,36 +136,74 @@ PICKED = [
 
 
 def alike(x):
-    """Many samples near the first: their terms have one sign, and each is rounded by itself."""
+    """Copies of samples near the first: their terms have one sign and are rounded apart."""
     generator = np.random.default_rng(2)
 
     def near(first):
         if not jnp.issubdtype(first.dtype, jnp.floating):
             return jnp.tile(first, (SAMPLES, *(1,) * (first.ndim - 1)))
-        factors = generator.uniform(0.9, 1.1, (SAMPLES, *first.shape[1:]))
-        return jnp.asarray(factors * np.asarray(first, np.float64), first.dtype)
+        factors = generator.uniform(0.9, 1.1, (SAMPLES // COPIES, *first.shape[1:]))
+        few = jnp.asarray(factors * np.asarray(first, np.float64), first.dtype)
+        return jnp.tile(few, (COPIES, *(1,) * (first.ndim - 1)))
 
     return jax.tree.map(lambda leaf: near(leaf[:1]), x)
 
 
-WAYS = [way(eager, "eager"), way(rounding, "rounded"), way(unoptimised, "unoptimised")]
+# Functions of a function and its arguments that give the function to call with such arguments.
+WAYS = [
+    way(lambda f, *_: f, "eager"),
+    way(program, "rounded"),
+    way(functools.partial(program, options=UNOPTIMISED), "unoptimised"),
+]
 
 
-# In each way the terms are computed as well, which are rounded as they are in the sum.
 @pytest.mark.parametrize(("entry", "dtype"), PICKED)
-@pytest.mark.parametrize("run", WAYS)
-def test_gradient_of_thousands_of_samples_is_the_sum_of_theirs(entry, dtype, run):
+@pytest.mark.parametrize("prepared", WAYS)
+def test_gradient_of_thousands_of_samples_is_the_sum_of_theirs(entry, dtype, prepared):
     ps, st = lux.setup(jax.random.key(0), entry.layer, dtype=dtype)
-    st, x = lux.testmode(st), example_input(entry.x, dtype)
+    st, x = lux.testmode(st), alike(example_input(entry.x, dtype))
     y = jax.eval_shape(entry.layer, x, ps, st)[0]
     weights = example_input(jax.tree.map(lambda leaf: leaf.shape[1:], y), dtype, seed=1)
+    weights = jax.tree.map(lambda w, y: jnp.broadcast_to(w, y.shape), weights, y)
 
-    def gradient(ps, x):
-        y, pull = jax.vjp(lambda ps: entry.layer(x, ps, st)[0], ps)
-        return pull(jax.tree.map(lambda w, y: jnp.broadcast_to(w, y.shape), weights, y))[0]
+    def gradient(ps, x, weights):
+        return jax.vjp(lambda ps: entry.layer(x, ps, st)[0], ps)[1](weights)[0]
 
-    x = alike(x)
+    def only(sample, weights):
+        zeros = np.zeros_like(weights)
+        zeros[sample] = weights[sample]
+        return jnp.asarray(zeros)
+
+    # The term of a sample is computed among all, by the same program, so that all that it is a
+    # product of is rounded as in the sum; in a batch of its own it may be rounded the other way.
+    gradient = prepared(gradient, ps, x, weights)
+    distinct = range(SAMPLES // COPIES)
+    alone = [jax.tree.map(functools.partial(only, i), weights) for i in distinct]
+    terms = [gradient(ps, x, weights) for weights in alone]
     ulps = 8 if type(entry.layer).__name__ in CANCEL else 1
-    each = jax.tree.map(lambda a: a[:, None], x)
-    terms = run(jax.vmap(gradient, (None, 0)), ps, each)
-    assert_sum(run(gradient, ps, x), terms, dtype, ulps)
+    assert_sum(gradient(ps, x, weights), terms, dtype, ulps)
+
+
+CODER = nn.Chain(nn.Dense(3, 2, nn.tanh), nn.Dense(2, 3))
+TIES = [
+    (nn.Chain(nn.Dense(2, 2, nn.tanh), nn.Dense(2, 2)), ("layer_1.weight", "layer_2.weight")),
+    (CODER, ("layer_1.weight", "layer_2.weight.T")),
+]
+
+
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize(("model", "places"), TIES, ids=["same", "transposed"])
+@pytest.mark.parametrize("prepared", WAYS)
+def test_gradient_of_a_tie_is_the_sum_of_those_at_its_places(model, places, dtype, prepared):
+    tied = nn.tie(model, [places])
+    ps, st = lux.setup(0, tied, dtype=dtype)
+    x = np.random.default_rng(0).uniform(0.9, 1.1, (SAMPLES, model.layer_1.in_dims)).astype(dtype)
+
+    def gradient(layer, ps):
+        grad = jax.grad(lambda ps, x: jnp.sum(layer(x, ps, st)[0]))
+        return prepared(grad, ps, jnp.asarray(x))(ps, jnp.asarray(x))
+
+    apart = gradient(model, tied.expand(ps))
+    first, second = (np.asarray(apart[name].weight, np.float64) for name in apart)
+    want = first + (second.T if places[1].endswith(".T") else second)
+    np.testing.assert_array_equal(gradient(tied, ps).layer_1.weight, want.astype(dtype))
