@@ -9,7 +9,7 @@ import jax
 from jaxtyping import PyTree
 
 from ..core import Layer, Parameters, States, layer_name
-from ..core.internal import guarded, is_observed
+from ..core.internal import check_choice, guarded, is_observed
 from ..precision import match_eltype_mode
 from ._diffrax_engine import solve_with_diffrax
 from ._equation import VectorField, equation_of
@@ -18,6 +18,7 @@ from ._initial_state import initial_state, state_dtype
 from ._lean_engine import solve_lean, why_not_lean
 from ._method import Method, check_options, check_tolerance, hashable
 from ._solution import Solution
+from ._state_policy import POLICIES, with_updates
 from ._times import as_times, check_span, clock_times, ends_met, real_dtype, rounding
 
 
@@ -39,6 +40,11 @@ class ODELayer(Layer):
             products of diffrax, which in float32 have the platform's default precision.
         max_steps: the largest number of steps; a solve that needs more fails.
         throw: whether a failed solve raises; if not, the `result` of `solve(...)` says why.
+        state_policy: what to do where an evaluation of the field changes a state, as BatchNorm and
+            Dropout do in training. "refuse" raises an error that names the state. "once": each
+            solve updates the states once, by the evaluation at t0, and returns them: running
+            statistics of u0, a new random key for the next solve. "frozen": they stay as they are.
+            In all of them each evaluation begins with the states that the solve was given.
 
     The lean engine, our own, solves where `solver` is one of diffrax's Euler, Heun, Midpoint,
     Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7 and Vern9, with the default `adjoint`, and with
@@ -79,6 +85,7 @@ class ODELayer(Layer):
     adjoint: diffrax.AbstractAdjoint | None = None
     max_steps: int = 4096
     throw: bool = True
+    state_policy: str = "refuse"
 
     def __post_init__(self: Any) -> None:  # Any: `tspan` is a field of the subclasses.
         """Make times Python floats, and check every option."""
@@ -91,6 +98,7 @@ class ODELayer(Layer):
         object.__setattr__(self, "tspan", tspan)
         object.__setattr__(self, "saveat", saveat)
         check_options(name, self, tspan)
+        check_choice(name, "state_policy", self.state_policy, POLICIES)
         for option in ("solver", "adjoint", "stepsize_controller"):
             object.__setattr__(self, option, hashable(getattr(self, option)))
 
@@ -104,19 +112,20 @@ class ODELayer(Layer):
         raise TypeError(f"`{layer_name(self)}` defines no `vector_field(ps, st)`.")
 
     def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[Any, Any]:
-        """The states at `saveat`, (n, *x.shape), or at t1, x.shape; `st` as it was."""
+        """The states at `saveat`, (n, *x.shape), or at t1, x.shape; and the states."""
         solution, st = self.solve(x, ps, st)
         ys = solution.ys
         return (ys if self.saveat is not None else jax.tree.map(lambda y: y[-1], ys)), st
 
     @guarded
     def solve(self: Any, u0: PyTree, ps: Parameters, st: States) -> tuple[Solution, Any]:
-        """The solution with times, statistics and the reason why it ended; `st` as it was.
+        """The solution with times, statistics and the reason why it ended; and the states.
 
         Raises:
             TypeError: the state is not floating or has two dtypes, or the vector field returns
                 another dtype; the message names the leaf.
             ValueError: the state is not finite, or the vector field returns another shape.
+            StateChangedError: a state of a model changes, and `state_policy` is "refuse".
             RuntimeError: the solve failed, or under `jit` the state is not finite.
         """
         name, mode = layer_name(self), match_eltype_mode()
@@ -127,8 +136,10 @@ class ODELayer(Layer):
         ts = None if self.saveat is None else clock_times(name, self.saveat, clock)
         # Whoever looks at the calls of the model, or is warned by them, is to see them each time.
         seen = is_observed() or mode == "warn"
-        solution, failure = (self._solved if seen else self._compiled)(u0, ps, st, span, ts, mode)
-        return (raising(self, solution, failure) if self.throw else solution), st
+        solve = self._solved if seen else self._compiled
+        solution, failure, updates = solve(u0, ps, st, span, ts, mode)
+        solution = raising(self, solution, failure) if self.throw else solution
+        return solution, with_updates(st, updates)
 
     @functools.cached_property
     def _compiled(self: Any) -> Any:
@@ -136,9 +147,13 @@ class ODELayer(Layer):
 
     def _solved(
         self: Any, u0: Any, ps: Any, st: Any, span: jax.Array, ts: jax.Array | None, mode: str
-    ) -> tuple[Solution, Failure]:
-        """The solution, and whether and why there is none; `mode` is that of `match_eltype`."""
+    ) -> tuple[Solution, Failure, dict[int, jax.Array]]:
+        """The solution, whether and why there is none, and new states by their number.
+
+        `mode` is that of `match_eltype`, on which the program depends.
+        """
         equation = equation_of(self, span[0], u0, ps, st)
         engine = solve_lean if why_not_lean(self.method) is None else solve_with_diffrax
         solution = engine(equation, self.method, span, ts, u0)
-        return with_failure(equation, span[0], u0, ps, solution)
+        solution, failure = with_failure(equation, span[0], u0, ps, solution)
+        return solution, failure, dict(equation.updates)

@@ -12,7 +12,7 @@ from ..core.internal import is_number
 from ._equation import VectorField
 from ._ode_layer import ODELayer
 from ._positive import Free, Positive
-from ._state_policy import with_constant_states
+from ._state_policy import in_field
 
 
 class UDE(ODELayer):
@@ -28,7 +28,7 @@ class UDE(ODELayer):
             `Positive(number)` for one that stays above 0.
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
-    `stepsize_controller`, `adjoint`, `max_steps`, `throw`.
+    `stepsize_controller`, `adjoint`, `max_steps`, `throw`, `state_policy`.
 
     Inputs: x, the initial state, a floating or complex array or a tree of them, of one dtype.
 
@@ -38,10 +38,12 @@ class UDE(ODELayer):
     and `terms`, the parameters of each network by name. `physical_parameters(ps)` returns the
     physical parameters in their own units, `term(name, u, ps, st)` the output of a network.
 
-    States: `terms`, the states of each network; a solve reads them and does not change them.
+    States: `terms`, the states of each network. A solve that would change one is refused, unless
+    `state_policy` says what is meant.
 
     Raises:
         TypeError: a term is not a layer, or a physical parameter is not a number.
+        StateChangedError: a network changes a state.
 
     Source: arXiv 2001.04385.
 
@@ -101,7 +103,8 @@ class UDE(ODELayer):
 
     def _term_function(self, name: str, ps: Parameters, st: States) -> Callable[[Any], Any]:
         layer = dict(self.terms)[name]
-        return with_constant_states(layer, getattr(ps.terms, name), getattr(st.terms, name))
+        parts = getattr(ps.terms, name), getattr(st.terms, name)
+        return in_field(layer, *parts, ("terms", name))
 
 
 def _pairs(entries: Mapping | Iterable, field: str, convert: Callable[[str, Any], Any]) -> tuple:
