@@ -1,6 +1,7 @@
 """The equation of a solve: a layer's vector field as a function of arrays alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,8 @@ from jaxtyping import Array, PyTree
 from ..core import LayerLike, Parameters, States
 from ..core.internal import describe, named_leaves, subject
 from ..precision import shared
-from ..programs import with_constants_as_arguments
+from ..programs import ClosedJaxpr, with_constants_as_arguments
+from ._state_policy import changed, check_policy_allows, collected
 
 VectorField = Callable[[Array, PyTree], PyTree]
 
@@ -23,10 +25,13 @@ class Equation(NamedTuple):
         field: the right-hand side. It is a tree: its leaves are the arrays that the layer's vector
             field closes over.
         parameters: parameters, states and inputs, half precision in the dtype of its sums.
+        updates: the states that an evaluation at t0 changes, by their number; empty unless the
+            layer's `state_policy` is "once".
     """
 
     field: Callable[[Any, PyTree, PyTree], PyTree]
     parameters: PyTree
+    updates: Mapping[int, jax.Array] = MappingProxyType({})
 
 
 def equation_of(
@@ -37,30 +42,45 @@ def equation_of(
     Raises:
         TypeError: du/dt has another dtype than u.
         ValueError: du/dt has another tree or shape than u.
+        StateChangedError: an evaluation changes a state, and the layer's policy is to refuse that.
     """
     more = () if inputs is None else (inputs,)
     parameters, narrowed = shared((ps, st, *more))
 
     # Parameters are an argument, so that an adjoint with its own derivative rule sees them.
     def field(t: Array, u: PyTree, parameters: PyTree) -> Any:
-        return layer.vector_field(*narrowed(parameters))(t, u)
+        ps, st, *more = narrowed(parameters)
+        if layer.state_policy == "frozen":
+            return layer.vector_field(ps, st, *more)(t, u), [], []
+        with collected() as states_after:
+            du = layer.vector_field(ps, st, *more)(t, u)
+            return du, jax.tree.leaves(st), jax.tree.leaves(states_after(st))
 
-    converted = _closing_over_nothing(field, t0, u0, parameters)
-    _check_field(layer, jax.eval_shape(converted, t0, u0, parameters), u0)
-    return Equation(converted, parameters)
+    given = (t0, u0, parameters)
+    program, (du, _, after) = jax.make_jaxpr(field, return_shape=True)(*given)
+    _check_field(layer, du, u0)
+    places = changed(program, len(after))
+    check_policy_allows(layer, program, st, places)
+    of_states = range(len(program.out_avals) - len(after), len(program.out_avals))
+    values = _function_of(program, [of_states[place] for place in places])(*given)
+    treedef = jax.tree.structure(du)
+    derivative = _function_of(program, range(treedef.num_leaves), treedef.unflatten)
+    return Equation(derivative, parameters, dict(zip(places, values, strict=True)))
 
 
-def _closing_over_nothing(f: Callable[..., PyTree], *args: PyTree) -> Callable[..., PyTree]:
-    """`f` for arguments like `args`, as a tree whose leaves are the arrays that it closes over.
+def _function_of(
+    program: ClosedJaxpr, results: Sequence[int], form: Callable[[list], PyTree] = list
+) -> Callable[..., PyTree]:
+    """Some results of `program`, as a tree whose leaves are the arrays that it closes over.
 
     An engine compiles a function and holds it, with all arrays that it closes over. As leaves these
     have derivatives in every adjoint, and are freed when the user drops them.
     """
-    program, out = jax.make_jaxpr(f, return_shape=True)(*args)
-    jaxpr, treedef = with_constants_as_arguments(program), jax.tree.structure(out)
+    jaxpr = with_constants_as_arguments(program)
+    jaxpr = jaxpr.replace(outvars=[jaxpr.outvars[index] for index in results])
 
     def evaluated(constants: list[Array], *args: PyTree) -> Any:
-        return treedef.unflatten(eval_jaxpr(jaxpr, (), *constants, *jax.tree.leaves(args)))
+        return form(eval_jaxpr(jaxpr, (), *constants, *jax.tree.leaves(args)))
 
     return Partial(evaluated, program.consts)
 

@@ -11,7 +11,7 @@ from ..core import LayerLike, Parameters, Record, States
 from ..core.internal import check_layer
 from ._equation import VectorField
 from ._ode_layer import ODELayer
-from ._state_policy import with_constant_states
+from ._state_policy import in_field
 
 
 class NeuralODE(ODELayer):
@@ -24,7 +24,7 @@ class NeuralODE(ODELayer):
             last axis of u, of each leaf of a tree; a scalar u becomes a vector of two.
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
-    `stepsize_controller`, `adjoint`, `max_steps`, `throw`.
+    `stepsize_controller`, `adjoint`, `max_steps`, `throw`, `state_policy`.
 
     Inputs: x, the initial state, a floating or complex array or a tree of them, of one dtype; or a
     `Problem`. The values of its inputs at t are appended to the last axis of u, after t, in the
@@ -32,14 +32,15 @@ class NeuralODE(ODELayer):
 
     Returns: (len(saveat), *x.shape), or x.shape at t1 where `saveat` is None; in the dtype of x.
 
-    Parameters and States: exactly those of `model`. A solve reads the model's states and does not
-    change them.
+    Parameters and States: exactly those of `model`. A solve that would change a state, such as one
+    with BatchNorm or Dropout in training, is refused, unless `state_policy` says what is meant.
 
     Raises:
         ValueError: times out of order or range; a state that is not finite; a vector field of
             another shape.
         TypeError: `model` is not a layer; the vector field has another dtype than the state (the
             message names the leaf).
+        StateChangedError: the model changes a state.
         RuntimeError: the solve failed.
 
     Source: `NeuralODE` of DiffEqFlux.jl; ours can pass the time to the network.
@@ -86,7 +87,7 @@ class NeuralODE(ODELayer):
 
     def vector_field(self, ps: Parameters, st: States, inputs: Any = None) -> VectorField:
         """`f(t, u) = model(u)`, or of t, u and the inputs at t."""
-        model = with_constant_states(self.model, ps, st)
+        model = in_field(self.model, ps, st)
         signals = {} if inputs is None else inputs
 
         def field(t: Array, u: PyTree) -> Any:

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import diffrax
 import jax
-import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from ..core import Layer, Parameters, States, layer_name
@@ -16,6 +15,7 @@ from ._method import Method, check_options, hashable
 from ._problem import as_problem
 from ._run import run, solved
 from ._solution import Solution
+from ._state_policy import POLICIES, with_updates
 from ._times import as_times, check_span, ends_met, rounding
 
 
@@ -39,6 +39,11 @@ class ODELayer(Layer):
         throw: whether a failed solve raises; if not, the `result` of `solve(...)` says why.
         batch_axis: 0 for states whose first axis is a batch: the output then has it first too, and
             its times second. By default times come first.
+        state_policy: what to do where an evaluation of the field changes a state, as BatchNorm and
+            Dropout do in training. "refuse" raises an error that names the state. "once": each
+            solve updates the states once, by the evaluation at t0, and returns them: running
+            statistics of u0, a new random key for the next solve. "frozen": they stay as they are.
+            In all of them each evaluation begins with the states that the solve was given.
 
     Inputs: x, the state at t0; or a `Problem`, with times, controls and a mask as data.
 
@@ -85,6 +90,7 @@ class ODELayer(Layer):
     max_steps: int = 4096
     throw: bool = True
     batch_axis: int | None = None
+    state_policy: str = "refuse"
 
     def __post_init__(self: Any) -> None:  # Any: `tspan` is a field of the subclasses.
         """Make times Python floats, and check every option."""
@@ -97,8 +103,8 @@ class ODELayer(Layer):
         object.__setattr__(self, "tspan", tspan)
         object.__setattr__(self, "saveat", saveat)
         check_options(name, self, tspan)
-        if self.batch_axis is not None:
-            check_choice(name, "batch_axis", self.batch_axis, (0,))
+        check_choice(name, "batch_axis", self.batch_axis, (None, 0))
+        check_choice(name, "state_policy", self.state_policy, POLICIES)
         for option in ("solver", "adjoint", "stepsize_controller"):
             object.__setattr__(self, option, hashable(getattr(self, option)))
 
@@ -112,27 +118,31 @@ class ODELayer(Layer):
         raise TypeError(f"`{layer_name(self)}` defines no `vector_field(ps, st)`.")
 
     def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[Any, Any]:
-        """The states at the wanted times, or at t1 where none are; `st` as it was."""
+        """The states at the wanted times, or at t1 where none are; and the states of the layer."""
         solution, st = self.solve(x, ps, st)
         if self.saveat is not None or as_problem(x).ts is not None:
             return solution.ys, st
         axis = solution.ts.ndim - 1
-        return jax.tree.map(lambda y: jnp.take(y, -1, axis), solution.ys), st
+        return jax.tree.map(
+            lambda y: jax.lax.index_in_dim(y, -1, axis, keepdims=False), solution.ys
+        ), st
 
     @guarded
     def solve(self: Any, x: PyTree, ps: Parameters, st: States) -> tuple[Solution, Any]:
-        """The solution with times, statistics and the reason why it ended; `st` as it was.
+        """The solution with times, statistics and the reason why it ended; and the states.
 
         Raises:
             TypeError: the state is not floating or has two dtypes, or the vector field returns
                 another dtype; the message names the leaf.
             ValueError: the state is not finite, or the vector field returns another shape.
+            StateChangedError: a state of a model changes, and `state_policy` is "refuse".
             RuntimeError: the solve failed, or under `jit` the state is not finite.
         """
         problem = as_problem(x)
         if problem is x:
             problem = problem.with_state(match_own_dtype(self, problem.u0, ps, st))
-        return run(self, problem, ps, st, self._compiled), st
+        solution, updates = run(self, problem, ps, st, self._compiled)
+        return solution, with_updates(st, updates)
 
     @functools.cached_property
     def _compiled(self) -> Any:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -25,11 +25,14 @@ from ._results import RESULTS
 from ._solution import Solution
 from ._times import real_dtype
 
+Updates = Mapping[int, jax.Array]
+"""New states of a layer, by their number."""
+
 
 def run(
     layer: Any, problem: Problem, ps: Parameters, st: States, compiled: Callable[..., Any]
-) -> Solution:
-    """The solution of `problem` with the vector field of `layer`.
+) -> tuple[Solution, Updates]:
+    """The solution of `problem` with the vector field of `layer`, and the states that it changes.
 
     Args:
         layer: has a `vector_field`, a `method` and its options, `tspan`, `saveat`, `batch_axis`.
@@ -51,30 +54,41 @@ def run(
     # Whoever looks at the calls of the model, or is warned by them, is to see them each time.
     seen = is_observed() or mode == "warn"
     solve = functools.partial(solved, layer) if seen else compiled
-    solution, failure = solve(u0, ps, st, times, inputs, mode)
-    return raising(layer, times, solution, failure) if layer.method.throw else solution
+    solution, failure, updates = solve(u0, ps, st, times, inputs, mode)
+    if layer.method.throw:
+        solution = raising(layer, times, solution, failure)
+    return solution, updates
 
 
 def solved(
     layer: Any, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Any, mode: str
-) -> tuple[Solution, Failure]:
-    """The solution, and whether and why there is none; `mode` is that of `match_eltype`."""
+) -> tuple[Solution, Failure, Updates]:
+    """The solution, whether and why there is none, and the states that change.
 
-    def one(u0: PyTree, times: Times, inputs: Any) -> tuple[Solution, Failure]:
+    `mode` is that of `match_eltype`, on which the program depends.
+    """
+
+    def one(u0: PyTree, times: Times, inputs: Any) -> tuple[Solution, Failure, Updates]:
         return _solved_once(layer, u0, ps, st, times, inputs)
 
-    if times.t0.ndim == 0:
-        solution, failure = one(u0, times, inputs)
-        if layer.batch_axis is None or times.ts is None:
-            return solution, failure
-        samples_first = jax.tree.map(lambda y: jnp.moveaxis(y, 0, 1), solution.ys)
-        return solution._replace(ys=samples_first), failure
-    return jax.vmap(one, (0, 0, _axes_of_inputs(inputs)))(u0, times, inputs)
+    if times.t0.ndim > 0:
+        found = jax.vmap(one, (0, 0, _axes_of_inputs(inputs)))(u0, times, inputs)
+        if found[2]:
+            raise ValueError(
+                f'{subject(layer)} has state_policy="{layer.state_policy}", but with times of each '
+                'sample there is not one new value of a state. Take state_policy="frozen".'
+            )
+        return found
+    solution, *others = one(u0, times, inputs)
+    if layer.batch_axis is not None and times.ts is not None:
+        ys = jax.tree.map(lambda y: jnp.moveaxis(y, 0, 1), solution.ys)
+        solution = solution._replace(ys=ys)
+    return solution, *others
 
 
 def _solved_once(
     layer: Any, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Any
-) -> tuple[Solution, Failure]:
+) -> tuple[Solution, Failure, Updates]:
     # Times that make no sense are not solved for; that they do not is the result.
     t0, t1, ts = (
         part if part is None else jnp.where(times.sound, part, jnp.zeros_like(part))
@@ -86,7 +100,8 @@ def _solved_once(
     valid = jnp.where(times.sound, 1.0, jnp.nan)
     ys = jax.tree.map(lambda y: y * valid.astype(y.dtype), solution.ys)
     result: Any = RESULTS.where(times.sound, solution.result, RESULTS.times_out_of_order)
-    return with_failure(equation, t0, u0, ps, solution._replace(ys=ys, result=result))
+    solution = solution._replace(ys=ys, result=result)
+    return *with_failure(equation, t0, u0, ps, solution), equation.updates
 
 
 def _axes_of_inputs(inputs: Any) -> Any:

@@ -88,7 +88,8 @@ def solve(
     require_exact_floats((problem, args), "`ode.solve`")
     problem, args = own_memory((problem, args))
     function = _Function(field, method)
-    return run(function, problem, args, (), compiled_for(field, method, _solved_by))
+    solution, _ = run(function, problem, args, (), compiled_for(field, method, _solved_by))
+    return solution
 
 
 def _solved_by(field: Callable[..., PyTree], method: Method, *arguments: Any) -> Any:

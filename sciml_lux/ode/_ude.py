@@ -11,7 +11,7 @@ from ..core import Parameters, Record, States, is_layer
 from ._equation import VectorField
 from ._ode_layer import ODELayer
 from ._physics import Parameter, as_parameter
-from ._state_policy import with_constant_states
+from ._state_policy import in_field
 
 
 class UDE(ODELayer):
@@ -30,7 +30,7 @@ class UDE(ODELayer):
             one of them, and so be learned: `model(model.physical_parameters(ps).u0, ps, st)`.
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
-    `stepsize_controller`, `adjoint`, `max_steps`, `throw`.
+    `stepsize_controller`, `adjoint`, `max_steps`, `throw`, `state_policy`.
 
     Inputs: x, the initial state, a floating or complex array or a tree of them, of one dtype.
 
@@ -40,7 +40,8 @@ class UDE(ODELayer):
     and `terms`, the parameters of each network by name. `physical_parameters(ps)` returns the
     physical parameters in their own units, `term(name, u, ps, st)` the output of a network.
 
-    States: `terms`, the states of each network; a solve reads them and does not change them.
+    States: `terms`, the states of each network. A solve that would change one is refused, unless
+    `state_policy` says what is meant.
 
     Raises:
         TypeError: a term is not a layer, or a physical parameter is not of numbers.
@@ -104,7 +105,8 @@ class UDE(ODELayer):
 
     def _term_function(self, name: str, ps: Parameters, st: States) -> Callable[[Any], Any]:
         layer = dict(self.terms)[name]
-        return with_constant_states(layer, getattr(ps.terms, name), getattr(st.terms, name))
+        parts = getattr(ps.terms, name), getattr(st.terms, name)
+        return in_field(layer, *parts, ("terms", name))
 
 
 def _pairs(entries: Mapping | Iterable, field: str, convert: Callable[[str, Any], Any]) -> tuple:

@@ -18,6 +18,7 @@ from ._jax import open_jaxpr as open_jaxpr
 from ._jax import primitive_name as primitive_name
 from ._jax import variables as variables
 from ._jax import with_constants_as_arguments as with_constants_as_arguments
+from ._origins import origins as origins
 from ._rule import Call as Call
 from ._rule import bind as bind
 from ._site import Site as Site

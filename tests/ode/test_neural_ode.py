@@ -162,21 +162,6 @@ def test_node_is_a_layer_like_any_other(dtype):
     np.testing.assert_allclose(rows, y, rtol=1e-5)
 
 
-def test_states_of_the_model_are_read_and_kept(dtype):
-    class Gate(lux.Layer):
-        def initial_states(self, key, dtype):
-            return lux.Record(count=jnp.zeros((), dtype))
-
-        def __call__(self, u, ps, st):
-            return u * st.count, st | {"count": st.count + 1}
-
-    node = ode.NeuralODE(Gate(), (0.0, 1.0), **EULER)
-    st = lux.Record(count=jnp.asarray(2.0, dtype))
-    y, new = node(jnp.ones(1, dtype), lux.Record(), st)
-    np.testing.assert_allclose(y, [1.5**4])
-    assert new.count == 2
-
-
 # ------------------------------------------------------------------------------------- errors
 
 

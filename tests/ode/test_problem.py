@@ -121,7 +121,7 @@ def test_batch_axis_puts_the_batch_first(dtype):
     np.testing.assert_allclose(solved(node, u0, dtype), want, atol=CLOSE)
     each = ode.Problem(u0, ts=jnp.stack([ts, ts]))
     np.testing.assert_allclose(solved(node, each, dtype), want, atol=CLOSE)
-    with pytest.raises(ValueError, match="expects `batch_axis` to be 0, got 1"):
+    with pytest.raises(ValueError, match="expects `batch_axis` to be None or 0, got 1"):
         ode.NeuralODE(Decay(), (0.0, 1.0), batch_axis=1)
 
 
