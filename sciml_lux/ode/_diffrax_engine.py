@@ -1,8 +1,11 @@
 """The engine that solves with diffrax."""
 
+from typing import Any
+
 import diffrax
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 from jaxtyping import PyTree
 
 from ..core import Record, Static
@@ -34,7 +37,7 @@ def solve_with_diffrax(
         None if method.dt0 is None else jnp.copysign(abs(method.dt0), t1 - t0).astype(span.dtype),
         u0,
         args=equation.parameters,
-        saveat=diffrax.SaveAt(ts=ts),
+        saveat=diffrax.SaveAt(ts=ts, dense=method.dense),
         stepsize_controller=_controller(method),
         adjoint=plain(method.adjoint) or diffrax.RecursiveCheckpointAdjoint(),
         max_steps=method.max_steps,
@@ -43,7 +46,18 @@ def solve_with_diffrax(
     names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
     stats = Record(counts) | {"engine": Static("diffrax")}
-    return Solution(ts, found.ys, stats, RESULTS.promote(found.result))
+    between = Partial(_evaluated, found.interpolation, span) if method.dense else None
+    return Solution(ts, found.ys, stats, RESULTS.promote(found.result), between)
+
+
+def _evaluated(interpolation: Any, span: jax.Array, t: jax.Array) -> Any:
+    """The state at t; not a number outside of the span."""
+    least, most = jnp.min(span), jnp.max(span)
+    room = 4 * float(jnp.finfo(span.dtype).eps) * jnp.max(jnp.abs(span))
+    is_there = (least - room <= t) & (t <= most + room)
+    valid = jnp.where(is_there, 1.0, jnp.nan)
+    states = interpolation.evaluate(jnp.clip(t, least, most))
+    return jax.tree.map(lambda y: y * valid.astype(y.dtype), states)
 
 
 def _controller(method: Method) -> diffrax.AbstractStepSizeController:

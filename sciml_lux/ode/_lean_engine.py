@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import Record, Static
+from ..core.internal import is_number
 from ..ops import internal as lean
 from ..ops.internal import tableaus
 from ._equation import Equation
@@ -37,6 +38,9 @@ _RESULTS = {
 }
 
 
+_PLAIN = diffrax.PIDController(rtol=1e-3, atol=1e-3)
+
+
 @functools.cache
 def _tableau(solver: type) -> lean.Tableau:
     """The coefficients; states inside a step are as good as those at its end."""
@@ -48,11 +52,30 @@ def why_not_lean(method: Method) -> str | None:
     solver, controller = plain(method.solver), plain(method.stepsize_controller)
     if type(solver) not in _METHODS or solver != type(solver)():
         return f"solver={solver!r}"
-    if controller is not None and not isinstance(controller, diffrax.ConstantStepSize):
+    if _control(method) is None:
         return f"stepsize_controller={type(controller).__name__}"
     if method.adjoint is not None:
         return f"adjoint={type(plain(method.adjoint)).__name__}"
     return None
+
+
+def _control(method: Method) -> lean.Control | None:
+    """How steps are chosen; None for a controller that the lean engine does not have."""
+    controller = plain(method.stepsize_controller)
+    if controller is None:
+        return lean.Adaptive() if method.uses_tolerances else lean.Fixed()
+    if isinstance(controller, diffrax.ConstantStepSize):
+        return lean.Fixed()
+    c = controller
+    if type(c) is not diffrax.PIDController:
+        return None
+    other = (c.norm != _PLAIN.norm, c.dtmin, c.dtmax, c.error_order, not c.force_dtmin)
+    if any(option is not None and option is not False for option in other):
+        return None
+    numbers = (c.pcoeff, c.icoeff, c.dcoeff, c.safety, c.factormin, c.factormax)
+    if not all(is_number(number) for number in numbers):
+        return None
+    return lean.Adaptive(*map(float, numbers))  # pyright: ignore[reportArgumentType]
 
 
 def solve_lean(
@@ -67,6 +90,8 @@ def solve_lean(
         ts: (n,) the times at which the states are wanted; None for t1 alone.
         u0: the state at t0.
     """
+    controller = plain(method.stepsize_controller)
+    tolerances = controller if isinstance(controller, diffrax.PIDController) else method
     found = lean.solve(
         lambda t, u, equation: equation.field(t, u, equation.parameters),
         span[0],
@@ -75,11 +100,12 @@ def solve_lean(
         equation,
         tableau=_tableau(type(plain(method.solver))),
         ts=ts,
-        rtol=method.rtol,
-        atol=method.atol,
+        rtol=tolerances.rtol,
+        atol=tolerances.atol,
         dt0=None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype),
-        control=lean.Adaptive() if method.uses_tolerances else lean.Fixed(),
+        control=_control(method) or lean.Adaptive(),
         max_steps=method.max_steps,
+        dense=method.dense,
         samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(u0))),
     )
     ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
@@ -92,4 +118,4 @@ def solve_lean(
         num_rejected_steps=found.num_steps - found.num_accepted,
         engine=Static("lean"),
     )
-    return Solution(span[1:] if ts is None else ts, ys, stats, result)
+    return Solution(span[1:] if ts is None else ts, ys, stats, result, found.between)

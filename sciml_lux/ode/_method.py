@@ -79,6 +79,7 @@ class Method(StaticValue):
     adjoint: Any = None
     max_steps: int = 4096
     throw: bool = True
+    dense: bool = False
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -111,8 +112,10 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...] | None) -> N
             raise TypeError(f"`{name}` expects `{option}` to be {words}, got {value!r}.")
     for option in ("rtol", "atol"):
         _check_finite(name, option, getattr(options, option))
-    if not isinstance(options.throw, bool):
-        raise TypeError(f"`{name}` expects `throw` to be True or False, got {options.throw!r}.")
+    for option in ("throw", "dense"):
+        value = getattr(options, option)
+        if not isinstance(value, bool):
+            raise TypeError(f"`{name}` expects `{option}` to be True or False, got {value!r}.")
     check_integer(name, "max_steps", options.max_steps, least=1)
     _check_first_step(name, options, tspan)
 

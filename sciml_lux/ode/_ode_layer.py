@@ -37,6 +37,8 @@ class ODELayer(Layer):
             products of diffrax, which in float32 have the platform's default precision.
         max_steps: the largest number of steps; a solve that needs more fails.
         throw: whether a failed solve raises; if not, the `result` of `solve(...)` says why.
+        dense: whether `solve(...)` returns a solution that can be called with any time between t0
+            and t1. It remembers all of `max_steps` steps.
         batch_axis: 0 for states whose first axis is a batch: the output then has it first too, and
             its times second. By default times come first.
         state_policy: what to do where an evaluation of the field changes a state, as BatchNorm and
@@ -52,7 +54,8 @@ class ODELayer(Layer):
 
     The lean engine, our own, solves where `solver` is one of diffrax's Euler, Heun, Midpoint,
     Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7 and Vern9, with the default `adjoint`, and with
-    the default `stepsize_controller` or `ConstantStepSize`; else diffrax does. `solve(...)`'s
+    the default `stepsize_controller`, `ConstantStepSize`, or a `PIDController` of coefficients,
+    factors and tolerances alone, also those of each component; else diffrax does. `solve(...)`'s
     `stats.engine` says which. The lean engine holds each sample of a batch to the tolerance, the
     first axis of a state of two axes or more; diffrax the batch together.
 
@@ -89,6 +92,7 @@ class ODELayer(Layer):
     adjoint: diffrax.AbstractAdjoint | None = None
     max_steps: int = 4096
     throw: bool = True
+    dense: bool = False
     batch_axis: int | None = None
     state_policy: str = "refuse"
 
@@ -110,7 +114,7 @@ class ODELayer(Layer):
 
     @functools.cached_property
     def method(self) -> Method:
-        """How the equation is solved: the options from `solver` to `throw`."""
+        """How the equation is solved: the options from `solver` to `dense`."""
         return Method(**{name: getattr(self, name) for name in Method._field_names})
 
     def vector_field(self, ps: Parameters, st: States) -> VectorField:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..core import StaticValue
 from ..core.internal import check_number
@@ -154,7 +155,7 @@ def _numbers(owner: str, value: Any, above: float | None = None) -> Any:
 
 def _array_of_numbers(value: Any) -> np.ndarray | None:
     """`value` in float64; None where it is not of real numbers, or traced, or empty."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return None
     try:
         array = np.asarray(value)

@@ -28,6 +28,15 @@ class Times(NamedTuple):
     sound: Array
 
 
+class _Given(NamedTuple):
+    """Times before they are filled in: `ts` and `mask` may be None, and `t1` where `ts` is not."""
+
+    t0: Any
+    t1: Any
+    ts: Any
+    mask: Any
+
+
 def times_of(
     name: str,
     problem: Problem,
@@ -66,14 +75,14 @@ def times_of(
         t0, t1 = map(np.asarray, tspan or ())
     else:
         t0, t1 = (ts[..., 0] if tspan is None else np.asarray(tspan[0])), None
-    given = [t0, t1, ts, problem.mask]
+    given = _Given(t0, t1, ts, problem.mask)
     relative = rounding(*(part for part in given[:3] if part is not None))
     if not any(isinstance(part, Tracer) for part in given):
         with np.errstate(invalid="ignore"):  # Infinite times are refused just after.
-            known = _resolved(np, *map(_in_float64, given), relative)
+            known = _resolved(np, _Given(*map(_in_float64, given)), relative)
         _check_values(name, known, clock)
-    in_clock = [part if part is None else _in_clock(part, clock) for part in given]
-    return _resolved(jnp, *in_clock, max(relative, float(jnp.finfo(clock).eps)))
+    in_clock = _Given(*(part if part is None else _in_clock(part, clock) for part in given))
+    return _resolved(jnp, in_clock, max(relative, float(jnp.finfo(clock).eps)))
 
 
 def _check_shapes(name: str, problem: Problem, ts: Any) -> None:
@@ -134,22 +143,20 @@ def _in_clock(part: Any, clock: np.dtype) -> Array:
     return jnp.asarray(part) if part.dtype == bool else jnp.asarray(part).astype(clock)
 
 
-def _resolved(xp: Any, t0: Any, t1: Any, ts: Any, mask: Any, relative: float) -> Times:
+def _resolved(xp: Any, given: _Given, relative: float) -> Times:
     """The times, with the end where none is given, and the time before in place of a masked one.
 
     Args:
         xp: NumPy or `jax.numpy`.
-        t0: the start.
-        t1: the end, or None.
-        ts: the wanted times, or None.
-        mask: which of them count, or None.
+        given: what is known of the times.
         relative: the rounding of a time, relative to the larger end.
     """
+    t0, t1, ts, mask = given
     batch = np.broadcast_shapes(
         np.shape(t0), () if t1 is None else np.shape(t1), () if ts is None else np.shape(ts)[:-1]
     )
     t0 = xp.broadcast_to(t0, batch)
-    t1 = t1 if t1 is None else xp.broadcast_to(t1, batch)
+    t1: Any = t1 if t1 is None else xp.broadcast_to(t1, batch)
     if ts is None:
         return Times(t0, t1, None, xp.isfinite(t0) & xp.isfinite(t1))
     ts = xp.broadcast_to(ts, (*batch, ts.shape[-1]))

@@ -79,20 +79,19 @@ def solved(
                 'sample there is not one new value of a state. Take state_policy="frozen".'
             )
         return found
-    solution, *others = one(u0, times, inputs)
+    solution, failure, updates = one(u0, times, inputs)
     if layer.batch_axis is not None and times.ts is not None:
         ys = jax.tree.map(lambda y: jnp.moveaxis(y, 0, 1), solution.ys)
         solution = solution._replace(ys=ys)
-    return solution, *others
+    return solution, failure, updates
 
 
 def _solved_once(
     layer: Any, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Any
 ) -> tuple[Solution, Failure, Updates]:
     # Times that make no sense are not solved for; that they do not is the result.
-    t0, t1, ts = (
-        part if part is None else jnp.where(times.sound, part, jnp.zeros_like(part))
-        for part in times[:3]
+    t0, t1, ts = jax.tree.map(
+        lambda part: jnp.where(times.sound, part, jnp.zeros_like(part)), times[:3]
     )
     equation = equation_of(layer, t0, u0, ps, st, inputs)
     engine = solve_lean if why_not_lean(layer.method) is None else solve_with_diffrax

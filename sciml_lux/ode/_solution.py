@@ -1,7 +1,10 @@
 """The result of a solve."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from ..core import Record
@@ -16,6 +19,8 @@ class Solution(NamedTuple):
         ys: the states, a tree like the initial state with a leading axis of n.
         stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`; and `engine`,
             `Static("lean")` or `Static("diffrax")`, which solved.
+        between: the state as a function of time, where the solve had `dense=True`; call the
+            solution itself.
         result: why the solve ended, one of `RESULTS`; `RESULTS[result]` is its text, empty if the
             solve succeeded.
 
@@ -32,3 +37,28 @@ class Solution(NamedTuple):
     ys: PyTree
     stats: Record
     result: RESULTS
+    between: Any = None
+
+    def __call__(self, t: ArrayLike) -> Any:
+        """The state at t, between t0 and t1, of a solve with `dense=True`; else not a number.
+
+        It has derivatives by t, and by all that the solve has. With times of each sample: the state
+        of every sample at t.
+
+        Raises:
+            ValueError: the solve was not asked for it.
+        """
+        if self.between is None:
+            raise ValueError(
+                "A `Solution` can be called where the solve had dense=True. Set it in the layer "
+                "or the `Method`."
+            )
+        t = jnp.asarray(t, self.ts.dtype)
+        if self.ts.ndim > 1:
+            return jax.vmap(lambda between: between(t))(self.between)
+        return _evaluated(self.between, t)
+
+
+@jax.jit
+def _evaluated(between: Any, t: Array) -> Any:
+    return between(t)

@@ -1,7 +1,7 @@
 """The states of models inside a solve: what happens to one that an evaluation changes."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -113,7 +113,7 @@ def _is_from_inside(program: ClosedJaxpr, count: int, places: Sequence[int]) -> 
     return any(isinstance(constants.get(variable), Tracer) for variable in new)
 
 
-def with_updates(st: States, updates: dict[int, jax.Array]) -> Any:
+def with_updates(st: States, updates: Mapping[int, jax.Array]) -> Any:
     """`st`, with other leaves at the numbers in `updates`; itself without any."""
     if not updates:
         return st

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -107,7 +108,7 @@ def clock_times(layer: str, times: tuple[float, ...], clock: np.dtype) -> jax.Ar
     return jnp.asarray(cast, clock)
 
 
-def are_apart(times: ArrayLike, clock: np.dtype) -> bool:
+def are_apart(times: Sequence[float] | np.ndarray, clock: np.dtype) -> bool:
     """Whether the distances of times along the last axis keep half of the digits of `clock`."""
     wanted, cast = np.diff(times), _cast(times, clock)
     tolerance = float(jnp.finfo(clock).eps) ** 0.5
@@ -115,7 +116,7 @@ def are_apart(times: ArrayLike, clock: np.dtype) -> bool:
     return bool(np.isfinite(cast).all() and not moved.any())
 
 
-def _cast(times: ArrayLike, clock: np.dtype) -> np.ndarray:
+def _cast(times: Sequence[float] | np.ndarray, clock: np.dtype) -> np.ndarray:
     with np.errstate(over="ignore"):
         return np.asarray(times, np.float64).astype(clock).astype(np.float64)
 

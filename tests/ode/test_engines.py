@@ -13,7 +13,7 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import nn, ode
 from tests.conftest import X64, needs_x64
-from tests.ode.models import Decay, Logistic
+from tests.ode.models import Decay, Logistic, logistic
 
 TIGHT = {"rtol": 1e-9, "atol": 1e-9} if X64 else {"rtol": 1e-5, "atol": 1e-5}
 ENGINES = ["lean", "diffrax"]
@@ -38,7 +38,8 @@ def made(node):
         ({"solver": diffrax.Dopri8()}, "diffrax"),
         ({"solver": diffrax.Tsit5(scan_kind="bounded")}, "diffrax"),
         ({"adjoint": diffrax.DirectAdjoint()}, "diffrax"),
-        ({"stepsize_controller": diffrax.PIDController(rtol=1e-3, atol=1e-3)}, "diffrax"),
+        ({"stepsize_controller": diffrax.PIDController(rtol=1e-3, atol=1e-3)}, "lean"),
+        ({"stepsize_controller": diffrax.PIDController(1e-3, 1e-3, dtmax=0.1)}, "diffrax"),
     ],
     ids=str,
 )
@@ -58,6 +59,75 @@ def test_engines_agree_to_the_tolerance(solver):
     (ours, _), (theirs, _) = lean.solve(u0, ps, st), other.solve(u0, ps, st)
     assert (ours.stats.engine.value, theirs.stats.engine.value) == ("lean", "diffrax")
     np.testing.assert_allclose(ours.ys, theirs.ys, atol=2e-4)
+
+
+@needs_x64
+def test_controllers_of_both_engines_take_the_same_steps():
+    controller = diffrax.PIDController(1e-6, 1e-6, pcoeff=0.3, icoeff=0.3, dcoeff=0.1, safety=0.8)
+    found = []
+    for adjoint in (None, diffrax.RecursiveCheckpointAdjoint()):
+        node = ode.NeuralODE(MODEL, (0.0, 3.0), dt0=0.5, adjoint=adjoint,
+                             stepsize_controller=controller)  # fmt: skip
+        solution, _ = node.solve(*made(node))
+        found.append((solution.stats.engine.value, int(solution.stats.num_steps), solution.ys))
+    assert [engine for engine, *_ in found] == ENGINES and found[0][1] == found[1][1] > 5
+    np.testing.assert_allclose(found[0][2], found[1][2], rtol=1e-9)
+
+
+def test_tolerances_of_each_component():
+    def steps(atol):
+        controller = diffrax.PIDController(rtol=1e-4, atol=jnp.asarray(atol))
+        node = ode.NeuralODE(Decay(), (0.0, 3.0), stepsize_controller=controller)
+        solution, _ = node.solve(*made(node))
+        assert solution.stats.engine == lux.Static("lean")
+        return int(solution.stats.num_steps)
+
+    assert min(steps([1e-6, 1e-1]), steps([1e-1, 1e-6])) > steps([1e-1, 1e-1])
+
+
+DENSE = [
+    ode.NeuralODE(Logistic(), (0.0, 2.0), dense=True, max_steps=256, adjoint=adjoint, **TIGHT)
+    for adjoint in (None, diffrax.RecursiveCheckpointAdjoint())
+]
+
+
+@pytest.mark.parametrize("node", DENSE, ids=ENGINES)
+def test_dense_solution_is_right_at_every_time_and_nowhere_else(node):
+    u0, ps, st = made(node)
+    u0 = jnp.abs(u0)
+    solution, _ = node.solve(u0, ps, st)
+    ts = jnp.linspace(0, 2, 41, dtype=u0.dtype)
+    want = jax.vmap(lambda t: logistic(u0, ps.r, t))(ts)
+    np.testing.assert_allclose(jax.vmap(solution)(ts), want, rtol=1e-7 if X64 else 1e-4)
+    assert solution(0.5).dtype == u0.dtype
+    assert np.isnan(solution(2.1)).all() and np.isnan(solution(-0.1)).all()
+
+
+def test_dense_solution_has_derivatives():
+    node = DENSE[0]
+    u0, ps, st = made(node)
+    u0 = jnp.abs(u0)
+
+    def at(ps, u0, t):
+        return node.solve(u0, ps, st)[0](t)[0]
+
+    t = jnp.asarray(0.7, u0.dtype)
+    found = jax.jit(lambda *args: (jax.grad(at, (0, 1, 2))(*args), jax.hessian(at)(*args)))
+    (by_ps, by_u0, by_t), second = found(ps, u0, t)
+    closed = lambda r, u0, t: logistic(u0, r, t)[0]
+    want = jax.grad(closed, (0, 1, 2))(ps.r, u0, t)
+    rtol = 1e-6 if X64 else 1e-3
+    np.testing.assert_allclose(by_ps.r, want[0], rtol=rtol)
+    np.testing.assert_allclose(by_u0, want[1], rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(by_t, want[2], rtol=10 * rtol)
+    np.testing.assert_allclose(second.r.r, jax.hessian(closed)(ps.r, u0, t), rtol=10 * rtol)
+
+
+def test_solution_that_was_not_asked_to_be_dense_cannot_be_called():
+    node = ode.NeuralODE(Decay(), (0.0, 1.0))
+    solution, _ = jax.eval_shape(node.solve, *made(node))
+    with pytest.raises(ValueError, match="can be called where the solve had dense=True"):
+        solution(0.5)
 
 
 @pytest.mark.parametrize("adjoint", [None, diffrax.RecursiveCheckpointAdjoint()], ids=ENGINES)

@@ -150,7 +150,7 @@ def test_controls_are_appended_to_the_state(dtype):
 
 
 def test_gradient_by_the_values_of_a_control(dtype):
-    # Steps that end at the kink: adaptive ones do not see it in a signal that happens to be straight.
+    # Steps that end at the kink of a hat: adaptive ones do not see it in a straight signal.
     fixed = {"dt0": 0.05, "stepsize_controller": diffrax.ConstantStepSize()}
     node = ode.NeuralODE(CONTROLLED.model, (0.0, 1.0), **fixed)
     times, trees_ = jnp.linspace(0, 1, 3, dtype=dtype), controlled_trees(dtype)

@@ -1,13 +1,15 @@
 """solve: the initial-value problem of an ordinary differential equation."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
+from ._between import between
 from ._control import Adaptive, Control, Fixed
 from ._derivative import solved
 from ._loop import SUCCESSFUL, Given, Options, Steering
@@ -26,6 +28,8 @@ class Solved(NamedTuple):
         t: the time reached.
         num_accepted: int32, steps that were accepted.
         num_steps: int32, all steps.
+        between: the state at a time, a function and a tree; None without `dense`. At times before
+            t0 or that were not reached it is not a number.
         result: int32, why it ended: `SUCCESSFUL`, `MAX_STEPS`, `STATE_NOT_FINITE` and
             `FIELD_NOT_FINITE` at t0, `DIVERGED`: however short a step was, it led out of the
             numbers, or `NO_STEP`: however short, its error was too large.
@@ -36,6 +40,7 @@ class Solved(NamedTuple):
     t: jax.Array
     num_accepted: jax.Array
     num_steps: jax.Array
+    between: Callable[[jax.Array], PyTree] | None
     result: jax.Array
 
 
@@ -55,6 +60,7 @@ def solve(
     max_steps: int = 4096,
     capacity: int = 128,
     samples: int = 0,
+    dense: bool = False,
 ) -> Solved:
     """y with dy/dt = field(t, y, args) and y(t0) = y0, by an explicit Runge-Kutta method.
 
@@ -79,6 +85,7 @@ def solve(
             some of them, once for each order of derivative.
         samples: how many leading axes of each leaf are of samples, whose errors are held to the
             tolerance one by one; within one the root of the mean square is.
+        dense: whether the state between the steps is wanted; then all of them are remembered.
 
     Raises:
         ValueError: fixed steps without `dt0`, or adaptive ones of a method without an estimate.
@@ -106,12 +113,17 @@ def solve(
     steering = Steering(
         _tolerances(rtol, y0), _tolerances(atol, y0), None if dt0 is None else jnp.abs(dt0)
     )
+    capacity = max_steps if dense else capacity
     options = Options(tableau, control, max_steps, capacity, samples)
-    found = solved(parametric, options, False, given, steering)
+    found = solved(parametric, options, dense, given, steering)
     reached = found.result == SUCCESSFUL
     # A product, so that the derivatives of a failed solve are not numbers either.
     valid = jnp.where(reached, 1.0, jnp.nan)
     y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (found.y1, found.ys))
+
+    def inner(given: Given, record: Any, s: jax.Array, t: jax.Array) -> PyTree:
+        return tree.unflatten(between(parametric, tableau, given, record, s, t))
+
     t = jnp.where(reached, t1, t0 + found.s * (t1 - t0))
     return Solved(
         tree.unflatten(y1),
@@ -119,6 +131,7 @@ def solve(
         t,
         found.accepted,
         found.tried,
+        Partial(inner, given, found.record, found.s) if dense else None,
         found.result,
     )
 

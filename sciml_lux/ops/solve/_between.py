@@ -1,0 +1,52 @@
+"""The solution between the steps of a solve that remembers them all."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from ._derivative import ParametricField
+from ._loop import Given
+from ._record import Record
+from ._step import Leaves, extra_stages, inside, last_stage, step
+from ._tableau import Tableau
+
+
+def between(
+    parametric: ParametricField,
+    tableau: Tableau,
+    given: Given,
+    record: Record,
+    s: jax.Array,
+    t: jax.Array,
+) -> Leaves:
+    """The state at `t`: of the step there, which is taken again; not a number where there is none.
+
+    Args:
+        parametric: what was solved.
+        tableau: the method.
+        given: what the solve depends on.
+        record: of every step.
+        s: the part of the whole that was reached.
+        t: a time.
+    """
+    span = given.t1 - given.t0
+    whole = jnp.where(span == 0, 1.0, span)
+    place = jnp.clip((t - given.t0) / whole, 0, 1)
+    taken = jnp.arange(len(record.starts), dtype=jnp.int32) < record.steps
+    starts = jax.lax.stop_gradient(jnp.where(taken, record.starts, 2.0))
+    reached = jnp.searchsorted(starts, jax.lax.stop_gradient(place), side="right")
+    index = jnp.clip(reached - 1, 0, jnp.maximum(record.steps - 1, 0))
+    start, length, *y = (
+        jax.lax.dynamic_index_in_dim(rows, index, 0, keepdims=False)
+        for rows in (starts, record.lengths, *record.states)
+    )
+    field = functools.partial(parametric, given.parameters)
+    at, h = given.t0 + start * span, length * span
+    stages = last_stage(field, tableau, at, h, step(field, tableau, at, h, y, field(at, y)))
+    stages = [*stages, *extra_stages(field, tableau, at, h, y, stages)]
+    fraction = (place - start) / jnp.where(length == 0, 1.0, length)
+    states = inside(tableau, fraction, h, y, stages)
+    room = 4 * float(jnp.finfo(span.dtype).eps) * jnp.maximum(jnp.abs(given.t0), jnp.abs(given.t1))
+    is_there = (place <= s) & (jnp.abs(t - (given.t0 + place * span)) <= room)
+    return [state * jnp.where(is_there, 1.0, jnp.nan).astype(state.dtype) for state in states]
