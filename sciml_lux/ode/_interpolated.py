@@ -4,7 +4,8 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Inexact
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 from ..core.internal import check_choice
 from ..ops import LEAST_KNOTS, interpolate
@@ -42,8 +43,8 @@ class Interpolated:
 
     def __init__(
         self,
-        times: Float[Array, "..."],
-        values: Inexact[Array, "..."],
+        times: ArrayLike,
+        values: ArrayLike,
         basis: Basis = "linear",
     ) -> None:
         check_choice("Interpolated", "basis", basis, get_args(Basis))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
 from ..core.internal import check_function
 from ..precision.internal import own_memory, require_exact_floats
@@ -35,7 +35,7 @@ class _Function:
 
 
 def solve(
-    field: Callable[[Array, PyTree, PyTree], PyTree],
+    field: Callable[..., PyTree],
     problem: Problem,
     args: PyTree = None,
     *,

@@ -61,7 +61,7 @@ class UDE(ODELayer):
         ((1,), 0.5)
     """
 
-    known: Callable[[Any, Any, Record, Record], Any]
+    known: Callable[..., Any]
     terms: Any
     tspan: tuple[float, float]
     physics: Any = ()
