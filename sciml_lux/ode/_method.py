@@ -1,7 +1,7 @@
 """The method of a solve: its options as one value."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import diffrax
 import jax.numpy as jnp
@@ -67,13 +67,20 @@ class Method(StaticValue):
     stepsize_controller: diffrax.AbstractStepSizeController | ByIdentity | None
     adjoint: diffrax.AbstractAdjoint | ByIdentity | None
     max_steps: int
-    throw: bool
+    throw: bool | Literal["callback"]
 
     @property
     def uses_tolerances(self) -> bool:
         """Whether steps are chosen by `rtol` and `atol`."""
         adaptive = isinstance(plain(self.solver), diffrax.AbstractAdaptiveSolver)
         return self.stepsize_controller is None and adaptive
+
+    @property
+    def has_fixed_steps(self) -> bool:
+        """Whether all steps have the length `dt0`."""
+        controller = plain(self.stepsize_controller)
+        fixed = type(controller) is diffrax.ConstantStepSize
+        return fixed or (controller is None and not self.uses_tolerances)
 
 
 def check_options(name: str, options: Any, tspan: tuple[float, ...]) -> None:
@@ -94,8 +101,10 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...]) -> None:
             raise TypeError(f"`{name}` expects `{option}` to be {words}, got {value!r}.")
     for option in ("rtol", "atol"):
         _check_finite(name, option, getattr(options, option))
-    if not isinstance(options.throw, bool):
-        raise TypeError(f"`{name}` expects `throw` to be True or False, got {options.throw!r}.")
+    if not (isinstance(options.throw, bool) or options.throw == "callback"):
+        raise TypeError(
+            f'`{name}` expects `throw` to be True, False or "callback", got {options.throw!r}.'
+        )
     check_integer(name, "max_steps", options.max_steps, least=1)
     _check_first_step(name, options, tspan)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import diffrax
 import jax
@@ -13,10 +13,11 @@ from ..core.internal import check_choice, guarded, is_observed
 from ..precision import match_eltype_mode
 from ._diffrax_engine import solve_with_diffrax
 from ._equation import VectorField, equation_of
-from ._failure import Failure, raising, with_failure
+from ._failure import Failure, with_failure
 from ._initial_state import initial_state, state_dtype
 from ._lean_engine import solve_lean, why_not_lean
 from ._method import Method, check_options, check_tolerance, hashable
+from ._raising import raising
 from ._solution import Solution
 from ._state_policy import POLICIES, with_updates
 from ._times import as_times, check_span, clock_times, ends_met, real_dtype, rounding
@@ -39,7 +40,9 @@ class ODELayer(Layer):
             by `RecursiveCheckpointAdjoint`. Or a diffrax adjoint; `BacksolveAdjoint` contains
             products of diffrax, which in float32 have the platform's default precision.
         max_steps: the largest number of steps; a solve that needs more fails.
-        throw: whether a failed solve raises; if not, the `result` of `solve(...)` says why.
+        throw: whether a failed solve raises where there are values, outside of `jit`. Under `jit`
+            and where False, its states and all derivatives are NaN, and the `result` of
+            `solve(...)` says why. "callback" raises under `jit` too, while the program runs.
         state_policy: what to do where an evaluation of the field changes a state, as BatchNorm and
             Dropout do in training. "refuse" raises an error that names the state. "once": each
             solve updates the states once, by the evaluation at t0, and returns them: running
@@ -84,7 +87,7 @@ class ODELayer(Layer):
     stepsize_controller: diffrax.AbstractStepSizeController | None = None
     adjoint: diffrax.AbstractAdjoint | None = None
     max_steps: int = 4096
-    throw: bool = True
+    throw: bool | Literal["callback"] = True
     state_policy: str = "refuse"
 
     def __post_init__(self: Any) -> None:  # Any: `tspan` is a field of the subclasses.
@@ -126,7 +129,7 @@ class ODELayer(Layer):
                 another dtype; the message names the leaf.
             ValueError: the state is not finite, or the vector field returns another shape.
             StateChangedError: a state of a model changes, and `state_policy` is "refuse".
-            RuntimeError: the solve failed, or under `jit` the state is not finite.
+            RuntimeError: the solve failed.
         """
         name, mode = layer_name(self), match_eltype_mode()
         u0 = initial_state(self, u0, ps)
@@ -138,7 +141,7 @@ class ODELayer(Layer):
         seen = is_observed() or mode == "warn"
         solve = self._solved if seen else self._compiled
         solution, failure, updates = solve(u0, ps, st, span, ts, mode)
-        solution = raising(self, solution, failure) if self.throw else solution
+        solution = raising(self, solution, failure, ps, st)
         return solution, with_updates(st, updates)
 
     @functools.cached_property
@@ -154,6 +157,6 @@ class ODELayer(Layer):
         """
         equation = equation_of(self, span[0], u0, ps, st)
         engine = solve_lean if why_not_lean(self.method) is None else solve_with_diffrax
-        solution = engine(equation, self.method, span, ts, u0)
-        solution, failure = with_failure(equation, span[0], u0, ps, solution)
+        attempt = engine(equation, self.method, span, ts, u0)
+        solution, failure = with_failure(equation, self.method, span, u0, ps, attempt)
         return solution, failure, dict(equation.updates)

@@ -1,6 +1,6 @@
 """The result of a solve."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, PyTree
 
@@ -14,10 +14,11 @@ class Solution(NamedTuple):
     Attributes:
         ts: (n,) the times of the states, in the real dtype of the state.
         ys: the states, a tree like the initial state with a leading axis of n.
-        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`; and `engine`,
-            `Static("lean")` or `Static("diffrax")`, which solved.
+        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`;
+            `time_reached`, t1 if the solve succeeded; and `engine`, `Static("lean")` or
+            `Static("diffrax")`, which solved.
         result: why the solve ended, one of `RESULTS`; `RESULTS[result]` is its text, empty if the
-            solve succeeded.
+            solve succeeded. If not, `ys` and its derivatives are NaN.
 
     Example:
         >>> import jax.numpy as jnp
@@ -32,3 +33,15 @@ class Solution(NamedTuple):
     ys: PyTree
     stats: Record
     result: RESULTS
+
+
+class Attempt(NamedTuple):
+    """What an engine returns.
+
+    Attributes:
+        solution: the states, and in its `result` why the engine stopped.
+        reached: the state at `time_reached`, finite and without derivatives.
+    """
+
+    solution: Solution
+    reached: Any
