@@ -9,15 +9,17 @@ from jax.tree_util import Partial
 from jaxtyping import PyTree
 
 from ..core import Record, Static
+from ._diffrax_steps import AdaptiveSteps, FixedSteps
 from ._equation import Equation
+from ._finite import all_finite
 from ._method import Method, plain
 from ._results import RESULTS
-from ._solution import Solution
+from ._solution import Attempt, Solution
 
 
 def solve_with_diffrax(
     equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: PyTree
-) -> Solution:
+) -> Attempt:
     """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
 
     Args:
@@ -28,7 +30,9 @@ def solve_with_diffrax(
         u0: the state at t0.
     """
     t0, t1 = span
-    ts = span[1:] if ts is None else ts
+    adjoint = plain(method.adjoint) or diffrax.RecursiveCheckpointAdjoint()
+    # The state at the end, or where the solve stopped; Backsolve would go through it once more.
+    with_end = ts is None or not isinstance(adjoint, diffrax.BacksolveAdjoint)
     found = diffrax.diffeqsolve(
         diffrax.ODETerm(equation.field),
         plain(method.solver),
@@ -37,17 +41,21 @@ def solve_with_diffrax(
         None if method.dt0 is None else jnp.copysign(abs(method.dt0), t1 - t0).astype(span.dtype),
         u0,
         args=equation.parameters,
-        saveat=diffrax.SaveAt(ts=ts, dense=method.dense),
+        saveat=diffrax.SaveAt(ts=ts, t1=with_end, dense=method.dense),
         stepsize_controller=_controller(method),
-        adjoint=plain(method.adjoint) or diffrax.RecursiveCheckpointAdjoint(),
+        adjoint=adjoint,
         max_steps=method.max_steps,
         throw=False,
     )
+    t, reached = _last(found.ts, found.ys, t0, u0)
     names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
-    stats = Record(counts) | {"engine": Static("diffrax")}
+    stats = Record(counts) | {"time_reached": t, "engine": Static("diffrax")}
+    ts = span[1:] if ts is None else ts
+    ys = jax.tree.map(lambda y: y[: len(ts)], found.ys)
     between = Partial(_evaluated, found.interpolation, span) if method.dense else None
-    return Solution(ts, found.ys, stats, RESULTS.promote(found.result), between)
+    result = _result(method, found.result, reached)
+    return Attempt(Solution(ts, ys, stats, result, between), reached)
 
 
 def _evaluated(interpolation: Any, span: jax.Array, t: jax.Array) -> Any:
@@ -62,5 +70,32 @@ def _evaluated(interpolation: Any, span: jax.Array, t: jax.Array) -> Any:
 
 def _controller(method: Method) -> diffrax.AbstractStepSizeController:
     if method.uses_tolerances:
-        return diffrax.PIDController(rtol=method.rtol, atol=method.atol)
-    return plain(method.stepsize_controller) or diffrax.ConstantStepSize()
+        return AdaptiveSteps(rtol=method.rtol, atol=method.atol)
+    return FixedSteps() if method.has_fixed_steps else plain(method.stepsize_controller)
+
+
+def _last(ts: Any, ys: PyTree, t0: jax.Array, u0: PyTree) -> tuple[jax.Array, PyTree]:
+    """The last time that was saved, and its state; diffrax fills what it did not reach with inf."""
+    count = jnp.sum(jnp.isfinite(ts), dtype=jnp.int32)
+    saved = jax.lax.stop_gradient((ts, ys))
+    first = jax.lax.stop_gradient((t0, u0))
+    row = jnp.maximum(count - 1, 0)
+    return jax.tree.map(lambda x, x0: jnp.where(count > 0, x[row], x0), saved, first)
+
+
+def _result(method: Method, found: diffrax.RESULTS, reached: PyTree) -> Any:
+    """Why diffrax stopped; with a user's controller NaN may be a success to it."""
+    implicit = isinstance(plain(method.solver), diffrax.AbstractImplicitSolver)
+    result = RESULTS.promote(found)
+    no_error = RESULTS.newton_failed if implicit else RESULTS.diverged
+    names = (
+        (RESULTS.dt_min_reached, RESULTS.step_too_short),
+        (RESULTS.nonfinite, no_error),
+        (RESULTS.singular, RESULTS.newton_failed),
+        (RESULTS.nonlinear_divergence, RESULTS.newton_failed),
+        (RESULTS.nonlinear_max_steps_reached, RESULTS.newton_failed),
+    )
+    lost = ~all_finite(reached) & (result == RESULTS.successful)
+    for item, name in names:
+        result = RESULTS.where(result == item, name, result)
+    return RESULTS.where(lost, RESULTS.diverged, result)

@@ -1,130 +1,144 @@
-"""A failed solve raises once, after the solve, and has no gradient."""
+"""A failed solve: why it failed; it has neither states nor a gradient."""
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 from jaxtyping import PyTree
 
-from ..core import Parameters, layer_name
+from ..core import Parameters
+from ..ops.internal import any_in_batch
 from ..precision.internal import floating_leaves
 from ._equation import Equation
-from ._method import plain
-from ._problem_times import Times
+from ._finite import all_finite
+from ._method import Method
 from ._results import RESULTS
-from ._solution import Solution
-
-_CAUSES = (
-    RESULTS.max_steps_reached,
-    RESULTS.internal_error,
-    RESULTS.diverged,
-    RESULTS.no_step_accepted,
-    RESULTS.times_out_of_order,
-)
+from ._solution import Attempt, Solution
 
 
 class Failure(NamedTuple):
-    """Whether a solve failed, and why.
+    """What there is to say of a failed solve beside its `Solution`.
 
     Attributes:
-        failed: a flag.
-        cause: the number of the message.
+        failed: whether it failed.
+        reached: the state at the time reached.
     """
 
     failed: jax.Array
-    cause: jax.Array
+    reached: Any
+
+
+class _Look(NamedTuple):
+    """What a look at the field tells.
+
+    Attributes:
+        finite: whether du/dt is finite.
+        large: whether the square of the state overflows.
+        grows: whether the state grows by a thousandth or more in a few roundings of the time.
+    """
+
+    finite: jax.Array
+    large: jax.Array
+    grows: jax.Array
 
 
 def with_failure(
-    equation: Equation, t0: jax.Array, u0: PyTree, ps: Parameters, solution: Solution
+    equation: Equation,
+    method: Method,
+    span: jax.Array,
+    u0: PyTree,
+    ps: Parameters,
+    attempt: Attempt,
 ) -> tuple[Solution, Failure]:
-    """The solution, without a gradient where the solve failed; and the one cause of it.
+    """The solution; where the solve failed its result is the cause, and its states are NaN.
 
     Args:
         equation: what was solved.
-        t0: the time of the initial state.
+        method: how.
+        span: (t0, t1).
         u0: the initial state.
         ps: the parameters.
-        solution: what was found.
+        attempt: what the engine found.
     """
-    finite = _all_finite(u0)
-    failed = ~finite | (solution.result != RESULTS.successful)
-    # The field is looked at only after a failure.
-    moving = jax.lax.cond(
-        failed,
-        lambda: _all_finite(equation.field(t0, u0, equation.parameters)),
-        lambda: jnp.ones((), bool),
+    solution, reached = attempt
+    failed = ~all_finite(u0) | (solution.result != RESULTS.successful)
+    still = jax.lax.stop_gradient((equation.field, equation.parameters, span, u0))
+    # The field is looked at only after a failure, also where a batch of solves is one program.
+    result = jax.lax.cond(
+        any_in_batch(failed), lambda: _cause(*still, method, attempt), lambda: solution.result
     )
-    cause = jnp.asarray(3)
-    for number, item in enumerate(_CAUSES, start=2):
-        cause = jnp.where(solution.result == item, number, cause)
-    cause = jnp.where(finite, jnp.where(moving, cause, 1), 0)
-    ys = _without_gradient(solution.ys, floating_leaves((u0, ps))[0], failed)
-    return solution._replace(ys=ys), Failure(failed, cause)
+    ys = jax.tree.map(lambda y: jnp.where(failed, jnp.nan, y), solution.ys)
+    ys = _without_gradient(ys, floating_leaves((u0, ps))[0], failed)
+    return solution._replace(ys=ys, result=result), Failure(failed, reached)
 
 
-def raising(layer: Any, times: Times, solution: Solution, failure: Failure) -> Solution:
-    """`solution`, with an error raised at run time if the solve failed.
-
-    Args:
-        layer: whose options the messages quote.
-        times: of the problem.
-        solution: what was found.
-        failure: whether and why it is of no use.
-
-    Raises:
-        RuntimeError: at run time, with the cause.
-    """
-    name = layer_name(layer)
-    method = layer.method
-    t0, t1 = _named("t0", times.t0), _named("t1", times.t1)
-    messages = [
-        f"`{name}`: the initial state is not finite.",
-        f"`{name}`: the vector field is not finite at {t0}. Look at the parameters "
-        "and the initial state.",
-        f"`{name}` took max_steps={method.max_steps} steps and did not reach {t1}. The solution "
-        "may grow without bound or the problem be stiff: raise `max_steps`, loosen `rtol` and "
-        "`atol`, or take an implicit solver such as diffrax.Kvaerno5().",
-        f"`{name}`: the solver {type(plain(method.solver)).__name__} failed before {t1}; "
-        "solve(...) with throw=False gives its `result`.",
-        f"`{name}`: the state left the finite numbers before {t1}, however short the step was. "
-        "The solution may grow without bound, or a step in the field lead out of its domain.",
-        f"`{name}`: no step, however short, met rtol={method.rtol} and atol={method.atol}. Loosen "
-        "them, or look for a jump in the vector field.",
-        f"`{name}` expects times that are finite and in order from t0 to t1, with `ts` between. "
-        "Sort them.",
-    ]
-    # Of several samples, the first that failed.
-    first = jnp.argmax(failure.failed)
-    failed, cause = jnp.any(failure.failed), jnp.ravel(failure.cause)[first]
-    if isinstance(failed, Tracer):
-        ys = eqx.branched_error_if(solution.ys, failed, cause, messages)
-        return solution._replace(ys=ys)
-    if failed:
-        where = f" (sample {first} of {failure.failed.size})" if failure.failed.ndim else ""
-        raise RuntimeError(messages[int(cause)] + where)
-    return solution
+def _cause(
+    field: Any, parameters: PyTree, span: jax.Array, u0: PyTree, method: Method, attempt: Attempt
+) -> Any:
+    """Why the solve failed, from what its engine says, and the field where it began and ended."""
+    solution, reached = attempt
+    stats, result = solution.stats, solution.result
+    t = stats.time_reached
+    at_start, here, beyond = _looks(field, parameters, span, (t, reached), u0, method)
+    nothing = (stats.num_accepted_steps == 0) & (not method.has_fixed_steps)
+    stuck = (result == RESULTS.step_too_short) | (result == RESULTS.newton_failed)
+    out_of_domain = (~here.finite | ~beyond.finite) & all_finite(reached)
+    for applies, cause in (
+        (nothing, RESULTS.no_step_accepted),
+        (stuck & here.grows, RESULTS.diverged),
+        (out_of_domain & here.large, RESULTS.diverged),
+        (out_of_domain & ~here.large, RESULTS.field_turned_nan),
+        (~at_start.finite, RESULTS.field_not_finite),
+        (~all_finite(u0), RESULTS.state_not_finite),
+    ):
+        failed = ~all_finite(u0) | (result != RESULTS.successful)
+        result = RESULTS.where(applies & failed, cause, result)
+    return result
 
 
-def _named(name: str, times: jax.Array) -> str:
-    """The name of a time, with its value where there is one."""
-    known = not isinstance(times, Tracer) and times.ndim == 0
-    return f"{name}={times.item()}" if known else name
+def _looks(
+    field: Any, parameters: PyTree, span: jax.Array, end: Any, u0: PyTree, method: Method
+) -> list[_Look]:
+    """Looks at the field where the solve began, where it ended, and a short step beyond."""
+    (t0, t1), (t, reached) = span, end
+    largest, direction = jnp.max(jnp.abs(span)), jnp.sign(t1 - t0)
+    roundings = 16 * float(jnp.finfo(span.dtype).eps) * largest * direction
+    fixed = abs(method.dt0 or 0.0) * direction
+    beyond = t + (fixed if method.has_fixed_steps else roundings)
+
+    def look(slope: PyTree, place: tuple[jax.Array, PyTree, jax.Array]) -> tuple[Any, _Look]:
+        t, u, h = place
+        u = jax.tree.map(lambda u, du: u + h.astype(u.dtype) * du, u, slope)
+        slope = field(t, u, parameters)
+        return slope, _Look(all_finite(slope), _is_large(u), _grows(u, slope, roundings))
+
+    # A scan, so that the field is compiled once more, not three times.
+    states = jax.tree.map(lambda *us: jnp.stack(us), u0, reached, reached)
+    steps = jnp.stack([jnp.zeros_like(t0), jnp.zeros_like(t0), beyond - t])
+    nothing = jax.tree.map(jnp.zeros_like, u0)
+    _, found = jax.lax.scan(look, nothing, (jnp.stack([t0, t, beyond]), states, steps))
+    return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(3)]
 
 
-def _all_finite(tree: PyTree) -> jax.Array:
-    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
+def _is_large(u: PyTree) -> jax.Array:
+    return ~all_finite(jax.tree.map(lambda leaf: jnp.square(jnp.abs(leaf)), u))
+
+
+def _grows(u: PyTree, slope: PyTree, roundings: jax.Array) -> jax.Array:
+    later = jax.tree.map(lambda u, du: u + roundings.astype(u.dtype) * du, u, slope)
+    return _largest(later) > 1.001 * _largest(u)
+
+
+def _largest(u: PyTree) -> jax.Array:
+    return jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(u)]).max()
 
 
 @jax.custom_jvp
 def _without_gradient(ys: PyTree, inputs: list[jax.Array], failed: jax.Array) -> Any:
     """`ys`, with a derivative of NaN with respect to all `inputs` where `failed`.
 
-    Under `jit` an error is dropped if its value is not used, as in the gradient of a sum, and the
-    states at times that were not reached do not depend on anything. Without this, the derivative of
-    a solve that stopped half way could be zero.
+    The states at times that were not reached do not depend on anything: without this, the
+    derivative of a solve that stopped half way could be zero.
     """
     return ys
 

@@ -14,7 +14,7 @@ from ..ops.internal import tableaus
 from ._equation import Equation
 from ._method import Method, plain
 from ._results import RESULTS
-from ._solution import Solution
+from ._solution import Attempt, Solution
 from ._verner import Vern7, Vern9
 
 _METHODS = {
@@ -34,7 +34,7 @@ _RESULTS = {
     lean.STATE_NOT_FINITE: RESULTS.state_not_finite,
     lean.FIELD_NOT_FINITE: RESULTS.field_not_finite,
     lean.DIVERGED: RESULTS.diverged,
-    lean.NO_STEP: RESULTS.no_step_accepted,
+    lean.NO_STEP: RESULTS.step_too_short,
 }
 
 
@@ -80,7 +80,7 @@ def _control(method: Method) -> lean.Control | None:
 
 def solve_lean(
     equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: Any
-) -> Solution:
+) -> Attempt:
     """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
 
     Args:
@@ -116,6 +116,8 @@ def solve_lean(
         num_steps=found.num_steps,
         num_accepted_steps=found.num_accepted,
         num_rejected_steps=found.num_steps - found.num_accepted,
+        time_reached=jax.lax.stop_gradient(found.t),
         engine=Static("lean"),
     )
-    return Solution(span[1:] if ts is None else ts, ys, stats, result, found.between)
+    solution = Solution(span[1:] if ts is None else ts, ys, stats, result, found.between)
+    return Attempt(solution, found.y)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, Literal
 
 import diffrax
 import jax.numpy as jnp
@@ -78,7 +78,7 @@ class Method(StaticValue):
     stepsize_controller: Any = None
     adjoint: Any = None
     max_steps: int = 4096
-    throw: bool = True
+    throw: bool | Literal["callback"] = True
     dense: bool = False
 
     def __post_init__(self) -> None:
@@ -92,6 +92,13 @@ class Method(StaticValue):
         """Whether steps are chosen by `rtol` and `atol`."""
         adaptive = isinstance(plain(self.solver), diffrax.AbstractAdaptiveSolver)
         return self.stepsize_controller is None and adaptive
+
+    @property
+    def has_fixed_steps(self) -> bool:
+        """Whether all steps have the length `dt0`."""
+        controller = plain(self.stepsize_controller)
+        fixed = type(controller) is diffrax.ConstantStepSize
+        return fixed or (controller is None and not self.uses_tolerances)
 
 
 def check_options(name: str, options: Any, tspan: tuple[float, ...] | None) -> None:
@@ -112,10 +119,12 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...] | None) -> N
             raise TypeError(f"`{name}` expects `{option}` to be {words}, got {value!r}.")
     for option in ("rtol", "atol"):
         _check_finite(name, option, getattr(options, option))
-    for option in ("throw", "dense"):
-        value = getattr(options, option)
-        if not isinstance(value, bool):
-            raise TypeError(f"`{name}` expects `{option}` to be True or False, got {value!r}.")
+    if not (isinstance(options.throw, bool) or options.throw == "callback"):
+        raise TypeError(
+            f'`{name}` expects `throw` to be True, False or "callback", got {options.throw!r}.'
+        )
+    if not isinstance(options.dense, bool):
+        raise TypeError(f"`{name}` expects `dense` to be True or False, got {options.dense!r}.")
     check_integer(name, "max_steps", options.max_steps, least=1)
     _check_first_step(name, options, tspan)
 

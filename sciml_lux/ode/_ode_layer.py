@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import diffrax
 import jax
@@ -36,7 +36,9 @@ class ODELayer(Layer):
             by `RecursiveCheckpointAdjoint`. Or a diffrax adjoint; `BacksolveAdjoint` contains
             products of diffrax, which in float32 have the platform's default precision.
         max_steps: the largest number of steps; a solve that needs more fails.
-        throw: whether a failed solve raises; if not, the `result` of `solve(...)` says why.
+        throw: whether a failed solve raises where there are values, outside of `jit`. Under `jit`
+            and where False, its states and all derivatives are NaN, and the `result` of
+            `solve(...)` says why. "callback" raises under `jit` too, while the program runs.
         dense: whether `solve(...)` returns a solution that can be called with any time between t0
             and t1. It remembers all of `max_steps` steps.
         batch_axis: 0 for states whose first axis is a batch: the output then has it first too, and
@@ -91,7 +93,7 @@ class ODELayer(Layer):
     stepsize_controller: diffrax.AbstractStepSizeController | None = None
     adjoint: diffrax.AbstractAdjoint | None = None
     max_steps: int = 4096
-    throw: bool = True
+    throw: bool | Literal["callback"] = True
     dense: bool = False
     batch_axis: int | None = None
     state_policy: str = "refuse"
@@ -140,7 +142,7 @@ class ODELayer(Layer):
                 another dtype; the message names the leaf.
             ValueError: the state is not finite, or the vector field returns another shape.
             StateChangedError: a state of a model changes, and `state_policy` is "refuse".
-            RuntimeError: the solve failed, or under `jit` the state is not finite.
+            RuntimeError: the solve failed.
         """
         problem = as_problem(x)
         if problem is x:

@@ -16,6 +16,9 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore
 
     state_not_finite = "The initial state is not finite."
     field_not_finite = "The vector field is not finite at the initial state."
-    diverged = "The state left the finite numbers, however short the step."
-    no_step_accepted = "The error of a step was above the tolerance, however short the step."
+    field_turned_nan = "The vector field is not finite beyond the time reached."
+    diverged = "The solution grows without bound, or left the finite numbers."
+    no_step_accepted = "No step was accepted."
+    step_too_short = "The error of a step was above the tolerance, however short the step."
+    newton_failed = "The equations of an implicit step could not be solved, however short the step."
     times_out_of_order = "The times are not finite and in order from t0 to t1."

@@ -14,15 +14,16 @@ from ..core.internal import is_observed, subject
 from ..precision import match_eltype_mode
 from ._diffrax_engine import solve_with_diffrax
 from ._equation import equation_of
-from ._failure import Failure, raising, with_failure
+from ._failure import Failure, with_failure
 from ._initial_state import initial_state, state_dtype
 from ._interpolated import Interpolated
 from ._lean_engine import solve_lean, why_not_lean
 from ._method import check_tolerance
 from ._problem import Problem
 from ._problem_times import Times, times_of
+from ._raising import raising
 from ._results import RESULTS
-from ._solution import Solution
+from ._solution import Attempt, Solution
 from ._times import real_dtype
 
 Updates = Mapping[int, jax.Array]
@@ -55,9 +56,8 @@ def run(
     seen = is_observed() or mode == "warn"
     solve = functools.partial(solved, layer) if seen else compiled
     solution, failure, updates = solve(u0, ps, st, times, inputs, mode)
-    if layer.method.throw:
-        solution = raising(layer, times, solution, failure)
-    return solution, updates
+    more = () if inputs is None else (inputs,)
+    return raising(layer, times, solution, failure, (ps, st, *more)), updates
 
 
 def solved(
@@ -95,12 +95,16 @@ def _solved_once(
     )
     equation = equation_of(layer, t0, u0, ps, st, inputs)
     engine = solve_lean if why_not_lean(layer.method) is None else solve_with_diffrax
-    solution = engine(equation, layer.method, jnp.stack([t0, t1]), ts, u0)
-    valid = jnp.where(times.sound, 1.0, jnp.nan)
-    ys = jax.tree.map(lambda y: y * valid.astype(y.dtype), solution.ys)
-    result: Any = RESULTS.where(times.sound, solution.result, RESULTS.times_out_of_order)
-    solution = solution._replace(ys=ys, result=result)
-    return *with_failure(equation, t0, u0, ps, solution), equation.updates
+    span = jnp.stack([t0, t1])
+    solution, reached = engine(equation, layer.method, span, ts, u0)
+    attempt = Attempt(solution._replace(result=_sound(times, solution.result)), reached)
+    solution, failure = with_failure(equation, layer.method, span, u0, ps, attempt)
+    solution = solution._replace(result=_sound(times, solution.result))
+    return solution, failure, dict(equation.updates)
+
+
+def _sound(times: Times, result: Any) -> Any:
+    return RESULTS.where(times.sound, result, RESULTS.times_out_of_order)
 
 
 def _axes_of_inputs(inputs: Any) -> Any:

@@ -17,12 +17,13 @@ class Solution(NamedTuple):
     Attributes:
         ts: (n,) the times of the states, in the real dtype of the state.
         ys: the states, a tree like the initial state with a leading axis of n.
-        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`; and `engine`,
-            `Static("lean")` or `Static("diffrax")`, which solved.
+        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`;
+            `time_reached`, t1 if the solve succeeded; and `engine`, `Static("lean")` or
+            `Static("diffrax")`, which solved.
         between: the state as a function of time, where the solve had `dense=True`; call the
             solution itself.
         result: why the solve ended, one of `RESULTS`; `RESULTS[result]` is its text, empty if the
-            solve succeeded.
+            solve succeeded. If not, `ys` and its derivatives are NaN.
 
     Example:
         >>> import jax.numpy as jnp
@@ -62,3 +63,15 @@ class Solution(NamedTuple):
 @jax.jit
 def _evaluated(between: Any, t: Array) -> Any:
     return between(t)
+
+
+class Attempt(NamedTuple):
+    """What an engine returns.
+
+    Attributes:
+        solution: the states, and in its `result` why the engine stopped.
+        reached: the state at `time_reached`, finite and without derivatives.
+    """
+
+    solution: Solution
+    reached: Any

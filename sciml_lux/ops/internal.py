@@ -19,6 +19,7 @@ from .solve import Arrays as Arrays
 from .solve import Control as Control
 from .solve import Fixed as Fixed
 from .solve import Tableau as Tableau
+from .solve import any_in_batch as any_in_batch
 from .solve import dynamic_scan as dynamic_scan
 from .solve import interpolation_weights as interpolation_weights
 from .solve import solve as solve

@@ -10,7 +10,7 @@ pytestmark = needs_x64
 
 
 def test_field_is_learned_from_masked_times_without_compiling_again():
-    assert trajectories.main(["--epochs", "25", "--trajectories", "32"]) < 1e-2
+    assert trajectories.main(["--epochs", "60", "--trajectories", "48"]) < 1e-2
     problem, states = trajectories.recordings(3, 5)
     assert np.isnan(states).any() and not np.isnan(states[problem.mask]).any()
     exact = trajectories.up_to(1.0, problem, states)

@@ -71,7 +71,7 @@ def test_max_steps_and_throw_of_another_kind_are_refused():
         with pytest.raises(TypeError, match=re.escape(text)):
             LAYERS["NeuralODE"](max_steps=value)
     for value in (None, "no", 1):
-        text = f"`NeuralODE` expects `throw` to be True or False, got {value!r}"
+        text = f'`NeuralODE` expects `throw` to be True, False or "callback", got {value!r}'
         with pytest.raises(TypeError, match=re.escape(text)):
             LAYERS["NeuralODE"](throw=value)
 

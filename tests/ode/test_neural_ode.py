@@ -139,8 +139,8 @@ def test_solve_reports_times_steps_and_result(dtype):
     node = ode.NeuralODE(Decay(), (0.0, 1.0), saveat=TIMES, **EULER)
     solution, _ = node.solve(jnp.ones(2, dtype), *made(node, dtype))
     np.testing.assert_array_equal(solution.ts, TIMES)
-    *counts, engine = solution.stats.values()
-    assert [int(n) for n in counts] == [4, 4, 0] and engine == lux.Static("lean")
+    *numbers, engine = solution.stats.values()
+    assert [float(n) for n in numbers] == [4, 4, 0, 1] and engine == lux.Static("lean")
     assert solution.result == ode.RESULTS.successful
 
 
@@ -204,13 +204,6 @@ def test_state_that_is_not_finite_is_an_error(dtype, bad):
         ValueError, match="`NeuralODE`: the initial state is not finite at `b`, got"
     ):
         node(u0, *made(node, dtype))
-
-
-def test_state_that_is_not_finite_is_an_error_under_jit(dtype):
-    node = ode.NeuralODE(Decay(), (0.0, 1.0), **EULER)
-    ps, st = made(node, dtype)
-    with pytest.raises(RuntimeError, match="`NeuralODE`: the initial state is not finite"):
-        jax.block_until_ready(jax.jit(node)(jnp.asarray([jnp.nan], dtype), ps, st))
 
 
 def test_integer_state_is_taken_in_the_dtype_of_the_parameters(dtype):
@@ -277,19 +270,6 @@ def test_field_of_another_tree_is_an_error(dtype):
         node(jnp.ones(2, dtype), lux.Record(), lux.Record())
 
 
-def test_running_out_of_steps_says_what_to_do(dtype):
-    node = ode.NeuralODE(Decay(), (0.0, 1.0), max_steps=2, **EULER)
-    text = r"`NeuralODE` took max_steps=2 steps and did not reach t1=1.0. .*raise `max_steps`"
-    with pytest.raises(RuntimeError, match=text):
-        node(jnp.ones(1, dtype), *made(node, dtype))
-
-
-def test_without_throw_the_result_tells(dtype):
-    node = ode.NeuralODE(Decay(), (0.0, 1.0), max_steps=2, throw=False, **EULER)
-    solution, _ = node.solve(jnp.ones(1, dtype), *made(node, dtype))
-    assert solution.result == ode.RESULTS.max_steps_reached
-
-
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
@@ -340,23 +320,6 @@ def test_tolerance_finer_than_the_dtype_is_an_error():
     node = ode.NeuralODE(Decay(), (0.0, 1.0))
     with pytest.raises(ValueError, match="rtol=1e-06, finer than float16 resolves"):
         node(jnp.ones(1, jnp.float16), *made(node, "float16"))
-
-
-def test_field_that_is_not_finite_is_named_as_the_cause(dtype):
-    node = ode.NeuralODE(Decay(), (0.0, 1.0), max_steps=8)
-    bad = lux.Record(rate=jnp.asarray(jnp.nan, dtype))
-    with pytest.raises(RuntimeError, match="the vector field is not finite at t0=0.0"):
-        node(jnp.ones(1, dtype), bad, lux.Record())
-
-
-def test_gradient_of_a_failed_solve_is_not_a_number_even_where_the_error_is_dropped(dtype):
-    node = ode.NeuralODE(Decay(), (0.0, 1.0), max_steps=2, **EULER)
-    ps, st = made(node, dtype)
-    gradient = jax.jit(jax.grad(lambda u: jnp.sum(node(u, ps, st)[0])))
-    try:
-        assert jnp.isnan(gradient(jnp.ones(2, dtype))).all()
-    except RuntimeError as error:
-        assert "took max_steps=2 steps" in str(error)
 
 
 def test_adjoint_without_a_hash_is_held(dtype):

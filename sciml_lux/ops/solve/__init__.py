@@ -1,6 +1,7 @@
 """Whole solves of ordinary differential equations, by explicit Runge-Kutta methods."""
 
 from . import tableaus as tableaus
+from ._across_batch import any_in_batch as any_in_batch
 from ._control import Adaptive as Adaptive
 from ._control import Control as Control
 from ._control import Fixed as Fixed

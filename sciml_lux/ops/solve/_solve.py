@@ -26,6 +26,7 @@ class Solved(NamedTuple):
         ys: the states at `ts`, with a leading axis of their number; None without `ts`. Where t1 was
             not reached, these two and their derivatives are not numbers.
         t: the time reached.
+        y: the state there, finite and without derivatives.
         num_accepted: int32, steps that were accepted.
         num_steps: int32, all steps.
         between: the state at a time, a function and a tree; None without `dense`. At times before
@@ -38,6 +39,7 @@ class Solved(NamedTuple):
     y1: PyTree
     ys: PyTree
     t: jax.Array
+    y: PyTree
     num_accepted: jax.Array
     num_steps: jax.Array
     between: Callable[[jax.Array], PyTree] | None
@@ -129,6 +131,7 @@ def solve(
         tree.unflatten(y1),
         None if ts is None else tree.unflatten(ys),
         t,
+        tree.unflatten(map(jax.lax.stop_gradient, found.y1)),
         found.accepted,
         found.tried,
         Partial(inner, given, found.record, found.s) if dense else None,

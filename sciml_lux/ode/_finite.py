@@ -1,0 +1,10 @@
+"""Whether numbers are finite."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+
+def all_finite(tree: PyTree) -> jax.Array:
+    """Whether no number of any leaf is infinite or NaN."""
+    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
