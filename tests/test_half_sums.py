@@ -16,6 +16,7 @@ from sciml_lux import nn
 from tests.catalogue import LAYERS, LOSSES, OPS, example_input, split_floats
 from tests.half_sums import (
     HALF,
+    ROUNDING,
     UNOPTIMISED,
     computed_in_float32,
     program,
@@ -149,25 +150,33 @@ def alike(x):
     return jax.tree.map(lambda leaf: near(leaf[:1]), x)
 
 
-# Functions of a function and its arguments that give the function to call with such arguments.
+def pulled(output, ps, x, cotangent):
+    """The function that takes such a cotangent of output(ps, x) back to one of `ps`."""
+    pull = jax.vjp(lambda ps: output(ps, x), ps)[1]
+    return lambda cotangent: pull(cotangent)[0]
+
+
+def pulled_in_one_program(output, ps, x, cotangent, options=ROUNDING):
+    gradient = lambda ps, x, cotangent: pulled(output, ps, x, cotangent)(cotangent)
+    return functools.partial(program(gradient, ps, x, cotangent, options=options), ps, x)
+
+
 WAYS = [
-    way(lambda f, *_: f, "eager"),
-    way(program, "rounded"),
-    way(functools.partial(program, options=UNOPTIMISED), "unoptimised"),
+    way(pulled, "eager"),
+    way(pulled_in_one_program, "rounded"),
+    way(functools.partial(pulled_in_one_program, options=UNOPTIMISED), "unoptimised"),
 ]
 
 
 @pytest.mark.parametrize(("entry", "dtype"), PICKED)
-@pytest.mark.parametrize("prepared", WAYS)
-def test_gradient_of_thousands_of_samples_is_the_sum_of_theirs(entry, dtype, prepared):
+@pytest.mark.parametrize("run", WAYS)
+def test_gradient_of_thousands_of_samples_is_the_sum_of_theirs(entry, dtype, run):
     ps, st = lux.setup(jax.random.key(0), entry.layer, dtype=dtype)
     st, x = lux.testmode(st), alike(example_input(entry.x, dtype))
-    y = jax.eval_shape(entry.layer, x, ps, st)[0]
+    output = lambda ps, x: entry.layer(x, ps, st)[0]
+    y = jax.eval_shape(output, ps, x)
     weights = example_input(jax.tree.map(lambda leaf: leaf.shape[1:], y), dtype, seed=1)
-    weights = jax.tree.map(lambda w, y: jnp.broadcast_to(w, y.shape), weights, y)
-
-    def gradient(ps, x, weights):
-        return jax.vjp(lambda ps: entry.layer(x, ps, st)[0], ps)[1](weights)[0]
+    weights = jax.tree.map(lambda w, y: np.broadcast_to(w, y.shape), weights, y)
 
     def only(sample, weights):
         zeros = np.zeros_like(weights)
@@ -176,12 +185,11 @@ def test_gradient_of_thousands_of_samples_is_the_sum_of_theirs(entry, dtype, pre
 
     # The term of a sample is computed among all, by the same program, so that all that it is a
     # product of is rounded as in the sum; in a batch of its own it may be rounded the other way.
-    gradient = prepared(gradient, ps, x, weights)
+    gradient = run(output, ps, x, weights)
     distinct = range(SAMPLES // COPIES)
     alone = [jax.tree.map(functools.partial(only, i), weights) for i in distinct]
-    terms = [gradient(ps, x, weights) for weights in alone]
     ulps = 8 if type(entry.layer).__name__ in CANCEL else 1
-    assert_sum(gradient(ps, x, weights), terms, dtype, ulps)
+    assert_sum(gradient(jax.tree.map(jnp.asarray, weights)), map(gradient, alone), dtype, ulps)
 
 
 CODER = nn.Chain(nn.Dense(3, 2, nn.tanh), nn.Dense(2, 3))
@@ -193,15 +201,14 @@ TIES = [
 
 @pytest.mark.parametrize("dtype", HALF)
 @pytest.mark.parametrize(("model", "places"), TIES, ids=["same", "transposed"])
-@pytest.mark.parametrize("prepared", WAYS)
-def test_gradient_of_a_tie_is_the_sum_of_those_at_its_places(model, places, dtype, prepared):
-    tied = nn.tie(model, [places])
+@pytest.mark.parametrize("run", WAYS)
+def test_gradient_of_a_tie_is_the_sum_of_those_at_its_places(model, places, dtype, run):
+    tied, dims = nn.tie(model, [places]), (SAMPLES, model.layer_1.in_dims)
     ps, st = lux.setup(0, tied, dtype=dtype)
-    x = np.random.default_rng(0).uniform(0.9, 1.1, (SAMPLES, model.layer_1.in_dims)).astype(dtype)
+    x = jnp.asarray(np.random.default_rng(0).uniform(0.9, 1.1, dims), dtype)
 
     def gradient(layer, ps):
-        grad = jax.grad(lambda ps, x: jnp.sum(layer(x, ps, st)[0]))
-        return prepared(grad, ps, jnp.asarray(x))(ps, jnp.asarray(x))
+        return run(lambda ps, x: layer(x, ps, st)[0], ps, x, jnp.ones_like(x))(jnp.ones_like(x))
 
     apart = gradient(model, tied.expand(ps))
     first, second = (np.asarray(apart[name].weight, np.float64) for name in apart)

@@ -9,7 +9,6 @@ from ._static_value import argument_text, same
 from ._types import LayerLike
 
 _COLUMN = 49  # The column of the counts in Lux.
-_LONGEST = 8
 
 
 class PrintFrame(NamedTuple):
@@ -127,18 +126,10 @@ def _options(layer: LayerLike) -> list[str]:
     fields = getattr(layer, "__dataclass_fields__", {}).values()
     fields = sorted(fields, key=lambda field: field.kw_only is True)
     return [
-        f"{field.name}={_shortened(value)}"
+        f"{field.name}={argument_text(value)}"
         for field in fields
         if not (_has_layers(value := getattr(layer, field.name)) or same(value, field.default))
     ]
-
-
-def _shortened(value: Any) -> str:
-    """`value` as one would type it, with the middle of a long tuple of numbers left out."""
-    is_long = isinstance(value, tuple) and len(value) > _LONGEST
-    if not is_long or not all(isinstance(entry, int | float) for entry in value):
-        return argument_text(value)
-    return f"({value[0]}, {value[1]}, ..., {value[-1]})"
 
 
 def _has_layers(value: object) -> bool:

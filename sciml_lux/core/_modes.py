@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
+from ..precision.internal import own_memory
 from ._static import Static
 
 Tree = TypeVar("Tree")
@@ -29,7 +30,7 @@ def update_state(st: Tree, name: str, value: PyTree) -> Tree:
         >>> update_state(Record(layer_1=Record(training=Static(True))), "training", False)
         Record(layer_1=Record(training=Static(False)))
     """
-    updated, count = _update_within(st, name, value)
+    updated, count = _update_within(st, name, own_memory(value))
     if not count:
         raise KeyError(
             f"`update_state` found no entry `{name}` in the state tree. Check the name; "

@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import PyTree
 
+from ..precision.internal import own_memory
 from ._contract import layer_name
 from ._door import admitted_parameters, admitted_states
 from ._guard import apply
@@ -43,7 +44,8 @@ class StatefulLuxLayer:
 
     Args:
         model: the layer.
-        ps: parameters, or None to pass them at each call; dicts become `Record`s.
+        ps: parameters, or None to pass them at each call; dicts become `Record`s, and NumPy arrays
+            are copied, in the states as well.
         st: states.
 
     Raises:
@@ -68,6 +70,7 @@ class StatefulLuxLayer:
     st: States
 
     def __init__(self, model: LayerLike, ps: Parameters, st: States) -> None:
+        ps, st = own_memory(ps), own_memory(st)
         _fill(self, model, admitted_parameters(model, ps), admitted_states(model, st))
 
     @property

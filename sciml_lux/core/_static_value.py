@@ -17,6 +17,7 @@ _ATOMS = frozenset({bool, int, float, str, type(None), FunctionType})
 
 # What an instance caches.
 _CACHED = ("_hash", "_fields_key")
+_LONGEST = 8  # Of a tuple of numbers that is written out.
 
 
 def static_key(value: object) -> Any:
@@ -66,14 +67,20 @@ def _is_named(value: object) -> bool:
 def argument_text(value: object) -> str:
     """`value` as one would type it as an argument; pairs of name and value stand for a dict.
 
+    The middle of a long tuple of numbers is left out.
+
     Example:
         >>> print(argument_text(jax.numpy.tanh), argument_text((1, 2)), argument_text((("a", 1),)))
         tanh (1, 2) {'a': 1}
+        >>> print(argument_text(tuple(range(1000))))
+        (0, 1, ..., 999)
     """
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         if value and all(map(_is_named, value)):
             entries = [f"{name!r}: {argument_text(entry)}" for name, entry in value]
             return "{" + ", ".join(entries) + "}"
+        if len(value) > _LONGEST and all(isinstance(entry, int | float) for entry in value):
+            return f"({value[0]}, {value[1]}, ..., {value[-1]})"
         inner = ", ".join(map(argument_text, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, functools.partial):

@@ -36,8 +36,8 @@ class Finding:
             be read: a callback, foreign code, a primitive that neither JAX nor equinox defines).
             The other kinds are not failures: "widening" (an intermediate wider than meant),
             "narrowing back" (from a wider float to the one meant), "rounding" (in the value:
-            `round`, or a float made from an integer or bits that came from a float, except in
-            x - round(x) and in x times a power of two made from its exponent).
+            `round`, `floor`, `ceil`, or a float made from an integer or bits that came from a
+            float, except in x - round(x) and in x times a power of two made from its exponent).
         detail: the dtypes, or what was called.
         path: the programs around it, such as `jit/while/scan`.
         line: the user's source line, "?" if unknown; for the backward rule of a `custom_vjp` the

@@ -4,7 +4,10 @@ from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Int32
+
+from ._x64 import x64_enabled
 
 Integers: TypeAlias = Array | np.ndarray | np.integer
 """Integers of JAX or NumPy."""
@@ -22,6 +25,7 @@ def index_in_int32(index: Integers, size: int) -> Integers:
     """
     if jnp.iinfo(index.dtype).max <= jnp.iinfo(jnp.int32).max:
         return index.astype(np.int32)
+    index = _uncut(index)
     where = _library(index).where
     return where((index >= 0) & (index < size), index.astype(np.int32), np.int32(-1))
 
@@ -33,9 +37,16 @@ def count_in_int32(count: Integers, most: int) -> Int32[Array, "..."]:
         >>> count_in_int32(np.asarray([1, 2**32 + 1, -(2**40)]), 3).tolist()
         [1, 3, 0]
     """
+    count = _uncut(count)
     # A short dtype may not hold `most`.
     most = min(most, jnp.iinfo(count.dtype).max)
     return jnp.asarray(_library(count).clip(count, 0, most).astype(np.int32))
+
+
+def _uncut(array: Integers) -> Integers:
+    """`array` as one of NumPy if JAX would cut it: made with x64 on, and used with x64 off."""
+    is_wide = jnp.iinfo(array.dtype).bits > 32 and not x64_enabled()
+    return np.asarray(array) if is_wide and not isinstance(array, Tracer) else array
 
 
 def _library(array: Integers) -> Any:

@@ -11,6 +11,7 @@ from ..programs import ClosedJaxpr, JaxprEqn, Literal, primitive_name
 from ._graph import Graph, Node, reached
 from ._widened import MOVES
 
+_ROUND = ("round", "floor", "ceil")
 _CASTS = ("convert_element_type", "bitcast_convert_type")
 _PRODUCTS = frozenset({"mul", "div"})
 _OF_LOW_ZEROS: dict[str, Callable] = {"and": max, "add": min, "sub": min}
@@ -20,17 +21,19 @@ _SCALING = MOVES | _PRODUCTS | {"convert_element_type"}
 def rounded(program: ClosedJaxpr) -> dict[int, str]:
     """The ids of equations that return a float with digits cut off, with details.
 
-    These are `round`, and conversions to float of an integer or bits that came from a float.
-    x - round(x) keeps the digits and is not listed, nor is x times a power of two that was made
-    from the exponent of x.
+    These are `round`, `floor` and `ceil`, and conversions to float of an integer or bits that came
+    from a float. x - round(x) and round(x) - x keep the digits and are not listed, nor is the
+    rounding of what comes from no argument, nor x times a power of two that was made from the
+    exponent of x.
     """
     flow = _Flow()
     flow.read(program)
     made_of_floats = reached(flow.integers_of_floats, flow.targets)
+    given = reached(flow.entering, flow.targets)
     return {
         cut.equation: cut.told
         for cut in flow.cuts
-        if (cut.is_round or cut.before in made_of_floats)
+        if cut.before in (given if cut.is_round else made_of_floats)
         and not (flow.has_remainder(cut) or flow.only_scales(cut))
     }
 
@@ -47,11 +50,11 @@ class _Cut(NamedTuple):
 
 
 class _Use(NamedTuple):
-    """An equation that uses a value; in a difference, what is subtracted from is the `minuend`."""
+    """An equation that uses a value; in a difference of two, the `other` is there too."""
 
     name: str
     operands: list[Node]
-    minuend: Node | None
+    other: Node | None
     results: list[Node]
 
 
@@ -62,6 +65,7 @@ class _Flow(Graph):
         super().__init__()
         self.cuts: list[_Cut] = []
         self.integers_of_floats: set[Node] = set()
+        self.entering: set[Node] = set()
         self.leaving: set[Node] = set()
         self.low_zeros: dict[Node, int] = {}
         self.uses: dict[Node, list[_Use]] = collections.defaultdict(list)
@@ -70,6 +74,7 @@ class _Flow(Graph):
         return _is(aval, jnp.inexact) or _is(aval, jnp.integer)
 
     def boundary(self, before: list[Node], after: list[Node]) -> None:
+        self.entering.update(before)
         self.leaving.update(after)
 
     def plain(self, equation: JaxprEqn, before: list[Node], after: list[Node]) -> None:
@@ -78,18 +83,18 @@ class _Flow(Graph):
             self._cast(name, equation, before[0], after[0])
         for node in after:
             self.low_zeros[node] = self._low_zeros(name, equation, before)
-        first = before[0] if before and not isinstance(equation.invars[0], Literal) else None
         for node in before:
-            minuend = first if name == "sub" and node != first else None
-            self.uses[node].append(_Use(name, before, minuend, after))
+            others = [other for other in before if other != node]
+            other = others[0] if name == "sub" and others else None
+            self.uses[node].append(_Use(name, before, other, after))
         for node in after:
             self.link(before, [node] * len(before))
 
     def _cast(self, name: str, equation: JaxprEqn, before: Node, after: Node) -> None:
         source: Any = equation.invars[0].aval
         result: Any = equation.outvars[0].aval
-        if name == "round":
-            told = f"round of {_name(source)}"
+        if name in _ROUND:
+            told = f"{name} of {_name(source)}"
             self.cuts.append(_Cut(id(equation), before, after, True, False, told))
         elif name in _CASTS and _is(source, jnp.inexact) and _is(result, jnp.integer):
             self.integers_of_floats.add(after)
@@ -110,9 +115,16 @@ class _Flow(Graph):
         return _OF_LOW_ZEROS[name](known)
 
     def has_remainder(self, cut: _Cut) -> bool:
-        """Whether the result of a cut, scaled or moved, is only subtracted from what was cut."""
+        """Whether the result of a cut, scaled or moved, is only compared with what was cut.
+
+        In a difference, that is; or made an integer, as a float made of that is a cut of its own.
+        """
         origins = reached([cut.before], self.sources)
-        return self._ends(cut, lambda use: use.minuend in origins, _SCALING)
+
+        def keeps(use: _Use) -> bool:
+            return use.other in origins or self.integers_of_floats.issuperset(use.results)
+
+        return self._ends(cut, keeps, _SCALING)
 
     def only_scales(self, cut: _Cut) -> bool:
         """Whether a cut leaves a power of two that only scales what was cut or depends on it."""

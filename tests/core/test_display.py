@@ -194,6 +194,8 @@ def test_parameters_of_a_container_itself_and_long_tuples_are_told_in_brief():
     text = str(Scaled(nn.Dense(2, 2), tuple(i / 2 for i in range(20))))
     assert "Scaled(                                         # 2 parameters of its own" in text
     assert "times=(0.0, 0.5, ..., 9.5)," in text
+    model = nn.Chain(Scaled(nn.Dense(2, 2), tuple(i / 2 for i in range(1000))))
+    assert repr(model) == "Chain(Scaled(Dense(2, 2), (0.0, 0.5, ..., 499.5)))"
     assert "# Total: 8 parameters," in text
 
 

@@ -144,3 +144,10 @@ def test_update_state_keeps_a_flag_that_is_an_array_one():
     new = update_state(st, "update_mask", True)
     assert new.update_mask.dtype == jnp.bool_ and new.update_mask.shape == () and new.update_mask
     assert update_state(st, "count", 3).count == 3
+
+
+def test_update_state_copies_numpy_memory():
+    memory = np.ones(2, np.float32)
+    new = update_state(Record(mean=X), "mean", memory)
+    memory[:] = 7.0
+    np.testing.assert_array_equal(new.mean, [1.0, 1.0])

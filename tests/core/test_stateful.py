@@ -248,3 +248,13 @@ def test_pickle_and_copies():
 def test_repr_shows_the_model():
     text = "StatefulLuxLayer(Chain(Dense(2, 3, tanh), Dense(3, 1)), ps, st)"
     assert repr(mlp()) == text
+
+
+def test_numpy_memory_is_copied():
+    ps, st = setup(0, Running(2))
+    weight, mean = np.ones((1, 2), np.float32), np.ones(2, np.float32)
+    f = StatefulLuxLayer(nn.Dense(2, 1, use_bias=False), Record(weight=weight), Record())
+    running = StatefulLuxLayer(Running(2), ps, st | {"mean": mean})
+    weight[:] = mean[:] = 7.0
+    np.testing.assert_array_equal(f(jnp.ones(2, jnp.float32)), [2.0])
+    np.testing.assert_array_equal(running.st.mean, [1.0, 1.0])

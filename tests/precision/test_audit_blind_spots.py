@@ -93,6 +93,14 @@ def cut_by_rounding(x):
     return jnp.round(x * 1e3) / 1e3
 
 
+def cut_by_floor(x):
+    return jnp.floor(x * 1e3) / 1e3
+
+
+def cut_by_ceil(x):
+    return jnp.ceil(x * 1e3) / 1e3
+
+
 def cut_by_integers(x):
     return (x * 1e3).astype(jnp.int32).astype(x.dtype)
 
@@ -106,6 +114,8 @@ def cut_by_bits(x):
     ("f", "detail"),
     [
         (cut_by_rounding, "round of float32"),
+        (cut_by_floor, "floor of float32"),
+        (cut_by_ceil, "ceil of float32"),
         (cut_by_integers, "float -> int32 -> float32"),
         (cut_by_bits, "float -> bits -> float32"),
     ],
@@ -123,6 +133,11 @@ def test_cut_without_a_derivative_is_told_and_passes(f, detail):
     [
         lambda x: x - jnp.round(x),
         lambda x: x - 0.5 * jnp.round(x / 0.5),
+        lambda x: 1.0 - (jnp.ceil(x) - x),
+        lambda x: x[jnp.round(x).astype(jnp.int32)],
+        lambda x: jnp.where(jnp.floor(x) == x, x, 2 * x),
+        lambda x: jnp.mod(x, 0.3),
+        jnp.median,
         lambda x: x - jnp.floor(x).astype(jnp.int32).astype(x.dtype),
         lambda x: x * jnp.arange(3).astype(x.dtype),
         lambda x: x + jax.random.normal(jax.random.key(0), x.shape, x.dtype),

@@ -8,8 +8,16 @@ from tests.conftest import X64
 
 SHORT = ["int8", "uint8", "int16", "uint16", "int32"]
 LONG = ["uint32", "int64", "uint64"]
+
+
+def made_with_x64(numbers, kind):
+    with jax.enable_x64(True):
+        return jnp.asarray(numbers, kind)
+
+
 CASES = [(np.asarray, kind) for kind in SHORT + LONG]
 CASES += [(jnp.asarray, kind) for kind in SHORT + (LONG if X64 else LONG[:1])]
+CASES += [(made_with_x64, kind) for kind in LONG]
 
 
 def extremes(kind):

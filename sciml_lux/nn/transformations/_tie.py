@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 from ...core import Key, LayerLike, Parameters, States, WrapperLayer, parameter_structure
 from ...core.internal import describe, first_difference
 from ...precision import shared
+from ...precision.internal import own_memory
 from ._entries import (
     Path,
     as_paths,
@@ -154,7 +155,7 @@ def share_parameters(
     """
     ps = records(ps)
     places = _checked("`share_parameters`", ps, groups)
-    shared = new_parameters
+    shared = own_memory(new_parameters)
     if shared is None:
         shared = [entry(ps, first.path) for first, *_ in places]
     if len(shared) != len(places):

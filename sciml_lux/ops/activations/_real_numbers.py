@@ -29,16 +29,23 @@ def of_real_numbers(
     """A decorator: `function` of an array, or a Python number, `x` that has an order.
 
     Raises:
-        TypeError: at a call; `x` is complex, or is refused by `op`.
+        TypeError: at a call; `x` is complex, is neither an array nor a number, or is refused by
+            `op`.
     """
 
     @functools.wraps(function)
     def checked(x: Any, *args: Options.args, **kwargs: Options.kwargs) -> Array:
-        if getattr(getattr(x, "dtype", None), "kind", None) == "c" or isinstance(x, complex):
+        dtype = getattr(x, "dtype", None)
+        if getattr(dtype, "kind", None) == "c" or isinstance(x, complex):
             raise TypeError(
                 f"`{function.__name__}` expects `x` to be real, got "
                 f"{getattr(x, 'dtype', 'complex')}: complex numbers have no order. Apply it to "
                 "x.real and x.imag, or to abs(x)."
+            )
+        if dtype is None and not is_number(x):
+            raise TypeError(
+                f"`{function.__name__}` expects `x` to be an array or a number, got "
+                f"{type(x).__name__}. Convert it: jnp.asarray(x, dtype)."
             )
         return function(number_as_array(x), *args, **kwargs)
 

@@ -155,6 +155,15 @@ def test_shared_parameters_may_be_new():
     assert shared.layer_1 is shared.layer_2.layer_1 is new
 
 
+def test_new_parameters_do_not_share_the_memory_of_numpy():
+    ps, _ = made(MODEL)
+    new = jax.tree.map(np.ones_like, ps.layer_1)
+    shared = nn.share_parameters(ps, GROUPS[:1], [new])
+    new.weight[:] = 7.0
+    np.testing.assert_array_equal(shared.layer_1.weight, jnp.ones_like(ps.layer_1.weight))
+    assert shared.layer_1 is shared.layer_2.layer_1
+
+
 def test_new_parameters_of_another_number_or_shape_are_errors():
     ps, _ = made(MODEL)
     text = "`share_parameters` expects new parameters for each of 1 groups, got 2"

@@ -25,6 +25,13 @@ def test_complex_numbers_are_refused_by_name(name):
         jax.jit(function)(jnp.ones(2, jnp.complex64))
 
 
+@pytest.mark.parametrize("name", ORDERED)
+def test_what_is_not_an_array_is_refused_by_name(name):
+    for x, kind in (([1.0], "list"), (None, "NoneType"), ("a", "str")):
+        with pytest.raises(TypeError, match=f"^`{name}` expects `x` to be an array or.*got {kind}"):
+            getattr(ops, name)(x)
+
+
 REAL_ONLY = [
     losses.BinaryCrossEntropyLoss,
     losses.BinaryFocalLoss,
