@@ -33,9 +33,9 @@ class Case:
         name: op/size/dtype/direction/device. Cases of one name give the same outputs; the first
             of them is what the others are compared with.
         peer: who does it.
-        run: `run(n)` goes on for n steps, waits for them, and returns the loss at the last one;
+        run: `run(n)` takes n more steps, waits for them, and returns the loss at the last one;
             None where the peer is not installed.
-        steps: how many make a round.
+        steps: the number of steps in a round.
         difference: how far its outputs are from those of the first case, where that is known.
     """
 
@@ -58,7 +58,7 @@ class Row:
         max_us: of the slowest round.
         ratio: median over the rounds of this time divided by that of the first case of the name.
         final_loss: the loss at the last step.
-        steps: how many made a round.
+        steps: the number of steps in a round.
         difference: that of the case.
     """
 
@@ -76,8 +76,8 @@ class Row:
 def measure(cases: list[Case], repeats: int) -> list[Row]:
     """Run all cases in turn for `repeats` rounds and return a row for each case.
 
-    A round runs every case once, so that a slow moment of the machine meets all of them; the order
-    is rotated from round to round. The first rounds, which compile and warm up, are not counted.
+    A round runs every case once, so that a slow moment of the machine affects all of them, in an
+    order that rotates. The first rounds, which compile and warm up, are not counted.
     """
     runs = [(case, case.run) for case in cases if case.run]
     times: dict[Case, list[float]] = {case: [] for case, _ in runs}

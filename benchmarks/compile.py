@@ -40,7 +40,7 @@ def _chain() -> nn.Chain:
 
 
 def _repeated(repeats: int) -> nn.RepeatedLayer:
-    # However often it is applied, the output is that of the first time.
+    # However often it is applied, the output is that of one application.
     identity = initializers.Initializer(_identity)
     layer = nn.Dense(_WIDTH, _WIDTH, nn.relu, init_weight=identity, init_bias=initializers.zeros)
     return nn.RepeatedLayer(layer, repeats)

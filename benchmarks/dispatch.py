@@ -1,4 +1,4 @@
-"""dispatch: the time of one training step so small that its call from Python is what costs.
+"""dispatch: the time of a training step so small that its call from Python takes most of it.
 
 A tanh network of three layers of 32 units, 64 samples, mean squared error, Adam. The program that
 XLA runs is the same for every peer; the baseline is `jax.jit` on lists of arrays, with nothing

@@ -1,4 +1,4 @@
-"""ops: the time of each operation against the plain expression that XLA is given for it otherwise.
+"""ops: the time of each operation against the plain expression that one would write without it.
 
 The baseline of each row is that expression under `jax.jit`, at the same matmul precision. Direction
 `value` is the operation alone; `gradient` is the mean of its squares with the gradient by all
@@ -198,7 +198,7 @@ def _cases_of(op: Op, dtype: str) -> list[Case]:
     row, device = f"{op.name}/{op.size}/{dtype}", device_name()
     made = []
     for direction, (program_of, loss_of) in _DIRECTIONS.items():
-        # A partial function is another one to `jax.jit`, which compiles it by itself.
+        # To `jax.jit` a partial is another function, which it compiles anew.
         functions = op.plain, functools.partial(op.plain), op.ours
         plain, again, ours = (jax.jit(program_of(f)) for f in functions)
         name = f"{row}/{direction}/{device}"
@@ -210,7 +210,7 @@ def _cases_of(op: Op, dtype: str) -> list[Case]:
 
 
 def _run(program: Callable[..., Any], inputs: list[jax.Array], loss_of: Callable) -> Run:
-    """`run(n)` waits for every step: the platform may work on steps at once that need no other."""
+    """`run(n)` waits for every step: the platform may run independent steps at the same time."""
 
     def run(n: int) -> jax.Array:
         for _ in range(n - 1):

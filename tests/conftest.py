@@ -13,6 +13,7 @@ four runs of the same suite. `make test` runs two of them, without what is marke
 
 import collections
 import datetime
+import gc
 import os
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -28,13 +29,22 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 X64 = jax.config.jax_enable_x64
 
+XLA_FLAGS = os.environ.get("XLA_FLAGS", "")
 # XLA compiles in a hurry: programs compiled with and without its optimisation are the same then.
-HURRIED = "xla_backend_optimization_level=0" in os.environ.get("XLA_FLAGS", "")
-# Options with which one program is compiled as users have it nevertheless.
-OPTIMISED = {"xla_backend_optimization_level": 3} if HURRIED else {}
 ON_CPU = os.environ["JAX_PLATFORMS"].startswith("cpu")
-if "xla_cpu_use_fusion_emitters=false" in os.environ.get("XLA_FLAGS", "") and ON_CPU:
-    OPTIMISED["xla_cpu_use_fusion_emitters"] = True  # Newer XLA does not know it.
+HURRIED = "xla_backend_optimization_level=0" in XLA_FLAGS
+# What undoes those flags of scripts/xla_flags.sh that are set, so that one program is compiled as
+# users have it nevertheless. XLA refuses the names that it does not know.
+OPTIMISED = {
+    name: value
+    for flag, name, value in [
+        ("=0", "xla_backend_optimization_level", 3),
+        ("=1", "xla_cpu_parallel_codegen_split_count", 32),
+        ("=true", "xla_llvm_disable_expensive_passes", False),
+        ("=false", "xla_cpu_use_fusion_emitters", True),
+    ]
+    if f"--{name}{flag}" in XLA_FLAGS and (ON_CPU or "_cpu_" not in name)
+}
 # The third of each catalogue that has every check today: "0", "1" or "2", or "all". It is passed on
 # to the workers of xdist, so that they agree at midnight.
 THIRD = os.environ.setdefault("CATALOGUE_THIRD", str(datetime.date.today().timetuple().tm_yday % 3))
@@ -85,10 +95,15 @@ def forget_programs():
     """Drop what was compiled when it is much: thousands of programs fill a small machine's memory.
 
     Not after every file: a quarter of the programs of small files are those of the files before.
+    Garbage is looked for among what a file makes itself: among the millions of objects of the
+    programs and tests before, each `gc.collect` of a test takes seconds.
     """
+    gc.freeze()
     yield
     if _events["/jax/core/compile/backend_compile_duration"] > 2000:
+        gc.unfreeze()
         jax.clear_caches()
+        gc.collect()
         _events.clear()
 
 

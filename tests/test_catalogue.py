@@ -51,6 +51,7 @@ def made(entry, dtype):
     return example_input(entry.x, dtype), ps, st
 
 
+@functools.cache
 def structures(entry, dtype):
     """The same as shapes and dtypes, by tracing."""
     return jax.eval_shape(
@@ -146,13 +147,13 @@ def test_layer_jit_equals_eager(entry, dtype):
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].batched])
 def test_layer_vmap_equals_loop(entry, dtype):
     x, ps, st = made(entry, dtype)
-    apply = jax.jit(lambda x: entry.layer(x, ps, st)[0])
-    batched = jax.jit(jax.vmap(lambda x: entry.layer(x, ps, st)[0]))(x)
+    apply = lambda x: entry.layer(x, ps, st)[0]
+    whole, batched = jax.jit(lambda x: (apply(x), jax.vmap(apply)(x)))(x)
     size = jax.tree.leaves(x)[0].shape[0]
-    x = jax.tree.map(np.asarray, x)
-    rows = [apply(jax.tree.map(lambda a, i=i: a[i], x)) for i in range(size)]
+    x, row = jax.tree.map(np.asarray, x), jax.jit(apply)
+    rows = [row(jax.tree.map(lambda a, i=i: a[i], x)) for i in range(size)]
     assert_close(batched, jax.tree.map(lambda *r: np.stack(r), *rows), dtype)
-    assert_close(apply(x), batched, dtype)
+    assert_close(whole, batched, dtype)
 
 
 @any_precision
@@ -203,7 +204,7 @@ def entry_output(entry, dtype):
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.values[0].batched])
 def test_layer_takes_an_empty_batch(entry, dtype):
     _, ps, st = made(entry, dtype)
-    y, _ = entry.layer(example_input(with_empty_batch(entry.x), dtype), ps, st)
+    y, _ = jax.jit(entry.layer)(example_input(with_empty_batch(entry.x), dtype), ps, st)
     assert shapes(y) == jax.tree.map(lambda leaf: (0, *leaf.shape[1:]), entry_output(entry, dtype))
 
 

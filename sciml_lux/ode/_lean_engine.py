@@ -1,4 +1,4 @@
-"""The engine of our own: explicit Runge-Kutta methods, with derivatives of any order."""
+"""Our own engine: explicit Runge-Kutta methods, with derivatives of any order."""
 
 import functools
 from typing import Any
@@ -43,12 +43,12 @@ _PLAIN = diffrax.PIDController(rtol=1e-3, atol=1e-3)
 
 @functools.cache
 def _tableau(solver: type) -> lean.Tableau:
-    """The coefficients; states inside a step are as good as those at its end."""
+    """The coefficients, by which states inside a step are as accurate as at its end."""
     return lean.with_fine_interpolant(_METHODS[solver])
 
 
 def why_not_lean(method: Method) -> str | None:
-    """What of `method` the lean engine does not have; None where it can solve."""
+    """The option of `method` that the lean engine does not have; None where it has all."""
     solver, controller = plain(method.solver), plain(method.stepsize_controller)
     if type(solver) not in _METHODS or solver != type(solver)():
         return f"solver={solver!r}"
@@ -81,11 +81,11 @@ def _control(method: Method) -> lean.Control | None:
 def solve_lean(
     equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: Any
 ) -> Attempt:
-    """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
+    """The states of `equation` at `ts`; a failed solve does not raise: its `result` says why.
 
     Args:
         equation: what is solved.
-        method: how; one without a `why_not_lean`.
+        method: how it is solved; `why_not_lean(method)` is None.
         span: (t0, t1), in the dtype of the clock.
         ts: (n,) the times at which the states are wanted; None for t1 alone.
         u0: the state at t0.

@@ -35,14 +35,14 @@ _NOWHERE = sys.maxsize - 1
 def op(*names: str) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
     """A decorator: a function of arrays, whose arguments `names` are data.
 
-    Data are arrays, numbers, None, or trees of them. Those of JAX pass at a glance. NumPy's are
-    refused where JAX would not take them as they are, and copied, so that what is written to their
+    Data are arrays, numbers, None, or trees of them. JAX arrays pass after a quick look. NumPy
+    arrays are refused where JAX would change them, and copied, so that what is written to their
     memory after the call changes nothing. Integers that JAX would cut, since x64 is off, pass if
-    there are floats among the data, in whose dtype `promote` gives them their value.
+    there are floats among the data: `promote` gives them their value in that dtype.
 
     Args:
-        names: of the arguments that are data. Settings stay out: as NumPy scalars they stand for
-            Python numbers.
+        names: the arguments that are data. Settings are not: NumPy scalars given for them stand
+            for Python numbers.
 
     Raises:
         TypeError: at a call; names the function, the argument, and the switch or another remedy.
@@ -62,7 +62,7 @@ def op(*names: str) -> Callable[[Callable[Arguments, Result]], Callable[Argument
     def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
         places = _places(function, names)
         single = [(name, place.start) for name, place in places.items() if place.stop is not None]
-        # Where those of `*args` begin, if they are data: past all others if not.
+        # The index of the first of `*args`, if they are data; otherwise beyond all arguments.
         rest = min(
             [place.start for place in places.values() if place.stop is None], default=_NOWHERE
         )
@@ -84,7 +84,7 @@ def op(*names: str) -> Callable[[Callable[Arguments, Result]], Callable[Argument
 
 
 def _places(function: Callable[..., Any], names: tuple[str, ...]) -> dict[str, slice]:
-    """Where the arguments are among those given by position; without end for those of `*args`."""
+    """The arguments as slices of those given by position; without an end for `*args`."""
     parameters = inspect.signature(function).parameters
     order, places = list(parameters), {}
     for name in names:
@@ -101,7 +101,7 @@ def _called_with_own(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Result:
-    """What `function` returns for the arguments, with copies of the data of NumPy."""
+    """What `function` returns for the arguments, with NumPy data copied."""
     found = {name: args[place] or (kwargs.get(name),) for name, place in places.items()}
     has_floats = x64_enabled() or any(map(_is_inexact, jax.tree.leaves(list(found.values()))))
     require = require_exact_floats if has_floats else require_exact_numbers

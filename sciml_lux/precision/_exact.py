@@ -97,7 +97,7 @@ def require_exact_numbers(tree: PyTree, subject: str) -> None:
         ...     require_exact_numbers({"n": np.asarray([2**31 - 1])}, "`data`")
     """
     # This runs at every training step, whose data are nearly always JAX arrays.
-    if all([isinstance(a, jax.Array) and is_plainly_exact(a) for a in jax.tree.leaves(tree)]):
+    if all(map(is_plainly_exact, jax.tree.leaves(tree))):
         return
     require_exact_floats(tree, subject)
     for where, leaf in _located(tree, _is_cut_integer):

@@ -60,15 +60,15 @@ def _lines(equation: JaxprEqn) -> tuple[str, str]:
         frames = equation.source_info.traceback.frames  # pyright: ignore[reportOptionalMemberAccess]
     except AttributeError:
         return "?", ""
-    user, library = "?", ""
+    library = ""
     for frame in frames:
-        file = frame.file_name
-        if file.startswith(_SKIPPED):
+        if frame.file_name.startswith(_SKIPPED):
             continue
-        text = f"{os.path.relpath(file) if os.path.isabs(file) else file}:{frame.line_num}"
-        if file.startswith(_HERE + os.sep):
-            library = library or text
-            continue
-        user = text
-        break
-    return user, library
+        if not frame.file_name.startswith(_HERE + os.sep):
+            return _line(frame.file_name, frame.line_num), library
+        library = library or _line(frame.file_name, frame.line_num)
+    return "?", library
+
+
+def _line(file: str, number: int) -> str:
+    return f"{os.path.relpath(file) if os.path.isabs(file) else file}:{number}"

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from ...core import Layer, LayerLike
+from ...core import Layer, LayerLike, layer_name
 from ._named_layers import NamedLayers
 
 
@@ -21,7 +21,10 @@ class CompositeLayer(Layer):
 
     def made_layers(self) -> dict[str, LayerLike]:
         """The children that the options ask for, by name."""
-        raise NotImplementedError(f"`{type(self).__name__}` defines no `made_layers`.")
+        raise TypeError(
+            f"`{layer_name(self)}` defines no `made_layers`. Write `def made_layers(self): ...` "
+            "that returns a dict of layers."
+        )
 
     def sublayers(self) -> dict[str, LayerLike]:
         """The layers by name, in order."""

@@ -117,7 +117,10 @@ class RecurrentCell(Layer):
         return self._step(wide[0], wide[1], ps), st
 
     def _step(self, x: Array, carry: tuple[Array, ...], ps: Parameters) -> Step:
-        raise NotImplementedError(f"{subject(self)} defines no `_step`.")
+        raise TypeError(
+            f"{subject(self)} defines no `_step`. Write `def _step(self, x, carry, ps): ... "
+            "return y, carry`."
+        )
 
     def _starts(self) -> dict[str, tuple[Initializer, bool]]:
         """The parts of the carry by name: the initialiser of each, and whether it is trained."""

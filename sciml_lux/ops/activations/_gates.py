@@ -19,7 +19,7 @@ def multigate(x: Shaped[Array, "*batch features"], num_gates: int) -> tuple[Arra
         The parts, (..., features / num_gates) each.
 
     Raises:
-        ValueError: `x` without axes, `num_gates` below 1 or no divisor of features.
+        ValueError: `x` without axes, `num_gates` below 1 or not a divisor of features.
 
     Source: `LuxOps.multigate` of Lux 1.31, features last.
 

@@ -5,5 +5,5 @@ from jaxtyping import Array
 
 
 def magnitude(x: Array) -> Array:
-    """|x|, with derivative -1 at 0: that of the side on which `relu` is there too."""
+    """|x|, with derivative -1 at 0: that of the left side, as `relu` has it there."""
     return jnp.where(x > 0, x, -x)

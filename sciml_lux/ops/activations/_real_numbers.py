@@ -1,4 +1,4 @@
-"""What functions that order numbers are given: real ones, of which complex ones are refused."""
+"""The argument of functions that order numbers: a real number, not a complex one."""
 
 import functools
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Options = ParamSpec("Options")
 
 
 def number_as_array(x: Any) -> Any:
-    """`x`, of which a Python number is an array of the default float that takes others' dtype."""
+    """`x`; a Python number as an array of the default float that takes the dtype of others."""
     return jnp.asarray(float(x)) if is_number(x) else x
 
 
@@ -26,7 +26,7 @@ def is_number(x: Any) -> bool:
 def of_real_numbers(
     function: Callable[Concatenate[Array, Options], Array],
 ) -> Callable[Concatenate[Array, Options], Array]:
-    """A decorator: `function` of an array, or a Python number, `x` that has an order.
+    """A decorator: a function of `x`, an array of real numbers or a real Python number.
 
     Raises:
         TypeError: at a call; `x` is complex, is neither an array nor a number, or is refused by

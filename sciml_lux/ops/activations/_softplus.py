@@ -19,7 +19,7 @@ def softplus(x: Array) -> Array:
         >>> round(softplus(jnp.float32(1.0)).item(), 4)
         1.3133
     """
-    # At 0 both are those of the left side, so that all derivatives are right there.
+    # At 0 both terms have the derivatives of the left side, so that those of the sum are right.
     return relu(x) + jnp.log1p(jnp.exp(-magnitude(x)))
 
 

@@ -14,7 +14,7 @@ from ._real_numbers import is_number, number_as_array, of_real_numbers
 def xlogx(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """x log x, and 0 at x = 0.
 
-    All derivatives at 0 are taken to be 0, so that an entry that is 0 and stays 0 spoils nothing;
+    All derivatives at 0 are taken to be 0, so that an entry that stays 0 leaves gradients finite;
     the limit of the first is -inf. NaN, and x below 0, give NaN.
 
     Args:
@@ -48,13 +48,13 @@ def xlogy(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, 
 
     Args:
         x: of any shape, or a number.
-        y: of the same shape, or one of both is of shape (); or a number.
+        y: of the same shape, or one of the two has shape (); or a number.
 
     Returns:
         Of their shape, in the wider of their dtypes.
 
     Raises:
-        ValueError: two shapes.
+        ValueError: the shapes differ.
         TypeError: `x` or `y` is not floating.
 
     Source: `LuxOps.xlogy` of Lux 1.31.
@@ -74,14 +74,14 @@ def xlogy(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, 
     if x.shape != y.shape and () not in (x.shape, y.shape):
         raise ValueError(f"`xlogy` expects `x` and `y` of one shape, got {x.shape} and {y.shape}.")
     x, y = promote(x, y)
-    # Below the normal numbers a platform may take y for 0.
+    # A platform may take a subnormal y for 0.
     has_log = (y >= jnp.finfo(y.dtype).tiny) & (y < jnp.inf)
     log = jnp.log(jnp.where((x == 0) & ~has_log, jnp.ones_like(y), y))
     return accumulating(jnp.multiply, x, log)
 
 
 def _beside(x: Any, other: Any) -> Any:
-    """`x`, of which a Python number takes the dtype of the other."""
+    """`x`; a Python number as an array of the dtype of `other`."""
     if is_number(x) and hasattr(other, "dtype"):
         return jnp.asarray(x, other.dtype)
     return number_as_array(x)

@@ -129,8 +129,8 @@ def conv_transpose(
         weight: (in_dims, out_dims / groups, *kernel).
         stride: as in `conv`.
         padding: as in `conv`; it shortens the result.
-        outpad: by how much the result is longer at its high end, below the stride: with a stride
-            above 1, `conv` takes several sizes to the same.
+        outpad: by how much the result is longer at its high end, less than the stride: with a
+            stride above 1, `conv` maps several sizes to the same one.
         dilation: as in `conv`.
         groups: as in `conv`.
         cross_correlation: as in `conv`.
@@ -256,11 +256,11 @@ def _flipped(weight: Array) -> Array:
 
 
 def _ends(x: Array, where: Windows, outpad: tuple[int, ...]) -> list[tuple[int, int]]:
-    """The padding of the spread out input with which the result has the size that `conv` takes."""
+    """The padding of the dilated input for which the result has the size that `conv` takes."""
     if any(more >= step for more, step in zip(outpad, where.stride, strict=True)):
         raise ValueError(
             "`conv_transpose` expects `outpad` below the stride, got "
-            f"{outpad} and stride {where.stride}."
+            f"{outpad} and stride {where.stride}. Take less, or pad the result."
         )
     ends = [
         (reach - 1 - low, reach - 1 - high + more)
@@ -270,7 +270,7 @@ def _ends(x: Array, where: Windows, outpad: tuple[int, ...]) -> list[tuple[int, 
     if any(n < 1 or (n - 1) * step + 1 + sum(end) < reach for n, step, reach, end in axes):
         raise ValueError(
             "`conv_transpose` expects less padding than there is to take away, got `x` of shape "
-            f"{x.shape} with kernel {where.size} and padding {where.padding}."
+            f"{x.shape} with kernel {where.size} and padding {where.padding}. Pad less."
         )
     return ends
 

@@ -34,7 +34,7 @@ def upsample_nearest(
         (batch, *resized, channels).
 
     Raises:
-        ValueError: both or none of `scale` and `size`, or not above 0, or not of one for each
+        ValueError: both or none of `scale` and `size`, one not above 0, or not one for each
             spatial axis; `x` without spatial axes, or an empty one.
 
     Source: `upsample_nearest` of NNlib, as Lux 1.31 exports it, which takes whole scales only;
@@ -188,7 +188,7 @@ def _interpolated(
 
 def _interpolated_along(x: Array, axis: int, m: int, align_corners: bool) -> Array:
     n = x.shape[axis]
-    # In whole numbers, so that positions are exact whatever the dtype.
+    # In integers, so that positions are exact whatever the dtype.
     if align_corners:
         numerators, denominator = [i * (n - 1) for i in range(m)], max(m - 1, 1)
     else:

@@ -31,8 +31,8 @@ def batched_matmul(
         lhs_contracting_axis: the axis of `x` that is summed over.
         rhs_contracting_axis: that of `y`.
         lhs_batching_axis: the axes of `x` that number the batch, one or several; by default all
-            but the last two. An axis of size 1 goes with any size, and an operand without batch
-            with any batch.
+            but the last two. An axis of size 1 is broadcast, and so is an operand without batch
+            axes.
         rhs_batching_axis: those of `y`, in the same order.
         precision: of the products. The default keeps float32 full float32 on accelerators.
 
@@ -67,7 +67,7 @@ def batched_matmul(
     depth = max(map(len, batches))
     x, y = promote(x, y)
     heights, widths = [x.shape[axis] for axis in rows], [y.shape[axis] for axis in columns]
-    # As stacks of matrices with as many batch axes, those without getting axes of size 1.
+    # As stacks of matrices with equally many batch axes: one without any gets axes of size 1.
     left = x.transpose(*x_batch, *rows, x_contract).reshape(
         *(batches[0] or [1] * depth), math.prod(heights), x.shape[x_contract]
     )

@@ -15,11 +15,11 @@ from ._power_of_two import inverse_power_of_two
 
 Axes = tuple[int, ...]
 Activation = Callable[[Array], Array]
-# Applies a reduction such as `jnp.mean` to an array, to sets of its entries.
+# Applies a reduction such as `jnp.mean` to sets of the entries of an array.
 Over = Callable[[Callable[..., Array], Array], Array]
 
-# With which float32 has room from 1e-30 to 1e24, float64 from 1e-205 to 1e253; where squares
-# overflow all the same, the normalised numbers are NaN.
+# Factors by which squares neither overflow nor vanish from 1e-30 to 1e24 in float32, and from
+# 1e-205 to 1e253 in float64; where they overflow nevertheless, the normalised numbers are NaN.
 _UNITS = {"float32": 2.0**-26, "float64": 2.0**-340}
 
 
@@ -46,7 +46,7 @@ def working(
                 f"`{op}` expects real floating `x` and parameters, got {array.dtype.name}. Convert "
                 "it, for example x.astype(jnp.float32)."
             )
-    result_dtype(*given, *statistics)  # For its error.
+    result_dtype(*given, *statistics)  # Raises where they do not mix.
     dtype = result_dtype(*given)
     return accumulated(jnp.asarray(x).astype(dtype)), dtype
 
@@ -59,8 +59,8 @@ def over_axes(axes: Axes) -> Over:
 def standardized(x: Array, over: Over, epsilon: float) -> tuple[Array, Array, Array]:
     """(x - mean) / √(variance + epsilon), and mean and biased variance, without derivatives.
 
-    What is left of x without its mean has a mean of rounding, as large as the spread where the mean
-    is large. It is taken away too, and the variance is the mean square of the rest.
+    Once the mean is subtracted, rounding leaves another one, which is as large as the spread where
+    the mean is large. It is subtracted too, and the variance is the mean square of the rest.
     """
     # Subtracting the same from all changes nothing, so the derivatives need not follow it.
     about = jax.lax.stop_gradient(over(jnp.mean, x))
@@ -76,8 +76,8 @@ def standardized(x: Array, over: Over, epsilon: float) -> tuple[Array, Array, Ar
 def unit_for(x: Array, about: Array | float, over: Over, epsilon: float) -> Array | float:
     """A power of two for x before it is squared, so that large numbers do not overflow.
 
-    One for all numbers costs nothing: small ones that it loses do not count beside epsilon. Where
-    epsilon is too small for that, it is the one that suits the largest of x - about.
+    One for all numbers costs nothing: small ones that vanish by it do not count beside epsilon.
+    Where epsilon is too small for that, the power suits the largest of x - about.
     """
     unit, limits = _UNITS[x.dtype.name], jnp.finfo(x.dtype)
     if epsilon * unit * unit * float(limits.eps) > float(limits.tiny):
@@ -87,7 +87,7 @@ def unit_for(x: Array, about: Array | float, over: Over, epsilon: float) -> Arra
 
 
 def shift(epsilon: float, unit: Array | float, dtype: np.dtype) -> Array:
-    """`epsilon` beside squares of numbers in the unit."""
+    """`epsilon` as it is added to squares of numbers in the unit."""
     return jnp.asarray(epsilon * unit * unit, dtype)
 
 
@@ -108,7 +108,7 @@ def _inverse_root_jvp(over: Over, primals: Any, tangents: Any) -> Any:
 
 
 def rsqrt_of_finite(x: Array) -> Array:
-    """1 / √x, and NaN for infinity, so that a variance out of range is not told as zeros."""
+    """1 / √x, and NaN for infinity, so that a variance out of range does not give zeros."""
     return jnp.where(x == jnp.inf, jnp.nan, jax.lax.rsqrt(x))
 
 

@@ -1,4 +1,4 @@
-"""Normalisation with statistics that run along: what batch and instance normalisation share."""
+"""Normalisation with running statistics: what batch and instance normalisation share."""
 
 import math
 
@@ -79,5 +79,5 @@ def _updated(running: Array, statistic: Array, momentum: float) -> Array:
     """(1 - momentum) running + momentum statistic, averaged over the batch, without gradient."""
     statistic = jnp.mean(statistic, tuple(range(statistic.ndim - 1)))
     old, new = promote(jax.lax.stop_gradient(running), jax.lax.stop_gradient(statistic))
-    # The state keeps its dtype for ever, however wide the data is.
+    # The state keeps its dtype, however wide the data are.
     return ((1.0 - momentum) * old + momentum * new).astype(running.dtype)

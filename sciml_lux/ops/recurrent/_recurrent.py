@@ -1,4 +1,4 @@
-"""What the gates of recurrent cells do with what they are given."""
+"""The gates of recurrent cells, from what input and hidden state contribute to them."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
@@ -55,8 +55,8 @@ def gru_gates(
     """h' = (1 - z) n + z h with r = σ(r₁ + r₂), z = σ(z₁ + z₂) and n = tanh(n₁ + r n₂).
 
     Args:
-        from_input: r₁, z₁, n₁ along the last axis, what the input gives to the gates.
-        from_hidden: r₂, z₂, n₂ along the last axis, what the hidden state gives to them.
+        from_input: r₁, z₁, n₁ along the last axis, which the input contributes to the gates.
+        from_hidden: r₂, z₂, n₂ along the last axis, which the hidden state contributes to them.
         hidden: h.
 
     Returns:

@@ -60,5 +60,5 @@ def reverse_sequence(
     ends = jax.lax.broadcast_in_dim(ends, times.shape, tuple(range(axis)))
     source = jnp.where(times < ends, ends - 1 - times, times)
     source = jnp.expand_dims(source, tuple(range(axis + 1, x.ndim)))
-    # Several sequences of a batch of `jax.vmap` may be of one `x`.
+    # Under `jax.vmap`, several lengths may go with one `x`.
     return accumulating(lambda x: jnp.take_along_axis(x, source, axis, mode="promise_in_bounds"), x)

@@ -1,8 +1,8 @@
-"""Loops that go on while any of a batch does.
+"""Loops over a batch that run until all of its members have finished.
 
-A while loop whose condition differs over a batch of `vmap` becomes one that selects, at each
-iteration, between old and new of everything it carries. With a condition over the whole batch it
-carries on as it is; its body must leave alone what has come to its end.
+Under `vmap`, a while loop whose condition differs between members selects, at each iteration,
+between the old and the new value of everything it carries. A condition over the whole batch avoids
+that; the body must then leave members that have finished unchanged.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ largest_in_batch_p = Primitive("largest_in_batch")
 
 
 def largest_in_batch(value: jax.Array) -> jax.Array:
-    """`value`, an integer, and under `vmap` the largest of the batch, the same for all of it."""
+    """`value`, an integer; under `vmap` the largest of the batch, for each of its members."""
     return largest_in_batch_p.bind(value)
 
 
 def any_in_batch(flag: jax.Array) -> jax.Array:
-    """`flag`, and under `vmap` whether one of the batch is true."""
+    """`flag`; under `vmap` whether any of the batch is true."""
     return largest_in_batch(flag.astype(jnp.int32)) > 0
 
 

@@ -1,4 +1,4 @@
-"""Which steps are taken: how long the next is, and whether the last is accepted."""
+"""Step size control: how long the next step is, and whether the last is accepted."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,18 +12,18 @@ from ._tableau import Tableau
 
 @dataclass(frozen=True)
 class Adaptive:
-    """Steps by an error estimate, as a proportional-integral-derivative controller chooses them.
+    """Step sizes from an error estimate, by a proportional-integral-derivative controller.
 
-    After a step of error ε, relative to the tolerance, the next is longer by
+    After a step of error ε, relative to the tolerance, the length is multiplied by
     safety ε^(-(p + i + d)/q) ε₁^((p + 2d)/q) ε₂^(-d/q), with the errors ε₁ and ε₂ of the two steps
-    before and the order q of the method; a step of ε > 1 is tried again.
+    before and the order q of the method; a step with ε > 1 is rejected and tried again.
 
     Args:
-        p: of the proportional part.
-        i: of the integral part.
-        d: of the derivative part.
-        safety: by which steps are shorter than the estimate says.
-        shrink: least factor after a step that is not accepted.
+        p: coefficient of the proportional part.
+        i: coefficient of the integral part.
+        d: coefficient of the derivative part.
+        safety: factor by which steps are shorter than the error estimate allows.
+        shrink: smallest factor after a rejected step.
         grow: largest factor.
 
     Source: Söderlind, Digital filters in adaptive time-stepping, ACM TOMS 29 (2003).
@@ -53,7 +53,7 @@ class Errors(NamedTuple):
 
 
 def factor(control: Adaptive, order: int, error: jax.Array, errors: Errors) -> jax.Array:
-    """How much longer the next step is, of the error of this one; not a number counts as large."""
+    """The length of the next step relative to this one, by its error; NaN counts as large."""
     p, i, d = (value / order for value in (control.p, control.i, control.d))
     change = control.safety * error ** -(p + i + d)
     if p or d:
@@ -69,16 +69,16 @@ def factor(control: Adaptive, order: int, error: jax.Array, errors: Errors) -> j
 def largest_error(
     error: Leaves, y0: Leaves, y1: Leaves, rtol: Leaves, atol: Leaves, samples: int
 ) -> jax.Array:
-    """The error relative to the tolerance: over components the root of the mean square, over
-    samples the largest.
+    """The error relative to the tolerance: the root mean square over components, and the largest
+    over samples.
 
     Args:
-        error: of the state, estimated.
+        error: the estimated error of the state.
         y0: the state before the step.
         y1: the state after it.
         rtol: relative tolerances.
         atol: absolute tolerances.
-        samples: how many leading axes of each leaf are of samples.
+        samples: the number of leading axes of each leaf that number samples.
     """
     scaled = [
         jnp.abs(e) / (a + r * jnp.maximum(jnp.abs(u), jnp.abs(v)))
@@ -88,7 +88,7 @@ def largest_error(
 
 
 def root_mean_square(values: Leaves, samples: int) -> jax.Array:
-    """Over the components of each sample, then the largest of the samples."""
+    """The root mean square over the components of each sample, and the largest over samples."""
     axes = [min(samples, v.ndim) for v in values]
     squares = [
         jnp.sum(jnp.square(jnp.abs(v)), axis=tuple(range(n, v.ndim)))
@@ -98,7 +98,7 @@ def root_mean_square(values: Leaves, samples: int) -> jax.Array:
     widest = max((s.dtype for s in squares), key=lambda dtype: dtype.itemsize)
     if len({s.shape for s in squares}) == 1:
         groups = [sum(s.astype(widest) for s in squares) / sum(sizes)]
-    else:  # Leaves without the samples of the others are held by themselves.
+    else:  # Leaves that do not share the axes of samples are measured separately.
         groups = [s.astype(widest) / n for s, n in zip(squares, sizes, strict=True)]
     return jnp.sqrt(jnp.stack([jnp.max(g) for g in groups]).max())
 
@@ -114,7 +114,7 @@ def first_step(
     atol: Leaves,
     samples: int,
 ) -> jax.Array:
-    """A first step, without its sign, from the sizes of y0, y' and y''.
+    """The length of the first step, from the sizes of y0, y' and y''.
 
     Source: Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, II.4.
     """

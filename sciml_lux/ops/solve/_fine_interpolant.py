@@ -1,7 +1,7 @@
-"""An interpolant of the order of the method, from one that is an order below.
+"""An interpolant of the order of the method, from one that is an order lower.
 
-Interpolants an order below are of the right order over many steps, but where errors die out (a
-damped or a forced problem) they leave errors inside steps that are many times those at the ends.
+An interpolant an order lower is enough for the order of the whole solve. But where errors decay, in
+a damped or a forced problem, its errors inside steps are many times those at their ends.
 
 Source: Enright, Jackson, Nørsett and Thomsen, Interpolants for Runge-Kutta formulas, ACM
 Transactions on Mathematical Software 12 (1986).
@@ -16,10 +16,10 @@ from ._tableau import Interpolant, Tableau
 
 
 def with_fine_interpolant(tableau: Tableau) -> Tableau:
-    """The same method, with an interpolant of its own order, of more extra stages.
+    """The same method with an interpolant of its own order, which takes more extra stages.
 
-    The polynomial has y and f of the solution at both ends of the step, and the slopes at
-    `fine_nodes`, which are f of the interpolant that `tableau` has. Without such nodes, `tableau`.
+    The polynomial matches y and f at both ends of the step, and f at `fine_nodes`, where it is
+    evaluated at the states of the interpolant of `tableau`. Without such nodes, `tableau` itself.
     """
     if not tableau.fine_nodes:
         return tableau
@@ -40,7 +40,7 @@ def with_fine_interpolant(tableau: Tableau) -> Tableau:
 
 
 def _stages(tableau: Tableau) -> tuple[tuple[Row, ...], Row, int]:
-    """The extra stages, their nodes, and the number of the stage f(t1, y1)."""
+    """The extra stages, their nodes, and the index of the stage f(t1, y1)."""
     coarse, nodes = tableau.interpolant, tableau.fine_nodes
     weights = [tuple(_value(line, node) for line in coarse.p) for node in nodes]
     a, c = list(coarse.a), [*coarse.c, *nodes]
@@ -69,7 +69,7 @@ def _unit(place: int, length: int) -> Row:
 
 
 def _solve(matrix: Iterable[Row], right: Iterable[Row]) -> list[Row]:
-    """X with matrix X = right, by elimination, exactly."""
+    """X with matrix X = right, by exact elimination."""
     lines = [[*left, *values] for left, values in zip(matrix, right, strict=True)]
     for i in range(len(lines)):
         pivot = next(k for k in range(i, len(lines)) if lines[k][i])

@@ -26,7 +26,7 @@ def is_zero(tangent: Value) -> bool:
 
 
 def zero_like(value: Value) -> Any:
-    """The tangent of a value that does not move."""
+    """A tangent that is known to be 0, for `value`."""
     return ad.Zero.from_primal_value(value)  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -43,7 +43,7 @@ def is_inexact(value: Value) -> bool:
 
 
 def program_of(f: Callable, types: Sequence[Value]) -> tuple[ClosedJaxpr, list[Value]]:
-    """The program of `f` of flat arguments, and the arrays it closes over as its first operands."""
+    """The program of `f`, and the arrays it closes over, which are its first operands."""
     structs = [jax.ShapeDtypeStruct(t.shape, t.dtype) for t in types]
     program = jax.make_jaxpr(f)(*structs)
     return ClosedJaxpr(with_constants_as_arguments(program), ()), list(constants_of(program))
@@ -52,7 +52,7 @@ def program_of(f: Callable, types: Sequence[Value]) -> tuple[ClosedJaxpr, list[V
 def pruned(
     program: ClosedJaxpr, used_outputs: Sequence[bool], kept_inputs: Sequence[bool]
 ) -> tuple[ClosedJaxpr, list[bool]]:
-    """`program` without unused outputs and inputs, and which inputs are left."""
+    """`program` without unused outputs and inputs, and which inputs remain."""
     jaxpr, used = partial_eval.dce_jaxpr(program.jaxpr, list(used_outputs), list(kept_inputs))
     return ClosedJaxpr(jaxpr, ()), list(used)
 
@@ -66,10 +66,10 @@ def register(
     jvp: Callable | None = None,
     transpose: Callable | None = None,
 ) -> None:
-    """Gives a primitive its meaning, the types of its results, and its rules.
+    """Define what a primitive computes, the types of its results, and its rules.
 
     Args:
-        primitive: what is defined.
+        primitive: the one to define.
         run: what it computes, in other primitives; it compiles to this.
         types: shape and dtype of a result, or a list of them.
         batch: the rule of `vmap`.

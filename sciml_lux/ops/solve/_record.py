@@ -1,9 +1,9 @@
-"""What a solve remembers of its steps, so that it can be differentiated.
+"""The record of the steps of a solve, from which it is differentiated.
 
-The length of each step; and of some, its number a multiple of the stride, the time and state at its
-start, in rows. The stride is 1 until the rows are full, and doubles whenever they are: half of them
-are then free. Row (i mod rows) + (i div rows) is that of step i; whatever the stride, no two of the
-steps that are kept have the same, and nothing is moved.
+It has the length of every step, and, of every stride-th step, the time and state at its start, in a
+row. The stride is 1 until the rows are full, and doubles whenever they are, which frees half of
+them. Step i has the row (i mod rows) + (i div rows): whatever the stride, no two steps that are
+kept share a row, and nothing has to be moved.
 """
 
 from typing import NamedTuple
@@ -18,11 +18,12 @@ class Record(NamedTuple):
     """The steps taken.
 
     Attributes:
-        lengths: (max_steps,) of each step as a part of the whole; 0 for a step not accepted.
-        starts: (rows,) the part of the whole that had passed, for the steps that are kept.
-        states: the states then, (rows, ...).
-        steps: how many.
-        stride: of the steps that are kept.
+        lengths: (max_steps,) the length of each step as a fraction of the whole; 0 for a rejected
+            step.
+        starts: (rows,) the fraction of the whole before each step that is kept.
+        states: (rows, ...) the states at the starts of those.
+        steps: the number of steps.
+        stride: the distance between the steps that are kept.
     """
 
     lengths: jax.Array
@@ -33,9 +34,9 @@ class Record(NamedTuple):
 
 
 def rows_of(max_steps: int, capacity: int) -> tuple[int, int]:
-    """How many rows there are, and the longest stride: powers of two unless all steps fit.
+    """The number of rows, and the longest stride: powers of two unless all steps fit.
 
-    The stride never exceeds the rows, as their order needs: for many steps rows are added.
+    The stride must not exceed the rows, or steps would share one: many steps need more rows.
     """
     if max_steps <= capacity:
         return max_steps, 1
@@ -58,15 +59,15 @@ def empty(max_steps: int, capacity: int, clock: jnp.dtype, y0: Leaves) -> Record
 def remembered(
     record: Record, rows: int, length: jax.Array, start: jax.Array, state: Leaves, more: jax.Array
 ) -> Record:
-    """The record with one step more.
+    """The record with one more step.
 
     Args:
-        record: before.
-        rows: of `rows_of`.
-        length: of the step, as a part of the whole.
-        start: the part that had passed.
-        state: the state then.
-        more: whether the next step is another one; else it is written over this one.
+        record: the one before.
+        rows: the number of rows, from `rows_of`.
+        length: the length of the step, as a fraction of the whole.
+        start: the fraction before it.
+        state: the state at its start.
+        more: whether the step stays; otherwise the next is written over it.
     """
     i = record.steps
     stride = jnp.where(i >= rows * record.stride, 2 * record.stride, record.stride)
@@ -82,7 +83,7 @@ def remembered(
 
 
 def order_of(record: Record, rows: int) -> jax.Array:
-    """The rows in the order of the steps that they are of; the last row is none of them."""
+    """The rows in the order of their steps, and last the row that belongs to none."""
     i = jnp.arange(rows, dtype=jnp.int32) * record.stride
     row = jnp.minimum(i % rows + i // rows, rows - 1)
     return jnp.append(row, rows)

@@ -32,7 +32,7 @@ def batch(
     length: int,
     reverse: bool,
 ) -> tuple[list[Value], list[Value]]:
-    """One scan for the batch; what is not batched stays so, but for the carry."""
+    """One scan for the batch; of what is not batched, only the carry becomes so."""
     size = next(v.shape[axis] for v, axis in zip(args, axes, strict=True) if axis is not None)
     (place, groups), (place_axes, group_axes) = placed(args, sizes), placed(axes, sizes)
     if any(axis is not None for axis in place_axes[1:]):
@@ -41,7 +41,7 @@ def batch(
         n = jnp.moveaxis(place[0], place_axes[0], 0)
         groups, group_axes, body = _waiting(n, place[1:], groups, group_axes, body, length)
         place = [n.max(), *place[1:]]
-    # Rows come first: the batch is the second axis of rows, and the first of the others.
+    # The axis of rows stays first: the batch is the second of them, and the first of the others.
     moved = [
         [
             v if a is None else jnp.moveaxis(v, a, int(i in (1, 4)))
@@ -71,7 +71,7 @@ def _waiting(
     body: ClosedJaxpr,
     length: int,
 ) -> tuple[Any, Any, Any]:
-    """Groups, axes and body of scans as long as the longest of a batch; the others wait."""
+    """Groups, axes and body of scans as long as the longest of a batch; shorter ones wait."""
     f = jaxpr_as_fun(body)
     sizes = tuple(map(len, groups))
     carried = sizes[3]
@@ -80,7 +80,7 @@ def _waiting(
         (own, *firsts), rest = args[: 1 + sizes[1]], args[1 + sizes[1] :]
         c, (at, *xs), dc, k, us = split(rest, (sizes[0], 1 + sizes[1], *sizes[2:]))
         runs = at < own
-        # A row beyond the end is all 0, where the body need not be defined: the first stands in.
+        # Rows beyond the end are 0, where the body need not be defined: the first replaces them.
         xs = [jnp.where(runs, x, first) for x, first in zip(xs, firsts, strict=True)]
         us = [jnp.where(runs, u, jnp.zeros_like(u)) for u in us]
         out = f(*c, *xs, *dc, *k, *us)
@@ -106,7 +106,7 @@ def _waiting(
 
 
 def _without(value: Value, axis: int | None) -> Any:
-    """The type of one of the batch."""
+    """The type of one member of the batch."""
     shape = list(value.shape)
     if axis is not None:
         del shape[axis]

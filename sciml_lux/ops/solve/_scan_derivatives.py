@@ -1,4 +1,4 @@
-"""The derivatives of `dynamic_scan`, forward and transposed: each is another one."""
+"""The tangent and the transpose of `dynamic_scan`: each is a `dynamic_scan` again."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ def jvp(
     length: int,
     reverse: bool,
 ) -> Any:
-    """The tangent is a linear scan over the primal's rows and over the carries that it passed."""
+    """The tangent, a linear scan over the primal's rows and the carries before its iterations."""
     place, groups = placed(primals, sizes)
     c, xs, dc, k, us = groups
     _, moved = placed(tangents, sizes)
@@ -77,7 +77,7 @@ def jvp(
 def _tangent_body(
     body: ClosedJaxpr, sizes: Sizes, flags: list[list[bool]]
 ) -> Callable[..., list[Value]]:
-    """The derivative of the body, from its arguments and the tangents of those with a flag.
+    """The derivative of the body, from its arguments and the tangents of those that are flagged.
 
     Arguments: constants, rows and carry of the primal, then the tangents of constants, of the carry
     and of rows; each in the order of the body's groups.
@@ -106,7 +106,7 @@ def _tangent_body(
 def _recording_body(
     body: ClosedJaxpr, sizes: Sizes, passed: list[bool]
 ) -> Callable[..., list[Value]]:
-    """The body, which returns the carries with a flag as rows too."""
+    """The body, which also returns the flagged carries as rows."""
     f = jaxpr_as_fun(body)
 
     def recording(*args: Value) -> list[Value]:
@@ -123,10 +123,10 @@ def transpose(
     length: int,
     reverse: bool,
 ) -> Any:
-    """The transpose is a linear scan the other way, which adds up for the linear constants."""
+    """The transpose, a linear scan in reverse, which adds up what linear constants get."""
     place, groups = placed(args, sizes)
     c, xs, dc, k, _ = groups
-    # The carry is passed on whole; what is known of the others counts as 0, by linearity.
+    # All of the carry gets a cotangent; the other linear operands that are known count as 0.
     wanted = [[is_undefined(value) for value in group] for group in groups]
     wanted[3] = [True] * len(k)
     ck, cy = split(cotangents, (len(k), len(cotangents) - len(k)))
@@ -150,7 +150,7 @@ def transpose(
 def _transposed_body(
     body: ClosedJaxpr, types: list[Value], sizes: Sizes, wanted: list[list[bool]], given: list[bool]
 ) -> Callable[..., list[Value]]:
-    """From constants, rows, sums and cotangents of carry and rows to those before the iteration."""
+    """From constants, rows, sums, and the cotangents after an iteration to those before it."""
     f = jaxpr_as_fun(body)
     flags = list(itertools.chain(*wanted))
     nc, nx, _, nk, _ = sizes

@@ -1,4 +1,4 @@
-"""The primitive of `dynamic_scan`: its operands, what they are bound to, and what it computes."""
+"""The primitive of `dynamic_scan`: the order of its operands, and what it computes."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -26,13 +26,13 @@ dynamic_scan_p.multiple_results = True
 def bind(
     body: ClosedJaxpr, place: Sequence[Value], groups: Groups, *, length: int, reverse: bool
 ) -> tuple[list[Value], list[Value]]:
-    """The carry and the rows out.
+    """The last carry, and the rows that come out.
 
     Args:
-        body: of the iteration.
-        place: n, and the order of the rows unless it is theirs.
+        body: one iteration.
+        place: n, and the order of the rows, if they have one of their own.
         groups: the arguments of `linear_scan`, in its order.
-        length: rows there are room for.
+        length: the number of rows there is room for.
         reverse: whether the last of the n comes first.
     """
     out = dynamic_scan_p.bind(

@@ -19,12 +19,12 @@ from ._tableau import Tableau
 
 
 class Solved(NamedTuple):
-    """What `solve` finds.
+    """The result of `solve`.
 
     Attributes:
         y1: the state at t1, a tree like y0.
         ys: the states at `ts`, with a leading axis of their number; None without `ts`. Where t1 was
-            not reached, these two and their derivatives are not numbers.
+            not reached, these two and their derivatives are NaN.
         t: the time reached.
         y: the state there, finite and without derivatives.
         num_accepted: int32, steps that were accepted.
@@ -32,8 +32,8 @@ class Solved(NamedTuple):
         between: the state at a time, a function and a tree; None without `dense`. At times before
             t0 or that were not reached it is not a number.
         result: int32, why it ended: `SUCCESSFUL`, `MAX_STEPS`, `STATE_NOT_FINITE` and
-            `FIELD_NOT_FINITE` at t0, `DIVERGED`: however short a step was, it led out of the
-            numbers, or `NO_STEP`: however short, its error was too large.
+            `FIELD_NOT_FINITE` at t0, `DIVERGED`: however short a step was, the state after it was
+            not finite, or `NO_STEP`: however short, its error was too large.
     """
 
     y1: PyTree
@@ -66,9 +66,9 @@ def solve(
 ) -> Solved:
     """y with dy/dt = field(t, y, args) and y(t0) = y0, by an explicit Runge-Kutta method.
 
-    It has derivatives of any order and in any nesting of forward and reverse mode, by y0, args,
-    t0, t1, ts, and by arrays that the field closes over: those of the steps that were taken, their
-    lengths as parts of t1 - t0 held fixed.
+    It has derivatives of any order, in any nesting of forward and reverse mode, with respect to y0,
+    args, t0, t1, ts, and arrays that the field closes over. They are those of the steps that were
+    taken, whose lengths as fractions of t1 - t0 are held fixed.
 
     Args:
         field: the right-hand side; du/dt has the tree, shapes and dtypes of y.
@@ -80,13 +80,13 @@ def solve(
         ts: (n,) times at which the state is wanted, in order from t0 to t1.
         rtol: relative tolerance; a number, or a tree of them along y0.
         atol: absolute tolerance.
-        dt0: first step without its sign, or that of fixed steps; None chooses it.
+        dt0: the length of the first step, or of all fixed ones; None chooses that of the first.
         control: how steps are chosen.
-        max_steps: after which it gives up.
-        capacity: how many states are remembered for derivatives. A solve of more steps repeats
+        max_steps: the number of steps after which it gives up.
+        capacity: the number of states recorded for derivatives. A solve of more steps repeats
             some of them, once for each order of derivative.
-        samples: how many leading axes of each leaf are of samples, whose errors are held to the
-            tolerance one by one; within one the root of the mean square is.
+        samples: the number of leading axes of each leaf that number samples. The error of each
+            sample, the root mean square over its components, is held to the tolerance.
         dense: whether the state between the steps is wanted; then all of them are remembered.
 
     Raises:

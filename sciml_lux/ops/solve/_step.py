@@ -17,7 +17,7 @@ Field = Callable[[jax.Array, Leaves], Leaves]
 
 
 class Step(NamedTuple):
-    """A step from y at t over h.
+    """A step of length h from y at t.
 
     Attributes:
         y1: the state at its end.
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 def step(
     field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, y: Leaves, first: Leaves
 ) -> Step:
-    """The step, without the stage at its end that is the first of the next.
+    """The step, without the stage at its end that is the first stage of the next.
 
     Args:
         field: what is solved.
@@ -76,7 +76,7 @@ def _listed(stages: Leaves, count: int) -> list[Leaves]:
 def last_stage(
     field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, found: Step
 ) -> list[Leaves]:
-    """All stages of a step, with that at its end."""
+    """All stages of a step, with the one at its end."""
     return [*found.stages, field(t + h, found.y1)] if tableau.fsal else found.stages
 
 
@@ -93,7 +93,7 @@ def extra_stages(
 def inside(
     tableau: Tableau, fraction: jax.Array, h: jax.Array, y: Leaves, stages: list[Leaves]
 ) -> Leaves:
-    """The solution at t + fraction * h, of all stages, extra ones included."""
+    """The solution at t + fraction * h, from all stages, extra ones included."""
     weights = interpolation_weights(tableau.float64.chebyshev, fraction)
     return advanced(y, h, weights, stages)
 
@@ -107,9 +107,9 @@ def advanced(
 
 
 def weighted(h: jax.Array, weights: np.ndarray | jax.Array, stages: Sequence[Leaves]) -> Leaves:
-    """h Σ weightsᵢ stagesᵢ, over the weights that there are."""
+    """h Σ weightsᵢ stagesᵢ, over the stages that are given."""
     numbers = weights.tolist() if isinstance(weights, np.ndarray) else list(weights)
-    used = [(w, k) for w, k in zip(numbers, stages, strict=False) if not _is_nothing(w)]
+    used = [(w, k) for w, k in zip(numbers, stages, strict=False) if not _is_zero(w)]
 
     def leaf(*ks: jax.Array) -> jax.Array:
         dtype = ks[0].dtype
@@ -120,5 +120,5 @@ def weighted(h: jax.Array, weights: np.ndarray | jax.Array, stages: Sequence[Lea
     return [accumulating(leaf, *ks) for ks in zip(*(k for _, k in used), strict=True)]
 
 
-def _is_nothing(weight: float | jax.Array) -> bool:
+def _is_zero(weight: float | jax.Array) -> bool:
     return isinstance(weight, float) and weight == 0

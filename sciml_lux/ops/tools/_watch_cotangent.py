@@ -1,4 +1,4 @@
-"""watch_cotangent: the identity, which looks at what reverse mode sends back through it."""
+"""watch_cotangent: the identity, which checks the cotangent that reverse mode sends back."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ def watch_cotangent(
 ) -> Inexact[Array, "..."]:
     """`x`, with an error at run time where its cotangent is not finite.
 
-    It is linear, so that forward mode, reverse mode and every order of both go through it; they
-    give what they would without it.
+    It is linear, so that forward mode, reverse mode and derivatives of every order pass through it
+    unchanged.
 
     Args:
         x: an array.

@@ -81,19 +81,8 @@ def _chunk_function(
             return _guarded_step(ad, objective, batch, tstate, watched)
 
         def body(carry: Carry, plan: PyTree) -> Carry:
-            tstate, loss, stats, finite = step(carry.tstate, carry.place, plan)
-            good = jnp.all(finite)
-            following = reader.next_place(carry.place)
-            return Carry(
-                tstate,
-                jax.tree.map(lambda new, old: jnp.where(good, new, old), following, carry.place),
-                carry.losses.at[carry.taken].set(loss),
-                jax.tree.map(
-                    lambda buffer, new: buffer.at[carry.taken].set(new), carry.stats, stats
-                ),
-                carry.taken + good.astype(jnp.int32),
-                finite,
-            )
+            found = step(carry.tstate, carry.place, plan)
+            return _after(carry, found, reader.next_place(carry.place))
 
         def keep_going(carry: Carry) -> jax.Array:
             return (carry.taken < limit) & jnp.all(carry.finite)
@@ -187,6 +176,24 @@ def _start(tstate: TrainState, place: Place, step: PyTree) -> Carry:
         jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), stats),
         jnp.zeros((), jnp.int32),
         jnp.ones(finite.shape, bool),
+    )
+
+
+def _after(carry: Carry, step: PyTree, place: Place) -> Carry:
+    """The carry after a step with the results `step`; `place` is the next one if it is finite."""
+    tstate, loss, stats, finite = step
+    good = jnp.all(finite)
+
+    def put(buffer: jax.Array, new: jax.Array) -> jax.Array:
+        return buffer.at[carry.taken].set(new)
+
+    return Carry(
+        tstate,
+        jax.tree.map(lambda new, old: jnp.where(good, new, old), place, carry.place),
+        put(carry.losses, loss),
+        jax.tree.map(put, carry.stats, stats),
+        carry.taken + good.astype(jnp.int32),
+        finite,
     )
 
 

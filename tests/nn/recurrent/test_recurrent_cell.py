@@ -227,5 +227,5 @@ def test_activation_that_is_no_function_is_an_error():
 
 
 def test_base_of_cells_has_no_step():
-    with pytest.raises(NotImplementedError, match="`RecurrentCell` defines no `_step`"):
+    with pytest.raises(TypeError, match="`RecurrentCell` defines no `_step`. Write `def _step"):
         RecurrentCell(2, 3)(X, *made(RecurrentCell(2, 3)))
