@@ -1,14 +1,15 @@
 """The rules every test runs under: strict promotion, no rank promotion, warnings are errors.
 
 `JAX_ENABLE_X64` (1 by default here) and `JAX_NUMPY_DTYPE_PROMOTION` (strict by default here) make
-four runs of the same suite. `make test` runs two of them, without what is marked:
+four kinds of runs of the same suite. `make test` is two of them, without what is marked:
 
 - `slow`: deep checks;
 - `any_precision`, with float64 off: what shows the same as with float64 on. Examples in docstrings
   count among it;
 - in a catalogue, by `rotating`: what two thirds of the entries have on other days only.
 
-`make test-deep` runs all of it.
+`make test-deep` runs that; all but what is `traced` with XLA as users have it; and what
+`make test` runs under standard promotion, with float64 off where dtypes are the point.
 """
 
 import collections

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sciml_lux"
 LEVELS = {

@@ -23,13 +23,20 @@ pytestmark = pytest.mark.any_precision
 def cases(entries, *columns, rests, deep=lambda *_: False):
     """(entry, one of each column), for each; two thirds of the entries have no turn if `rests`.
 
-    What is `deep` has one in `make test-deep` alone.
+    What is `deep` has one in `make test-deep` alone; what has one every day is `traced`.
     """
+
+    def marks(index, rest):
+        if deep(*rest):
+            return [slow]
+        if rests(*rest):
+            return [] if in_third(index) else [slow]
+        return [pytest.mark.traced]
+
     return [
-        pytest.param(*entry.values, *rest, id="-".join([entry.id, *rest]), marks=[slow] * without)
+        pytest.param(*entry.values, *rest, id="-".join([entry.id, *rest]), marks=marks(index, rest))
         for index, entry in enumerate(entries)
         for rest in itertools.product(*columns)
-        for without in [deep(*rest) or (rests(*rest) and not in_third(index))]
     ]
 
 

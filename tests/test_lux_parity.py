@@ -9,7 +9,7 @@ import pytest
 
 import sciml_lux
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 ROOT = Path(__file__).parent.parent
 _spec = importlib.util.spec_from_file_location("lux_parity", ROOT / "docs" / "lux_parity.py")
 lux_parity = importlib.util.module_from_spec(_spec)

@@ -14,7 +14,7 @@ import pytest
 
 from sciml_lux import Layer, Static, StaticValue, initializers, nn
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 
 
 @dataclasses.dataclass(frozen=True)

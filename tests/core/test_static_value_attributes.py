@@ -9,7 +9,7 @@ import pytest
 
 from sciml_lux import Layer, StaticValue, losses, nn, training
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 
 
 class FromInitVar(Layer):

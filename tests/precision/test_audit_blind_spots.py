@@ -16,7 +16,7 @@ from sciml_lux import ode
 from sciml_lux.precision import audit
 from tests.conftest import needs_x64
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 FILE = os.path.relpath(__file__)
 F32, F64 = jnp.float32, jnp.float64
 

@@ -21,7 +21,7 @@ from jax.extend.core import Primitive
 from sciml_lux.precision import audit
 from tests.conftest import needs_x64
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 F32, F64, BF16 = jnp.float32, jnp.float64, jnp.bfloat16
 FILE = os.path.relpath(__file__)
 with open(__file__) as file:

@@ -10,7 +10,7 @@ from jax import lax
 
 from sciml_lux.precision import assert_no_narrowing, audit
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 FILE = os.path.relpath(__file__)
 with open(__file__) as file:
     SOURCE = file.read().splitlines()
