@@ -10,6 +10,23 @@ from ._equation import Equation
 from ._method import Method, plain
 from ._results import RESULTS
 from ._solution import Solution
+from ._verner import Vern7, Vern9
+
+# More save times than this are interpolated: steps onto them could be most of the steps.
+_MOST_STEPPED_ONTO = 64
+
+# States inside a step of these are as good as those at its end. Others interpolate at a lower
+# order: with Kvaerno5 the error inside is hundreds of tolerances.
+_INTERPOLATE_WELL = (
+    diffrax.Heun,
+    diffrax.Midpoint,
+    diffrax.Ralston,
+    diffrax.Bosh3,
+    diffrax.Tsit5,
+    diffrax.Dopri5,
+    Vern7,
+    Vern9,
+)
 
 
 def solve_with_diffrax(
@@ -35,7 +52,7 @@ def solve_with_diffrax(
         u0,
         args=equation.parameters,
         saveat=diffrax.SaveAt(ts=ts),
-        stepsize_controller=_controller(method),
+        stepsize_controller=_controller(method, ts),
         adjoint=plain(method.adjoint) or diffrax.RecursiveCheckpointAdjoint(),
         max_steps=method.max_steps,
         throw=False,
@@ -46,7 +63,10 @@ def solve_with_diffrax(
     return Solution(ts, found.ys, stats, RESULTS.promote(found.result))
 
 
-def _controller(method: Method) -> diffrax.AbstractStepSizeController:
-    if method.uses_tolerances:
-        return diffrax.PIDController(rtol=method.rtol, atol=method.atol)
-    return plain(method.stepsize_controller) or diffrax.ConstantStepSize()
+def _controller(method: Method, ts: jax.Array) -> diffrax.AbstractStepSizeController:
+    if not method.uses_tolerances:
+        return plain(method.stepsize_controller) or diffrax.ConstantStepSize()
+    by_error = diffrax.PIDController(rtol=method.rtol, atol=method.atol)
+    if isinstance(plain(method.solver), _INTERPOLATE_WELL) or len(ts) > _MOST_STEPPED_ONTO:
+        return by_error
+    return diffrax.ClipStepSizeController(by_error, step_ts=ts)
