@@ -18,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 
 
 @needs_x64
-@pytest.mark.parametrize(("page", "least"), [("README.md", 3), ("docs/distributed.md", 1)])
+@pytest.mark.parametrize(
+    ("page", "least"), [("README.md", 3), ("docs/distributed.md", 1), ("docs/stiff.md", 1)]
+)
 def test_code_of_the_pages_runs(page, least, tmp_path, monkeypatch, capsys):
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.S | re.M)
     assert len(blocks) >= least
@@ -46,7 +48,9 @@ def test_readme_links_to_files_that_exist():
         assert (ROOT / link).exists(), link
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/distributed.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/distributed.md", "docs/stiff.md"]
+)
 def test_lines_are_at_most_100_characters(page):
     lines = (ROOT / page).read_text().splitlines()
     assert [line for line in lines if len(line) > 100 and not line.startswith("|")] == []

@@ -15,6 +15,23 @@ from ._finite import all_finite
 from ._method import Method, plain
 from ._results import RESULTS
 from ._solution import Attempt, Solution
+from ._verner import Vern7, Vern9
+
+# More save times than this are interpolated: steps onto them could be most of the steps.
+_MOST_STEPPED_ONTO = 64
+
+# States inside a step of these are as good as those at its end. Others interpolate at a lower
+# order: with Kvaerno5 the error inside is hundreds of tolerances.
+_INTERPOLATE_WELL = (
+    diffrax.Heun,
+    diffrax.Midpoint,
+    diffrax.Ralston,
+    diffrax.Bosh3,
+    diffrax.Tsit5,
+    diffrax.Dopri5,
+    Vern7,
+    Vern9,
+)
 
 
 def solve_with_diffrax(
@@ -42,7 +59,7 @@ def solve_with_diffrax(
         u0,
         args=equation.parameters,
         saveat=diffrax.SaveAt(ts=ts, t1=with_end, dense=method.dense),
-        stepsize_controller=_controller(method),
+        stepsize_controller=_controller(method, ts),
         adjoint=adjoint,
         max_steps=method.max_steps,
         throw=False,
@@ -68,10 +85,14 @@ def _evaluated(interpolation: Any, span: jax.Array, t: jax.Array) -> Any:
     return jax.tree.map(lambda y: y * valid.astype(y.dtype), states)
 
 
-def _controller(method: Method) -> diffrax.AbstractStepSizeController:
-    if method.uses_tolerances:
-        return AdaptiveSteps(rtol=method.rtol, atol=method.atol)
-    return FixedSteps() if method.has_fixed_steps else plain(method.stepsize_controller)
+def _controller(method: Method, ts: jax.Array | None) -> diffrax.AbstractStepSizeController:
+    if not method.uses_tolerances:
+        return FixedSteps() if method.has_fixed_steps else plain(method.stepsize_controller)
+    by_error = AdaptiveSteps(rtol=method.rtol, atol=method.atol)
+    interpolated = isinstance(plain(method.solver), _INTERPOLATE_WELL)
+    if ts is None or interpolated or len(ts) > _MOST_STEPPED_ONTO:
+        return by_error
+    return diffrax.ClipStepSizeController(by_error, step_ts=ts)
 
 
 def _last(ts: Any, ys: PyTree, t0: jax.Array, u0: PyTree) -> tuple[jax.Array, PyTree]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 from typing import Any, Literal
 
 import diffrax
@@ -117,6 +118,7 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...] | None) -> N
         value = plain(getattr(options, option))
         if not isinstance(value, kind) and (option == "solver" or value is not None):
             raise TypeError(f"`{name}` expects `{option}` to be {words}, got {value!r}.")
+    _check_terms(name, plain(options.solver))
     for option in ("rtol", "atol"):
         _check_finite(name, option, getattr(options, option))
     if not (isinstance(options.throw, bool) or options.throw == "callback"):
@@ -142,6 +144,18 @@ def check_tolerance(name: str, method: Method, clock: np.dtype) -> None:
         raise ValueError(
             f"`{name}` has rtol={method.rtol}, finer than {clock.name} resolves ({finest:.0e}), "
             "so that no step would be accepted. Loosen `rtol` and `atol`, or take a wider state."
+        )
+
+
+def _check_terms(name: str, solver: Any) -> None:
+    """Raise for solvers of stochastic equations, and of sums of which each term is solved apart."""
+    terms = solver.term_structure
+    kind = typing.get_origin(terms) or terms
+    if not isinstance(kind, type) or issubclass(kind, diffrax.MultiTerm):
+        raise ValueError(
+            f"`{name}` expects `solver` to be one for du/dt = f(t, u), got "
+            f"{type(solver).__name__}, which takes several terms. For a stiff problem take "
+            "diffrax.Kvaerno5()."
         )
 
 

@@ -61,6 +61,10 @@ class ODELayer(Layer):
     `stats.engine` says which. The lean engine holds each sample of a batch to the tolerance, the
     first axis of a state of two axes or more; diffrax the batch together.
 
+    With implicit solvers and Dopri8 a solve steps onto the times of `saveat`, up to 64 of them:
+    inside a step these interpolate at a lower order. `docs/stiff.md` says how to step onto more,
+    and which options solve stiff problems to nine digits.
+
     A solve outside of `jit` is compiled as by `jax.jit`, once for a layer and each shape: what the
     vector field closes over is read then. A time of `saveat` that is beyond an end of `tspan` by
     rounding alone is that end.

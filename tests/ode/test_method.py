@@ -119,3 +119,14 @@ def test_option_without_a_hash_is_compared_by_identity():
     )
     assert one == same and hash(one) == hash(same) and one.method == same.method
     assert one != other and repr(one.method) == repr(other.method)
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [diffrax.KenCarp5(), diffrax.SemiImplicitEuler(), diffrax.ItoMilstein(), diffrax.ShARK()],
+    ids=lambda solver: type(solver).__name__,
+)
+def test_solver_of_several_terms_is_refused(solver):
+    text = f"expects `solver` to be one for du/dt = f(t, u), got {type(solver).__name__}, which"
+    with pytest.raises(ValueError, match=f"^`NeuralODE` {re.escape(text)} takes several terms"):
+        LAYERS["NeuralODE"](solver=solver, dt0=0.1)
