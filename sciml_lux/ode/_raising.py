@@ -94,6 +94,8 @@ def _message(layer: Any, solution: Solution, reached: Any) -> str:
 
 
 def _hint(layer: Any, stats: Record, reached: Any, ps: Parameters, st: States) -> str:
+    if layer.method.has_fixed_steps:
+        return " Raise `max_steps`, or lengthen `dt0`."
     if isinstance(plain(layer.solver), diffrax.AbstractImplicitSolver):
         return " Raise `max_steps`, or loosen `rtol` and `atol`."
     step = abs(float(stats.time_reached) - layer.tspan[0]) / max(int(stats.num_accepted_steps), 1)
