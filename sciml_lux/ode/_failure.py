@@ -130,7 +130,7 @@ def _grows(u: PyTree, slope: PyTree, roundings: jax.Array) -> jax.Array:
 
 
 def _largest(u: PyTree) -> jax.Array:
-    return jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(u)]).max()
+    return jnp.stack([jnp.max(jnp.abs(leaf), initial=0) for leaf in jax.tree.leaves(u)]).max()
 
 
 @jax.custom_jvp

@@ -24,6 +24,8 @@ _KINDS = {
     ),
 }
 
+_MOST_STEPS = 2**31 - 1
+
 
 class ByIdentity:
     """A diffrax object without a hash, such as a controller that holds arrays.
@@ -121,6 +123,10 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...] | None) -> N
     _check_terms(name, plain(options.solver))
     for option in ("rtol", "atol"):
         _check_finite(name, option, getattr(options, option))
+    if options.rtol > 1:
+        raise ValueError(
+            f"`{name}` expects `rtol` to be at most 1, all of the state, got {options.rtol}."
+        )
     if not (isinstance(options.throw, bool) or options.throw == "callback"):
         raise TypeError(
             f'`{name}` expects `throw` to be True, False or "callback", got {options.throw!r}.'
@@ -128,15 +134,27 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...] | None) -> N
     if not isinstance(options.dense, bool):
         raise TypeError(f"`{name}` expects `dense` to be True or False, got {options.dense!r}.")
     check_integer(name, "max_steps", options.max_steps, least=1)
+    if options.max_steps > _MOST_STEPS:
+        raise ValueError(
+            f"`{name}` expects `max_steps` to be at most {_MOST_STEPS}, the largest int32, got "
+            f"{options.max_steps}."
+        )
     _check_first_step(name, options, tspan)
 
 
 def check_tolerance(name: str, method: Method, clock: np.dtype) -> None:
-    """Raise if `clock` cannot resolve the relative tolerance.
+    """Raise if `clock` cannot resolve a tolerance or the first step.
 
     Raises:
-        ValueError: no step would be accepted.
+        ValueError: no step would be accepted, or one would have no length.
     """
+    for option in ("atol", "dt0"):
+        value = getattr(method, option)
+        if value is not None and float(np.asarray(value).astype(clock)) == 0:
+            raise ValueError(
+                f"`{name}` has {option}={value}, which is 0 in {clock.name}. Enlarge `{option}`, "
+                "or take a wider state."
+            )
     # Measured on a rotation with Tsit5: steps get small down to about here, and below it none is
     # accepted (float16 1e-5, bfloat16 3e-4, float32 3e-12).
     finest = float(jnp.finfo(clock).eps) ** (5 / 3)

@@ -135,6 +135,8 @@ def _hint(layer: Any, facts: _Facts, trees: tuple[Any, ...]) -> str:
     if not bool(facts.result == RESULTS.max_steps_reached):
         return ""
     stats, reached = facts.stats, facts.reached
+    if layer.method.has_fixed_steps:
+        return " Raise `max_steps`, or lengthen `dt0`."
     if isinstance(plain(layer.method.solver), diffrax.AbstractImplicitSolver):
         return " Raise `max_steps`, or loosen `rtol` and `atol`."
     step = abs(float(stats.time_reached - facts.t0)) / max(int(stats.num_accepted_steps), 1)

@@ -108,6 +108,18 @@ def test_time_reached_is_the_end_of_a_solve_that_succeeds(engine):
         assert len(found.ys) == len(found.ts) == len(options.get("saveat", (0.5,)))
 
 
+@pytest.mark.parametrize("engine", ADJOINTS)
+def test_empty_state_is_solved(engine):
+    for shape in [(0,), (0, 3), (3, 0)]:
+        found = solved(lambda t, u: -u, engine, u0=np.zeros(shape))
+        assert found.result == ode.RESULTS.successful and found.ys.shape == (1, *shape)
+
+
+def test_fixed_steps_are_too_many():
+    with pytest.raises(RuntimeError, match="is at t=0.5, after .* Raise `max_steps`, or lengthen"):
+        solved(lambda t, u: -u, max_steps=2, **EULER)
+
+
 def test_backsolve_knows_the_last_time_saved():
     options = {"adjoint": diffrax.BacksolveAdjoint(), "saveat": (0.5, 0.9, 1.5, 2.0)}
     node = ode.NeuralODE(Field(square), (0.0, 2.0), time_input=True, throw=False, **options)

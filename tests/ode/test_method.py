@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux import nn, ode
+from sciml_lux import nn, ode, setup
 
 pytestmark = pytest.mark.any_precision
 LAYERS = {
@@ -63,6 +63,28 @@ def test_first_step_that_is_not_finite_is_refused(value):
     )
     with pytest.raises(ValueError, match=text):
         LAYERS["NeuralODE"](dt0=value)
+
+
+def test_relative_tolerance_above_all_of_the_state_is_refused():
+    with pytest.raises(ValueError, match="`NeuralODE` expects `rtol` to be at most 1, .* got 1e"):
+        LAYERS["NeuralODE"](rtol=1e30)
+
+
+def test_more_steps_than_int32_counts_are_refused():
+    with pytest.raises(ValueError, match="`max_steps` to be at most 2147483647, .*got 2147483648"):
+        LAYERS["NeuralODE"](max_steps=2**31)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "dtype"),
+    [("atol", 1e-60, "float32"), ("atol", 1e-8, "float16"), ("dt0", 1e-60, "float32")],
+)
+def test_number_that_vanishes_in_the_dtype_of_the_state_is_refused(option, value, dtype):
+    node = LAYERS["NeuralODE"](**({"rtol": 1e-3, "atol": 1e-3} | {option: value}))
+    ps, st = setup(jax.random.key(0), node, dtype=dtype)
+    text = f"`NeuralODE` has {option}={value}, which is 0 in {dtype}. Enlarge `{option}`, or take"
+    with pytest.raises(ValueError, match=re.escape(text)):
+        node(jnp.zeros(2, dtype), ps, st)
 
 
 def test_max_steps_and_throw_of_another_kind_are_refused():

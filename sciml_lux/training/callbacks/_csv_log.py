@@ -66,7 +66,8 @@ class CSVLog(Callback):
             return
         self._write_new(run)
         last = _validations(run).get(run.step)
-        if last is not None:
+        # Its row is there already if the update from this state was taken back.
+        if last is not None and self._written == run.done:
             empty = [""] * len(self._columns)
             self._file.write(_row([run.step, "", repr(last), *empty]))
         self._file.close()
@@ -95,7 +96,7 @@ class CSVLog(Callback):
             validation = repr(held_out[step]) if step in held_out else ""
             stats = [_cell(column, index - run.done) for column in columns]
             rows.append(_row([step, repr(float(run.losses[index])), validation, *stats]))
-        self._written = run.done
+        self._written = max(self._written, run.done)
         return "".join(rows)
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ...core.internal import check_integer
+from ...core.internal import check_choice, check_integer
 from ...devices.internal import of_first_process
 from ...io.internal import JSON
 from ..callbacks._callback import Callback
@@ -24,7 +24,7 @@ from ..state._train_state import TrainState
 from ..steps._ad import AD, AutoReverse
 from ..steps._chunk import MAX_CHUNK, ChunkFunction, advance, stats_of_step
 from ._options import Options
-from ._refusal import refusal
+from ._refusal import has_bad_entry, refusal
 from ._session import Session, conduct
 from ._validator import refuse_bare
 
@@ -47,6 +47,7 @@ def fit(
     hyperparameters: Mapping[str, JSON] | None = None,
     resume: bool | Literal["changed"] = False,
     progress: bool = True,
+    on_failed_step: Literal["refuse", "halve"] = "refuse",
 ) -> FitResult:
     """Take `steps` training steps from `tstate`.
 
@@ -89,6 +90,10 @@ def fit(
             If the versions of JAX, of its libraries or of this one differ, or the platform does, a
             warning names the first difference.
         progress: print a progress line to standard error.
+        on_failed_step: what to do where the loss, a gradient or what an update leads to is not
+            finite though the data are. "refuse" raises a `NonFiniteError`. "halve" makes the update
+            that led there again with half the change of the parameters, and half of that, down to a
+            65536th part; the optimiser's own state is that of the whole step.
 
     Returns:
         The last state, the loss and the stats before each step, the losses on held-out data and,
@@ -99,8 +104,9 @@ def fit(
         NonFiniteError: the loss or a gradient is not finite, or a step makes a parameter, a model
             state or a number of the optimiser's state infinite or NaN that was finite when the fit
             began. It is named, and so is an entry of the data that is not finite or too large to be
-            squared. The update is refused; the last good state is in the checkpoint and in the
-            error's `result`.
+            squared; if the objective raises an error outside of `jit`, as a solve that fails does,
+            that is the cause. The update that led there is refused, or taken back; the last good
+            state is in the checkpoint and in the error's `result`.
         CheckpointError: the checkpoint to resume from is damaged, or of a fit that began with
             another model, objective, optimiser, state or order of the data; names the first
             difference. Or the path is a file of another kind.
@@ -126,6 +132,7 @@ def fit(
     """
     history = history_of("fit", tstate)
     check_objective(objective)
+    check_choice("fit", "on_failed_step", on_failed_step, ("refuse", "halve"))
     source = source_of(data)
     options = Options(
         "fit",
@@ -148,20 +155,26 @@ def fit(
     )
 
     def take_steps(session: Session) -> None:
-        _take_steps(session, ad, objective, source)
+        _take_steps(session, ad, objective, source, on_failed_step == "halve")
 
     return conduct(
         options, history, objective, total, epochs, source.identity, take_steps, made_with
     )
 
 
-def _take_steps(session: Session, ad: AD, objective: Objective, source: Source) -> None:
+def _take_steps(
+    session: Session, ad: AD, objective: Objective, source: Source, halve: bool
+) -> None:
     run = session.run
     feed = source.feed(run.step, run.done)
     watched = watched_leaves(session.start)
     take = ChunkFunction(ad, objective, feed.reader, watched)
     session.check_program(take, feed)
-    chunk, checked = 1, False
+    chunk, checked, last = 1, False, None
+
+    def may_halve(step: int) -> bool:
+        return halve and not has_bad_entry(feed, step)
+
     while session.goes_on:
         begin = time.monotonic()
         count = feed.draw(min(session.until_stop(chunk), MAX_CHUNK))
@@ -171,10 +184,13 @@ def _take_steps(session: Session, ad: AD, objective: Objective, source: Source) 
         if not checked:
             check_data_dtype("`fit`", feed, run.tstate)
             checked = True
-        steps = advance(take, run.tstate, feed, count, watched)
+        steps = advance(take, run.tstate, feed, count, watched, last, may_halve)
+        last = steps.last
         run.snapshot = run.snapshot.with_steps(steps.tstate, steps.losses, steps.stats)
         if not np.all(steps.finite):
-            raise refusal(run.snapshot, feed, steps.finite, watched, session.file)
+            given = (run.snapshot, objective, feed, steps, watched, take, session.file)
+            error, run.snapshot = refusal(*given)
+            raise error
         session.between_steps()
         # Clocks differ, and processes with different numbers of steps would wait for each other.
         chunk = of_first_process(_next_chunk(count, time.monotonic() - begin))

@@ -11,16 +11,23 @@ from jaxtyping import PyTree
 
 from ...core.internal import path_name
 from ..data._source import Feed
+from ..objectives._objective import Objective, evaluate
 from ..records._fit_result import FitResult
 from ..records._snapshot import Snapshot
 from ..state._finite import checked_names
+from ..state._train_state import TrainState
+from ..steps._chunk import ChunkFunction, Steps
 
 
 class NonFiniteError(FloatingPointError):
     """A loss, a gradient, or a parameter or state after a step, is not finite.
 
+    Its message, and its cause in Python's sense, is what the objective raises when it is evaluated
+    once more outside of `jit`: of a solve that failed, why.
+
     Attributes:
-        result: of the fit up to the last finite state.
+        result: of the fit up to the last state to go on from: the one before the update that led to
+            what is not finite, unless the data are not.
 
     Example:
         >>> import optax
@@ -62,19 +69,51 @@ class NonFiniteWarning(UserWarning):
 
 
 def refusal(
-    snapshot: Snapshot, feed: Feed, finite: np.ndarray, watched: tuple[int, ...], file: Path | None
-) -> NonFiniteError:
-    """The error of the step after `snapshot`, which names the first thing that is not finite."""
+    snapshot: Snapshot,
+    objective: Objective,
+    feed: Feed,
+    steps: Steps,
+    watched: tuple[int, ...],
+    take: ChunkFunction,
+    file: Path | None,
+) -> tuple[NonFiniteError, Snapshot]:
+    """The error of the step after `snapshot`, and the last snapshot that one can go on from.
+
+    The error names the first thing that is not finite. If it is the loss or a gradient, and the
+    data are finite, the update before is taken back, and the objective evaluated once more, where
+    its errors are not compiled away: what it raises is the cause.
+    """
+    batch = feed.batch(snapshot.step)
+    entry, cause, done = _entry(feed, batch, feed.label(snapshot.done)), None, "refused"
+    name, step = _name(snapshot, steps.finite, watched), snapshot.step
+    if not entry and not np.all(steps.finite[: len(steps.finite) - len(watched)]):
+        cause = _error_of(objective, snapshot.tstate, batch)
+        if steps.last is not None and snapshot.done:
+            snapshot = snapshot.without_last(steps.last.before(take).tstate)
+            done = f"taken back: the state is again that of step {snapshot.step}"
     saved = f"; the last good state is in {file}" if file is not None and snapshot.done else ""
-    advice = (
-        _entry(feed, feed.batch(snapshot.step), feed.label(snapshot.done))
-        or "Lower the learning rate, clip gradients, or look at the data."
+    advice = entry or "Lower the learning rate, clip gradients, or look at the data."
+    why = f" {cause}" if cause is not None else ""
+    error = NonFiniteError(
+        f"{name} is not finite at step {step}, so the update was {done}{saved}.{why} {advice}",
+        snapshot.result(),
     )
-    name = _name(snapshot, finite, watched)
-    message = (
-        f"{name} is not finite at step {snapshot.step}, so the update was refused{saved}. {advice}"
-    )
-    return NonFiniteError(message, snapshot.result())
+    error.__cause__ = cause
+    return error, snapshot
+
+
+def has_bad_entry(feed: Feed, step: int) -> bool:
+    """Whether the batch of `step` has an entry that no smaller update makes finite."""
+    return bool(_entry(feed, feed.batch(step), ""))
+
+
+def _error_of(objective: Objective, tstate: TrainState, batch: PyTree) -> Exception | None:
+    """What `objective` raises outside of `jit`, where a solve that fails says why."""
+    try:
+        evaluate(objective, tstate.model, tstate.evaluated_parameters, tstate.states, batch)
+    except (RuntimeError, ValueError, ArithmeticError) as error:
+        return error
+    return None
 
 
 def validation_warning(loss: float, step: int, feed: Feed, batch: PyTree, number: int) -> str:

@@ -89,7 +89,9 @@ def minimise(
             least-squares solver without residuals; complex parameters with SciPy; float64 NumPy
             data while x64 is off; data that are not a tree of arrays, for a method that is not of
             optax.
-        NonFiniteError: the loss is not finite, at the start or after a step.
+        NonFiniteError: the loss is not finite at the start, or where the method ends. A trial of
+            SciPy or optimistix where it is not finite, as of a solve that fails, is gone back from,
+            if the method can; the error's `result` has the last good state.
         CheckpointError: as of `fit`, or the checkpoint is of another method.
 
     Source: takes the place of `OptimizationProblem` in DiffEqFlux and Lux's tutorials.

@@ -89,7 +89,8 @@ class ScipySteps:
         self._x = np.asarray(start, np.float64)
         self._at: tuple[bytes, float, Any] = (b"", 0.0, None)
         self._before: tuple[float, Any] = (0.0, None)
-        self._called = 0.0
+        self._called, self._largest = 0.0, -np.inf
+        self._failed: set[bytes] = set()
 
     def __call__(self, session: Session) -> Outcome:
         """Take the steps, and return how they ended."""
@@ -111,18 +112,29 @@ class ScipySteps:
             )
         except _Ended:
             return Outcome(None, "", self._before[0])
-        finite_or_refuse(session, float(found.fun), f"where {self._method.method} ended")
+        loss = np.nan if found.x.tobytes() in self._failed else float(found.fun)
+        finite_or_refuse(session, loss, f"where {self._method.method} ended")
         if not np.array_equal(found.x, self._x):
             self._move(session, np.asarray(found.x))
         return Outcome(bool(found.success), str(found.message), float(found.fun))
 
     def _value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Loss and gradient; where they are not finite, what sends a line search back.
+
+        SciPy's methods interpolate between losses, so an infinite one would end them: it is far
+        above all losses seen instead.
+        """
         tstate = self._tstate.replace(parameters=self._parameters(x))
         grads, loss, stats, _ = compute_gradients(
             AutoReverse(), self._objective, self._data, tstate
         )
-        self._at = (x.tobytes(), float(loss), stats)
-        return float(loss), np.asarray(ravel_pytree(grads)[0], np.float64)
+        value, slope = float(loss), np.asarray(ravel_pytree(grads)[0], np.float64)
+        self._at = (x.tobytes(), value, stats)
+        if np.isfinite(value) and np.isfinite(slope).all():
+            self._largest = max(self._largest, value)
+            return value, slope
+        self._failed.add(x.tobytes())
+        return self._largest + 10 * (1 + abs(self._largest)), np.zeros_like(slope)
 
     def _evaluated(self, x: np.ndarray) -> tuple[float, Any]:
         """Loss and stats at `x`, which SciPy has most often evaluated last."""
@@ -137,6 +149,8 @@ class ScipySteps:
         """Called by SciPy after each step, by trust-constr also before the first."""
         x = np.array(step.x if hasattr(step, "x") else step, np.float64)
         if session.run.done == 0 and np.array_equal(x, self._x):
+            return
+        if x.tobytes() in self._failed:  # SLSQP shows points that it goes back from.
             return
         self._move(session, x)
         now = time.monotonic()

@@ -42,6 +42,10 @@ class Stats:
         pairs = zip(self.arrays, new.arrays, strict=True)
         return dataclasses.replace(new, arrays=tuple(np.concatenate(pair) for pair in pairs))
 
+    def without_last(self) -> "Stats":
+        """These without those of the last step."""
+        return dataclasses.replace(self, arrays=tuple(array[:-1] for array in self.arrays))
+
     def after(self, history: PyTree) -> Any:
         """The tree, after that of an earlier result where names, shapes and dtypes agree."""
         if self.treedef is None and not self.arrays:

@@ -34,6 +34,14 @@ class Snapshot:
         losses = np.concatenate([self.losses, losses])
         return dataclasses.replace(self, tstate=tstate, losses=losses, stats=self.stats.then(stats))
 
+    def without_last(self, tstate: TrainState) -> "Snapshot":
+        """The snapshot before its last step, which began with `tstate`."""
+        validation = self.validation.until(int(tstate.step))
+        stats = self.stats.without_last()
+        return dataclasses.replace(
+            self, tstate=tstate, losses=self.losses[:-1], stats=stats, validation=validation
+        )
+
     def result(self) -> FitResult:
         """The result of a fit that ends here."""
         return FitResult(

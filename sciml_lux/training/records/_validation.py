@@ -23,6 +23,11 @@ class Validation:
     steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
     losses: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
+    def until(self, step: int) -> "Validation":
+        """Those of states after at most `step` updates."""
+        kept = self.steps <= step
+        return Validation(self.steps[kept], self.losses[kept])
+
     def then(self, other: "Validation") -> "Validation":
         """These losses, followed by `other`."""
         return Validation(

@@ -18,6 +18,7 @@ from ..optimisers._loss_scale import will_skip
 from ..state._finite import checked_leaves, each_finite, finite_together
 from ..state._train_state import TrainState
 from ._ad import AD
+from ._retry import LastUpdate, Start, half_of, part_of_step
 from ._step import gradients, line_search_arguments, update
 
 MAX_CHUNK = 1024
@@ -51,12 +52,14 @@ class Steps(NamedTuple):
         losses: float64 (steps,).
         stats: of each step.
         finite: of the step that ended them: the loss, each leaf of the gradient, each watched leaf.
+        last: the update that led to `tstate`, if it is known.
     """
 
     tstate: TrainState
     losses: np.ndarray
     stats: Stats
     finite: np.ndarray
+    last: LastUpdate | None
 
 
 @compiled
@@ -127,6 +130,10 @@ class ChunkFunction:
         carry, plan = _chunk_function(*self._statics, structure)(leaves, *arguments)
         return carry._replace(tstate=TrainState.from_flat(structure, carry.tstate)), plan
 
+    def part(self, start: Start, fraction: float) -> tuple[TrainState, bool]:
+        """After the step from `start` with a part of the change, and whether it is finite."""
+        return part_of_step(*self._statics, start, fraction)
+
     def program(self, tstate: TrainState, feed: Feed) -> ClosedJaxpr:
         """The traced loop; `advance` then does not trace it again."""
         structure, leaves = tstate.flat
@@ -140,24 +147,44 @@ def advance(
     feed: Feed,
     count: int,
     watched: tuple[int, ...],
+    last: LastUpdate | None = None,
+    may_halve: Callable[[int], bool] = lambda step: False,
 ) -> Steps:
-    """Take up to `count` steps with `take`, and advance `feed`."""
+    """Take up to `count` steps with `take`, and advance `feed`.
+
+    Args:
+        take: the compiled loop.
+        tstate: to start from.
+        feed: of the batches.
+        count: how many steps.
+        watched: what must stay finite.
+        last: the update that led to `tstate`, if it is known.
+        may_halve: called with the number of a step that is not finite: whether to go on with half
+            the update that led there.
+    """
     losses, stats = np.zeros(0), Stats()
     while True:
-        given = (tstate, feed.arrays, feed.place, feed.plan)
-        carry, plan = take(*given, np.int32(count - len(losses)))
+        start = Start(tstate, feed.arrays, feed.place, feed.plan)
+        carry, plan = take(*start, np.int32(count - len(losses)))
         finite, taken = np.asarray(carry.finite), int(carry.taken)
         if not np.all(finite):
             leaves = checked_leaves(carry.tstate)
             still_finite = [np.isfinite(np.asarray(leaves[index])).all() for index in watched]
             finite = np.append(finite[:-1], still_finite)
             # The same program with fewer steps gives the same bits, without the step that failed.
-            carry, plan = take(*given, np.int32(taken))
+            carry, plan = take(*start, np.int32(taken))
         feed.place, feed.plan, tstate = carry.place, plan, carry.tstate
         losses = np.concatenate([losses, np.asarray(carry.losses, np.float64)[:taken]])
         stats = stats.then(Stats.of(carry.stats, taken))
+        last = LastUpdate(start, taken) if taken else last
+        evaluated = finite[: len(finite) - len(watched)]  # An update that overflows has no half.
+        failed = not np.all(evaluated)
+        half = half_of(last, take) if failed and may_halve(int(tstate.step)) else None
+        if half is not None:
+            last, tstate = half
+            finite = np.ones_like(finite)
         if len(losses) >= count or not np.all(finite):
-            return Steps(tstate, losses, stats, finite)
+            return Steps(tstate, losses, stats, finite, last)
 
 
 def stats_of_step(ad: AD, objective: Objective, feed: Feed, tstate: TrainState) -> Any:
