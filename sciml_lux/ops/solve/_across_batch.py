@@ -16,7 +16,7 @@ largest_in_batch_p = Primitive("largest_in_batch")
 
 
 def largest_in_batch(value: jax.Array) -> jax.Array:
-    """`value`, an integer, and under `vmap` the largest of the batch, the same for all of it."""
+    """`value`, an integer from 0, and under `vmap` the largest of the batch, the same for all."""
     return largest_in_batch_p.bind(value)
 
 
@@ -27,7 +27,8 @@ def any_in_batch(flag: jax.Array) -> jax.Array:
 
 def _batch(args: Sequence[jax.Array], axes: Sequence[int | None]) -> tuple[jax.Array, None]:
     # Bound again, for a `vmap` around this one.
-    return largest_in_batch(jnp.max(args[0], axis=axes[0])), None
+    # Of an empty batch, 0.
+    return largest_in_batch(jnp.max(args[0], axis=axes[0], initial=0)), None
 
 
 register(

@@ -97,10 +97,11 @@ def root_mean_square(values: Leaves, samples: int) -> jax.Array:
     sizes = [int(jnp.size(v) // max(jnp.size(s), 1)) for v, s in zip(values, squares, strict=True)]
     widest = max((s.dtype for s in squares), key=lambda dtype: dtype.itemsize)
     if len({s.shape for s in squares}) == 1:
-        groups = [sum(s.astype(widest) for s in squares) / sum(sizes)]
+        groups = [sum(s.astype(widest) for s in squares) / max(sum(sizes), 1)]
     else:  # Leaves without the samples of the others are held by themselves.
-        groups = [s.astype(widest) / n for s, n in zip(squares, sizes, strict=True)]
-    return jnp.sqrt(jnp.stack([jnp.max(g) for g in groups]).max())
+        groups = [s.astype(widest) / max(n, 1) for s, n in zip(squares, sizes, strict=True)]
+    # Of no samples, or no components, the error is 0.
+    return jnp.sqrt(jnp.stack([jnp.max(g, initial=0) for g in groups]).max())
 
 
 def first_step(

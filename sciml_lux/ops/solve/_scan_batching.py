@@ -40,7 +40,7 @@ def batch(
     if place_axes[0] is not None:
         n = jnp.moveaxis(place[0], place_axes[0], 0)
         groups, group_axes, body = _waiting(n, place[1:], groups, group_axes, body, length)
-        place = [n.max(), *place[1:]]
+        place = [n.max(initial=0), *place[1:]]
     # Rows come first: the batch is the second axis of rows, and the first of the others.
     moved = [
         [

@@ -224,6 +224,28 @@ def test_complex_and_mixed_trees_keep_their_dtypes():
     np.testing.assert_allclose(found.y1["b"], np.exp(-1), rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "samples"), [([(0,)], 0), ([(0, 2)], 1), ([(0, 2), (0,)], 1), ([(0, 2), (3,)], 1)]
+)
+def test_empty_batch_is_solved_as_any_other(shapes, samples):
+    t0, t1, u0 = jnp.zeros((), DTYPE), jnp.ones((), DTYPE), [jnp.ones(s, DTYPE) for s in shapes]
+    found = lean.solve(lambda t, u, _: [-v for v in u], t0, t1, u0,
+                       tableau=tableaus.TSIT5, ts=t1[None], samples=samples)  # fmt: skip
+    assert [y.shape for y in found.y1] == shapes and int(found.result) == lean.SUCCESSFUL
+    assert int(found.num_steps) < 20
+    np.testing.assert_allclose(sum(jnp.sum(y) for y in found.y1), 3 * (shapes[-1] == (3,)) / np.e,
+                               rtol=1e-5)  # fmt: skip
+
+
+def test_vmap_over_nothing_and_its_gradient():
+    def loss(p, u0):
+        return jnp.sum(jax.vmap(lambda u0: solved(p, u0, t1=1.0, capacity=8).y1)(u0))
+
+    found = jax.jit(jax.grad(loss, (0, 1)))(RATES, jnp.zeros((0, 2), DTYPE))
+    assert found[1].shape == (0, 2)
+    np.testing.assert_array_equal(found[0], 0)
+
+
 def test_options_that_cannot_be():
     with pytest.raises(ValueError, match="expects `dt0` for fixed steps, got None"):
         solved(control=lean.Fixed())
