@@ -127,7 +127,7 @@ def e5(t, u):
     """A reaction of six orders of magnitude of rates, and 22 of sizes of its components.
 
     The third component is the second less the fourth: in an equation of its own, rounding costs
-    six digits.
+    three digits.
     """
     third = u[1] - u[2]
     a, b, c = 7.89e-10 * u[0], 1.1e7 * u[0] * third, 1.13e9 * u[1] * third

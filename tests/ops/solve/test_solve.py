@@ -228,8 +228,8 @@ def test_complex_and_mixed_trees_keep_their_dtypes():
     ("shapes", "samples"), [([(0,)], 0), ([(0, 2)], 1), ([(0, 2), (0,)], 1), ([(0, 2), (3,)], 1)]
 )
 def test_empty_batch_is_solved_as_any_other(shapes, samples):
-    t0, t1 = jnp.zeros((), DTYPE), jnp.ones((), DTYPE)
-    found = lean.solve(lambda t, u, _: [-v for v in u], t0, t1, [jnp.ones(s, DTYPE) for s in shapes],
+    t0, t1, u0 = jnp.zeros((), DTYPE), jnp.ones((), DTYPE), [jnp.ones(s, DTYPE) for s in shapes]
+    found = lean.solve(lambda t, u, _: [-v for v in u], t0, t1, u0,
                        tableau=tableaus.TSIT5, ts=t1[None], samples=samples)  # fmt: skip
     assert [y.shape for y in found.y1] == shapes and int(found.result) == lean.SUCCESSFUL
     assert int(found.num_steps) < 20
