@@ -14,9 +14,9 @@ from jaxtyping import PyTree
 
 from ._across_batch import largest_in_batch
 from ._dynamic_scan import dynamic_scan, linear_scan
-from ._loop import Given, Options, Steering, maybe_extra, number_reached, places_of, run
-from ._record import Record, order_of, rows_of
-from ._step import Leaves, end_of_step, inside, last_stage, step
+from ._loop import Given, Options, Steering, number_reached, places_of, run
+from ._record import Record, order_of, rows_of, step_of_row
+from ._step import Leaves, Table, advanced, end_of_step, inside, no_stages, put, stage, table_of
 
 ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
 """du/dt of parameters, a time and the leaves of a state."""
@@ -105,23 +105,20 @@ def _replayed(
     thinned = longest > 1
     order = order_of(record, rows) if thinned else None
     length = rows + int(thinned)
-    numbers = jnp.arange(length, dtype=jnp.int32)
-    if order is not None:
-        numbers = numbers.at[order].set(numbers)
     start = [_instantiated(dy, y) for dy, y in zip(tangent.y0, given.y0, strict=True)]
-    saved = [jnp.zeros((len(places) + 1, *y.shape), y.dtype) for y in given.y0]
+    saved = [jnp.zeros((len(places), *y.shape), y.dtype) for y in given.y0]
     (dy1, dys), states = linear_scan(
         replay.row if thinned else replay.single,
-        (record.steps + record.stride - 1) // record.stride,
+        jax.lax.div(record.steps + record.stride - 1, record.stride),
         constants,
-        (numbers, record.starts, record.states),
+        (np.arange(length, dtype=np.int32), record.starts, record.states),
         linear,
         (start, saved if len(places) else []),
         (),
         length=length,
         order=order,
     )
-    return dy1, [kept[:-1] for kept in dys], states
+    return dy1, dys, states
 
 
 def _flat(given: Given) -> list[jax.Array]:
@@ -135,6 +132,15 @@ def _given(flat: Sequence[jax.Array], y0: Leaves) -> Given:
 
 def _instantiated(tangent: jax.Array | SymbolicZero, like: jax.Array) -> jax.Array:
     return jnp.zeros_like(like) if isinstance(tangent, SymbolicZero) else tangent
+
+
+def added(rows: Leaves, number: Any, values: Leaves) -> Leaves:
+    """`rows`, 0 at this number, with the values there.
+
+    As a sum, so that its transpose reads the row and leaves all rows alone. A number beyond the
+    last row adds nothing.
+    """
+    return [r.at[number].add(v, mode="drop") for r, v in zip(rows, values, strict=True)]
 
 
 class Replay:
@@ -154,7 +160,7 @@ class Replay:
         self.options = options
         self.flags = flags
         self.remember = remember
-        self.longest = rows_of(options.max_steps, options.capacity)[1]
+        self.rows, self.longest = rows_of(options.max_steps, options.capacity)
 
     def single(
         self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree
@@ -170,9 +176,9 @@ class Replay:
         """A row of a stride of steps: gone through once more, then the tangents."""
         fixed, places, lengths, count, stride = constants
         number, start, y = row
-        first = number * stride
+        first = step_of_row(number, stride, self.rows)
         steps = jnp.minimum(stride, count - first)
-        steps_ahead = jnp.arange(self.longest, dtype=jnp.int32)
+        steps_ahead = np.arange(self.longest, dtype=np.int32)
         lengths = lengths.at[first + steps_ahead].get(mode="clip")
         last, before = dynamic_scan(
             self.step, steps - 1, fixed, lengths, (start, y), length=self.longest
@@ -209,25 +215,34 @@ class Replay:
         dy, dys = carry
         before = jnp.where(start > 0, number_reached(places, start), 0)
         wanted = jnp.where(length > 0, number_reached(places, start + length) - before, 0)
+        most = largest_in_batch(wanted)
+        tableau = self.options.tableau
+        table = table_of(tableau, y)
+        total, count = len(table.c), tableau.num_stages - int(tableau.fsal)
+        n = jnp.where(most > 0, total, count).astype(jnp.int32)
+        if not dys:
+            total, n, table = count, jnp.full_like(n, count), table.rows(0, count, count)
+        here = (fixed, start, length, y)
+        room = no_stages(total, y)
+        # The last stage has a tangent; itself it matters only for that of the step's length.
+        unread = int(not any(self.flags[:3]))
+        stages, _ = dynamic_scan(self.stage, n - unread, here, table, room, length=total)
+        dstages, _ = linear_scan(
+            self.stage_tangent, n, (here, stages), table, (linear, dy), room, (), length=total
+        )
 
-        def stepped(moving: list[jax.Array], y: Leaves) -> Any:
+        def end(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
             given = _given(self._merged(moving, fixed), y)
-            field = functools.partial(self.field, given.parameters)
-            span = given.t1 - given.t0
-            t, h = given.t0 + start * span, length * span
-            found = step(field, self.options.tableau, t, h, y, field(t, y))
-            if not dys:
-                return found.y1, ()
-            return found.y1, self._all_stages(field, t, h, y, found, wanted > 0)
+            h = length * (given.t1 - given.t0)
+            return advanced(y, h, tableau.float64.b[:count], stages)
 
-        moving = list(itertools.compress(fixed, self.flags))
-        (_, stages), (dy1, dstages) = jax.jvp(stepped, (moving, y), (linear, dy))
+        _, dy1 = self._jvp(end, fixed, (y, stages), linear, (dy, dstages))
         if dys:
             dys, _ = linear_scan(
                 self.saved,
-                largest_in_batch(wanted),
+                most,
                 (fixed, start, length, before, wanted, y, stages),
-                jnp.arange(len(places), dtype=jnp.int32),
+                np.arange(len(places), dtype=np.int32),
                 (linear, dy, dstages),
                 dys,
                 (),
@@ -235,33 +250,61 @@ class Replay:
             )
         return (dy1, dys), ()
 
+    def stage(self, here: PyTree, line: Table, stages: Leaves) -> Any:
+        """One stage put in its row."""
+        fixed, start, length, y = here
+        return put(stages, line.number, self._stage(fixed, start, length, y, line, stages)), ()
+
+    def stage_tangent(
+        self, constants: PyTree, line: Table, linear: PyTree, dstages: Leaves, _: PyTree
+    ) -> Any:
+        (fixed, start, length, y), stages = constants
+        dlinear, dy = linear
+
+        def at(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
+            return self._stage(self._merged(moving, fixed), start, length, y, line, stages)
+
+        _, found = self._jvp(at, fixed, (y, stages), dlinear, (dy, dstages))
+        return added(dstages, line.number, found), ()
+
+    def _stage(
+        self,
+        fixed: PyTree,
+        start: jax.Array,
+        length: jax.Array,
+        y: Leaves,
+        line: Table,
+        stages: Leaves,
+    ) -> Leaves:
+        given = _given(fixed, y)
+        field = functools.partial(self.field, given.parameters)
+        span = given.t1 - given.t0
+        return stage(field, given.t0 + start * span, length * span, y, line, stages)
+
+    def _jvp(self, f, fixed, others, linear, dothers):
+        moving = list(itertools.compress(fixed, self.flags))
+        return jax.jvp(f, (moving, *others), (linear, *dothers))
+
     def saved(
         self, constants: PyTree, number: jax.Array, linear: PyTree, dys: Leaves, _: PyTree
     ) -> Any:
         """The tangent of one wanted state put in its row."""
         fixed, start, length, before, wanted, y, stages = constants
         dlinear, dy, dstages = linear
-        is_wanted, last = number < wanted, len(dys[0]) - 1
-        at = jnp.minimum(before + number, last - 1)
+        count = len(dys[0])
+        at = jnp.where(number < wanted, before + number, count)
 
-        def value(moving: list[jax.Array], y: Leaves, stages: list[Leaves]) -> Leaves:
+        def value(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
             given = _given(self._merged(moving, fixed), y)
             span = given.t1 - given.t0
-            place = (given.ts[at] - given.t0) / jnp.where(span == 0, 1.0, span)
+            place = (given.ts[jnp.minimum(at, count - 1)] - given.t0) / jnp.where(
+                span == 0, 1.0, span
+            )
             fraction = (place - start) / jnp.where(length == 0, 1.0, length)
             return inside(self.options.tableau, fraction, length * span, y, stages)
 
-        moving = list(itertools.compress(fixed, self.flags))
-        _, moved = jax.jvp(value, (moving, y, stages), (dlinear, dy, dstages))
-        put, row = jax.lax.dynamic_update_index_in_dim, jnp.where(is_wanted, at, last)
-        return [put(kept, v, row, 0) for kept, v in zip(dys, moved, strict=True)], ()
-
-    def _all_stages(
-        self, field: Any, t: jax.Array, h: jax.Array, y: Leaves, found: Any, wanted: jax.Array
-    ) -> list[Leaves]:
-        tableau = self.options.tableau
-        stages = last_stage(field, tableau, t, h, found)
-        return [*stages, *maybe_extra(field, tableau, t, h, y, stages, wanted)]
+        _, dvalue = self._jvp(value, fixed, (y, stages), dlinear, (dy, dstages))
+        return added(dys, at, dvalue), ()
 
     def _merged(self, moving: Sequence[jax.Array], fixed: Sequence[jax.Array]) -> list[jax.Array]:
         rest = iter(moving)

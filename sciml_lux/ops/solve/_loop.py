@@ -10,7 +10,18 @@ import jax.numpy as jnp
 from ._across_batch import any_in_batch
 from ._control import Adaptive, Control, Errors, Fixed, factor, first_step, largest_error
 from ._record import Record, empty, remembered, rows_of
-from ._step import Field, Leaves, extra_stages, inside, last_stage, step, weighted
+from ._step import (
+    Field,
+    Leaves,
+    Table,
+    advanced,
+    inside,
+    no_stages,
+    put,
+    table_of,
+    weighted,
+    with_stages,
+)
 from ._tableau import Tableau
 
 RUNNING, SUCCESSFUL, MAX_STEPS, STATE_NOT_FINITE, FIELD_NOT_FINITE, DIVERGED, NO_STEP = range(7)
@@ -183,9 +194,12 @@ def _attempt(
     length = jnp.where(last, rest, state.h)
     t, h, y = given.t0 + state.s * span, length * span, state.y
     first = state.first if tableau.fsal else field(t, y)
-    found = step(field, tableau, t, h, y, first)
-    stages = last_stage(field, tableau, t, h, found)
-    error = _error(options, steering, h, y, found.y1, stages)
+    table = table_of(tableau, y)
+    count, room = tableau.num_stages, len(table.number) if state.ys else tableau.num_stages
+    stages = put(no_stages(room, y), 0, first)
+    stages = with_stages(field, t, h, y, table.rows(1, count, room), stages)
+    y1 = advanced(y, h, tableau.float64.b, stages)
+    error = _error(options, steering, h, y, y1, stages)
     accepted = live & (error <= 1)
     end = jnp.where(last, 1.0, state.s + length)
 
@@ -195,7 +209,7 @@ def _attempt(
     until = chosen(number_reached(places, end), state.saves)
     saves, ys = state.saves, state.ys
     if ys:
-        saves, ys = _saved(field, tableau, t, h, y, stages, places, length, until, state)
+        saves, ys = _saved(field, tableau, table, t, h, y, stages, places, length, until, state)
     longer = _change(options, error, state.errors)
     s, following = chosen(end, state.s), jnp.where(live, length * longer, state.h)
     following = jnp.where(last & accepted, state.h, following)
@@ -213,8 +227,8 @@ def _attempt(
     return State(
         s=s,
         h=following,
-        y=[chosen(*pair) for pair in zip(found.y1, y, strict=True)],
-        first=[chosen(*pair) for pair in zip(stages[-1], first, strict=True)]
+        y=[chosen(*pair) for pair in zip(y1, y, strict=True)],
+        first=[chosen(k[tableau.num_stages - 1], old) for k, old in zip(stages, first, strict=True)]
         if tableau.fsal
         else [],
         errors=Errors(chosen(error, state.errors.last), chosen(*state.errors)),
@@ -233,7 +247,7 @@ def _error(
     h: jax.Array,
     y0: Leaves,
     y1: Leaves,
-    stages: list[Leaves],
+    stages: Leaves,
 ) -> jax.Array:
     """Of a step, relative to the tolerance; infinite for one that leads out of the numbers."""
     arrays, finite = options.tableau.float64, all_finite(y1)
@@ -260,17 +274,24 @@ def _change(options: Options, error: jax.Array, errors: Errors) -> jax.Array:
 def _saved(
     field: Field,
     tableau: Tableau,
+    table: Table,
     t: jax.Array,
     h: jax.Array,
     y: Leaves,
-    stages: list[Leaves],
+    stages: Leaves,
     places: jax.Array,
     length: jax.Array,
     until: jax.Array,
     state: State,
 ) -> tuple[jax.Array, Leaves]:
     """The wanted states inside this step put in their rows."""
-    stages = [*stages, *maybe_extra(field, tableau, t, h, y, stages, until > state.saves)]
+    total = len(table.number)
+    extra = table.rows(tableau.num_stages, total, total)
+    stages = jax.lax.cond(
+        any_in_batch(until > state.saves),
+        lambda: with_stages(field, t, h, y, extra, stages),
+        lambda: stages,
+    )
 
     def save(saved: tuple[jax.Array, Leaves]) -> tuple[jax.Array, Leaves]:
         at, ys = saved
@@ -284,24 +305,4 @@ def _saved(
 
     return jax.lax.while_loop(
         lambda saved: any_in_batch(saved[0] < until), save, (state.saves, state.ys)
-    )
-
-
-def maybe_extra(
-    field: Field,
-    tableau: Tableau,
-    t: jax.Array,
-    h: jax.Array,
-    y: Leaves,
-    stages: list[Leaves],
-    needed: jax.Array,
-) -> list[Leaves]:
-    """The extra stages, evaluated only where one of a batch needs them; else 0."""
-    count = len(tableau.interpolant.c)
-    if not count:
-        return []
-    return jax.lax.cond(
-        any_in_batch(needed),
-        lambda: extra_stages(field, tableau, t, h, y, stages),
-        lambda: [[jnp.zeros_like(leaf) for leaf in y] for _ in range(count)],
     )
