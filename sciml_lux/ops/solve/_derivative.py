@@ -107,13 +107,12 @@ def _replayed(
     length = rows + int(thinned)
     start = [_instantiated(dy, y) for dy, y in zip(tangent.y0, given.y0, strict=True)]
     saved = [jnp.zeros((len(places), *y.shape), y.dtype) for y in given.y0]
-    (dy1, dys), states = linear_scan(
+    (_, dy1, dys), states = linear_scan(
         replay.row if thinned else replay.single,
         jax.lax.div(record.steps + record.stride - 1, record.stride),
         constants,
         (np.arange(length, dtype=np.int32), record.starts, record.states),
-        linear,
-        (start, saved if len(places) else []),
+        (linear, start, saved if len(places) else []),
         (),
         length=length,
         order=order,
@@ -162,17 +161,15 @@ class Replay:
         self.remember = remember
         self.rows, self.longest = rows_of(options.max_steps, options.capacity)
 
-    def single(
-        self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree
-    ) -> Any:
+    def single(self, constants: PyTree, row: PyTree, carry: PyTree, _: PyTree) -> Any:
         """A row of one step."""
         fixed, places, lengths, *_ = constants
         number, start, y = row
         length = jax.lax.dynamic_index_in_dim(lengths, number, 0, keepdims=False)
-        moved, _ = self.tangent((fixed, places), (start, length, y), linear, carry, ())
-        return moved, carry[0] if self.remember else ()
+        moved, _ = self.tangent((fixed, places), (start, length, y), carry, ())
+        return moved, carry[1] if self.remember else ()
 
-    def row(self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree) -> Any:
+    def row(self, constants: PyTree, row: PyTree, carry: PyTree, _: PyTree) -> Any:
         """A row of a stride of steps: gone through once more, then the tangents."""
         fixed, places, lengths, count, stride = constants
         number, start, y = row
@@ -190,12 +187,11 @@ class Replay:
             steps,
             (fixed, places),
             (starts, lengths, states),
-            linear,
             carry,
             (),
             length=self.longest,
         )
-        return moved, carry[0] if self.remember else ()
+        return moved, carry[1] if self.remember else ()
 
     def step(self, fixed: list[jax.Array], length: jax.Array, carry: PyTree) -> Any:
         """One step, and its start."""
@@ -206,13 +202,11 @@ class Replay:
         t, h = given.t0 + start * span, length * span
         return (start + length, end_of_step(field, self.options.tableau, t, h, y)), carry
 
-    def tangent(
-        self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree
-    ) -> Any:
+    def tangent(self, constants: PyTree, row: PyTree, carry: PyTree, _: PyTree) -> Any:
         """The tangent after a step, of the one before it; and of the wanted states inside."""
         fixed, places = constants
         start, length, y = row
-        dy, dys = carry
+        linear, dy, dys = carry
         before = jnp.where(start > 0, number_reached(places, start), 0)
         wanted = jnp.where(length > 0, number_reached(places, start + length) - before, 0)
         most = largest_in_batch(wanted)
@@ -227,8 +221,8 @@ class Replay:
         # The last stage has a tangent; itself it matters only for that of the step's length.
         unread = int(not any(self.flags[:3]))
         stages, _ = dynamic_scan(self.stage, n - unread, here, table, room, length=total)
-        dstages, _ = linear_scan(
-            self.stage_tangent, n, (here, stages), table, (linear, dy), room, (), length=total
+        (linear, dy, dstages), _ = linear_scan(
+            self.stage_tangent, n, (here, stages), table, (linear, dy, room), (), length=total
         )
 
         def end(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
@@ -238,34 +232,31 @@ class Replay:
 
         _, dy1 = self._jvp(end, fixed, (y, stages), linear, (dy, dstages))
         if dys:
-            dys, _ = linear_scan(
+            (linear, *_, dys), _ = linear_scan(
                 self.saved,
                 most,
                 (fixed, start, length, before, wanted, y, stages),
                 np.arange(len(places), dtype=np.int32),
-                (linear, dy, dstages),
-                dys,
+                (linear, dy, dstages, dys),
                 (),
                 length=len(places),
             )
-        return (dy1, dys), ()
+        return (linear, dy1, dys), ()
 
     def stage(self, here: PyTree, line: Table, stages: Leaves) -> Any:
         """One stage put in its row."""
         fixed, start, length, y = here
         return put(stages, line.number, self._stage(fixed, start, length, y, line, stages)), ()
 
-    def stage_tangent(
-        self, constants: PyTree, line: Table, linear: PyTree, dstages: Leaves, _: PyTree
-    ) -> Any:
+    def stage_tangent(self, constants: PyTree, line: Table, carry: PyTree, _: PyTree) -> Any:
         (fixed, start, length, y), stages = constants
-        dlinear, dy = linear
+        linear, dy, dstages = carry
 
         def at(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
             return self._stage(self._merged(moving, fixed), start, length, y, line, stages)
 
-        _, found = self._jvp(at, fixed, (y, stages), dlinear, (dy, dstages))
-        return added(dstages, line.number, found), ()
+        _, found = self._jvp(at, fixed, (y, stages), linear, (dy, dstages))
+        return (linear, dy, added(dstages, line.number, found)), ()
 
     def _stage(
         self,
@@ -285,12 +276,10 @@ class Replay:
         moving = list(itertools.compress(fixed, self.flags))
         return jax.jvp(f, (moving, *others), (linear, *dothers))
 
-    def saved(
-        self, constants: PyTree, number: jax.Array, linear: PyTree, dys: Leaves, _: PyTree
-    ) -> Any:
+    def saved(self, constants: PyTree, number: jax.Array, carry: PyTree, _: PyTree) -> Any:
         """The tangent of one wanted state put in its row."""
         fixed, start, length, before, wanted, y, stages = constants
-        dlinear, dy, dstages = linear
+        linear, dy, dstages, dys = carry
         count = len(dys[0])
         at = jnp.where(number < wanted, before + number, count)
 
@@ -303,8 +292,8 @@ class Replay:
             fraction = (place - start) / jnp.where(length == 0, 1.0, length)
             return inside(self.options.tableau, fraction, length * span, y, stages)
 
-        _, dvalue = self._jvp(value, fixed, (y, stages), dlinear, (dy, dstages))
-        return added(dys, at, dvalue), ()
+        _, dvalue = self._jvp(value, fixed, (y, stages), linear, (dy, dstages))
+        return (linear, dy, dstages, added(dys, at, dvalue)), ()
 
     def _merged(self, moving: Sequence[jax.Array], fixed: Sequence[jax.Array]) -> list[jax.Array]:
         rest = iter(moving)

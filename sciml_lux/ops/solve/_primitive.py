@@ -27,7 +27,7 @@ def is_zero(tangent: Value) -> bool:
 
 def zero_like(value: Value) -> Any:
     """The tangent of a value that does not move."""
-    return ad.Zero.from_primal_value(value)  # pyright: ignore[reportAttributeAccessIssue]
+    return ad.Zero(jax.typeof(value).to_tangent_aval())
 
 
 def type_of(value: Value) -> Any:
