@@ -187,8 +187,7 @@ def _attempt(
     """One step, accepted or not; a solve that has ended stays as it is."""
     tableau, live = options.tableau, _goes_on(state)
     span, rest = given.t1 - given.t0, 1 - state.s
-    # What rounding leaves of the whole belongs to the last step; in half precision not more than a
-    # part of a step does.
+    # What rounding leaves of the whole belongs to the last step, if it is a small part of one.
     rounding = jnp.minimum(100 * float(jnp.finfo(span.dtype).eps), state.h / 10)
     last = rest <= state.h + rounding
     length = jnp.where(last, rest, state.h)

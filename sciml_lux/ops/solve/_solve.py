@@ -1,6 +1,6 @@
 """solve: the initial-value problem of an ordinary differential equation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
+from ...precision import accumulated
 from ._control import Adaptive, Control, Fixed
 from ._derivative import solved
 from ._loop import SUCCESSFUL, Given, Options, Steering
@@ -60,7 +61,8 @@ def solve(
 
     It has derivatives of any order and in any nesting of forward and reverse mode, by y0, args,
     t0, t1, ts, and by arrays that the field closes over: those of the steps that were taken, their
-    lengths as parts of t1 - t0 held fixed.
+    lengths as parts of t1 - t0 held fixed. What is added up over the steps, in half precision, is
+    so in float32: the time, the state, and the derivatives by args.
 
     Args:
         field: the right-hand side; du/dt has the tree, shapes and dtypes of y.
@@ -99,36 +101,51 @@ def solve(
     compiled, count = jax.jit(jaxpr_as_fun(program)), len(closed_over)
 
     def parametric(parameters: list[jax.Array], t: jax.Array, y: Leaves) -> Leaves:
-        return compiled(*parameters[:count], t, *y, *parameters[count:])
+        operands = [*parameters[:count], t, *y, *parameters[count:]]
+        pairs = zip(operands, program.in_avals, strict=True)
+        return _wide(compiled(*(v if v.dtype == a.dtype else v.astype(a.dtype) for v, a in pairs)))
 
     wanted = jnp.zeros(0, clock) if ts is None else ts
-    given = Given(t0, t1, wanted, leaves, [*closed_over, *arguments])
+    # The time, the state and the cotangents of parameters are sums over the steps.
+    start, end, wanted = _wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
+    given = Given(start, end, wanted, _wide(leaves), _wide([*closed_over, *arguments]))
     steering = Steering(
-        _tolerances(rtol, y0), _tolerances(atol, y0), None if dt0 is None else jnp.abs(dt0)
+        _tolerances(rtol, y0),
+        _tolerances(atol, y0),
+        None if dt0 is None else jnp.abs(dt0).astype(start.dtype),
     )
     options = Options(tableau, control, max_steps, capacity, samples)
     found = solved(parametric, options, False, given, steering)
     reached = found.result == SUCCESSFUL
     # A product, so that the derivatives of a failed solve are not numbers either.
     valid = jnp.where(reached, 1.0, jnp.nan)
-    y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (found.y1, found.ys))
-    t = jnp.where(reached, t1, t0 + found.s * (t1 - t0))
+
+    def rounded(ys: Leaves) -> PyTree:
+        pairs = zip(ys, leaves, strict=True)
+        return tree.unflatten([(y * valid.astype(y.dtype)).astype(x.dtype) for y, x in pairs])
+
+    t = jnp.where(reached, end, start + found.s * (end - start))
     return Solved(
-        tree.unflatten(y1),
-        None if ts is None else tree.unflatten(ys),
-        t,
+        rounded(found.y1),
+        None if ts is None else rounded(found.ys),
+        t.astype(clock),
         found.accepted,
         found.tried,
         found.result,
     )
 
 
+def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
+    """The values, those in half precision in the dtype of their sums."""
+    return [accumulated(value) for value in values]
+
+
 def _tolerances(value: PyTree, y0: PyTree) -> Leaves:
-    """The tolerance of each leaf, in its real dtype; not differentiated."""
-    spread = jax.tree.broadcast(value, y0)
+    """The tolerance of each leaf, in the real dtype of its sums; not differentiated."""
+    spread = jax.tree.leaves(jax.tree.broadcast(value, y0))
     return [
         jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype))
-        for v, y in zip(jax.tree.leaves(spread), jax.tree.leaves(y0), strict=True)
+        for v, y in zip(spread, _wide(jax.tree.leaves(y0)), strict=True)
     ]
 
 

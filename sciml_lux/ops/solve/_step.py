@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ...precision import accumulating
 from ._interpolation_weights import interpolation_weights
 from ._tableau import Tableau
 
@@ -46,8 +45,7 @@ def table_of(tableau: Tableau, y: Leaves) -> Table:
     a[: len(arrays.a), : len(arrays.a)] = arrays.a
     a[len(arrays.a) :, : arrays.extra_a.shape[1]] = arrays.extra_a
     c = np.concatenate([arrays.c, arrays.extra_c])
-    dtypes = [jnp.dtype(jnp.float32), *(jnp.finfo(leaf.dtype).dtype for leaf in y)]
-    widest = max(dtypes, key=lambda dtype: dtype.itemsize)
+    widest = max((jnp.finfo(leaf.dtype).dtype for leaf in y), key=lambda dtype: dtype.itemsize)
     return Table(np.arange(total, dtype=np.int32), a.astype(widest), c.astype(widest))
 
 
@@ -99,7 +97,7 @@ def inside(
 def advanced(y: Leaves, h: jax.Array, weights: np.ndarray | jax.Array, stages: Leaves) -> Leaves:
     """y + h Σ weightsᵢ stagesᵢ."""
     moves = weighted(h, weights, stages)
-    return [accumulating(jnp.add, *pair) for pair in zip(y, moves, strict=True)]
+    return [leaf + move for leaf, move in zip(y, moves, strict=True)]
 
 
 def weighted(h: jax.Array, weights: np.ndarray | jax.Array, stages: Leaves) -> Leaves:
@@ -110,4 +108,4 @@ def weighted(h: jax.Array, weights: np.ndarray | jax.Array, stages: Leaves) -> L
         scale = jnp.expand_dims(jnp.asarray(weights, dtype), range(1, stages.ndim))
         return h.astype(dtype) * jnp.sum(scale * stages[: len(weights)], axis=0)
 
-    return [accumulating(leaf, k) for k in stages]
+    return [leaf(k) for k in stages]
