@@ -160,6 +160,7 @@ class Replay:
         self.flags = flags
         self.remember = remember
         self.rows, self.longest = rows_of(options.max_steps, options.capacity)
+        self.count = options.tableau.num_stages - int(options.tableau.fsal)
 
     def single(self, constants: PyTree, row: PyTree, carry: PyTree, _: PyTree) -> Any:
         """A row of one step."""
@@ -210,32 +211,20 @@ class Replay:
         before = jnp.where(start > 0, number_reached(places, start), 0)
         wanted = jnp.where(length > 0, number_reached(places, start + length) - before, 0)
         most = largest_in_batch(wanted)
-        tableau = self.options.tableau
-        table = table_of(tableau, y)
-        total, count = len(table.c), tableau.num_stages - int(tableau.fsal)
-        n = jnp.where(most > 0, total, count).astype(jnp.int32)
-        if not dys:
-            total, n, table = count, jnp.full_like(n, count), table.rows(0, count, count)
         here = (fixed, start, length, y)
-        room = no_stages(total, y)
-        # The last stage has a tangent; itself it matters only for that of the step's length.
-        unread = int(not any(self.flags[:3]))
-        stages, _ = dynamic_scan(self.stage, n - unread, here, table, room, length=total)
-        (linear, dy, dstages), _ = linear_scan(
-            self.stage_tangent, n, (here, stages), table, (linear, dy, room), (), length=total
-        )
+        stages, (linear, dy, dstages) = self._stages(here, most if dys else None, linear, dy)
 
         def end(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
             given = _given(self._merged(moving, fixed), y)
             h = length * (given.t1 - given.t0)
-            return advanced(y, h, tableau.float64.b[:count], stages)
+            return advanced(y, h, self.options.tableau.float64.b[: self.count], stages)
 
-        _, dy1 = self._jvp(end, fixed, (y, stages), linear, (dy, dstages))
+        dy1 = self._jvp(end, fixed, (y, stages), linear, (dy, dstages))
         if dys:
             (linear, *_, dys), _ = linear_scan(
                 self.saved,
                 most,
-                (fixed, start, length, before, wanted, y, stages),
+                (here, before, wanted, stages),
                 np.arange(len(places), dtype=np.int32),
                 (linear, dy, dstages, dys),
                 (),
@@ -243,57 +232,79 @@ class Replay:
             )
         return (linear, dy1, dys), ()
 
+    def _stages(
+        self, here: PyTree, wanted: jax.Array | None, linear: list[jax.Array], dy: Leaves
+    ) -> tuple[Leaves, PyTree]:
+        """The stages of a step, and their tangents after those that they depend on.
+
+        With a number of wanted states, if there are any, those of the solution inside too.
+        """
+        y = here[-1]
+        table, n = table_of(self.options.tableau, y), jnp.int32(self.count)
+        if wanted is None:
+            table = table.rows(0, self.count, self.count)
+        else:
+            n = jnp.where(wanted > 0, len(table.c), n)
+        total = len(table.c)
+        room = no_stages(total, y)
+        # The last stage is not read but for the derivative by the length of the step.
+        unread = int(not any(self.flags[:3]))
+        stages, _ = dynamic_scan(self.stage, n - unread, here, table, room, length=total)
+        constants, carry = (here, stages), (linear, dy, room)
+        moved, _ = linear_scan(self.stage_tangent, n, constants, table, carry, (), length=total)
+        return stages, moved
+
     def stage(self, here: PyTree, line: Table, stages: Leaves) -> Any:
         """One stage put in its row."""
-        fixed, start, length, y = here
-        return put(stages, line.number, self._stage(fixed, start, length, y, line, stages)), ()
+        return put(stages, line.number, self._stage(here, line, stages)), ()
 
     def stage_tangent(self, constants: PyTree, line: Table, carry: PyTree, _: PyTree) -> Any:
+        """The tangent of one stage put in its row."""
         (fixed, start, length, y), stages = constants
         linear, dy, dstages = carry
 
         def at(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
-            return self._stage(self._merged(moving, fixed), start, length, y, line, stages)
+            return self._stage((self._merged(moving, fixed), start, length, y), line, stages)
 
-        _, found = self._jvp(at, fixed, (y, stages), linear, (dy, dstages))
+        found = self._jvp(at, fixed, (y, stages), linear, (dy, dstages))
         return (linear, dy, added(dstages, line.number, found)), ()
 
-    def _stage(
-        self,
-        fixed: PyTree,
-        start: jax.Array,
-        length: jax.Array,
-        y: Leaves,
-        line: Table,
-        stages: Leaves,
-    ) -> Leaves:
+    def _stage(self, here: PyTree, line: Table, stages: Leaves) -> Leaves:
+        fixed, start, length, y = here
         given = _given(fixed, y)
         field = functools.partial(self.field, given.parameters)
         span = given.t1 - given.t0
         return stage(field, given.t0 + start * span, length * span, y, line, stages)
 
-    def _jvp(self, f, fixed, others, linear, dothers):
-        moving = list(itertools.compress(fixed, self.flags))
-        return jax.jvp(f, (moving, *others), (linear, *dothers))
-
     def saved(self, constants: PyTree, number: jax.Array, carry: PyTree, _: PyTree) -> Any:
         """The tangent of one wanted state put in its row."""
-        fixed, start, length, before, wanted, y, stages = constants
+        (fixed, start, length, y), before, wanted, stages = constants
         linear, dy, dstages, dys = carry
         count = len(dys[0])
-        at = jnp.where(number < wanted, before + number, count)
+        at = jnp.minimum(before + number, count - 1)
 
         def value(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
             given = _given(self._merged(moving, fixed), y)
-            span = given.t1 - given.t0
-            place = (given.ts[jnp.minimum(at, count - 1)] - given.t0) / jnp.where(
-                span == 0, 1.0, span
-            )
+            place = places_of(given._replace(ts=given.ts[at]))
             fraction = (place - start) / jnp.where(length == 0, 1.0, length)
-            return inside(self.options.tableau, fraction, length * span, y, stages)
+            h = length * (given.t1 - given.t0)
+            return inside(self.options.tableau, fraction, h, y, stages)
 
-        _, dvalue = self._jvp(value, fixed, (y, stages), linear, (dy, dstages))
-        return (linear, dy, dstages, added(dys, at, dvalue)), ()
+        dvalue = self._jvp(value, fixed, (y, stages), linear, (dy, dstages))
+        row = jnp.where(number < wanted, at, count)
+        return (linear, dy, dstages, added(dys, row, dvalue)), ()
+
+    def _jvp(
+        self,
+        function: Callable[..., Leaves],
+        fixed: Sequence[jax.Array],
+        others: tuple[Leaves, ...],
+        linear: list[jax.Array],
+        moved: tuple[Leaves, ...],
+    ) -> Leaves:
+        """The tangent of `function` of what moves of `fixed`, and of `others`."""
+        moving = list(itertools.compress(fixed, self.flags))
+        return jax.jvp(function, (moving, *others), (linear, *moved))[1]
 
     def _merged(self, moving: Sequence[jax.Array], fixed: Sequence[jax.Array]) -> list[jax.Array]:
         rest = iter(moving)

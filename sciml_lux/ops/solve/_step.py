@@ -68,21 +68,29 @@ def stage(
 
 
 def with_stages(
-    field: Field, t: jax.Array, h: jax.Array, y: Leaves, lines: Table, stages: Leaves
+    field: Field,
+    t: jax.Array,
+    h: jax.Array,
+    y: Leaves,
+    table: Table,
+    stages: Leaves,
+    start: int,
+    stop: ArrayLike,
 ) -> Leaves:
-    """`stages` with those of `lines` in their rows."""
+    """`stages` with those from `start` to before `stop` in their rows."""
+    room = len(stages[0])
+    a, c = jnp.asarray(table.a[:, :room]), jnp.asarray(table.c)
 
-    def one(stages: Leaves, line: Table) -> tuple[Leaves, None]:
-        return put(stages, line.number, stage(field, t, h, y, line, stages)), None
+    def one(i: jax.Array, stages: Leaves) -> Leaves:
+        return put(stages, i, stage(field, t, h, y, Table(i, a[i], c[i]), stages))
 
-    return jax.lax.scan(one, stages, lines)[0]
+    return jax.lax.fori_loop(np.int32(start), stop, one, stages)
 
 
 def end_of_step(field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, y: Leaves) -> Leaves:
     """The state at the end of the step from `y`."""
-    count = tableau.num_stages - int(tableau.fsal)
-    lines = table_of(tableau, y).rows(0, count, count)
-    stages = with_stages(field, t, h, y, lines, no_stages(count, y))
+    count, table = tableau.num_stages - int(tableau.fsal), table_of(tableau, y)
+    stages = with_stages(field, t, h, y, table, no_stages(count, y), 0, np.int32(count))
     return advanced(y, h, tableau.float64.b[:count], stages)
 
 
