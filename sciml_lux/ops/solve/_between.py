@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from ._derivative import ParametricField
 from ._loop import Given
 from ._record import Record
-from ._step import Leaves, extra_stages, inside, last_stage, step
+from ._step import Leaves, inside, no_stages, table_of, with_stages
 from ._tableau import Tableau
 
 
@@ -43,8 +43,9 @@ def between(
     )
     field = functools.partial(parametric, given.parameters)
     at, h = given.t0 + start * span, length * span
-    stages = last_stage(field, tableau, at, h, step(field, tableau, at, h, y, field(at, y)))
-    stages = [*stages, *extra_stages(field, tableau, at, h, y, stages)]
+    table = table_of(tableau, y)
+    total = len(table.number)
+    stages = with_stages(field, at, h, y, table, no_stages(total, y), 0, total)
     fraction = (place - start) / jnp.where(length == 0, 1.0, length)
     states = inside(tableau, fraction, h, y, stages)
     room = 4 * float(jnp.finfo(span.dtype).eps) * jnp.maximum(jnp.abs(given.t0), jnp.abs(given.t1))

@@ -14,9 +14,9 @@ from jaxtyping import PyTree
 
 from ._across_batch import largest_in_batch
 from ._dynamic_scan import dynamic_scan, linear_scan
-from ._loop import Given, Options, Steering, maybe_extra, number_reached, places_of, run
-from ._record import Record, order_of, rows_of
-from ._step import Leaves, end_of_step, inside, last_stage, step
+from ._loop import Given, Options, Steering, number_reached, places_of, run
+from ._record import Record, order_of, rows_of, step_of_row
+from ._step import Leaves, Table, advanced, end_of_step, inside, no_stages, put, stage, table_of
 
 ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
 """du/dt of parameters, a time and the leaves of a state."""
@@ -105,23 +105,19 @@ def _replayed(
     thinned = longest > 1
     order = order_of(record, rows) if thinned else None
     length = rows + int(thinned)
-    numbers = jnp.arange(length, dtype=jnp.int32)
-    if order is not None:
-        numbers = numbers.at[order].set(numbers)
     start = [_instantiated(dy, y) for dy, y in zip(tangent.y0, given.y0, strict=True)]
-    saved = [jnp.zeros((len(places) + 1, *y.shape), y.dtype) for y in given.y0]
-    (dy1, dys), states = linear_scan(
+    saved = [jnp.zeros((len(places), *y.shape), y.dtype) for y in given.y0]
+    (_, dy1, dys), states = linear_scan(
         replay.row if thinned else replay.single,
-        (record.steps + record.stride - 1) // record.stride,
+        jax.lax.div(record.steps + record.stride - 1, record.stride),
         constants,
-        (numbers, record.starts, record.states),
-        linear,
-        (start, saved if len(places) else []),
+        (np.arange(length, dtype=np.int32), record.starts, record.states),
+        (linear, start, saved if len(places) else []),
         (),
         length=length,
         order=order,
     )
-    return dy1, [kept[:-1] for kept in dys], states
+    return dy1, dys, states
 
 
 def _flat(given: Given) -> list[jax.Array]:
@@ -135,6 +131,15 @@ def _given(flat: Sequence[jax.Array], y0: Leaves) -> Given:
 
 def _instantiated(tangent: jax.Array | SymbolicZero, like: jax.Array) -> jax.Array:
     return jnp.zeros_like(like) if isinstance(tangent, SymbolicZero) else tangent
+
+
+def added(rows: Leaves, number: Any, values: Leaves) -> Leaves:
+    """`rows`, 0 at this number, with the values there.
+
+    As a sum, so that its transpose reads the row and leaves all rows alone. A number beyond the
+    last row adds nothing.
+    """
+    return [r.at[number].add(v, mode="drop") for r, v in zip(rows, values, strict=True)]
 
 
 class Replay:
@@ -154,25 +159,24 @@ class Replay:
         self.options = options
         self.flags = flags
         self.remember = remember
-        self.longest = rows_of(options.max_steps, options.capacity)[1]
+        self.rows, self.longest = rows_of(options.max_steps, options.capacity)
+        self.count = options.tableau.num_stages - int(options.tableau.fsal)
 
-    def single(
-        self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree
-    ) -> Any:
+    def single(self, constants: PyTree, row: PyTree, carry: PyTree, _: PyTree) -> Any:
         """A row of one step."""
         fixed, places, lengths, *_ = constants
         number, start, y = row
         length = jax.lax.dynamic_index_in_dim(lengths, number, 0, keepdims=False)
-        moved, _ = self.tangent((fixed, places), (start, length, y), linear, carry, ())
-        return moved, carry[0] if self.remember else ()
+        moved, _ = self.tangent((fixed, places), (start, length, y), carry, ())
+        return moved, carry[1] if self.remember else ()
 
-    def row(self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree) -> Any:
+    def row(self, constants: PyTree, row: PyTree, carry: PyTree, _: PyTree) -> Any:
         """A row of a stride of steps: gone through once more, then the tangents."""
         fixed, places, lengths, count, stride = constants
         number, start, y = row
-        first = number * stride
+        first = step_of_row(number, stride, self.rows)
         steps = jnp.minimum(stride, count - first)
-        steps_ahead = jnp.arange(self.longest, dtype=jnp.int32)
+        steps_ahead = np.arange(self.longest, dtype=np.int32)
         lengths = lengths.at[first + steps_ahead].get(mode="clip")
         last, before = dynamic_scan(
             self.step, steps - 1, fixed, lengths, (start, y), length=self.longest
@@ -184,12 +188,11 @@ class Replay:
             steps,
             (fixed, places),
             (starts, lengths, states),
-            linear,
             carry,
             (),
             length=self.longest,
         )
-        return moved, carry[0] if self.remember else ()
+        return moved, carry[1] if self.remember else ()
 
     def step(self, fixed: list[jax.Array], length: jax.Array, carry: PyTree) -> Any:
         """One step, and its start."""
@@ -200,68 +203,108 @@ class Replay:
         t, h = given.t0 + start * span, length * span
         return (start + length, end_of_step(field, self.options.tableau, t, h, y)), carry
 
-    def tangent(
-        self, constants: PyTree, row: PyTree, linear: PyTree, carry: PyTree, _: PyTree
-    ) -> Any:
+    def tangent(self, constants: PyTree, row: PyTree, carry: PyTree, _: PyTree) -> Any:
         """The tangent after a step, of the one before it; and of the wanted states inside."""
         fixed, places = constants
         start, length, y = row
-        dy, dys = carry
+        linear, dy, dys = carry
         before = jnp.where(start > 0, number_reached(places, start), 0)
         wanted = jnp.where(length > 0, number_reached(places, start + length) - before, 0)
+        most = largest_in_batch(wanted)
+        here = (fixed, start, length, y)
+        stages, (linear, dy, dstages) = self._stages(here, most if dys else None, linear, dy)
 
-        def stepped(moving: list[jax.Array], y: Leaves) -> Any:
+        def end(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
             given = _given(self._merged(moving, fixed), y)
-            field = functools.partial(self.field, given.parameters)
-            span = given.t1 - given.t0
-            t, h = given.t0 + start * span, length * span
-            found = step(field, self.options.tableau, t, h, y, field(t, y))
-            if not dys:
-                return found.y1, ()
-            return found.y1, self._all_stages(field, t, h, y, found, wanted > 0)
+            h = length * (given.t1 - given.t0)
+            return advanced(y, h, self.options.tableau.float64.b[: self.count], stages)
 
-        moving = list(itertools.compress(fixed, self.flags))
-        (_, stages), (dy1, dstages) = jax.jvp(stepped, (moving, y), (linear, dy))
+        dy1 = self._jvp(end, fixed, (y, stages), linear, (dy, dstages))
         if dys:
-            dys, _ = linear_scan(
+            (linear, *_, dys), _ = linear_scan(
                 self.saved,
-                largest_in_batch(wanted),
-                (fixed, start, length, before, wanted, y, stages),
-                jnp.arange(len(places), dtype=jnp.int32),
-                (linear, dy, dstages),
-                dys,
+                most,
+                (here, before, wanted, stages),
+                np.arange(len(places), dtype=np.int32),
+                (linear, dy, dstages, dys),
                 (),
                 length=len(places),
             )
-        return (dy1, dys), ()
+        return (linear, dy1, dys), ()
 
-    def saved(
-        self, constants: PyTree, number: jax.Array, linear: PyTree, dys: Leaves, _: PyTree
-    ) -> Any:
+    def _stages(
+        self, here: PyTree, wanted: jax.Array | None, linear: list[jax.Array], dy: Leaves
+    ) -> tuple[Leaves, PyTree]:
+        """The stages of a step, and their tangents after those that they depend on.
+
+        With a number of wanted states, if there are any, those of the solution inside too.
+        """
+        y = here[-1]
+        table, n = table_of(self.options.tableau, y), jnp.int32(self.count)
+        if wanted is None:
+            table = table.rows(0, self.count, self.count)
+        else:
+            n = jnp.where(wanted > 0, len(table.c), n)
+        total = len(table.c)
+        room = no_stages(total, y)
+        # The last stage is not read but for the derivative by the length of the step.
+        unread = int(not any(self.flags[:3]))
+        stages, _ = dynamic_scan(self.stage, n - unread, here, table, room, length=total)
+        constants, carry = (here, stages), (linear, dy, room)
+        moved, _ = linear_scan(self.stage_tangent, n, constants, table, carry, (), length=total)
+        return stages, moved
+
+    def stage(self, here: PyTree, line: Table, stages: Leaves) -> Any:
+        """One stage put in its row."""
+        return put(stages, line.number, self._stage(here, line, stages)), ()
+
+    def stage_tangent(self, constants: PyTree, line: Table, carry: PyTree, _: PyTree) -> Any:
+        """The tangent of one stage put in its row."""
+        (fixed, start, length, y), stages = constants
+        linear, dy, dstages = carry
+
+        def at(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
+            return self._stage((self._merged(moving, fixed), start, length, y), line, stages)
+
+        found = self._jvp(at, fixed, (y, stages), linear, (dy, dstages))
+        return (linear, dy, added(dstages, line.number, found)), ()
+
+    def _stage(self, here: PyTree, line: Table, stages: Leaves) -> Leaves:
+        fixed, start, length, y = here
+        given = _given(fixed, y)
+        field = functools.partial(self.field, given.parameters)
+        span = given.t1 - given.t0
+        return stage(field, given.t0 + start * span, length * span, y, line, stages)
+
+    def saved(self, constants: PyTree, number: jax.Array, carry: PyTree, _: PyTree) -> Any:
         """The tangent of one wanted state put in its row."""
-        fixed, start, length, before, wanted, y, stages = constants
-        dlinear, dy, dstages = linear
-        is_wanted, last = number < wanted, len(dys[0]) - 1
-        at = jnp.minimum(before + number, last - 1)
+        (fixed, start, length, y), before, wanted, stages = constants
+        linear, dy, dstages, dys = carry
+        count = len(dys[0])
+        at = jnp.minimum(before + number, count - 1)
 
-        def value(moving: list[jax.Array], y: Leaves, stages: list[Leaves]) -> Leaves:
+        def value(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
             given = _given(self._merged(moving, fixed), y)
-            span = given.t1 - given.t0
-            place = (given.ts[at] - given.t0) / jnp.where(span == 0, 1.0, span)
+            place = places_of(given._replace(ts=given.ts[at]))
             fraction = (place - start) / jnp.where(length == 0, 1.0, length)
-            return inside(self.options.tableau, fraction, length * span, y, stages)
+            h = length * (given.t1 - given.t0)
+            return inside(self.options.tableau, fraction, h, y, stages)
 
+        dvalue = self._jvp(value, fixed, (y, stages), linear, (dy, dstages))
+        row = jnp.where(number < wanted, at, count)
+        return (linear, dy, dstages, added(dys, row, dvalue)), ()
+
+    def _jvp(
+        self,
+        function: Callable[..., Leaves],
+        fixed: Sequence[jax.Array],
+        others: tuple[Leaves, ...],
+        linear: list[jax.Array],
+        moved: tuple[Leaves, ...],
+    ) -> Leaves:
+        """The tangent of `function` of what moves of `fixed`, and of `others`."""
         moving = list(itertools.compress(fixed, self.flags))
-        _, moved = jax.jvp(value, (moving, y, stages), (dlinear, dy, dstages))
-        put, row = jax.lax.dynamic_update_index_in_dim, jnp.where(is_wanted, at, last)
-        return [put(kept, v, row, 0) for kept, v in zip(dys, moved, strict=True)], ()
-
-    def _all_stages(
-        self, field: Any, t: jax.Array, h: jax.Array, y: Leaves, found: Any, wanted: jax.Array
-    ) -> list[Leaves]:
-        tableau = self.options.tableau
-        stages = last_stage(field, tableau, t, h, found)
-        return [*stages, *maybe_extra(field, tableau, t, h, y, stages, wanted)]
+        return jax.jvp(function, (moving, *others), (linear, *moved))[1]
 
     def _merged(self, moving: Sequence[jax.Array], fixed: Sequence[jax.Array]) -> list[jax.Array]:
         rest = iter(moving)

@@ -42,11 +42,10 @@ def dynamic_scan(
         The last carry, and the rows out; those from `n` on are 0.
     """
     return linear_scan(
-        lambda constants, row, _, carry, __: body(constants, row, carry),
+        lambda constants, row, carry, _: body(constants, row, carry),
         n,
         constants,
         rows,
-        (),
         carry,
         (),
         length=length,
@@ -58,29 +57,31 @@ def linear_scan(
     n: jax.Array,
     constants: PyTree,
     rows: PyTree,
-    linear_constants: PyTree,
     carry: PyTree,
     linear_rows: PyTree,
     *,
     length: int,
     order: jax.Array | None = None,
 ) -> tuple[Any, Any]:
-    """`dynamic_scan` that can be transposed in its last three arguments.
+    """`dynamic_scan` that can be transposed in its last two arguments.
+
+    What all iterations read and is to be transposed belongs to the carry, and is handed on as it
+    is. Its cotangents are then added up in place, over scans inside scans as well, where what
+    follows takes it from the last carry of the inner scan.
 
     Args:
-        body: `body(constants, row, linear_constants, carry, linear_row) -> (carry, row out)`,
-            linear in its last three arguments together.
+        body: `body(constants, row, carry, linear_row) -> (carry, row out)`, linear in its last two
+            arguments together.
         n: as in `dynamic_scan`, as are the others.
         constants: not transposed.
         rows: not transposed.
-        linear_constants: transposed.
         carry: transposed.
         linear_rows: transposed.
         length: rows there are room for.
         order: int32, the row that each iteration reads and writes; all different. Its own number
             by default.
     """
-    groups = (constants, rows, linear_constants, carry, linear_rows)
+    groups = (constants, rows, carry, linear_rows)
     leaves = [jax.tree.leaves(group) for group in groups]
     trees = [jax.tree.structure(group) for group in groups]
     found: list[Value] = []

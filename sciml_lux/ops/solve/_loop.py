@@ -6,11 +6,22 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ._across_batch import any_in_batch
 from ._control import Adaptive, Control, Errors, Fixed, factor, first_step, largest_error
 from ._record import Record, empty, remembered, rows_of
-from ._step import Field, Leaves, extra_stages, inside, last_stage, step, weighted
+from ._step import (
+    Field,
+    Leaves,
+    advanced,
+    inside,
+    no_stages,
+    put,
+    table_of,
+    weighted,
+    with_stages,
+)
 from ._tableau import Tableau
 
 RUNNING, SUCCESSFUL, MAX_STEPS, STATE_NOT_FINITE, FIELD_NOT_FINITE, DIVERGED, NO_STEP = range(7)
@@ -165,6 +176,59 @@ def all_finite(leaves: Leaves) -> jax.Array:
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()
 
 
+class Trial(NamedTuple):
+    """A step that may be accepted.
+
+    Attributes:
+        length: as a part of the whole.
+        last: whether it ends the solve.
+        h: its length in time.
+        end: the part of the whole that has passed after it.
+        until: how many wanted states are found then.
+        stages: du/dt at its stages; where it has wanted states, with those they need.
+        y1: the state at its end.
+        error: relative to the tolerance.
+    """
+
+    length: jax.Array
+    last: jax.Array
+    h: jax.Array
+    end: jax.Array
+    until: jax.Array
+    stages: Leaves
+    y1: Leaves
+    error: jax.Array
+
+
+def _trial(
+    field: Field,
+    options: Options,
+    given: Given,
+    steering: Steering,
+    places: jax.Array,
+    state: State,
+) -> Trial:
+    tableau, y = options.tableau, state.y
+    span, rest = given.t1 - given.t0, 1 - state.s
+    # What rounding leaves of the whole belongs to the last step, if it is a small part of one.
+    rounding = jnp.minimum(100 * float(jnp.finfo(span.dtype).eps), state.h / 10)
+    last = rest <= state.h + rounding
+    length = jnp.where(last, rest, state.h)
+    t, h = given.t0 + state.s * span, length * span
+    end = jnp.where(last, 1.0, state.s + length)
+    until = number_reached(places, end)
+    table, count = table_of(tableau, y), tableau.num_stages
+    total = len(table.c) if state.ys else count
+    wanted = any_in_batch(_goes_on(state) & (until > state.saves))
+    first = state.first if tableau.fsal else field(t, y)
+    stop = jnp.where(wanted, total, count) if total > count else np.int32(count)
+    stages = put(no_stages(total, y), 0, first)
+    stages = with_stages(field, t, h, y, table, stages, 1, stop)
+    y1 = advanced(y, h, tableau.float64.b, stages)
+    error = _error(options, steering, h, y, y1, stages)
+    return Trial(length, last, h, end, until, stages, y1, error)
+
+
 def _attempt(
     field: Field,
     options: Options,
@@ -174,57 +238,47 @@ def _attempt(
     state: State,
 ) -> State:
     """One step, accepted or not; a solve that has ended stays as it is."""
-    tableau, live = options.tableau, _goes_on(state)
-    span, rest = given.t1 - given.t0, 1 - state.s
-    # What rounding leaves of the whole belongs to the last step; in half precision not more than a
-    # part of a step does.
-    rounding = jnp.minimum(100 * float(jnp.finfo(span.dtype).eps), state.h / 10)
-    last = rest <= state.h + rounding
-    length = jnp.where(last, rest, state.h)
-    t, h, y = given.t0 + state.s * span, length * span, state.y
-    first = state.first if tableau.fsal else field(t, y)
-    found = step(field, tableau, t, h, y, first)
-    stages = last_stage(field, tableau, t, h, found)
-    error = _error(options, steering, h, y, found.y1, stages)
-    accepted = live & (error <= 1)
-    end = jnp.where(last, 1.0, state.s + length)
+    live, y = _goes_on(state), state.y
+    trial = _trial(field, options, given, steering, places, state)
+    accepted = live & (trial.error <= 1)
 
     def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(accepted, new, old)
 
-    until = chosen(number_reached(places, end), state.saves)
-    saves, ys = state.saves, state.ys
-    if ys:
-        saves, ys = _saved(field, tableau, t, h, y, stages, places, length, until, state)
-    longer = _change(options, error, state.errors)
-    s, following = chosen(end, state.s), jnp.where(live, length * longer, state.h)
-    following = jnp.where(last & accepted, state.h, following)
+    trial = trial._replace(until=chosen(trial.until, state.saves))
+    saves, ys = _saved(options, trial, places, state) if state.ys else (state.saves, [])
+    longer = _change(options, trial.error, state.errors)
+    s, following = chosen(trial.end, state.s), jnp.where(live, trial.length * longer, state.h)
+    following = jnp.where(trial.last & accepted, state.h, following)
     tried = state.tried + live.astype(jnp.int32)
     result = jnp.where(tried >= options.max_steps, MAX_STEPS, RUNNING)
     stuck = ~accepted & (s + following <= s)
-    result = jnp.where(stuck, jnp.where(jnp.isfinite(error), NO_STEP, DIVERGED), result)
-    result = jnp.where(accepted & last, SUCCESSFUL, result)
-    record = state.record
-    if record is not None:
-        rows, _ = rows_of(options.max_steps, options.capacity)
-        row_length = jnp.where(accepted, length, 0.0)
-        more = any_in_batch(accepted)
-        record = remembered(record, rows, row_length, state.s, y, more)
+    result = jnp.where(stuck, jnp.where(jnp.isfinite(trial.error), NO_STEP, DIVERGED), result)
+    result = jnp.where(accepted & trial.last, SUCCESSFUL, result)
+    last_stage = [k[options.tableau.num_stages - 1] for k in trial.stages]
     return State(
         s=s,
         h=following,
-        y=[chosen(*pair) for pair in zip(found.y1, y, strict=True)],
-        first=[chosen(*pair) for pair in zip(stages[-1], first, strict=True)]
-        if tableau.fsal
-        else [],
-        errors=Errors(chosen(error, state.errors.last), chosen(*state.errors)),
+        y=list(map(chosen, trial.y1, y)),
+        first=list(map(chosen, last_stage, state.first)) if state.first else [],
+        errors=Errors(chosen(trial.error, state.errors.last), chosen(*state.errors)),
         saves=saves,
         ys=ys,
         accepted=state.accepted + accepted.astype(jnp.int32),
         tried=tried,
         result=jnp.where(live, result, state.result).astype(jnp.int32),
-        record=record,
+        record=_recorded(options, trial.length, accepted, state),
     )
+
+
+def _recorded(
+    options: Options, length: jax.Array, accepted: jax.Array, state: State
+) -> Record | None:
+    if state.record is None:
+        return None
+    rows, _ = rows_of(options.max_steps, options.capacity)
+    length = jnp.where(accepted, length, 0.0)
+    return remembered(state.record, rows, length, state.s, state.y, any_in_batch(accepted))
 
 
 def _error(
@@ -233,7 +287,7 @@ def _error(
     h: jax.Array,
     y0: Leaves,
     y1: Leaves,
-    stages: list[Leaves],
+    stages: Leaves,
 ) -> jax.Array:
     """Of a step, relative to the tolerance; infinite for one that leads out of the numbers."""
     arrays, finite = options.tableau.float64, all_finite(y1)
@@ -258,50 +312,18 @@ def _change(options: Options, error: jax.Array, errors: Errors) -> jax.Array:
 
 
 def _saved(
-    field: Field,
-    tableau: Tableau,
-    t: jax.Array,
-    h: jax.Array,
-    y: Leaves,
-    stages: list[Leaves],
-    places: jax.Array,
-    length: jax.Array,
-    until: jax.Array,
-    state: State,
+    options: Options, trial: Trial, places: jax.Array, state: State
 ) -> tuple[jax.Array, Leaves]:
-    """The wanted states inside this step put in their rows."""
-    stages = [*stages, *maybe_extra(field, tableau, t, h, y, stages, until > state.saves)]
+    """How many wanted states are found, and they, with those inside this step."""
 
     def save(saved: tuple[jax.Array, Leaves]) -> tuple[jax.Array, Leaves]:
         at, ys = saved
-        wanted = at < until
-        fraction = (places[at] - state.s) / jnp.where(length == 0, 1.0, length)
+        wanted = at < trial.until
+        fraction = (places[at] - state.s) / jnp.where(trial.length == 0, 1.0, trial.length)
+        values = inside(options.tableau, fraction, trial.h, state.y, trial.stages)
         row = jnp.where(wanted, at, len(places))
-        put = jax.lax.dynamic_update_index_in_dim
-        values = inside(tableau, fraction, h, y, stages)
-        at = at + wanted.astype(jnp.int32)
-        return at, [put(all_, v, row, 0) for all_, v in zip(ys, values, strict=True)]
+        return at + wanted.astype(jnp.int32), put(ys, row, values)
 
     return jax.lax.while_loop(
-        lambda saved: any_in_batch(saved[0] < until), save, (state.saves, state.ys)
-    )
-
-
-def maybe_extra(
-    field: Field,
-    tableau: Tableau,
-    t: jax.Array,
-    h: jax.Array,
-    y: Leaves,
-    stages: list[Leaves],
-    needed: jax.Array,
-) -> list[Leaves]:
-    """The extra stages, evaluated only where one of a batch needs them; else 0."""
-    count = len(tableau.interpolant.c)
-    if not count:
-        return []
-    return jax.lax.cond(
-        any_in_batch(needed),
-        lambda: extra_stages(field, tableau, t, h, y, stages),
-        lambda: [[jnp.zeros_like(leaf) for leaf in y] for _ in range(count)],
+        lambda saved: any_in_batch(saved[0] < trial.until), save, (state.saves, state.ys)
     )

@@ -26,8 +26,8 @@ def is_zero(tangent: Value) -> bool:
 
 
 def zero_like(value: Value) -> Any:
-    """A tangent that is known to be 0, for `value`."""
-    return ad.Zero.from_primal_value(value)  # pyright: ignore[reportAttributeAccessIssue]
+    """The tangent of a value that does not move."""
+    return ad.Zero(jax.typeof(value).to_tangent_aval())
 
 
 def type_of(value: Value) -> Any:

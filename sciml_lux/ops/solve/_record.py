@@ -71,7 +71,7 @@ def remembered(
     """
     i = record.steps
     stride = jnp.where(i >= rows * record.stride, 2 * record.stride, record.stride)
-    row = jnp.where(i % stride == 0, i % rows + i // rows, rows)
+    row = jnp.where(jax.lax.rem(i, stride) == 0, row_of_step(i, rows), rows)
     put = jax.lax.dynamic_update_index_in_dim
     return Record(
         put(record.lengths, length, i, 0),
@@ -82,8 +82,19 @@ def remembered(
     )
 
 
+def row_of_step(step: jax.Array, rows: int) -> jax.Array:
+    """The row of a step that is kept."""
+    # Not negative: rem and div are % and // without the care for signs.
+    return jax.lax.rem(step, jnp.int32(rows)) + jax.lax.div(step, jnp.int32(rows))
+
+
+def step_of_row(row: jax.Array, stride: jax.Array, rows: int) -> jax.Array:
+    """The step whose row it is."""
+    turn = jax.lax.rem(row, stride)
+    return row - turn + turn * rows
+
+
 def order_of(record: Record, rows: int) -> jax.Array:
-    """The rows in the order of their steps, and last the row that belongs to none."""
-    i = jnp.arange(rows, dtype=jnp.int32) * record.stride
-    row = jnp.minimum(i % rows + i // rows, rows - 1)
-    return jnp.append(row, rows)
+    """The rows in the order of the steps that they are of; the last row is none of them."""
+    i = jnp.arange(rows + 1, dtype=jnp.int32)
+    return jnp.where(i == rows, rows, jnp.minimum(row_of_step(i * record.stride, rows), rows - 1))

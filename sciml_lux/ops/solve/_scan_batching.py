@@ -18,6 +18,7 @@ from ._scan_primitive import (
     Sizes,
     bind,
     body_types,
+    passed_on,
     placed,
     split,
 )
@@ -32,7 +33,7 @@ def batch(
     length: int,
     reverse: bool,
 ) -> tuple[list[Value], list[Value]]:
-    """One scan for the batch; of what is not batched, only the carry becomes so."""
+    """One scan for the batch; what is not batched stays so, but for a carry that changes."""
     size = next(v.shape[axis] for v, axis in zip(args, axes, strict=True) if axis is not None)
     (place, groups), (place_axes, group_axes) = placed(args, sizes), placed(axes, sizes)
     if any(axis is not None for axis in place_axes[1:]):
@@ -44,23 +45,26 @@ def batch(
     # The axis of rows stays first: the batch is the second of them, and the first of the others.
     moved = [
         [
-            v if a is None else jnp.moveaxis(v, a, int(i in (1, 4)))
+            v if a is None else jnp.moveaxis(v, a, int(i in (1, 3)))
             for v, a in zip(*pair, strict=True)
         ]
         for i, pair in enumerate(zip(groups, group_axes, strict=True))
     ]
     batched = [[a is not None for a in group] for group in group_axes]
-    moved[3] = [
-        v if b else jnp.broadcast_to(v, (size, *v.shape))
-        for v, b in zip(moved[3], batched[3], strict=True)
+    same = passed_on(body, tuple(map(len, groups)))
+    moved[2] = [
+        v if b or s else jnp.broadcast_to(v, (size, *v.shape))
+        for v, b, s in zip(moved[2], batched[2], same, strict=True)
     ]
-    batched[3] = [True] * len(moved[3])
+    batched[2] = [b or not s for b, s in zip(batched[2], same, strict=True)]
     in_axes = tuple(0 if b else None for b in itertools.chain(*batched))
-    mapped = jax.vmap(jaxpr_as_fun(body), in_axes, axis_size=size)
+    carry_axes = [0 if b else None for b in batched[2]]
+    out_axes = [*carry_axes, *(0 for _ in body.out_avals[len(same) :])]
+    mapped = jax.vmap(jaxpr_as_fun(body), in_axes, out_axes, axis_size=size)
     program, constants = program_of(mapped, body_types(moved))
     moved[0] = [*constants, *moved[0]]
     last, rows = bind(program, place, moved, length=length, reverse=reverse)
-    return [*last, *rows], [*(0 for _ in last), *(1 for _ in rows)]
+    return [*last, *rows], [*carry_axes, *(1 for _ in rows)]
 
 
 def _waiting(
@@ -74,27 +78,30 @@ def _waiting(
     """Groups, axes and body of scans as long as the longest of a batch; shorter ones wait."""
     f = jaxpr_as_fun(body)
     sizes = tuple(map(len, groups))
-    carried = sizes[3]
+    carried, same = sizes[2], passed_on(body, sizes)
 
     def waiting(*args: Value) -> list[Value]:
         (own, *firsts), rest = args[: 1 + sizes[1]], args[1 + sizes[1] :]
-        c, (at, *xs), dc, k, us = split(rest, (sizes[0], 1 + sizes[1], *sizes[2:]))
+        c, (at, *xs), k, us = split(rest, (sizes[0], 1 + sizes[1], *sizes[2:]))
         runs = at < own
         # Rows beyond the end are 0, where the body need not be defined: the first replaces them.
         xs = [jnp.where(runs, x, first) for x, first in zip(xs, firsts, strict=True)]
         us = [jnp.where(runs, u, jnp.zeros_like(u)) for u in us]
-        out = f(*c, *xs, *dc, *k, *us)
-        idle = [*k, *map(jnp.zeros_like, out[carried:])]
-        return [jnp.where(runs, new, old) for new, old in zip(out, idle, strict=True)]
+        out = f(*c, *xs, *k, *us)
+        carry = [
+            old if s else jnp.where(runs, new, old)
+            for new, old, s in zip(out[:carried], k, same, strict=True)
+        ]
+        return [*carry, *(jnp.where(runs, new, jnp.zeros_like(new)) for new in out[carried:])]
 
-    c, xs, dc, k, us = groups
+    c, xs, k, us = groups
     numbers = jnp.arange(length, dtype=n.dtype)
     start = 0
     if order:
         start, numbers = order[0][0], jnp.zeros_like(numbers).at[order[0]].set(numbers)
     firsts = [jnp.take(x, start, axis=int(a == 0)) for x, a in zip(xs, axes[1], strict=True)]
     first_axes = [None if a is None else max(a - 1, 0) for a in axes[1]]
-    groups = [[n, *firsts, *c], [numbers, *xs], dc, k, us]
+    groups = [[n, *firsts, *c], [numbers, *xs], k, us]
     axes = [[0, *first_axes, *axes[0]], [None, *axes[1]], *axes[2:]]
     shapes = [
         [_without(v, a) for v, a in zip(*pair, strict=True)]

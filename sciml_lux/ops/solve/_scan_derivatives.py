@@ -24,6 +24,7 @@ from ._scan_primitive import (
     bind,
     body_types,
     flagged,
+    passed_on,
     placed,
     row_types,
     split,
@@ -42,36 +43,52 @@ def jvp(
 ) -> Any:
     """The tangent, a linear scan over the primal's rows and the carries before its iterations."""
     place, groups = placed(primals, sizes)
-    c, xs, dc, k, us = groups
+    c, xs, k, us = groups
     _, moved = placed(tangents, sizes)
     flags = [[not is_zero(t) for t in group] for group in moved]
-    flags[3] = [is_inexact(value) for value in k]
-    tc, tx, tdc, tk, tu = (
+    same = passed_on(body, sizes)
+    flags[2] = [
+        is_inexact(value) and not (s and is_zero(t))
+        for value, t, s in zip(k, moved[2], same, strict=True)
+    ]
+    tc, tx, tk, tu = (
         [instantiated(t) for t in flagged(*pair)] for pair in zip(moved, flags, strict=True)
     )
-    linear = [[*tc, *tdc], tk, [*tx, *tu]]
-    types = [*types_of([*c, *dc]), *row_types([*xs, *us]), *types_of([*k, *linear[0], *tk])]
+    changing = [not s for s in same]
+    linear = [[*tc, *tk], [*tx, *tu]]
+    whole, rows = [*c, *flagged(k, same)], [*xs, *us]
+    types = [*types_of(whole), *row_types(rows), *types_of([*flagged(k, changing), *linear[0]])]
     program, constants = program_of(
-        _tangent_body(body, sizes, flags), [*types, *row_types(linear[2])]
+        _tangent_body(body, sizes, flags), [*types, *row_types(linear[1])]
     )
-    residual = [*constants, *c, *dc]
-    counts = (len(residual), len(xs) + len(us), len(k))
+    counts = (len(constants) + len(whole), len(rows), sum(changing))
     kept = [False] * sum(counts) + [True] * sum(map(len, linear))
     program, used = pruned(program, [True] * len(program.out_avals), kept)
-    whole, rows, passed = split(used, counts)
+    used_whole, used_rows, used_carries = split(used, counts)
 
-    # Only the carries that the tangent reads are recorded.
-    recording, constants = program_of(_recording_body(body, sizes, passed), body_types(groups))
-    recorded = [[*constants, *c], xs, dc, k, us]
-    last, out = bind(recording, place, recorded, length=length, reverse=reverse)
-    out, carries = split(out, (len(body.out_avals) - len(k), sum(passed)))
-    residual_rows = [*flagged([*xs, *us], rows), *carries]
-    operands = [flagged(residual, whole), residual_rows, *linear]
-    tangent_last, tangent_out = bind(program, place, operands, length=length, reverse=reverse)
+    # Only the carries that the tangent reads, and that change, are recorded.
+    reads = iter(used_carries)
+    recorded = [next(reads) if c else False for c in changing]
+    recording, more = program_of(_recording_body(body, sizes, recorded), body_types(groups))
+    operands = [[*more, *c], xs, k, us]
+    last, out = bind(recording, place, operands, length=length, reverse=reverse)
+    out, carries = split(out, (len(body.out_avals) - len(k), sum(recorded)))
+    residual = [flagged([*constants, *whole], used_whole), [*flagged(rows, used_rows), *carries]]
+    last_moved, out_moved = bind(
+        program, place, [*residual, *linear], length=length, reverse=reverse
+    )
 
     results = [*last, *out]
-    moving = iter([*tangent_last, *tangent_out])
-    return results, [next(moving) if is_inexact(r) else zero_like(r) for r in results]
+    moving = iter([*last_moved[len(tc) :], *out_moved])
+    moves = _moving_results(body, flags)
+    return results, [
+        next(moving) if m else zero_like(r) for r, m in zip(results, moves, strict=True)
+    ]
+
+
+def _moving_results(body: ClosedJaxpr, flags: list[list[bool]]) -> list[bool]:
+    """Which results have a tangent."""
+    return [*flags[2], *(is_inexact(a) for a in body.out_avals[len(flags[2]) :])]
 
 
 def _tangent_body(
@@ -79,26 +96,30 @@ def _tangent_body(
 ) -> Callable[..., list[Value]]:
     """The derivative of the body, from its arguments and the tangents of those that are flagged.
 
-    Arguments: constants, rows and carry of the primal, then the tangents of constants, of the carry
-    and of rows; each in the order of the body's groups.
+    Arguments: of the primal the constants, the carry that is passed on, rows and the carry that
+    changes; then the tangents of constants, of the carry and of rows; each in the order of the
+    body's groups. The tangents of constants are passed on.
     """
-    f, out_flags = jaxpr_as_fun(body), [is_inexact(a) for a in body.out_avals]
+    f, out_flags = jaxpr_as_fun(body), _moving_results(body, flags)
     flat_flags = list(itertools.chain(*flags))
-    nc, nx, ndc, nk, nu = sizes
-    mc, mx, mdc, mk, mu = map(sum, flags)
+    nc, nx, nk, nu = sizes
+    mc, mx, mk, mu = map(sum, flags)
+    same = passed_on(body, sizes)
 
     def tangent(*args: Value) -> list[Value]:
-        c, dc, xs, us, k, tc, tdc, tk, tx, tu = split(
-            args, (nc, ndc, nx, nu, nk, mc, mdc, mk, mx, mu)
+        c, fixed, xs, us, changing, tc, tk, tx, tu = split(
+            args, (nc, sum(same), nx, nu, nk - sum(same), mc, mk, mx, mu)
         )
-        values = [*c, *xs, *dc, *k, *us]
+        values_same, values_changing = iter(fixed), iter(changing)
+        k = [next(values_same) if s else next(values_changing) for s in same]
+        values = [*c, *xs, *k, *us]
 
         def moving(*some: Value) -> list[Value]:
             rest = iter(some)
             merged = (next(rest) if m else v for m, v in zip(flat_flags, values, strict=True))
             return flagged(f(*merged), out_flags)
 
-        return jax.jvp(moving, flagged(values, flat_flags), [*tc, *tx, *tdc, *tk, *tu])[1]
+        return [*tc, *jax.jvp(moving, flagged(values, flat_flags), [*tc, *tx, *tk, *tu])[1]]
 
     return tangent
 
@@ -110,7 +131,7 @@ def _recording_body(
     f = jaxpr_as_fun(body)
 
     def recording(*args: Value) -> list[Value]:
-        return [*f(*args), *flagged(split(args, sizes)[3], passed)]
+        return [*f(*args), *flagged(split(args, sizes)[2], passed)]
 
     return recording
 
@@ -123,17 +144,15 @@ def transpose(
     length: int,
     reverse: bool,
 ) -> Any:
-    """The transpose, a linear scan in reverse, which adds up what linear constants get."""
+    """The transpose is a linear scan the other way."""
     place, groups = placed(args, sizes)
-    c, xs, dc, k, _ = groups
-    # All of the carry gets a cotangent; the other linear operands that are known count as 0.
+    c, xs, k, _ = groups
+    # The carry is passed on whole; what is known of the rows counts as 0, by linearity.
     wanted = [[is_undefined(value) for value in group] for group in groups]
-    wanted[3] = [True] * len(k)
+    wanted[2] = [True] * len(k)
     ck, cy = split(cotangents, (len(k), len(cotangents) - len(k)))
     given = [not is_zero(t) for t in cy]
-    sums = [jnp.zeros(t.shape, t.dtype) for t in types_of(flagged(dc, wanted[2]))]
-    start = [*sums, *map(instantiated, ck)]
-    operands = [c, xs, [], start, flagged(cy, given)]
+    operands = [c, xs, list(map(instantiated, ck)), flagged(cy, given)]
     backward = _transposed_body(body, body_types(groups), sizes, wanted, given)
     program, constants = program_of(backward, body_types(operands))
     operands[0] = [*constants, *c]
@@ -150,14 +169,14 @@ def transpose(
 def _transposed_body(
     body: ClosedJaxpr, types: list[Value], sizes: Sizes, wanted: list[list[bool]], given: list[bool]
 ) -> Callable[..., list[Value]]:
-    """From constants, rows, sums, and the cotangents after an iteration to those before it."""
+    """From constants, rows and cotangents of carry and rows to those before the iteration."""
     f = jaxpr_as_fun(body)
     flags = list(itertools.chain(*wanted))
-    nc, nx, _, nk, _ = sizes
-    counts = (nc, nx, sum(wanted[2]), nk, sum(given))
+    nc, nx, nk, _ = sizes
+    counts = (nc, nx, nk, sum(given))
 
     def backward(*args: Value) -> list[Value]:
-        c, xs, sums, ck, cy = split(args, counts)
+        c, xs, ck, cy = split(args, counts)
         rows = iter(cy)
         cotangents = [
             *ck,
@@ -177,8 +196,6 @@ def _transposed_body(
                 )
             )
 
-        found = list(jax.linear_transpose(forward, *flagged(types, flags))(cotangents))
-        parts, rest = split(found, (len(sums), len(found) - len(sums)))
-        return [*(a + b for a, b in zip(sums, parts, strict=True)), *rest]
+        return list(jax.linear_transpose(forward, *flagged(types, flags))(cotangents))
 
     return backward

@@ -43,7 +43,7 @@ def bind(
         length=length,
         reverse=reverse,
     )
-    carried = len(groups[3])
+    carried = len(groups[2])
     return list(out[:carried]), list(out[carried:])
 
 
@@ -56,8 +56,8 @@ def row_types(values: Sequence[Value]) -> list[Value]:
 
 
 def body_types(groups: Groups) -> list[Value]:
-    c, xs, dc, k, us = groups
-    return [*types_of(c), *row_types(xs), *types_of(dc), *types_of(k), *row_types(us)]
+    c, xs, k, us = groups
+    return [*types_of(c), *row_types(xs), *types_of(k), *row_types(us)]
 
 
 def split(values: Sequence[Value], sizes: Iterable[int]) -> list[list[Value]]:
@@ -75,9 +75,16 @@ def flagged(values: Sequence[Value], flags: Sequence[bool]) -> list[Value]:
     return list(itertools.compress(values, flags))
 
 
+def passed_on(body: ClosedJaxpr, sizes: Sizes) -> list[bool]:
+    """Which of the carry every iteration hands on as it got it."""
+    before, carried = sizes[0] + sizes[1], sizes[2]
+    taken = body.jaxpr.invars[before : before + carried]
+    return [a is b for a, b in zip(taken, body.jaxpr.outvars, strict=False)]
+
+
 def run(*args: Value, body: ClosedJaxpr, sizes: Sizes, length: int, reverse: bool) -> list[Value]:
     """The scan as a while loop: the meaning of the primitive, and what it compiles to."""
-    (n, *order), (c, xs, dc, k, us) = placed(args, sizes)
+    (n, *order), (c, xs, k, us) = placed(args, sizes)
     f = jaxpr_as_fun(body)
     out = [jnp.zeros((length, *a.shape), a.dtype) for a in body.out_avals[len(k) :]]
 
@@ -88,7 +95,7 @@ def run(*args: Value, body: ClosedJaxpr, sizes: Sizes, length: int, reverse: boo
         i, k, out = state
         at = n - 1 - i if reverse else i
         at = order[0][at] if order else at
-        k, row = split(f(*c, *rows(xs, at), *dc, *k, *rows(us, at)), (len(k), len(out)))
+        k, row = split(f(*c, *rows(xs, at), *k, *rows(us, at)), (len(k), len(out)))
         put = jax.lax.dynamic_update_index_in_dim
         return i + 1, k, [put(o, v, at, 0) for o, v in zip(out, row, strict=True)]
 
@@ -99,5 +106,5 @@ def run(*args: Value, body: ClosedJaxpr, sizes: Sizes, length: int, reverse: boo
 
 def result_types(*args: Value, body: ClosedJaxpr, sizes: Sizes, length: int, reverse: bool) -> Any:
     types = [(a.shape, a.dtype) for a in body.out_avals]
-    carried, rows = types[: sizes[3]], types[sizes[3] :]
+    carried, rows = types[: sizes[2]], types[sizes[2] :]
     return [*carried, *(((length, *shape), dtype) for shape, dtype in rows)]

@@ -1,6 +1,6 @@
 """solve: the initial-value problem of an ordinary differential equation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +9,7 @@ from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
+from ...precision import accumulated
 from ._between import between
 from ._control import Adaptive, Control, Fixed
 from ._derivative import solved
@@ -68,7 +69,9 @@ def solve(
 
     It has derivatives of any order, in any nesting of forward and reverse mode, with respect to y0,
     args, t0, t1, ts, and arrays that the field closes over. They are those of the steps that were
-    taken, whose lengths as fractions of t1 - t0 are held fixed.
+    taken, whose lengths as fractions of t1 - t0 are held fixed. In half
+    precision the time, the state and the derivatives with respect to args, which are sums over the
+    steps, are in float32.
 
     Args:
         field: the right-hand side; du/dt has the tree, shapes and dtypes of y.
@@ -108,12 +111,18 @@ def solve(
     compiled, count = jax.jit(jaxpr_as_fun(program)), len(closed_over)
 
     def parametric(parameters: list[jax.Array], t: jax.Array, y: Leaves) -> Leaves:
-        return compiled(*parameters[:count], t, *y, *parameters[count:])
+        operands = [*parameters[:count], t, *y, *parameters[count:]]
+        pairs = zip(operands, program.in_avals, strict=True)
+        return _wide(compiled(*(v if v.dtype == a.dtype else v.astype(a.dtype) for v, a in pairs)))
 
     wanted = jnp.zeros(0, clock) if ts is None else ts
-    given = Given(t0, t1, wanted, leaves, [*closed_over, *arguments])
+    # The time, the state and the cotangents of parameters are sums over the steps.
+    start, end, wanted = _wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
+    given = Given(start, end, wanted, _wide(leaves), _wide([*closed_over, *arguments]))
     steering = Steering(
-        _tolerances(rtol, y0), _tolerances(atol, y0), None if dt0 is None else jnp.abs(dt0)
+        _tolerances(rtol, y0),
+        _tolerances(atol, y0),
+        None if dt0 is None else jnp.abs(dt0).astype(start.dtype),
     )
     capacity = max_steps if dense else capacity
     options = Options(tableau, control, max_steps, capacity, samples)
@@ -121,17 +130,20 @@ def solve(
     reached = found.result == SUCCESSFUL
     # A product, so that the derivatives of a failed solve are not numbers either.
     valid = jnp.where(reached, 1.0, jnp.nan)
-    y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (found.y1, found.ys))
+
+    def rounded(ys: Leaves) -> PyTree:
+        return tree.unflatten([y.astype(x.dtype) for y, x in zip(ys, leaves, strict=True)])
 
     def inner(given: Given, record: Any, s: jax.Array, t: jax.Array) -> PyTree:
-        return tree.unflatten(between(parametric, tableau, given, record, s, t))
+        return rounded(between(parametric, tableau, given, record, s, t.astype(start.dtype)))
 
-    t = jnp.where(reached, t1, t0 + found.s * (t1 - t0))
+    y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (found.y1, found.ys))
+    t = jnp.where(reached, end, start + found.s * (end - start))
     return Solved(
-        tree.unflatten(y1),
-        None if ts is None else tree.unflatten(ys),
-        t,
-        tree.unflatten(map(jax.lax.stop_gradient, found.y1)),
+        rounded(y1),
+        None if ts is None else rounded(ys),
+        t.astype(clock),
+        rounded(list(map(jax.lax.stop_gradient, found.y1))),
         found.accepted,
         found.tried,
         Partial(inner, given, found.record, found.s) if dense else None,
@@ -139,12 +151,17 @@ def solve(
     )
 
 
+def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
+    """The values, those in half precision in the dtype of their sums."""
+    return [accumulated(value) for value in values]
+
+
 def _tolerances(value: PyTree, y0: PyTree) -> Leaves:
-    """The tolerance of each leaf, in its real dtype; not differentiated."""
-    spread = jax.tree.broadcast(value, y0)
+    """The tolerance of each leaf, in the real dtype of its sums; not differentiated."""
+    spread = jax.tree.leaves(jax.tree.broadcast(value, y0))
     return [
         jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype))
-        for v, y in zip(jax.tree.leaves(spread), jax.tree.leaves(y0), strict=True)
+        for v, y in zip(spread, _wide(jax.tree.leaves(y0)), strict=True)
     ]
 
 

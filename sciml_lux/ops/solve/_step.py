@@ -1,13 +1,17 @@
-"""One step of an explicit Runge-Kutta method, and the solution inside it; leaf by leaf."""
+"""One step of an explicit Runge-Kutta method, and the solution inside it; leaf by leaf.
 
-from collections.abc import Callable, Sequence
+Stages come one after the other in a loop, so that the field is in a program once and not once for
+each stage: most of the time of a first call is XLA's, for the copies.
+"""
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
-from ...precision import accumulating
 from ._interpolation_weights import interpolation_weights
 from ._tableau import Tableau
 
@@ -16,109 +20,100 @@ Field = Callable[[jax.Array, Leaves], Leaves]
 """du/dt of the leaves of a state, at a time."""
 
 
-class Step(NamedTuple):
-    """A step of length h from y at t.
+class Table(NamedTuple):
+    """What is done at each stage, a row for each; those of the solution inside a step last.
 
     Attributes:
-        y1: the state at its end.
-        stages: du/dt at each stage, one list of leaves each.
+        number: of the stage.
+        a: weights of the stages before.
+        c: node.
     """
 
-    y1: Leaves
-    stages: list[Leaves]
+    number: np.ndarray | jax.Array
+    a: np.ndarray | jax.Array
+    c: np.ndarray | jax.Array
+
+    def rows(self, start: int, stop: int, room: int) -> "Table":
+        """Those of the stages from `start` to before `stop`, with weights for `room` stages."""
+        return Table(self.number[start:stop], self.a[start:stop, :room], self.c[start:stop])
 
 
-def step(
-    field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, y: Leaves, first: Leaves
-) -> Step:
-    """The step, without the stage at its end that is the first stage of the next.
+def table_of(tableau: Tableau, y: Leaves) -> Table:
+    """Of all stages, as exact as the widest leaf needs."""
+    arrays, total = tableau.float64, len(tableau.float64.p)
+    a = np.zeros((total, total))
+    a[: len(arrays.a), : len(arrays.a)] = arrays.a
+    a[len(arrays.a) :, : arrays.extra_a.shape[1]] = arrays.extra_a
+    c = np.concatenate([arrays.c, arrays.extra_c])
+    widest = max((jnp.finfo(leaf.dtype).dtype for leaf in y), key=lambda dtype: dtype.itemsize)
+    return Table(np.arange(total, dtype=np.int32), a.astype(widest), c.astype(widest))
 
-    Args:
-        field: what is solved.
-        tableau: the method.
-        t: the time at the start.
-        h: the length.
-        y: the state at the start.
-        first: field(t, y).
-    """
-    arrays = tableau.float64
-    count = tableau.num_stages - int(tableau.fsal)
-    stages = [first]
-    for a, c in zip(arrays.a[1:count], arrays.c[1:count], strict=True):
-        stages.append(field(t + h * float(c), advanced(y, h, a, stages)))
-    return Step(advanced(y, h, arrays.b, stages), stages)
+
+def no_stages(count: int, y: Leaves) -> Leaves:
+    """Room for the stages."""
+    return [jnp.zeros((count, *leaf.shape), leaf.dtype) for leaf in y]
+
+
+def put(stages: Leaves, number: ArrayLike, stage: Leaves) -> Leaves:
+    """`stages` with `stage` in its row."""
+    update = jax.lax.dynamic_update_index_in_dim
+    return [update(all_, k, number, 0) for all_, k in zip(stages, stage, strict=True)]
+
+
+def stage(
+    field: Field, t: jax.Array, h: jax.Array, y: Leaves, line: Table, stages: Leaves
+) -> Leaves:
+    """du/dt at one stage of the step from y at t over h, of the stages before it."""
+    return field(t + h * line.c.astype(h.dtype), advanced(y, h, line.a, stages))
+
+
+def with_stages(
+    field: Field,
+    t: jax.Array,
+    h: jax.Array,
+    y: Leaves,
+    table: Table,
+    stages: Leaves,
+    start: int,
+    stop: ArrayLike,
+) -> Leaves:
+    """`stages` with those from `start` to before `stop` in their rows."""
+    room = len(stages[0])
+    a, c = jnp.asarray(table.a[:, :room]), jnp.asarray(table.c)
+
+    def one(i: jax.Array, stages: Leaves) -> Leaves:
+        return put(stages, i, stage(field, t, h, y, Table(i, a[i], c[i]), stages))
+
+    return jax.lax.fori_loop(np.int32(start), stop, one, stages)
 
 
 def end_of_step(field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, y: Leaves) -> Leaves:
-    """The state at the end of the step from `y`, its stages one after the other in a loop.
-
-    For a step that is seldom taken: the field is in the program once, not once for each stage.
-    """
-    arrays = tableau.float64
-    count = tableau.num_stages - int(tableau.fsal)
-    table = (jnp.asarray(arrays.a[:count, :count], t.dtype), jnp.asarray(arrays.c[:count], t.dtype))
-
-    def stage(stages: Leaves, line: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Leaves, None]:
-        i, a, c = line
-        found = field(t + h * c, advanced(y, h, a, _listed(stages, count)))
-        put = jax.lax.dynamic_update_index_in_dim
-        return [put(all_, k, i, 0) for all_, k in zip(stages, found, strict=True)], None
-
-    stages = [jnp.zeros((count, *leaf.shape), leaf.dtype) for leaf in y]
-    stages, _ = jax.lax.scan(stage, stages, (jnp.arange(count, dtype=jnp.int32), *table))
-    return advanced(y, h, arrays.b[:count], _listed(stages, count))
-
-
-def _listed(stages: Leaves, count: int) -> list[Leaves]:
-    return [[leaf[i] for leaf in stages] for i in range(count)]
-
-
-def last_stage(
-    field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, found: Step
-) -> list[Leaves]:
-    """All stages of a step, with the one at its end."""
-    return [*found.stages, field(t + h, found.y1)] if tableau.fsal else found.stages
-
-
-def extra_stages(
-    field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, y: Leaves, stages: list[Leaves]
-) -> list[Leaves]:
-    """The stages that only the solution inside the step needs."""
-    arrays, found = tableau.float64, list(stages)
-    for a, c in zip(arrays.extra_a, arrays.extra_c, strict=True):
-        found.append(field(t + h * float(c), advanced(y, h, a, found)))
-    return found[len(stages) :]
+    """The state at the end of the step from `y`."""
+    count, table = tableau.num_stages - int(tableau.fsal), table_of(tableau, y)
+    stages = with_stages(field, t, h, y, table, no_stages(count, y), 0, np.int32(count))
+    return advanced(y, h, tableau.float64.b[:count], stages)
 
 
 def inside(
-    tableau: Tableau, fraction: jax.Array, h: jax.Array, y: Leaves, stages: list[Leaves]
+    tableau: Tableau, fraction: jax.Array, h: jax.Array, y: Leaves, stages: Leaves
 ) -> Leaves:
     """The solution at t + fraction * h, from all stages, extra ones included."""
     weights = interpolation_weights(tableau.float64.chebyshev, fraction)
     return advanced(y, h, weights, stages)
 
 
-def advanced(
-    y: Leaves, h: jax.Array, weights: np.ndarray | jax.Array, stages: Sequence[Leaves]
-) -> Leaves:
+def advanced(y: Leaves, h: jax.Array, weights: np.ndarray | jax.Array, stages: Leaves) -> Leaves:
     """y + h Σ weightsᵢ stagesᵢ."""
     moves = weighted(h, weights, stages)
-    return [accumulating(jnp.add, *pair) for pair in zip(y, moves, strict=True)]
+    return [leaf + move for leaf, move in zip(y, moves, strict=True)]
 
 
-def weighted(h: jax.Array, weights: np.ndarray | jax.Array, stages: Sequence[Leaves]) -> Leaves:
-    """h Σ weightsᵢ stagesᵢ, over the stages that are given."""
-    numbers = weights.tolist() if isinstance(weights, np.ndarray) else list(weights)
-    used = [(w, k) for w, k in zip(numbers, stages, strict=False) if not _is_zero(w)]
+def weighted(h: jax.Array, weights: np.ndarray | jax.Array, stages: Leaves) -> Leaves:
+    """h Σ weightsᵢ stagesᵢ, over the weights that there are."""
 
-    def leaf(*ks: jax.Array) -> jax.Array:
-        dtype = ks[0].dtype
-        scale = [w if isinstance(w, float) else w.astype(dtype) for w, _ in used]
-        terms = [w * k for w, k in zip(scale, ks, strict=True)]
-        return h.astype(dtype) * sum(terms[1:], terms[0])
+    def leaf(stages: jax.Array) -> jax.Array:
+        dtype = stages.dtype
+        scale = jnp.expand_dims(jnp.asarray(weights, dtype), range(1, stages.ndim))
+        return h.astype(dtype) * jnp.sum(scale * stages[: len(weights)], axis=0)
 
-    return [accumulating(leaf, *ks) for ks in zip(*(k for _, k in used), strict=True)]
-
-
-def _is_zero(weight: float | jax.Array) -> bool:
-    return isinstance(weight, float) and weight == 0
+    return [leaf(k) for k in stages]

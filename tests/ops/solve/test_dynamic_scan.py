@@ -37,8 +37,8 @@ def scanned(n, weight, inputs, start):
 
 def scanned_in_order(n, weight, inputs, start):
     last, rows = linear_scan(
-        lambda weight, row, _, carry, __: body(weight, row, carry),
-        n, weight, inputs, (), start, (), length=ROWS, order=ORDER,
+        lambda weight, row, carry, _: body(weight, row, carry),
+        n, weight, inputs, start, (), length=ROWS, order=ORDER,
     )  # fmt: skip
     return jnp.sum(last**2) + jnp.sum(FACTORS * rows**3)
 
@@ -116,9 +116,9 @@ def test_constant_that_is_not_batched_stays_so():
 
 def test_order_must_be_one_for_the_batch():
     def total(order):
-        f = lambda _, row, __, carry, ___: (carry + row, ())
+        f = lambda _, row, carry, __: (carry + row, ())
         rows = jnp.ones(2, DTYPE)
-        return linear_scan(f, jnp.int32(2), (), rows, (), rows[0], (), length=2, order=order)[0]
+        return linear_scan(f, jnp.int32(2), (), rows, rows[0], (), length=2, order=order)[0]
 
     with pytest.raises(ValueError, match="`linear_scan` expects `order` to be the same"):
         jax.vmap(total)(jnp.asarray([[0, 1], [1, 0]], jnp.int32))
@@ -136,3 +136,69 @@ def test_array_closed_over_has_its_gradient():
         return jnp.sum(y)
 
     close(jax.jit(jax.grad(total))(WEIGHT), jax.grad(want)(WEIGHT))
+
+
+def linear_in_carry(weight, inputs, moved):
+    """A linear scan whose carry has what every iteration reads, handed on."""
+
+    def tangent(weight, row, carry, _):
+        moved, total = carry
+        _, change = jax.jvp(lambda w: jnp.sin(w @ row), (weight,), (moved,))
+        return (moved, jnp.cos(row) * total + change), ()
+
+    (_, total), _ = linear_scan(
+        tangent, jnp.int32(4), weight, inputs, (moved, START), (), length=ROWS
+    )
+    return total
+
+
+def test_carry_that_is_handed_on_is_neither_recorded_nor_batched():
+    def loss(weight, moved):
+        return jnp.sum(linear_in_carry(weight, INPUTS, moved) ** 2)
+
+    gradient = jax.grad(lambda w: jnp.sum(jax.grad(loss, 1)(w, 2 * w) ** 2))
+    program = str(jax.make_jaxpr(gradient)(WEIGHT))
+    assert f"[{ROWS},2,2]" not in program
+    batched = jax.vmap(lambda inputs: linear_in_carry(WEIGHT, inputs, 2 * WEIGHT))
+    program = str(jax.make_jaxpr(batched)(jnp.stack([INPUTS] * 7)))
+    assert "[7,2]" in program and "[7,2,2]" not in program
+
+
+def test_carry_that_is_handed_on_has_every_derivative():
+    def want(weight, inputs, moved):
+        total = START
+        for row in inputs[:4]:
+            change = jnp.cos(weight @ row) * (moved @ row)
+            total = jnp.cos(row) * total + change
+        return total
+
+    def twice(f):
+        loss = lambda w, m: jnp.sum(jnp.sin(f(w, INPUTS, m)))
+        return jax.jit(jax.jacfwd(lambda w: jax.grad(loss, (0, 1))(w, w**2)))
+
+    close(twice(linear_in_carry)(WEIGHT), twice(want)(WEIGHT))
+
+    def of_batch(f):
+        batch = jnp.stack([INPUTS, 2 * INPUTS])
+        return jax.grad(lambda m: jnp.sum(jax.vmap(lambda x: f(WEIGHT, x, m))(batch) ** 2))(WEIGHT)
+
+    close(of_batch(linear_in_carry), of_batch(want))
+
+
+def test_integer_carry_has_no_tangent():
+    def total(weight):
+        f = lambda weight, row, carry: ((carry[0] + 1, jnp.sin(weight @ carry[1]) + row), carry[0])
+        (count, last), numbers = dynamic_scan(
+            f, jnp.int32(3), weight, INPUTS, (jnp.int32(0), START), length=ROWS
+        )
+        return jnp.sum(last) * count.astype(DTYPE), numbers
+
+    def want(weight):
+        y = START
+        for i in range(3):
+            y = jnp.sin(weight @ y) + INPUTS[i]
+        return 3 * jnp.sum(y)
+
+    found, numbers = jax.jit(jax.grad(total, has_aux=True))(WEIGHT)
+    close(found, jax.grad(want)(WEIGHT))
+    assert numbers.tolist() == [0, 1, 2, 0, 0, 0]
