@@ -110,7 +110,7 @@ def has_bad_entry(feed: Feed, step: int) -> bool:
 def _error_of(objective: Objective, tstate: TrainState, batch: PyTree) -> Exception | None:
     """What `objective` raises outside of `jit`, where a solve that fails says why."""
     try:
-        evaluate(objective, tstate.model, tstate.evaluated_parameters, tstate.states, batch)
+        evaluate(objective, tstate.model, tstate.parameters, tstate.states, batch)
     except (RuntimeError, ValueError, ArithmeticError) as error:
         return error
     return None

@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -153,3 +154,21 @@ def test_unknown_way_is_an_error(dtype):
         ValueError, match='`on_failed_step` to be "refuse" or "halve", got \'skip\''
     ):
         fit(scalar(dtype), jnp.ones((), dtype), 1, walled, on_failed_step="skip")
+
+
+def test_objective_is_evaluated_with_the_parameters_of_the_step(dtype):
+    """Not with their average, at which it may be finite."""
+
+    def says_where(model, ps, st, data):
+        w = ps.weight[0]
+        if not isinstance(w, jax.core.Tracer) and w > 4:
+            raise ValueError(f"w = {w:.1f} is above 4")
+        return walled(model, ps, st, data)
+
+    model = nn.Scale(1, use_bias=False)
+    optimizer = training.with_average(optax.sgd(1.5), decay=0.9)
+    tstate = training.TrainState(model, *lux.setup(0, model, dtype=dtype), optimizer)
+    with pytest.raises(
+        training.NonFiniteError, match=r"step 1, .*step 0\. w = 7\.0 is above 4 Low"
+    ):
+        fit(tstate, jnp.ones((), dtype), 3, says_where)
