@@ -40,7 +40,7 @@ class AdaptiveSteps(diffrax.PIDController):
 
 
 class FixedSteps(diffrax.ConstantStepSize):
-    """Steps of one length, of which one that leads out of the numbers ends the solve."""
+    """Steps of one length, of which one to a state that is not finite ends the solve."""
 
     def adapt_step_size(
         self,

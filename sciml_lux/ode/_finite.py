@@ -6,5 +6,5 @@ from jaxtyping import PyTree
 
 
 def all_finite(tree: PyTree) -> jax.Array:
-    """Whether no number of any leaf is infinite or NaN."""
+    """Whether every number of every leaf is finite."""
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()

@@ -125,7 +125,10 @@ class ODELayer(Layer):
 
     def vector_field(self, ps: Parameters, st: States) -> VectorField:
         """`f(t, u) -> du/dt` for these parameters and states."""
-        raise TypeError(f"`{layer_name(self)}` defines no `vector_field(ps, st)`.")
+        raise TypeError(
+            f"`{layer_name(self)}` defines no `vector_field`. Write a method "
+            "`vector_field(self, ps, st)` that returns a function of t and u."
+        )
 
     def __call__(self, x: PyTree, ps: Parameters, st: States) -> tuple[Any, Any]:
         """The states at the wanted times, or at t1 where none are; and the states of the layer."""

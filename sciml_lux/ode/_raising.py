@@ -47,8 +47,8 @@ def raising(
     Args:
         layer: what was solved; messages quote its options.
         times: when.
-        solution: what was found.
-        failure: whether it is of no use.
+        solution: the solution.
+        failure: whether it failed.
         trees: what the vector field is of.
 
     Raises:

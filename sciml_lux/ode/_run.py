@@ -52,7 +52,7 @@ def run(
     check_tolerance(name, layer.method, clock)
     inputs = _checked_inputs(layer, problem.inputs)
     times = times_of(name, problem, layer.tspan, layer.saveat, clock)
-    # Whoever looks at the calls of the model, or is warned by them, is to see them each time.
+    # So that whoever watches the calls of the model, or is warned by them, sees each of them.
     seen = is_observed() or mode == "warn"
     solve = functools.partial(solved, layer) if seen else compiled
     solution, failure, updates = solve(u0, ps, st, times, inputs, mode)

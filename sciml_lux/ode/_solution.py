@@ -43,8 +43,8 @@ class Solution(NamedTuple):
     def __call__(self, t: ArrayLike) -> Any:
         """The state at t, between t0 and t1, of a solve with `dense=True`; else not a number.
 
-        It has derivatives by t, and by all that the solve has. With times of each sample: the state
-        of every sample at t.
+        It is differentiable with respect to t and to all that the solve is. With times of each
+        sample: the state of every sample at t.
 
         Raises:
             ValueError: the solve was not asked for it.

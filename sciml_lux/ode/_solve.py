@@ -43,8 +43,8 @@ def solve(
 ) -> Solution:
     """u with du/dt = field(t, u, args) and u(t0) = u0.
 
-    It has derivatives by `args` and every array of `problem`; with the default method of any order,
-    in forward and reverse mode.
+    It is differentiable with respect to `args` and every array of `problem`; by default to any
+    order, in forward and reverse mode.
 
     Outside of `jit` it is compiled as by `jax.jit`, once for a function, a method and each shape:
     what the function closes over is read then, and a function defined anew compiles anew. Pass what

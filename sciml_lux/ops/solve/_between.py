@@ -27,7 +27,7 @@ def between(
         tableau: the method.
         given: what the solve depends on.
         record: of every step.
-        s: the part of the whole that was reached.
+        s: the fraction of t1 - t0 that was reached.
         t: a time.
     """
     span = given.t1 - given.t0

@@ -23,12 +23,12 @@ ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
 
 
 class Found(NamedTuple):
-    """What a solve finds.
+    """The result of a solve.
 
     Attributes:
         y1: the state at the end, or where it stopped.
-        ys: the states at the wanted times; not a number from where it stopped.
-        s: the part of the whole that had passed.
+        ys: the states at the wanted times; NaN after it stopped.
+        s: the fraction of t1 - t0 that was done.
         accepted: steps.
         tried: steps.
         result: why it ended.
@@ -75,7 +75,7 @@ def _(
 
 
 def _still(tree: PyTree) -> Any:
-    """The tangent of what does not move."""
+    """A zero tangent."""
 
     def zero(x: jax.Array) -> Any:
         inexact = jnp.issubdtype(x.dtype, jnp.inexact)
@@ -96,7 +96,7 @@ def _replayed(
     rows, longest = rows_of(options.max_steps, options.capacity)
     fixed, moved = _flat(given), _flat(tangent)
     flags = [not isinstance(t, SymbolicZero) for t in moved]
-    # Integers among the parameters do not move.
+    # Integers among the parameters have no tangent.
     flags = [f and jnp.issubdtype(v.dtype, jnp.inexact) for f, v in zip(flags, fixed, strict=True)]
     linear = list(itertools.compress(moved, flags))
     replay = Replay(field, options, flags, remember)
@@ -143,7 +143,7 @@ def added(rows: Leaves, number: Any, values: Leaves) -> Leaves:
 
 
 class Replay:
-    """The steps of a record again, and their tangents.
+    """The recorded steps, taken again, and their tangents.
 
     Args:
         field: what is solved.

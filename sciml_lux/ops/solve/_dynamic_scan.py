@@ -36,7 +36,7 @@ def dynamic_scan(
         constants: arrays that each iteration sees whole.
         rows: arrays of `length` rows, one row an iteration.
         carry: what one iteration hands to the next.
-        length: rows there are room for.
+        length: the number of rows.
 
     Returns:
         The last carry, and the rows out; those from `n` on are 0.
@@ -77,7 +77,7 @@ def linear_scan(
         rows: not transposed.
         carry: transposed.
         linear_rows: transposed.
-        length: rows there are room for.
+        length: the number of rows.
         order: int32, the row that each iteration reads and writes; all different. Its own number
             by default.
     """

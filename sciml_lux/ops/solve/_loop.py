@@ -34,7 +34,7 @@ class Options:
     Args:
         tableau: the method.
         control: how steps are chosen.
-        max_steps: after which it gives up, the ones not accepted included.
+        max_steps: the number of steps, rejected ones included, after which it gives up.
         capacity: states to remember for derivatives.
         samples: leading axes of the state that are of samples.
     """
@@ -47,7 +47,7 @@ class Options:
 
 
 class Given(NamedTuple):
-    """What a solve has derivatives by.
+    """What a solve is differentiated with respect to.
 
     Attributes:
         t0: start.
@@ -79,16 +79,16 @@ class Steering(NamedTuple):
 
 
 class State(NamedTuple):
-    """Of the loop.
+    """The state of the loop.
 
     Attributes:
-        s: the part of the whole that has passed.
+        s: the fraction of t1 - t0 that is done.
         h: the length of the next step, as such a part.
         y: the state.
         first: du/dt now; empty for a method whose steps do not give it.
         errors: of the steps before.
         saves: how many wanted states are found.
-        ys: they, with a last row for what is not wanted.
+        ys: their values; the last row takes what is not wanted.
         accepted: steps.
         tried: steps.
         result: RUNNING, or why it ended.
@@ -172,7 +172,7 @@ def _start(
 
 
 def all_finite(leaves: Leaves) -> jax.Array:
-    """Whether no number of any leaf is infinite or not a number."""
+    """Whether every number is finite."""
     return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]).all()
 
 
@@ -183,7 +183,7 @@ class Trial(NamedTuple):
         length: as a part of the whole.
         last: whether it ends the solve.
         h: its length in time.
-        end: the part of the whole that has passed after it.
+        end: the fraction of t1 - t0 that is done after it.
         until: how many wanted states are found then.
         stages: du/dt at its stages; where it has wanted states, with those they need.
         y1: the state at its end.
@@ -289,7 +289,7 @@ def _error(
     y1: Leaves,
     stages: Leaves,
 ) -> jax.Array:
-    """Of a step, relative to the tolerance; infinite for one that leads out of the numbers."""
+    """Of a step, relative to the tolerance; infinite for one to a state that is not finite."""
     arrays, finite = options.tableau.float64, all_finite(y1)
     if isinstance(options.control, Fixed) or arrays.b_error is None:
         return jnp.where(finite, 0.0, jnp.inf).astype(h.dtype)

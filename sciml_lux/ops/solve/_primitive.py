@@ -26,7 +26,7 @@ def is_zero(tangent: Value) -> bool:
 
 
 def zero_like(value: Value) -> Any:
-    """The tangent of a value that does not move."""
+    """A zero tangent of a value."""
     return ad.Zero(jax.typeof(value).to_tangent_aval())
 
 
