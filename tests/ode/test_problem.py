@@ -326,3 +326,26 @@ def test_signal_is_held_before_and_after_its_times(dtype):
     at = [signal(jnp.asarray(t, dtype)).item() for t in (-1.0, 0.0, 0.5, 2.0, 9.0)]
     assert at == [1.0, 1.0, 1.5, 3.0, 3.0]
     assert repr(signal) == "Interpolated(times(2,), values(2,), 'linear')"
+
+
+def _squared(t, u, rate):
+    return rate * u * u  # u = u0 / (1 - rate u0 t), without bound at t = 1 / (rate u0).
+
+
+def test_sample_that_fails_is_named_and_leaves_the_others_alone(dtype):
+    u0 = jnp.asarray([[0.1], [5.0], [0.2]], dtype)
+    problem = ode.Problem(u0, ts=jnp.broadcast_to(jnp.asarray([0.0, 1.0], dtype), (3, 2)))
+    rate = jnp.ones((), dtype)
+    with pytest.raises(RuntimeError, match=r"`ode.solve` \(sample 1\): the solution grows without"):
+        ode.solve(_squared, problem, rate)
+
+    @jax.jit
+    def run(rate):
+        found = ode.solve(_squared, problem, rate)
+        first = lambda u0: ode.solve(_squared, problem.with_state(u0), rate).ys[0, -1, 0]
+        return found.ys[:, -1, 0], found.result == ode.RESULTS.diverged, jax.grad(first)(u0)
+
+    ends, diverged, slopes = run(rate)
+    np.testing.assert_allclose(ends, [0.1 / 0.9, np.nan, 0.25], rtol=1e-4)
+    assert diverged.tolist() == [False, True, False]
+    np.testing.assert_allclose(slopes[:, 0], [1 / 0.81, np.nan, 0.0], rtol=1e-3)
