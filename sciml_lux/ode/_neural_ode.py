@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from ..core import LayerLike, Parameters, Record, States
-from ..core.internal import check_layer
+from ..core.internal import check_integer, check_layer
 from ._equation import VectorField
 from ._ode_layer import ODELayer
 from ._state_policy import in_field
@@ -22,6 +22,9 @@ class NeuralODE(ODELayer):
         tspan: (t0, t1); t1 below t0 solves backwards.
         time_input: False calls `model(u)`, True calls `model((t, u))`, "concat" appends t to the
             last axis of u, of each leaf of a tree; a scalar u becomes a vector of two.
+
+        augment: number of components, 0 at t0, that are added to the last axis of u, so that paths
+            may cross in those that were given. The output has them too, after the others.
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
     `stepsize_controller`, `adjoint`, `max_steps`, `throw`, `state_policy`.
@@ -43,7 +46,8 @@ class NeuralODE(ODELayer):
         StateChangedError: the model changes a state.
         RuntimeError: the solve failed.
 
-    Source: `NeuralODE` of DiffEqFlux.jl; ours can pass the time to the network.
+    Source: `NeuralODE` and `AugmentedNDELayer` of DiffEqFlux.jl; ours can pass the time to the
+    network. Augmented ones: arXiv 1904.01681.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -59,6 +63,7 @@ class NeuralODE(ODELayer):
     model: LayerLike
     tspan: tuple[float, float]
     time_input: bool | Literal["concat"] = False
+    augment: int = 0
 
     leaves_floats_inside: ClassVar[bool] = True
 
@@ -71,6 +76,8 @@ class NeuralODE(ODELayer):
                 '`NeuralODE` expects `time_input` to be False, True or "concat", got '
                 f"{self.time_input!r}."
             )
+
+        check_integer("NeuralODE", "augment", self.augment, least=0)
 
     @property
     def wrapped(self) -> Any:
@@ -85,6 +92,10 @@ class NeuralODE(ODELayer):
         """The model's states."""
         return self.model.initial_states(key, dtype)
 
+    def start(self, u0: PyTree) -> Any:
+        """`u0`, with the components that `augment` adds."""
+        return jax.tree.map(self._augmented, u0) if self.augment else u0
+
     def vector_field(self, ps: Parameters, st: States, inputs: Any = None) -> VectorField:
         """`f(t, u) = model(u)`, or of t, u and the inputs at t."""
         model = in_field(self.model, ps, st)
@@ -94,6 +105,14 @@ class NeuralODE(ODELayer):
             return model(self._input(t, u, {name: signals[name](t) for name in signals}))
 
         return field
+
+    def _augmented(self, u: Array) -> Array:
+        if not jnp.ndim(u):
+            raise ValueError(
+                f"`NeuralODE` with augment={self.augment} expects states with an axis of "
+                "components, got a scalar. Give it the shape (1,)."
+            )
+        return jnp.concatenate([u, jnp.zeros((*u.shape[:-1], self.augment), u.dtype)], -1)
 
     def _input(self, t: Array, u: PyTree, controls: dict[str, Array]) -> Any:
         if self.time_input is True:

@@ -140,6 +140,10 @@ class ODELayer(Layer):
             lambda y: jax.lax.index_in_dim(y, -1, axis, keepdims=False), solution.ys
         ), st
 
+    def start(self, u0: PyTree) -> Any:
+        """The state that is solved from, of the one that the layer is given: the same."""
+        return u0
+
     @guarded
     def solve(self: Any, x: PyTree, ps: Parameters, st: States) -> tuple[Solution, Any]:
         """The solution with times, statistics and the reason why it ended; and the states.
@@ -154,6 +158,7 @@ class ODELayer(Layer):
         problem = as_problem(x)
         if problem is x:
             problem = problem.with_state(match_own_dtype(self, problem.u0, ps, st))
+        problem = problem.with_state(self.start(problem.u0))
         solution, updates = run(self, problem, ps, st, self._compiled)
         return solution, with_updates(st, updates)
 

@@ -351,3 +351,18 @@ def test_state_of_another_dtype_than_the_model_warns_once_or_is_converted(model)
         assert len(caught) == 1
     with precision.match_eltype("convert"):
         assert solved().dtype == jnp.float16
+
+
+def test_augmented_components_start_at_zero_and_come_last(dtype):
+    node = ode.NeuralODE(nn.Dense(3, 3), (0.0, 1.0), saveat=(0.0, 1.0), augment=1)
+    ps, st = made(node, dtype)
+    u0 = jnp.asarray([[1.0, 2.0], [3.0, 4.0]], dtype)
+    us, _ = node(u0, ps, st)
+    plain = ode.NeuralODE(nn.Dense(3, 3), (0.0, 1.0), saveat=(0.0, 1.0))
+    want, _ = plain(jnp.pad(u0, [(0, 0), (0, 1)]), ps, st)
+    assert us.shape == (2, 2, 3) and us.dtype == dtype and not us[0, :, 2].any()
+    np.testing.assert_array_equal(us, want)
+    with pytest.raises(ValueError, match="augment=1 expects states with an axis of components"):
+        node(jnp.ones((), dtype), ps, st)
+    with pytest.raises(ValueError, match="`NeuralODE` expects `augment` to be an integer of at"):
+        ode.NeuralODE(nn.Dense(3, 3), (0.0, 1.0), augment=-1)

@@ -180,6 +180,7 @@ def test_time_goes_beside_leaves_of_trees_and_scalars(dtype):
     "options, error, text",
     [
         ({"ts": [0.0, 2.0, 1.0]}, ValueError, "`ts` to be sorted from t0=0.0 to t1=1.0, got 2.0"),
+        ({"ts": [0.0, 0.75, 0.5, 1.0]}, ValueError, "sorted from t0=0.0 to t1=1.0, got 0.75"),
         ({"ts": [0.0, 1.0], "tspan": (0.0, 0.5)}, ValueError, "`ts` within `tspan` = .0.0, 0.5"),
         ({"ts": [[0.0, 1.0]]}, ValueError, "as many samples in all of a problem, got 1 in `ts`"),
         ({"ts": [[0.0, 1.0], [1.0, 0.5]]}, ValueError, "`NeuralODE of sample 1` expects `ts` to"),
@@ -207,9 +208,10 @@ def test_times_out_of_order_under_jit_are_a_result(dtype):
     def run(ts):
         return quiet.solve(ode.Problem(jnp.ones(1, dtype), ts=ts), ps, st)[0]
 
-    found = run(jnp.asarray([0.0, 2.0, 1.0], dtype))
-    assert np.isnan(found.ys).all()
-    assert ode.RESULTS[found.result] == "The times are not finite and in order from t0 to t1."
+    for times in ([0.0, 2.0, 1.0], [0.0, 0.6, 0.4, 1.0], [0.0, np.nan, 1.0]):
+        found = run(jnp.asarray(times, dtype))
+        assert np.isnan(found.ys).all()
+        assert ode.RESULTS[found.result] == "The times are not finite and in order from t0 to t1."
     assert np.isfinite(run(jnp.asarray([0.0, 1.0, 2.0], dtype)).ys).all()
 
 
