@@ -7,34 +7,37 @@ from typing import Any
 
 import jax
 
-# By a function, or the object that a method belongs to: what was compiled for it.
-_programs: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]] = weakref.WeakKeyDictionary()
+# By the address of a function, or of the object that a method belongs to: what was compiled for it.
+_programs: dict[int, dict[Hashable, Any]] = {}
 
 
 def compiled_for(function: Callable[..., Any], key: Hashable, build: Callable[..., Any]) -> Any:
     """`build(function, key, ...)` as by `jax.jit`, kept while `function` lives.
 
-    The last argument is static. A function that Python cannot refer to weakly, or that has no hash,
-    is compiled at each call.
+    The last argument is static. A function that Python cannot refer to weakly is compiled at each
+    call.
 
     Args:
-        function: by what is looked up: functions by identity, objects by their `==`, methods by
-            their object.
+        function: is looked up by identity; a method by its object and function.
         key: what else the program depends on.
         build: the program, a function of `function`, `key` and its arguments.
     """
-    body = getattr(function, "__func__", None)
-    owner = function if body is None else function.__self__  # pyright: ignore[reportFunctionMemberAccess]
+    is_method = isinstance(function, types.MethodType)
+    owner, body = (function.__self__, function.__func__) if is_method else (function, None)
     try:
-        reference, programs = weakref.ref(owner), _programs.setdefault(owner, {})
+        reference = weakref.ref(owner)
     except TypeError:
         return _jitted(lambda *arguments: build(function, key, *arguments))
 
     # Not `function` itself: its own programs would keep it alive.
     def built(*arguments: Any) -> Any:
-        alive = reference()
+        alive: Any = reference()
         return build(alive if body is None else types.MethodType(body, alive), key, *arguments)
 
+    if id(owner) not in _programs:
+        _programs[id(owner)] = {}
+        weakref.finalize(owner, _programs.pop, id(owner), None).atexit = False
+    programs = _programs[id(owner)]
     if (body, key) not in programs:
         programs[body, key] = _jitted(built)
     return programs[body, key]

@@ -81,7 +81,9 @@ def _evaluated(interpolation: Any, span: jax.Array, t: jax.Array) -> Any:
     room = 4 * float(jnp.finfo(span.dtype).eps) * jnp.max(jnp.abs(span))
     is_there = (least - room <= t) & (t <= most + room)
     valid = jnp.where(is_there, 1.0, jnp.nan)
-    states = interpolation.evaluate(jnp.clip(t, least, most))
+    # Not `clip`, which halves the derivative at both ends.
+    inside = jnp.where(t < least, least, jnp.where(t > most, most, t))
+    states = interpolation.evaluate(inside)
     return jax.tree.map(lambda y: y * valid.astype(y.dtype), states)
 
 

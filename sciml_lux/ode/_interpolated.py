@@ -7,8 +7,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from ..core import Record
 from ..core.internal import check_choice
 from ..ops import LEAST_KNOTS, interpolate
+from ._as_array import as_array
 
 Basis = Literal["constant", "linear", "quadratic"]
 
@@ -21,6 +23,10 @@ class Interpolated:
         times: (m,) increasing times; or (batch, m), those of each sample.
         values: (m, *dims), the signal then; or (batch, m, *dims).
         basis: "linear"; "constant", which holds the last value; or "quadratic".
+
+    A solve differentiates the steps that it took, in which the signal counts as smooth. Derivatives
+    by its values are right; those by times, of the signal or the problem, are not with "constant",
+    and not where an inner kink is at the end of a step.
 
     Called with a time it returns the signal then, dims; or (batch, *dims), of every sample.
 
@@ -48,8 +54,8 @@ class Interpolated:
         basis: Basis = "linear",
     ) -> None:
         check_choice("Interpolated", "basis", basis, get_args(Basis))
-        self.times, self.values, self.basis = times, values, basis
-        shape, size = jnp.shape(times), jnp.shape(values)
+        self.times, self.values, self.basis = as_array(times), as_array(values), basis
+        shape, size = jnp.shape(self.times), jnp.shape(self.values)
         if len(shape) not in (1, 2) or size[: len(shape)] != shape:
             raise ValueError(
                 "`Interpolated` expects `times` of shape (m,) or (batch, m), and `values` that "
@@ -86,5 +92,18 @@ class Interpolated:
         return signal
 
     def _at(self, t: Array, times: Array, values: Array) -> Array:
-        held = jnp.clip(t, times[0], times[-1])
+        # At an end the derivative is that from inside, which the half-open steps before t1 need.
+        before, after = t < times[0], t > times[-1]
+        held = jnp.where(before, times[0], jnp.where(after, times[-1], t))
         return interpolate(held, times, values, self.basis)
+
+
+def signals_of_sample(signals: Record, sample: int | None) -> Record:
+    """The signals of one sample, of those that are of each."""
+
+    def of_sample(signal: Interpolated) -> Interpolated:
+        if sample is None or jnp.ndim(signal.times) == 1:
+            return signal
+        return jax.tree.map(lambda leaf: leaf[sample], signal)
+
+    return Record({name: of_sample(signal) for name, signal in signals.items()})

@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from ..core import Record
 from ..core.internal import named_leaves
+from ._as_array import as_array
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -66,10 +67,10 @@ class Problem:
         mask: ArrayLike | None = None,
     ) -> None:
         self.u0 = u0
-        self.ts = _array(ts)
-        self.tspan = None if tspan is None else tuple(map(_array, tspan))
+        self.ts = as_array(ts)
+        self.tspan = None if tspan is None else tuple(map(as_array, tspan))
         self.inputs = None if inputs is None else Record(dict(sorted(inputs.items())))
-        self.mask = _array(mask)
+        self.mask = as_array(mask)
 
     def with_state(self, u0: PyTree) -> "Problem":
         """The same problem from another state."""
@@ -132,8 +133,3 @@ def check_samples(name: str, problem: Problem) -> None:
     if len(set(sizes.values())) > 1:
         found = ", ".join(f"{size} in `{word}`" for word, size in sizes.items())
         raise ValueError(f"`{name}` expects as many samples in all of a problem, got {found}.")
-
-
-def _array(value: Any) -> Any:
-    """Python numbers as an array; arrays as they are."""
-    return value if value is None or hasattr(value, "dtype") else jnp.asarray(value)

@@ -99,6 +99,8 @@ def _check_shapes(name: str, problem: Problem, ts: Any) -> None:
             f"`{name}` expects `ts` of shape (n,) or (batch, n), got {ts.shape}. A single time is "
             "of shape (1,)."
         )
+    if ts is not None and ts.shape[-1] == 0:
+        raise ValueError(f"`{name}` expects at least one time in `ts`, got the shape {ts.shape}.")
     if any(span.ndim > 1 for span in spans):
         shapes = tuple(span.shape for span in spans)
         raise ValueError(f"`{name}` expects `tspan` of shapes () or (batch,), got {shapes}.")
@@ -169,6 +171,8 @@ def _resolved(xp: Any, given: _Given, relative: float) -> Times:
     start, end = t0[..., None], t1[..., None]
     inside = xp.clip(ts, xp.minimum(start, end), xp.maximum(start, end))
     room = 4 * relative * xp.maximum(xp.abs(start), xp.abs(end))
+    for edge in (start, end):
+        inside = xp.where(xp.abs(ts - edge) <= room, edge, inside)
     close = xp.abs(ts - inside) <= room
     # The value of the end, and the derivative of the time.
     ts = xp.where(close, ts + (inside - ts if xp is np else jax.lax.stop_gradient(inside - ts)), ts)

@@ -10,6 +10,7 @@ from jax.core import Tracer
 
 from ..core import layer_name
 from ._failure import Failure
+from ._interpolated import signals_of_sample
 from ._method import plain
 from ._problem_times import Times
 from ._results import RESULTS
@@ -59,7 +60,9 @@ def raising(
             _call_back(layer, _Facts.of(times, solution, failure))
     elif layer.method.throw and np.any(failure.failed):
         facts = _Facts.of(times, solution, failure).first()
-        raise RuntimeError(_message(layer, facts) + _hint(layer, facts, trees))
+        ps, st, *inputs = trees
+        of_sample = [signals_of_sample(signals, facts.sample) for signals in inputs]
+        raise RuntimeError(_message(layer, facts) + _hint(layer, facts, (ps, st, *of_sample)))
     return solution
 
 

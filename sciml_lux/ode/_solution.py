@@ -1,5 +1,6 @@
 """The result of a solve."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -43,6 +44,8 @@ class Solution(NamedTuple):
     def __call__(self, t: ArrayLike) -> Any:
         """The state at t, between t0 and t1, of a solve with `dense=True`; else not a number.
 
+        Axes of t come first.
+
         It is differentiable with respect to t and to all that the solve is. With times of each
         sample: the state of every sample at t.
 
@@ -55,14 +58,13 @@ class Solution(NamedTuple):
                 "or the `Method`."
             )
         t = jnp.asarray(t, self.ts.dtype)
-        if self.ts.ndim > 1:
-            return jax.vmap(lambda between: between(t))(self.between)
-        return _evaluated(self.between, t)
+        found = jax.vmap(lambda t: _evaluated(self.between, t, self.ts.ndim > 1))(t.ravel())
+        return jax.tree.map(lambda y: y.reshape(*t.shape, *y.shape[1:]), found)
 
 
-@jax.jit
-def _evaluated(between: Any, t: Array) -> Any:
-    return between(t)
+@functools.partial(jax.jit, static_argnums=2)
+def _evaluated(between: Any, t: Array, of_samples: bool) -> Any:
+    return jax.vmap(lambda between: between(t))(between) if of_samples else between(t)
 
 
 class Attempt(NamedTuple):

@@ -32,7 +32,9 @@ def between(
     """
     span = given.t1 - given.t0
     whole = jnp.where(span == 0, 1.0, span)
-    place = jnp.clip((t - given.t0) / whole, 0, 1)
+    place = (t - given.t0) / whole
+    # Not `clip`, which halves the derivative at both ends.
+    place = jnp.where(place < 0, 0.0, jnp.where(place > 1, 1.0, place))
     taken = jnp.arange(len(record.starts), dtype=jnp.int32) < record.steps
     starts = jax.lax.stop_gradient(jnp.where(taken, record.starts, 2.0))
     reached = jnp.searchsorted(starts, jax.lax.stop_gradient(place), side="right")
