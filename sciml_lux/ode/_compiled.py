@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 # By the address of a function, or of the object that a method belongs to: what was compiled for it.
 _programs: dict[int, dict[Hashable, Any]] = {}
@@ -30,7 +31,7 @@ def compiled_for(function: Callable[..., Any], key: Hashable, build: Callable[..
         return _jitted(lambda *arguments: build(function, key, *arguments))
 
     # Not `function` itself: its own programs would keep it alive.
-    def built(*arguments: Any) -> Any:
+    def built(*arguments: PyTree) -> Any:
         alive: Any = reference()
         return build(alive if body is None else types.MethodType(body, alive), key, *arguments)
 

@@ -64,7 +64,7 @@ def solve_with_diffrax(
         max_steps=method.max_steps,
         throw=False,
     )
-    t, reached = _last(found.ts, found.ys, t0, u0)
+    t, reached = _last(jnp.asarray(found.ts), found.ys, t0, u0)
     names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
     stats = Record(counts) | {"time_reached": t, "engine": Static("diffrax")}
@@ -75,7 +75,7 @@ def solve_with_diffrax(
     return Attempt(Solution(ts, ys, stats, result, between), reached)
 
 
-def _evaluated(interpolation: Any, span: jax.Array, t: jax.Array) -> Any:
+def _evaluated(interpolation: diffrax.AbstractPath, span: jax.Array, t: jax.Array) -> Any:
     """The state at t; not a number outside of the span."""
     least, most = jnp.min(span), jnp.max(span)
     room = 4 * float(jnp.finfo(span.dtype).eps) * jnp.max(jnp.abs(span))
@@ -97,7 +97,7 @@ def _controller(method: Method, ts: jax.Array | None) -> diffrax.AbstractStepSiz
     return diffrax.ClipStepSizeController(by_error, step_ts=ts)
 
 
-def _last(ts: Any, ys: PyTree, t0: jax.Array, u0: PyTree) -> tuple[jax.Array, PyTree]:
+def _last(ts: jax.Array, ys: PyTree, t0: jax.Array, u0: PyTree) -> tuple[jax.Array, PyTree]:
     """The last time that was saved, and its state; diffrax fills what it did not reach with inf."""
     count = jnp.sum(jnp.isfinite(ts), dtype=jnp.int32)
     saved = jax.lax.stop_gradient((ts, ys))

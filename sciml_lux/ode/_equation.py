@@ -13,9 +13,8 @@ from ..core import LayerLike, Parameters, States
 from ..core.internal import describe, named_leaves, subject
 from ..precision import shared
 from ..programs import ClosedJaxpr, with_constants_as_arguments
+from ._solvable import Inputs, Solvable
 from ._state_policy import changed, check_policy_allows, collected
-
-VectorField = Callable[[Array, PyTree], PyTree]
 
 
 class Equation(NamedTuple):
@@ -35,7 +34,7 @@ class Equation(NamedTuple):
 
 
 def equation_of(
-    layer: Any, t0: jax.Array, u0: PyTree, ps: Parameters, st: States, inputs: Any = None
+    layer: Solvable, t0: jax.Array, u0: PyTree, ps: Parameters, st: States, inputs: Inputs = None
 ) -> Equation:
     """The equation that the `vector_field` of `layer` defines, for times and states like these.
 

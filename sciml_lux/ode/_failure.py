@@ -1,5 +1,6 @@
 """A failed solve: why it failed; it has neither states nor a gradient."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,8 @@ from ._finite import all_finite
 from ._method import Method
 from ._results import RESULTS
 from ._solution import Attempt, Solution
+
+Field = Callable[[jax.Array, PyTree, PyTree], PyTree]
 
 
 class Failure(NamedTuple):
@@ -73,7 +76,12 @@ def with_failure(
 
 
 def _cause(
-    field: Any, parameters: PyTree, span: jax.Array, u0: PyTree, method: Method, attempt: Attempt
+    field: Field,
+    parameters: PyTree,
+    span: jax.Array,
+    u0: PyTree,
+    method: Method,
+    attempt: Attempt,
 ) -> Any:
     """Why the solve failed, from what its engine says, and the field where it began and ended."""
     solution, reached = attempt
@@ -97,7 +105,12 @@ def _cause(
 
 
 def _looks(
-    field: Any, parameters: PyTree, span: jax.Array, end: Any, u0: PyTree, method: Method
+    field: Field,
+    parameters: PyTree,
+    span: jax.Array,
+    end: tuple[jax.Array, PyTree],
+    u0: PyTree,
+    method: Method,
 ) -> list[_Look]:
     """Looks at the field where the solve began, where it ended, and a short step beyond."""
     (t0, t1), (t, reached) = span, end

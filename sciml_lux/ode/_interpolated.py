@@ -1,11 +1,12 @@
 """Interpolated: a signal that is known at some times, as a function of time."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from ..core import Record
 from ..core.internal import check_choice
@@ -84,7 +85,7 @@ class Interpolated:
         return [(key("times"), self.times), (key("values"), self.values)], self.basis
 
     @classmethod
-    def tree_unflatten(cls, basis: Basis, children: Any) -> "Interpolated":
+    def tree_unflatten(cls, basis: Basis, children: Sequence[PyTree]) -> "Interpolated":
         """A signal of anything that takes the places of its arrays."""
         signal = object.__new__(cls)
         signal.times, signal.values = children

@@ -6,6 +6,7 @@ from typing import Any
 import diffrax
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from ..core import Record, Static
 from ..core.internal import is_number
@@ -79,7 +80,7 @@ def _control(method: Method) -> lean.Control | None:
 
 
 def solve_lean(
-    equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: Any
+    equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: PyTree
 ) -> Attempt:
     """The states of `equation` at `ts`; a failed solve does not raise: its `result` says why.
 

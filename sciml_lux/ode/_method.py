@@ -165,7 +165,7 @@ def check_tolerance(name: str, method: Method, clock: np.dtype) -> None:
         )
 
 
-def _check_terms(name: str, solver: Any) -> None:
+def _check_terms(name: str, solver: diffrax.AbstractSolver) -> None:
     """Raise for solvers of stochastic equations, and of sums of which each term is solved apart."""
     terms = solver.term_structure
     kind = typing.get_origin(terms) or terms

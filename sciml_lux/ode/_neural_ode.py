@@ -9,8 +9,8 @@ from jaxtyping import Array, PyTree
 
 from ..core import LayerLike, Parameters, Record, States
 from ..core.internal import check_integer, check_layer
-from ._equation import VectorField
 from ._ode_layer import ODELayer
+from ._solvable import Inputs, VectorField
 from ._state_policy import in_field
 
 
@@ -96,7 +96,7 @@ class NeuralODE(ODELayer):
         """`u0`, with the components that `augment` adds."""
         return jax.tree.map(self._augmented, u0) if self.augment else u0
 
-    def vector_field(self, ps: Parameters, st: States, inputs: Any = None) -> VectorField:
+    def vector_field(self, ps: Parameters, st: States, inputs: Inputs = None) -> VectorField:
         """`f(t, u) = model(u)`, or of t, u and the inputs at t."""
         model = in_field(self.model, ps, st)
         signals = {} if inputs is None else inputs

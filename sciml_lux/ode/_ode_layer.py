@@ -10,11 +10,11 @@ from jaxtyping import PyTree
 
 from ..core import Layer, Parameters, States, layer_name
 from ..core.internal import check_choice, guarded, match_own_dtype
-from ._equation import VectorField
 from ._method import Method, check_options, hashable
 from ._problem import as_problem
 from ._run import run, solved
 from ._solution import Solution
+from ._solvable import VectorField
 from ._state_policy import POLICIES, with_updates
 from ._times import as_times, check_span, ends_met, rounding
 
@@ -163,5 +163,5 @@ class ODELayer(Layer):
         return solution, with_updates(st, updates)
 
     @functools.cached_property
-    def _compiled(self) -> Any:
+    def _compiled(self: Any) -> Any:
         return jax.jit(functools.partial(solved, self), static_argnums=5)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
 from ..core import StaticValue
 from ..core.internal import check_number
@@ -60,7 +61,7 @@ class Positive(StaticValue):
 
     def raw(self, dtype: np.dtype) -> jax.Array:
         """What is trained: log p."""
-        return jnp.asarray(np.log(self.initial), dtype)
+        return jnp.asarray(logarithm(self.initial), dtype)
 
     def value(self, raw: jax.Array) -> jax.Array:
         """The parameter itself."""
@@ -110,7 +111,7 @@ class Bounded(StaticValue):
     def raw(self, dtype: np.dtype) -> jax.Array:
         """What is trained."""
         initial = np.asarray(self.initial)
-        return jnp.asarray(np.log(initial - self.lower) - np.log(self.upper - initial), dtype)
+        return jnp.asarray(logarithm(initial - self.lower) - logarithm(self.upper - initial), dtype)
 
     def value(self, raw: jax.Array) -> jax.Array:
         """The parameter itself; where rounding takes it to a bound, exactly that."""
@@ -119,10 +120,16 @@ class Bounded(StaticValue):
         return jnp.where(raw < 0, from_below, self.upper - width * jax.nn.sigmoid(-raw))
 
 
+def logarithm(values: ArrayLike) -> np.ndarray:
+    """Of each of some numbers, in float64."""
+    each = np.asarray(values, np.float64)
+    return np.reshape([math.log(value) for value in each.ravel()], each.shape)
+
+
 Parameter = Free | Positive | Bounded
 
 
-def as_parameter(value: Any, refused: Callable[[], str]) -> Parameter:
+def as_parameter(value: object, refused: Callable[[], str]) -> Parameter:
     """A parameter; numbers and arrays of them are free ones.
 
     Args:
@@ -139,13 +146,13 @@ def as_parameter(value: Any, refused: Callable[[], str]) -> Parameter:
     return Free(value)
 
 
-def _numbers(owner: str, value: Any, above: float | None = None) -> Any:
+def _numbers(owner: str, value: object, above: float | None = None) -> Any:
     """`value` as a float, or nested tuples of floats."""
     array = _array_of_numbers(value)
     if array is None or array.ndim == 0:
         number = value if array is None or not hasattr(value, "dtype") else array.item()
         check_number(owner, "initial", number, above=above)
-        array = np.asarray(float(number))
+        array = np.asarray(number, np.float64)
     if not np.isfinite(array).all():
         raise ValueError(f"`{owner}` expects `initial` to be finite, got {value}.")
     if above is not None and not (array > above).all():
@@ -153,7 +160,7 @@ def _numbers(owner: str, value: Any, above: float | None = None) -> Any:
     return _as_tuples(array.tolist())
 
 
-def _array_of_numbers(value: Any) -> np.ndarray | None:
+def _array_of_numbers(value: object) -> np.ndarray | None:
     """`value` in float64; None where it is not of real numbers, or traced, or empty."""
     if isinstance(value, Tracer):
         return None
@@ -166,5 +173,5 @@ def _array_of_numbers(value: Any) -> np.ndarray | None:
     return array.astype(np.float64)
 
 
-def _as_tuples(value: Any) -> Any:
+def _as_tuples(value: list | float) -> Any:
     return tuple(map(_as_tuples, value)) if isinstance(value, list) else value

@@ -1,6 +1,6 @@
 """Problem: where a solve starts, when, what drives it, and at which times the state is wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -87,7 +87,7 @@ class Problem:
         return [(key(name), getattr(self, name)) for name in self._names], None
 
     @classmethod
-    def tree_unflatten(cls, _: None, children: Any) -> "Problem":
+    def tree_unflatten(cls, _: None, children: Sequence[PyTree]) -> "Problem":
         """A problem of anything that takes the places of its arrays."""
         problem = object.__new__(cls)
         problem.__dict__.update(zip(cls._names, children, strict=True))

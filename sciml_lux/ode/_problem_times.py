@@ -85,7 +85,7 @@ def times_of(
     return _resolved(jnp, in_clock, max(relative, float(jnp.finfo(clock).eps)))
 
 
-def _check_shapes(name: str, problem: Problem, ts: Any) -> None:
+def _check_shapes(name: str, problem: Problem, ts: jax.Array | np.ndarray | None) -> None:
     spans = [] if problem.tspan is None else list(problem.tspan)
     if problem.tspan is not None and len(spans) != 2:
         raise ValueError(f"`{name}` expects `tspan` to be the pair (t0, t1), got {problem.tspan}.")
@@ -135,13 +135,13 @@ def _check_values(name: str, times: Times, clock: np.dtype) -> None:
         clock_times(who, (start, *wanted, end), clock)
 
 
-def _in_float64(part: Any) -> Any:
+def _in_float64(part: jax.Array | np.ndarray | None) -> Any:
     if part is None or part.dtype == bool:
         return part
     return np.asarray(part).astype(np.float64)
 
 
-def _in_clock(part: Any, clock: np.dtype) -> Array:
+def _in_clock(part: jax.Array | np.ndarray, clock: np.dtype) -> Array:
     return jnp.asarray(part) if part.dtype == bool else jnp.asarray(part).astype(clock)
 
 

@@ -7,6 +7,7 @@ import diffrax
 import jax
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import PyTree
 
 from ..core import layer_name
 from ._failure import Failure
@@ -15,6 +16,7 @@ from ._method import plain
 from ._problem_times import Times
 from ._results import RESULTS
 from ._solution import Solution
+from ._solvable import Solvable
 from ._stiffness import is_stiff
 
 _SENTENCES = {
@@ -41,7 +43,7 @@ _SENTENCES = {
 
 
 def raising(
-    layer: Any, times: Times, solution: Solution, failure: Failure, trees: tuple[Any, ...]
+    layer: Solvable, times: Times, solution: Solution, failure: Failure, trees: tuple[Any, ...]
 ) -> Solution:
     """`solution`; an error if the solve failed, as far as `throw` asks for one.
 
@@ -101,7 +103,7 @@ class _Facts(NamedTuple):
         return jax.tree.map(lambda x: x[sample], self)._replace(sample=sample)
 
 
-def _call_back(layer: Any, facts: _Facts) -> None:
+def _call_back(layer: Solvable, facts: _Facts) -> None:
     def look(facts: _Facts) -> None:
         if np.any(facts.failed):
             raise RuntimeError(_message(layer, facts.first()))
@@ -110,7 +112,7 @@ def _call_back(layer: Any, facts: _Facts) -> None:
     jax.lax.cond(failed, lambda: jax.debug.callback(look, facts), lambda: None)
 
 
-def _message(layer: Any, found: _Facts) -> str:
+def _message(layer: Solvable, found: _Facts) -> str:
     stats, method = found.stats, layer.method
     sample = "" if found.sample is None else f" (sample {found.sample})"
     controller = plain(method.stepsize_controller)
@@ -134,7 +136,7 @@ def _message(layer: Any, found: _Facts) -> str:
     return other + str(RESULTS[found.result])
 
 
-def _hint(layer: Any, facts: _Facts, trees: tuple[Any, ...]) -> str:
+def _hint(layer: Solvable, facts: _Facts, trees: tuple[Any, ...]) -> str:
     if not bool(facts.result == RESULTS.max_steps_reached):
         return ""
     stats, reached = facts.stats, facts.reached
@@ -153,5 +155,5 @@ def _hint(layer: Any, facts: _Facts, trees: tuple[Any, ...]) -> str:
     return " Raise `max_steps`, loosen `rtol` and `atol`, or shorten `tspan`."
 
 
-def _largest(reached: Any) -> float:
+def _largest(reached: PyTree) -> float:
     return max(float(np.max(np.abs(leaf), initial=0)) for leaf in jax.tree.leaves(reached))

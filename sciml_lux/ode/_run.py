@@ -24,6 +24,7 @@ from ._problem_times import Times, times_of
 from ._raising import raising
 from ._results import RESULTS
 from ._solution import Attempt, Solution
+from ._solvable import Inputs, Solvable
 from ._times import real_dtype
 
 Updates = Mapping[int, jax.Array]
@@ -31,7 +32,7 @@ Updates = Mapping[int, jax.Array]
 
 
 def run(
-    layer: Any, problem: Problem, ps: Parameters, st: States, compiled: Callable[..., Any]
+    layer: Solvable, problem: Problem, ps: Parameters, st: States, compiled: Callable[..., Any]
 ) -> tuple[Solution, Updates]:
     """The solution of `problem` with the vector field of `layer`, and the states that it changes.
 
@@ -61,14 +62,14 @@ def run(
 
 
 def solved(
-    layer: Any, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Any, mode: str
+    layer: Solvable, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Inputs, mode: str
 ) -> tuple[Solution, Failure, Updates]:
     """The solution, whether and why there is none, and the states that change.
 
     `mode` is that of `match_eltype`, on which the program depends.
     """
 
-    def one(u0: PyTree, times: Times, inputs: Any) -> tuple[Solution, Failure, Updates]:
+    def one(u0: PyTree, times: Times, inputs: Inputs) -> tuple[Solution, Failure, Updates]:
         return _solved_once(layer, u0, ps, st, times, inputs)
 
     if times.t0.ndim > 0:
@@ -87,7 +88,7 @@ def solved(
 
 
 def _solved_once(
-    layer: Any, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Any
+    layer: Solvable, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Inputs
 ) -> tuple[Solution, Failure, Updates]:
     # Times that make no sense are not solved for; that they do not is the result.
     t0, t1, ts = jax.tree.map(
@@ -103,11 +104,11 @@ def _solved_once(
     return solution, failure, dict(equation.updates)
 
 
-def _sound(times: Times, result: Any) -> Any:
+def _sound(times: Times, result: RESULTS) -> Any:
     return RESULTS.where(times.sound, result, RESULTS.times_out_of_order)
 
 
-def _axes_of_inputs(inputs: Any) -> Any:
+def _axes_of_inputs(inputs: Inputs) -> Any:
     """Of each signal, whether it has a leading axis of samples: its times then have two."""
     if inputs is None:
         return None
@@ -115,7 +116,7 @@ def _axes_of_inputs(inputs: Any) -> Any:
     return Record(axes)
 
 
-def _checked_inputs(layer: Any, inputs: Any) -> Any:
+def _checked_inputs(layer: Solvable, inputs: Inputs) -> Any:
     if inputs is None:
         return None
     parameters = inspect.signature(layer.vector_field).parameters

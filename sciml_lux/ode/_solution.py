@@ -1,6 +1,7 @@
 """The result of a solve."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -63,7 +64,7 @@ class Solution(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _evaluated(between: Any, t: Array, of_samples: bool) -> Any:
+def _evaluated(between: Callable[[Array], PyTree], t: Array, of_samples: bool) -> Any:
     return jax.vmap(lambda between: between(t))(between) if of_samples else between(t)
 
 

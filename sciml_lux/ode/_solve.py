@@ -5,14 +5,15 @@ from typing import Any
 
 from jaxtyping import PyTree
 
+from ..core import Parameters, States
 from ..core.internal import check_function
 from ..precision.internal import own_memory, require_exact_floats
 from ._compiled import compiled_for
-from ._equation import VectorField
 from ._method import Method
 from ._problem import Problem
 from ._run import run, solved
 from ._solution import Solution
+from ._solvable import Inputs, VectorField
 
 
 class _Function:
@@ -28,7 +29,7 @@ class _Function:
         self.function = function
         self.method = method
 
-    def vector_field(self, ps: Any, st: Any, inputs: Any = None) -> VectorField:
+    def vector_field(self, ps: Parameters, st: States, inputs: Inputs = None) -> VectorField:
         """`function(t, u, args)`, or with the inputs too."""
         more = () if inputs is None else (inputs,)
         return lambda t, u: self.function(t, u, ps, *more)
@@ -92,5 +93,5 @@ def solve(
     return solution
 
 
-def _solved_by(field: Callable[..., PyTree], method: Method, *arguments: Any) -> Any:
+def _solved_by(field: Callable[..., PyTree], method: Method, *arguments: PyTree) -> Any:
     return solved(_Function(field, method), *arguments)

@@ -7,10 +7,12 @@ from typing import Any
 
 import jax
 from jax.core import Tracer
+from jaxtyping import PyTree
 
 from ..core import LayerLike, Parameters, Record, StateChangedError, States, apply
 from ..core.internal import path_name, subject
 from ..programs import ClosedJaxpr, origins, variables
+from ._solvable import Solvable
 
 POLICIES = "refuse", "frozen", "once"
 
@@ -37,7 +39,7 @@ def in_field(
         path: where these are in the states of the differential equation.
     """
 
-    def call(x: Any) -> Any:
+    def call(x: PyTree) -> Any:
         so_far = _states_so_far.get()
         if so_far is None:
             return apply(model, x, ps, st)[0]
@@ -72,7 +74,7 @@ def changed(program: ClosedJaxpr, count: int) -> list[int]:
 
 
 def check_policy_allows(
-    layer: Any, program: ClosedJaxpr, st: States, places: Sequence[int]
+    layer: Solvable, program: ClosedJaxpr, st: States, places: Sequence[int]
 ) -> None:
     """Raise if a state changes that must not, or cannot.
 
@@ -127,7 +129,7 @@ def _with_parts(st: States, parts: dict[tuple[str, ...], Any]) -> Any:
     return st
 
 
-def _with_part(st: States, path: tuple[str, ...], part: Any) -> Any:
+def _with_part(st: States, path: tuple[str, ...], part: PyTree) -> Any:
     if not path:
         return part
     return st | Record({path[0]: _with_part(st[path[0]], path[1:], part)})

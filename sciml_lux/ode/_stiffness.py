@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
+from jaxtyping import PyTree
 
 _ITERATIONS = 16
 
 
-def is_stiff(field: Callable[[Any], Any], u: Any, step: float) -> bool:
+def is_stiff(field: Callable[[Any], Any], u: PyTree, step: float) -> bool:
     """Whether steps of length `step` at u are as long as stability allows, and u hardly moves.
 
     Explicit methods are stable for step * rho up to between 2 and 6, with the fastest rate rho, the

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ..core import Parameters, Record, States, is_layer
-from ._equation import VectorField
 from ._ode_layer import ODELayer
 from ._physics import Parameter, as_parameter
+from ._solvable import Inputs, VectorField
 from ._state_policy import in_field
 
 
@@ -81,7 +81,7 @@ class UDE(ODELayer):
         physics = Record({name: parameter.raw(dtype) for name, parameter in self.physics})
         return Record(physics=physics) | super().initial_parameters(key, dtype)
 
-    def vector_field(self, ps: Parameters, st: States, inputs: Any = None) -> VectorField:
+    def vector_field(self, ps: Parameters, st: States, inputs: Inputs = None) -> VectorField:
         """`f(t, u) = known(t, u, physics, terms)`, or with the inputs too."""
         physics = self.physical_parameters(ps)
         terms = Record({name: self._term_function(name, ps, st) for name, _ in self.terms})
