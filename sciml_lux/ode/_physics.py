@@ -61,7 +61,7 @@ class Positive(StaticValue):
 
     def raw(self, dtype: np.dtype) -> jax.Array:
         """What is trained: log p."""
-        return jnp.asarray(logarithm(self.initial), dtype)
+        return jnp.asarray(_logarithms(self.initial), dtype)
 
     def value(self, raw: jax.Array) -> jax.Array:
         """The parameter itself."""
@@ -111,19 +111,15 @@ class Bounded(StaticValue):
     def raw(self, dtype: np.dtype) -> jax.Array:
         """What is trained."""
         initial = np.asarray(self.initial)
-        return jnp.asarray(logarithm(initial - self.lower) - logarithm(self.upper - initial), dtype)
+        return jnp.asarray(
+            _logarithms(initial - self.lower) - _logarithms(self.upper - initial), dtype
+        )
 
     def value(self, raw: jax.Array) -> jax.Array:
         """The parameter itself; where rounding takes it to a bound, exactly that."""
         width = self.upper - self.lower
         from_below = self.lower + width * jax.nn.sigmoid(raw)
         return jnp.where(raw < 0, from_below, self.upper - width * jax.nn.sigmoid(-raw))
-
-
-def logarithm(values: ArrayLike) -> np.ndarray:
-    """Of each of some numbers, in float64."""
-    each = np.asarray(values, np.float64)
-    return np.reshape([math.log(value) for value in each.ravel()], each.shape)
 
 
 Parameter = Free | Positive | Bounded
@@ -175,3 +171,9 @@ def _array_of_numbers(value: object) -> np.ndarray | None:
 
 def _as_tuples(value: list | float) -> Any:
     return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
+
+
+def _logarithms(values: ArrayLike) -> np.ndarray:
+    """The logarithm of each of some numbers, in float64."""
+    each = np.asarray(values, np.float64)
+    return np.reshape([math.log(value) for value in each.ravel()], each.shape)
