@@ -21,6 +21,8 @@ from ..steps._compute_gradients import compute_gradients
 from ._outcome import Outcome, finite_or_refuse, with_parameters, without_optimizer
 
 _METHODS = ("L-BFGS-B", "BFGS", "CG", "NEWTON-CG", "TNC", "SLSQP", "TRUST-CONSTR")
+# The step with which a method takes differences of gradients, by default for float64.
+_DIFFERENCE_NAMES = {"NEWTON-CG": "eps", "TNC": "accuracy"}
 _CALL_SECONDS = 0.25
 
 
@@ -28,6 +30,8 @@ class SciPy(StaticValue):
     """A method of `scipy.optimize.minimize` that takes a gradient.
 
     It works on one flat float64 vector; loss and gradient are computed in the parameters' dtype.
+    "Newton-CG" and "TNC" take differences of gradients at a step that this dtype can resolve, the
+    square root of its machine epsilon, where the options `eps` and `accuracy` do not say another.
 
     Args:
         method: "L-BFGS-B", "BFGS", "CG", "Newton-CG", "TNC", "SLSQP" or "trust-constr".
@@ -62,6 +66,12 @@ class SciPy(StaticValue):
         """The option that bounds the steps. TNC counts evaluations, one or more for each step."""
         return "maxfun" if self.method.upper() == "TNC" else "maxiter"
 
+    def difference_step(self, parameters: PyTree) -> dict[str, float]:
+        """The option for a difference of gradients that the coarsest of the dtypes resolves."""
+        name = _DIFFERENCE_NAMES.get(self.method.upper())
+        coarsest = max(float(jnp.finfo(leaf).eps) for leaf in jax.tree.leaves(parameters))
+        return {} if name is None else {name: coarsest**0.5}
+
 
 class _Ended(Exception):
     """A callback has ended the minimisation."""
@@ -94,7 +104,8 @@ class ScipySteps:
 
     def __call__(self, session: Session) -> Outcome:
         """Take the steps, and return how they ended."""
-        options = dict(self._method.options)
+        options = self._method.difference_step(self._tstate.parameters)
+        options |= dict(self._method.options)
         tolerance, name = options.pop("tol", None), self._method.limit_name
         limits = [session.run.steps, options.pop(name, None)]
         options[name] = int(min(limit for limit in limits if limit is not None))

@@ -19,6 +19,7 @@ GENERAL = {
     "scipy": training.SciPy("L-BFGS-B", gtol=1e-12, ftol=1e-16),
     "scipy BFGS": training.SciPy("BFGS", tol=1e-8),
     "scipy SLSQP": training.SciPy("SLSQP", ftol=1e-14),
+    "scipy Newton-CG": training.SciPy("Newton-CG", xtol=1e-8),
     "BFGS": optimistix.BFGS(**TOLERANCE),
     "LBFGS": optimistix.LBFGS(**TOLERANCE),
     "optax lbfgs": optax.lbfgs(),
@@ -179,6 +180,20 @@ def test_steps_that_are_none_are_refused(method, steps, kind):
 def test_tnc_takes_no_more_steps_than_asked_for(dtype):
     result = minimise(tiny_state(dtype), LOSS, line_data(dtype), training.SciPy("TNC"), steps=3)
     assert len(result.losses) <= 4 and int(result.tstate.step) <= 3
+
+
+def test_differences_of_gradients_are_taken_at_a_step_that_the_dtype_resolves():
+    def final(**options):
+        method = training.SciPy("Newton-CG", **options)
+        return minimise(tiny_state("float32"), LOSS, line_data("float32"), method).losses[-1]
+
+    assert final() < 1e-2
+    assert final(eps=1.49e-8) > 0.1  # SciPy's own default, at which float32 hardly moves.
+    for name, option in (("Newton-CG", "eps"), ("tnc", "accuracy")):
+        for dtype, size in (("float32", 2.0**-23), ("bfloat16", 2.0**-7)):
+            ps = {"a": jnp.ones(1, dtype), "b": jnp.ones(2, "float32")}
+            assert training.SciPy(name).difference_step(ps) == {option: size**0.5}
+    assert training.SciPy("BFGS").difference_step(ps) == {}
 
 
 @pytest.mark.parametrize("name", ["Nelder-Mead", "COBYLA", "dogleg", "bfgs2"])
