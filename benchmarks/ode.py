@@ -177,7 +177,7 @@ def _run(direction: str, solve: Solve, ps: Any) -> Run:
     if direction == "compile-gradient":
         return _compiled(loss, ps)
     if direction == "forward-over-reverse":
-        call = jax.jit(lambda ps: (loss(ps), jax.jvp(jax.grad(loss), (ps,), (ps,))[1]))
+        call = jax.jit(lambda ps: _product(gradient, ps))
     else:
         call = jax.jit(gradient if direction == "gradient" else lambda ps: (loss(ps), ()))
 
@@ -187,6 +187,12 @@ def _run(direction: str, solve: Solve, ps: Any) -> Run:
         return jax.block_until_ready(call(ps))[0]
 
     return run
+
+
+def _product(gradient: Callable[..., Any], ps: Any) -> tuple[jax.Array, Any]:
+    """The loss, and the product of the Hessian with the parameters; nothing is solved for twice."""
+    (loss, _), (_, product) = jax.jvp(gradient, (ps,), (ps,))
+    return loss, product
 
 
 def _compiled(loss: Callable[[Any], jax.Array], ps: Any) -> Run:

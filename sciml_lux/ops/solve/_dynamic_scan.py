@@ -12,8 +12,9 @@ from ._primitive import (
     register,
 )
 from ._scan_batching import batch
-from ._scan_derivatives import jvp, transpose
 from ._scan_primitive import bind, body_types, dynamic_scan_p, result_types, run, split
+from ._scan_tangent import jvp
+from ._scan_transpose import transpose
 
 
 def dynamic_scan(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr as ClosedJaxpr
+from jax.extend.core import Literal
 from jax.extend.core import Primitive as Primitive
 from jax.extend.core import jaxpr_as_fun as jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir, partial_eval
@@ -91,3 +92,69 @@ def register(
         ad.primitive_jvps[primitive] = jvp
     if transpose is not None:
         ad.primitive_transposes[primitive] = transpose
+
+
+def register_parting(
+    primitive: Primitive,
+    values_alone: Primitive,
+    *,
+    number_of_values: Callable[..., int],
+    number_of_results: Callable[..., int],
+    part: Callable[..., tuple[list[Value], Any]],
+) -> None:
+    """Define how values and tangents part where the values are known and their tangents are not.
+
+    That is where a function is linearised, to be transposed or to be evaluated at many tangents.
+
+    Args:
+        primitive: values and their tangents in one; its parameters are those of `values_alone`, and
+            `flags`.
+        values_alone: what computes the values, and what is linear in the tangents.
+        number_of_values: of the operands and flags, how many come before the tangents.
+        number_of_results: of the parameters, how many results `values_alone` has.
+        part: of the values and the parameters the results, and an object whose method `of` gives
+            the tangents.
+    """
+
+    def traced(trace: Any, *tracers: Any, flags: Any, **params: Any) -> list[Value]:
+        count = number_of_values(tracers, flags)
+        known = [tracer.is_known() for tracer in tracers]
+        if all(known) or not all(known[:count]):
+            params["flags"] = flags
+            return trace.default_process_primitive(primitive, tracers, params)
+        values = [tracer.pval.get_known() for tracer in tracers[:count]]
+        results, linear = part(*values, flags=flags, **params)
+
+        def through(*operands: Value, **params: Any) -> list[Value]:
+            return trace.default_process_primitive(values_alone, operands, params)
+
+        return [*results, *linear.of(*tracers[count:], through=through)]
+
+    def checkpointed(
+        _: Any, unknown: Sequence[bool], instantiated: Sequence[bool], equation: Any
+    ) -> tuple[Any, Any, list[bool], list[bool], list[Any]]:
+        """The values, once where they are known and again where the tangents are computed."""
+        params = dict(equation.params)
+        count = number_of_values(equation.invars, params.pop("flags"))
+        residual = [
+            v
+            for v, there in zip(equation.invars, instantiated, strict=True)
+            if not there and not isinstance(v, Literal)
+        ]
+        total = len(equation.outvars)
+        if not any(unknown):
+            return equation, equation, [False] * total, [True] * total, residual
+        if any(unknown[:count]):
+            return None, equation, [True] * total, [True] * total, residual
+        results = number_of_results(**params)
+        known = equation.replace(
+            primitive=values_alone,
+            invars=equation.invars[:count],
+            outvars=equation.outvars[:results],
+            params=params,
+        )
+        moved = [i >= results for i in range(total)]
+        return known, equation, moved, [True] * total, residual
+
+    partial_eval.custom_partial_eval_rules[primitive] = traced
+    partial_eval.partial_eval_jaxpr_custom_rules[primitive] = checkpointed

@@ -1,7 +1,7 @@
 """The primitive of `dynamic_scan`: the order of its operands, and what it computes."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -24,7 +24,13 @@ dynamic_scan_p.multiple_results = True
 
 
 def bind(
-    body: ClosedJaxpr, place: Sequence[Value], groups: Groups, *, length: int, reverse: bool
+    body: ClosedJaxpr,
+    place: Sequence[Value],
+    groups: Groups,
+    *,
+    length: int,
+    reverse: bool,
+    through: Callable[..., Sequence[Value]] = dynamic_scan_p.bind,
 ) -> tuple[list[Value], list[Value]]:
     """The last carry, and the rows that come out.
 
@@ -34,8 +40,9 @@ def bind(
         groups: the arguments of `linear_scan`, in its order.
         length: the number of rows there is room for.
         reverse: whether the last of the n comes first.
+        through: what takes the operands and parameters of the primitive.
     """
-    out = dynamic_scan_p.bind(
+    out = through(
         *place,
         *itertools.chain(*groups),
         body=body,
