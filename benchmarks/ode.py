@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import diffrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sciml_lux import apply, nn, ode, setup
 
@@ -62,7 +63,8 @@ class Problem(NamedTuple):
     def u0(self) -> jax.Array:
         """The initial state."""
         shape = (self.batch, self.widths[0]) if self.batch else (self.widths[0],)
-        return jax.random.normal(jax.random.key(1), shape, self.dtype)
+        # Of NumPy, so that drawing it is no part of the programs.
+        return jnp.asarray(np.random.default_rng(1).normal(size=shape), self.dtype)
 
     @property
     def times(self) -> tuple[float, ...]:

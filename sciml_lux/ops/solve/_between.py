@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from ._derivative import ParametricField
 from ._loop import Given
 from ._record import Record
+from ._rows import row_of
 from ._step import Leaves, inside, no_stages, table_of, with_stages
 from ._tableau import Tableau
 
@@ -39,10 +40,7 @@ def between(
     starts = jax.lax.stop_gradient(jnp.where(taken, record.starts, 2.0))
     reached = jnp.searchsorted(starts, jax.lax.stop_gradient(place), side="right")
     index = jnp.clip(reached - 1, 0, jnp.maximum(record.steps - 1, 0))
-    start, length, *y = (
-        jax.lax.dynamic_index_in_dim(rows, index, 0, keepdims=False)
-        for rows in (starts, record.lengths, *record.states)
-    )
+    start, length, *y = (row_of(rows, index) for rows in (starts, record.lengths, *record.states))
     field = functools.partial(parametric, given.parameters)
     at, h = given.t0 + start * span, length * span
     table = table_of(tableau, y)

@@ -16,6 +16,7 @@ from ._across_batch import largest_in_batch
 from ._dynamic_scan import dynamic_scan, linear_scan
 from ._loop import Given, Options, Steering, number_reached, places_of, run
 from ._record import Record, order_of, rows_of, step_of_row
+from ._rows import row_of, with_row
 from ._step import Leaves, Table, advanced, end_of_step, inside, no_stages, put, stage, table_of
 
 ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
@@ -166,7 +167,7 @@ class Replay:
         """A row of one step."""
         fixed, places, lengths, *_ = constants
         number, start, y = row
-        length = jax.lax.dynamic_index_in_dim(lengths, number, 0, keepdims=False)
+        length = row_of(lengths, number)
         moved, _ = self.tangent((fixed, places), (start, length, y), carry, ())
         return moved, carry[1] if self.remember else ()
 
@@ -181,8 +182,7 @@ class Replay:
         last, before = dynamic_scan(
             self.step, steps - 1, fixed, lengths, (start, y), length=self.longest
         )
-        put = jax.lax.dynamic_update_index_in_dim
-        starts, states = jax.tree.map(lambda rows, v: put(rows, v, steps - 1, 0), before, last)
+        starts, states = jax.tree.map(lambda rows, v: with_row(rows, v, steps - 1), before, last)
         moved, _ = linear_scan(
             self.tangent,
             steps,

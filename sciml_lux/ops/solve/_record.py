@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ._rows import with_row
 from ._step import Leaves
 
 
@@ -72,11 +73,10 @@ def remembered(
     i = record.steps
     stride = jnp.where(i >= rows * record.stride, 2 * record.stride, record.stride)
     row = jnp.where(jax.lax.rem(i, stride) == 0, row_of_step(i, rows), rows)
-    put = jax.lax.dynamic_update_index_in_dim
     return Record(
-        put(record.lengths, length, i, 0),
-        put(record.starts, start, row, 0),
-        [put(kept, y, row, 0) for kept, y in zip(record.states, state, strict=True)],
+        with_row(record.lengths, length, i),
+        with_row(record.starts, start, row),
+        [with_row(kept, y, row) for kept, y in zip(record.states, state, strict=True)],
         i + more.astype(jnp.int32),
         stride,
     )

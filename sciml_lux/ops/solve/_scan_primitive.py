@@ -14,6 +14,7 @@ from ._primitive import (
     jaxpr_as_fun,
     type_of,
 )
+from ._rows import row_of, with_row
 
 Sizes = Sequence[int]
 Groups = Sequence[Sequence[Value]]
@@ -96,15 +97,14 @@ def run(*args: Value, body: ClosedJaxpr, sizes: Sizes, length: int, reverse: boo
     out = [jnp.zeros((length, *a.shape), a.dtype) for a in body.out_avals[len(k) :]]
 
     def rows(values: list[Value], at: jax.Array) -> list[Value]:
-        return [jax.lax.dynamic_index_in_dim(v, at, 0, keepdims=False) for v in values]
+        return [row_of(v, at) for v in values]
 
     def iteration(state: tuple[jax.Array, list[Value], list[Value]]) -> Any:
         i, k, out = state
         at = n - 1 - i if reverse else i
         at = order[0][at] if order else at
         k, row = split(f(*c, *rows(xs, at), *k, *rows(us, at)), (len(k), len(out)))
-        put = jax.lax.dynamic_update_index_in_dim
-        return i + 1, k, [put(o, v, at, 0) for o, v in zip(out, row, strict=True)]
+        return i + 1, k, [with_row(o, v, at) for o, v in zip(out, row, strict=True)]
 
     state = (jnp.zeros_like(n), k, out)
     _, k, out = jax.lax.while_loop(lambda state: state[0] < n, iteration, state)

@@ -13,6 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ._interpolation_weights import interpolation_weights
+from ._rows import with_row
 from ._tableau import Tableau
 
 Leaves = list[jax.Array]
@@ -56,8 +57,7 @@ def no_stages(count: int, y: Leaves) -> Leaves:
 
 def put(stages: Leaves, number: ArrayLike, stage: Leaves) -> Leaves:
     """`stages` with `stage` in its row."""
-    update = jax.lax.dynamic_update_index_in_dim
-    return [update(all_, k, number, 0) for all_, k in zip(stages, stage, strict=True)]
+    return [with_row(all_, k, number) for all_, k in zip(stages, stage, strict=True)]
 
 
 def stage(
