@@ -34,6 +34,16 @@ class Record(NamedTuple):
     stride: jax.Array
 
 
+SMALL_RECORD = 2**17
+FEW_STATES = 128
+
+
+def capacity_of(max_steps: int, clock: jax.Array, y0: Leaves) -> int:
+    """How many states to record: all where that is little memory, which is faster, or a few."""
+    row = clock.dtype.itemsize + sum(y.size * y.dtype.itemsize for y in y0)
+    return max_steps if max_steps * row <= SMALL_RECORD else FEW_STATES
+
+
 def rows_of(max_steps: int, capacity: int) -> tuple[int, int]:
     """The number of rows, and the longest stride: powers of two unless all steps fit.
 

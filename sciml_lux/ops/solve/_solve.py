@@ -15,6 +15,7 @@ from ._control import Adaptive, Control, Fixed
 from ._derivative import solved
 from ._loop import SUCCESSFUL, Given, Options, Steering
 from ._primitive import jaxpr_as_fun, program_of
+from ._record import capacity_of
 from ._step import Leaves
 from ._tableau import Tableau
 
@@ -61,7 +62,7 @@ def solve(
     dt0: ArrayLike | None = None,
     control: Control = Adaptive(),  # noqa: B008
     max_steps: int = 4096,
-    capacity: int = 128,
+    capacity: int | None = None,
     samples: int = 0,
     dense: bool = False,
 ) -> Solved:
@@ -87,7 +88,8 @@ def solve(
         control: how steps are chosen.
         max_steps: the number of steps after which it gives up.
         capacity: the number of states recorded for derivatives. A solve of more steps repeats
-            some of them, once for each order of derivative.
+            some of them, once for each order of derivative. None takes `max_steps` if these are at
+            most 128 KiB, else 128.
         samples: the number of leading axes of each leaf that number samples. The error of each
             sample, the root mean square over its components, is held to the tolerance.
         dense: whether the state between the steps is wanted; then all of them are remembered.
@@ -124,7 +126,10 @@ def solve(
         _tolerances(atol, y0),
         None if dt0 is None else jnp.abs(dt0).astype(start.dtype),
     )
-    capacity = max_steps if dense else capacity
+    if dense:
+        capacity = max_steps
+    elif capacity is None:
+        capacity = capacity_of(max_steps, start, given.y0)
     options = Options(tableau, control, max_steps, capacity, samples)
     found = solved(parametric, options, dense, given, steering)
     reached = found.result == SUCCESSFUL

@@ -56,6 +56,23 @@ def test_gradient_is_the_same_however_few_states_are_remembered(capacity, max_st
     np.testing.assert_allclose(forward(RATES), want @ direction, rtol=1e-12)
 
 
+def test_every_state_is_recorded_where_that_is_little_memory():
+    def recorded(size, max_steps, **options):
+        rows = f"{'f64' if X64 else 'f32'}[{{}},{size}]".format
+        y0, zero = jnp.ones(size, DTYPE), jnp.zeros((), DTYPE)
+        call = lambda y0: lean.solve(
+            lambda t, y, _: -y, zero, zero + 1, y0,
+            tableau=lean.tableaus.TSIT5, max_steps=max_steps, **options,
+        ).y1.sum()  # fmt: skip
+        program = str(jax.make_jaxpr(jax.grad(call))(y0))
+        return [n for n in (129, max_steps) if rows(n) in program]
+
+    fits = 2**17 // (DTYPE(0).nbytes * 4)  # A row has a time and, here, three numbers.
+    assert recorded(3, fits) == [fits]
+    assert recorded(3, fits + 1) == [129]  # One for the steps that are not kept.
+    assert recorded(3, fits, capacity=128) == [129]
+
+
 @needs_x64
 @pytest.mark.parametrize("capacity", [2, 8])
 def test_gradient_of_one_step_more_than_is_remembered(capacity):
