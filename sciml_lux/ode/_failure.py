@@ -70,9 +70,11 @@ def with_failure(
     result = jax.lax.cond(
         any_in_batch(failed), lambda: _cause(*still, method, attempt), lambda: solution.result
     )
-    ys = jax.tree.map(lambda y: jnp.where(failed, jnp.nan, y), solution.ys)
-    ys = _without_gradient(ys, floating_leaves((u0, ps))[0], failed)
-    return solution._replace(ys=ys, result=result), Failure(failed, reached)
+    found = (solution.ys, solution.estimates)
+    found = jax.tree.map(lambda y: jnp.where(failed, jnp.nan, y), found)
+    ys, estimates = _without_gradient(found, floating_leaves((u0, ps))[0], failed)
+    solution = solution._replace(ys=ys, result=result, estimates=estimates)
+    return solution, Failure(failed, reached)
 
 
 def _cause(

@@ -60,6 +60,23 @@ def why_not_lean(method: Method) -> str | None:
     return None
 
 
+def check_estimates(name: str, method: Method) -> None:
+    """Raise if estimates are asked for of an engine or a solver without them.
+
+    Raises:
+        ValueError: names the option that stands in the way.
+    """
+    other = why_not_lean(method)
+    if other is None and _METHODS[type(plain(method.solver))].b_error is None:
+        other = f"solver={plain(method.solver)!r}"
+    if method.estimates and other is not None:
+        raise ValueError(
+            f"`{name}` expects estimates=True with a solver of the lean engine that estimates its "
+            f"error, got {other}. Take diffrax.Tsit5() and the default `adjoint`, or leave out "
+            "`estimates`."
+        )
+
+
 def _control(method: Method) -> lean.Control | None:
     """How steps are chosen; None for a controller that the lean engine does not have."""
     controller = plain(method.stepsize_controller)
@@ -107,6 +124,7 @@ def solve_lean(
         control=_control(method) or lean.Adaptive(),
         max_steps=method.max_steps,
         dense=method.dense,
+        estimates=method.estimates,
         samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(u0))),
     )
     ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
@@ -120,5 +138,13 @@ def solve_lean(
         time_reached=jax.lax.stop_gradient(found.t),
         engine=Static("lean"),
     )
-    solution = Solution(span[1:] if ts is None else ts, ys, stats, result, found.between)
+    estimates = None if found.estimates is None else _named(found.estimates)
+    ts = span[1:] if ts is None else ts
+    solution = Solution(ts, ys, stats, result, found.between, estimates)
     return Attempt(solution, found.y)
+
+
+def _named(estimates: lean.Estimates) -> Record:
+    """The estimates that the method has, by name."""
+    found = estimates._asdict().items()
+    return Record({name: value for name, value in found if value is not None})

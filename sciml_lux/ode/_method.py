@@ -83,6 +83,7 @@ class Method(StaticValue):
     max_steps: int = 4096
     throw: bool | Literal["callback"] = True
     dense: bool = False
+    estimates: bool = False
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -131,8 +132,10 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...] | None) -> N
         raise TypeError(
             f'`{name}` expects `throw` to be True, False or "callback", got {options.throw!r}.'
         )
-    if not isinstance(options.dense, bool):
-        raise TypeError(f"`{name}` expects `dense` to be True or False, got {options.dense!r}.")
+    for option in ("dense", "estimates"):
+        value = getattr(options, option)
+        if not isinstance(value, bool):
+            raise TypeError(f"`{name}` expects `{option}` to be True or False, got {value!r}.")
     check_integer(name, "max_steps", options.max_steps, least=1)
     if options.max_steps > _MOST_STEPS:
         raise ValueError(

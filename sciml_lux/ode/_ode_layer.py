@@ -41,6 +41,9 @@ class ODELayer(Layer):
             `solve(...)` says why. "callback" raises under `jit` too, while the program runs.
         dense: whether `solve(...)` returns a solution that can be called with any time between t0
             and t1. It remembers all of `max_steps` steps.
+        estimates: whether `solve(...)` returns the `estimates` of how hard the solve was, which a
+            loss may make small, so that the model learns to be solved in few steps. The lean engine
+            has them; they cost a second pass over the steps.
         batch_axis: 0 for states whose first axis is a batch: the output then has it first too, and
             its times second. By default times come first.
         state_policy: what to do where an evaluation of the field changes a state, as BatchNorm and
@@ -99,6 +102,7 @@ class ODELayer(Layer):
     max_steps: int = 4096
     throw: bool | Literal["callback"] = True
     dense: bool = False
+    estimates: bool = False
     batch_axis: int | None = None
     state_policy: str = "refuse"
 
@@ -120,7 +124,7 @@ class ODELayer(Layer):
 
     @functools.cached_property
     def method(self) -> Method:
-        """How the equation is solved: the options from `solver` to `dense`."""
+        """How the equation is solved: the options from `solver` to `estimates`."""
         return Method(**{name: getattr(self, name) for name in Method._field_names})
 
     def vector_field(self, ps: Parameters, st: States) -> VectorField:

@@ -17,7 +17,7 @@ from ._equation import equation_of
 from ._failure import Failure, with_failure
 from ._initial_state import initial_state, state_dtype
 from ._interpolated import Interpolated
-from ._lean_engine import solve_lean, why_not_lean
+from ._lean_engine import check_estimates, solve_lean, why_not_lean
 from ._method import check_tolerance
 from ._problem import Problem
 from ._problem_times import Times, times_of
@@ -51,6 +51,7 @@ def run(
     u0 = initial_state(layer, problem.u0, ps)
     clock = real_dtype(state_dtype(name, u0))
     check_tolerance(name, layer.method, clock)
+    check_estimates(name, layer.method)
     inputs = _checked_inputs(layer, problem.inputs)
     times = times_of(name, problem, layer.tspan, layer.saveat, clock)
     # So that whoever watches the calls of the model, or is warned by them, sees each of them.

@@ -17,6 +17,7 @@ from .solve import SUCCESSFUL as SUCCESSFUL
 from .solve import Adaptive as Adaptive
 from .solve import Arrays as Arrays
 from .solve import Control as Control
+from .solve import Estimates as Estimates
 from .solve import Fixed as Fixed
 from .solve import Tableau as Tableau
 from .solve import any_in_batch as any_in_batch

@@ -13,6 +13,7 @@ from ...precision import accumulated
 from ._between import between
 from ._control import Adaptive, Control, Fixed
 from ._derivative import solved
+from ._estimates import Estimates, estimates_of
 from ._loop import SUCCESSFUL, Given, Options, Steering
 from ._primitive import jaxpr_as_fun, program_of
 from ._record import capacity_of
@@ -36,6 +37,8 @@ class Solved(NamedTuple):
         result: int32, why it ended: `SUCCESSFUL`, `MAX_STEPS`, `STATE_NOT_FINITE` and
             `FIELD_NOT_FINITE` at t0, `DIVERGED`: however short a step was, the state after it was
             not finite, or `NO_STEP`: however short, its error was too large.
+        estimates: how hard it was, with derivatives; None unless they are asked for. Not numbers
+            where t1 was not reached.
     """
 
     y1: PyTree
@@ -46,6 +49,7 @@ class Solved(NamedTuple):
     num_steps: jax.Array
     between: Callable[[jax.Array], PyTree] | None
     result: jax.Array
+    estimates: Estimates | None
 
 
 def solve(
@@ -65,6 +69,7 @@ def solve(
     capacity: int | None = None,
     samples: int = 0,
     dense: bool = False,
+    estimates: bool = False,
 ) -> Solved:
     """y with dy/dt = field(t, y, args) and y(t0) = y0, by an explicit Runge-Kutta method.
 
@@ -93,13 +98,16 @@ def solve(
         samples: the number of leading axes of each leaf that number samples. The error of each
             sample, the root mean square over its components, is held to the tolerance.
         dense: whether the state between the steps is wanted; then all of them are remembered.
+        estimates: whether those of the local error and the stiffness are wanted; then the steps
+            are taken twice.
 
     Raises:
-        ValueError: fixed steps without `dt0`, or adaptive ones of a method without an estimate.
+        ValueError: fixed steps without `dt0`; adaptive ones, or estimates, of a method without an
+            error estimate.
 
     Source: the discrete adjoint of the recorded steps, as in arXiv 1812.01892.
     """
-    _check(tableau, control, dt0)
+    _check(tableau, control, dt0, estimates)
     leaves, tree = jax.tree.flatten(y0)
     arguments, arguments_tree = jax.tree.flatten(args)
     clock = jnp.result_type(t0)
@@ -131,7 +139,7 @@ def solve(
     elif capacity is None:
         capacity = capacity_of(max_steps, start, given.y0)
     options = Options(tableau, control, max_steps, capacity, samples)
-    found = solved(parametric, options, dense, given, steering)
+    found = solved(parametric, options, dense or estimates, given, steering)
     reached = found.result == SUCCESSFUL
     # A product, so that the derivatives of a failed solve are not numbers either.
     valid = jnp.where(reached, 1.0, jnp.nan)
@@ -143,6 +151,7 @@ def solve(
         return rounded(between(parametric, tableau, given, record, s, t.astype(start.dtype)))
 
     y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (found.y1, found.ys))
+    hardness = estimates_of(parametric, options, given, found.record) if estimates else None
     t = jnp.where(reached, end, start + found.s * (end - start))
     return Solved(
         rounded(y1),
@@ -153,6 +162,7 @@ def solve(
         found.tried,
         Partial(inner, given, found.record, found.s) if dense else None,
         found.result,
+        jax.tree.map(lambda sum_: sum_ * valid.astype(sum_.dtype), hardness),
     )
 
 
@@ -170,11 +180,16 @@ def _tolerances(value: PyTree, y0: PyTree) -> Leaves:
     ]
 
 
-def _check(tableau: Tableau, control: Control, dt0: ArrayLike | None) -> None:
+def _check(tableau: Tableau, control: Control, dt0: ArrayLike | None, estimates: bool) -> None:
     if isinstance(control, Fixed) and dt0 is None:
         raise ValueError("`solve` expects `dt0` for fixed steps, got None. Give their size.")
     if isinstance(control, Adaptive) and tableau.b_error is None:
         raise ValueError(
             f"`solve` expects a method with an error estimate for adaptive steps, got "
             f"{tableau.name}. Take control=Fixed() and dt0, or another method, such as TSIT5."
+        )
+    if estimates and tableau.b_error is None:
+        raise ValueError(
+            f"`solve` expects a method with an error estimate for estimates=True, got "
+            f"{tableau.name}. Take another, such as TSIT5."
         )
