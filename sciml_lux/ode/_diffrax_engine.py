@@ -67,7 +67,8 @@ def solve_with_diffrax(
     t, reached = _last(jnp.asarray(found.ts), found.ys, t0, u0)
     names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
-    stats = Record(counts) | {"time_reached": t, "engine": Static("diffrax")}
+    more = {"num_field_evaluations": None, "time_reached": t, "engine": Static("diffrax")}
+    stats = Record(counts) | more
     ts = span[1:] if ts is None else ts
     ys = jax.tree.map(lambda y: y[: len(ts)], found.ys)
     between = Partial(_evaluated, found.interpolation, span) if method.dense else None

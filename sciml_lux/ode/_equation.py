@@ -61,7 +61,8 @@ def equation_of(
     places = changed(program, len(after))
     check_policy_allows(layer, program, st, places)
     of_states = range(len(program.out_avals) - len(after), len(program.out_avals))
-    values = _function_of(program, [of_states[place] for place in places])(*given)
+    # Without such states the field is not evaluated here.
+    values = _function_of(program, [of_states[p] for p in places])(*given) if places else []
     treedef = jax.tree.structure(du)
     derivative = _function_of(program, range(treedef.num_leaves), treedef.unflatten)
     return Equation(derivative, parameters, dict(zip(places, values, strict=True)))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ..core import Parameters
+from ..core import Parameters, Record
 from ..ops.internal import any_in_batch
 from ..precision.internal import floating_leaves
 from ._equation import Equation
@@ -15,6 +15,8 @@ from ._finite import all_finite
 from ._method import Method
 from ._results import RESULTS
 from ._solution import Attempt, Solution
+
+_NUM_LOOKS = 3
 
 Field = Callable[[jax.Array, PyTree, PyTree], PyTree]
 
@@ -72,7 +74,16 @@ def with_failure(
     )
     ys = jax.tree.map(lambda y: jnp.where(failed, jnp.nan, y), solution.ys)
     ys = _without_gradient(ys, floating_leaves((u0, ps))[0], failed)
-    return solution._replace(ys=ys, result=result), Failure(failed, reached)
+    stats = _with_looks(solution.stats, failed)
+    return solution._replace(ys=ys, stats=stats, result=result), Failure(failed, reached)
+
+
+def _with_looks(stats: Record, failed: jax.Array) -> Record:
+    """`stats`, with the evaluations of the looks at the field."""
+    count = stats.num_field_evaluations
+    if count is None:
+        return stats
+    return stats | {"num_field_evaluations": count + jnp.where(failed, _NUM_LOOKS, 0)}
 
 
 def _cause(
@@ -130,7 +141,7 @@ def _looks(
     steps = jnp.stack([jnp.zeros_like(t0), jnp.zeros_like(t0), beyond - t])
     nothing = jax.tree.map(jnp.zeros_like, u0)
     _, found = jax.lax.scan(look, nothing, (jnp.stack([t0, t, beyond]), states, steps))
-    return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(3)]
+    return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(_NUM_LOOKS)]
 
 
 def _is_large(u: PyTree) -> jax.Array:

@@ -117,6 +117,7 @@ def solve_lean(
         num_steps=found.num_steps,
         num_accepted_steps=found.num_accepted,
         num_rejected_steps=found.num_steps - found.num_accepted,
+        num_field_evaluations=found.num_evaluations,
         time_reached=jax.lax.stop_gradient(found.t),
         engine=Static("lean"),
     )

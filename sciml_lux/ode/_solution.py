@@ -19,9 +19,13 @@ class Solution(NamedTuple):
     Attributes:
         ts: (n,) the times of the states, in the real dtype of the state.
         ys: the states, a tree like the initial state with a leading axis of n.
-        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`;
-            `time_reached`, t1 if the solve succeeded; and `engine`, `Static("lean")` or
-            `Static("diffrax")`, which solved.
+        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`, and
+            `num_field_evaluations` of this solve by itself, forwards: in a batch the field is
+            evaluated until all members end, and whether a gradient follows is not known here. It is
+            None where diffrax solved, which does not count them. `time_reached`, t1 if the solve
+            succeeded; `engine`, `Static("lean")` or `Static("diffrax")`, which solved; and
+            `why_not_lean`, the option that needs diffrax, such as `Static("solver=Kvaerno5()")`,
+            else `Static("")`.
         between: the state as a function of time, where the solve had `dense=True`; call the
             solution itself.
         result: why the solve ended, one of `RESULTS`; `RESULTS[result]` is its text, empty if the

@@ -30,6 +30,8 @@ class Solved(NamedTuple):
         y: the state there, finite and without derivatives.
         num_accepted: int32, steps that were accepted.
         num_steps: int32, all steps.
+        num_evaluations: int32, evaluations of the field, by this solve alone: those of a batch go
+            on until all of it has ended.
         between: the state at a time, a function and a tree; None without `dense`. At times before
             t0 or that were not reached it is not a number.
         result: int32, why it ended: `SUCCESSFUL`, `MAX_STEPS`, `STATE_NOT_FINITE` and
@@ -43,6 +45,7 @@ class Solved(NamedTuple):
     y: PyTree
     num_accepted: jax.Array
     num_steps: jax.Array
+    num_evaluations: jax.Array
     between: Callable[[jax.Array], PyTree] | None
     result: jax.Array
 
@@ -127,6 +130,7 @@ def solve(
     capacity = max_steps if dense else capacity
     options = Options(tableau, control, max_steps, capacity, samples)
     found = solved(parametric, options, dense, given, steering)
+    tried: Any = found.tried
     reached = found.result == SUCCESSFUL
     # A product, so that the derivatives of a failed solve are not numbers either.
     valid = jnp.where(reached, 1.0, jnp.nan)
@@ -145,7 +149,8 @@ def solve(
         t.astype(clock),
         rounded(list(map(jax.lax.stop_gradient, found.y1))),
         found.accepted,
-        found.tried,
+        tried.steps,
+        tried.evaluations,
         Partial(inner, given, found.record, found.s) if dense else None,
         found.result,
     )
