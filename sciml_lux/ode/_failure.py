@@ -72,10 +72,12 @@ def with_failure(
     result = jax.lax.cond(
         any_in_batch(failed), lambda: _cause(*still, method, attempt), lambda: solution.result
     )
-    ys = jax.tree.map(lambda y: jnp.where(failed, jnp.nan, y), solution.ys)
-    ys = _without_gradient(ys, floating_leaves((u0, ps))[0], failed)
+    states = (solution.ys, solution.final)
+    states = jax.tree.map(lambda y: jnp.where(failed, jnp.nan, y), states)
+    ys, final = _without_gradient(states, floating_leaves((u0, ps))[0], failed)
     stats = _with_looks(solution.stats, failed)
-    return solution._replace(ys=ys, stats=stats, result=result), Failure(failed, reached)
+    solution = solution._replace(ys=ys, final=final, stats=stats, result=result)
+    return solution, Failure(failed, reached)
 
 
 def _with_looks(stats: Record, failed: jax.Array) -> Record:
@@ -175,7 +177,14 @@ def _(primals: PyTree, tangents: PyTree) -> Any:
 
     def spoiled(tangent: jax.Array) -> jax.Array:
         factor = spoil.astype(tangent.dtype)
-        tangents_in = [jnp.sum(t).astype(tangent.dtype) for t in tangents[1]]
+        tangents_in = [_as(tangent.dtype, jnp.sum(t)) for t in tangents[1]]
         return tangent + factor * (tangent + sum(tangents_in))
 
     return ys, jax.tree.map(spoiled, tangents[0])
+
+
+def _as(dtype: jnp.dtype, value: jax.Array) -> jax.Array:
+    """`value` in `dtype`; of a complex one, in a real dtype, the sum of both parts."""
+    if jnp.iscomplexobj(value) and not jnp.issubdtype(dtype, jnp.complexfloating):
+        value = value.real + value.imag
+    return value.astype(dtype)

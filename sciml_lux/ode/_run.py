@@ -23,6 +23,7 @@ from ._problem import Problem
 from ._problem_times import Times, times_of
 from ._raising import raising
 from ._results import RESULTS
+from ._running_cost import apart, check_engine
 from ._solution import Attempt, Solution
 from ._solvable import Inputs, Solvable
 from ._times import real_dtype
@@ -51,6 +52,7 @@ def run(
     u0 = initial_state(layer, problem.u0, ps)
     clock = real_dtype(state_dtype(name, u0))
     check_tolerance(name, layer.method, clock)
+    check_engine(layer)
     inputs = _checked_inputs(layer, problem.inputs)
     times = times_of(name, problem, layer.tspan, layer.saveat, clock)
     # So that whoever watches the calls of the model, or is warned by them, sees each of them.
@@ -98,11 +100,13 @@ def _solved_once(
     reason = why_not_lean(layer.method)
     engine = solve_lean if reason is None else solve_with_diffrax
     span = jnp.stack([t0, t1])
-    solution, reached = engine(equation, layer.method, span, ts, u0)
+    start = equation.start(u0)
+    solution, reached = engine(equation, layer.method, span, ts, start)
     stats = solution.stats | {"why_not_lean": Static(reason or "")}
     solution = solution._replace(stats=stats, result=_sound(times, solution.result))
     attempt = Attempt(solution, reached)
-    solution, failure = with_failure(equation, layer.method, span, u0, ps, attempt)
+    solution, failure = with_failure(equation, layer.method, span, start, ps, attempt)
+    solution, failure = apart(solution, failure)
     solution = solution._replace(result=_sound(times, solution.result))
     return solution, failure, dict(equation.updates)
 

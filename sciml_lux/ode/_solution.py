@@ -28,8 +28,11 @@ class Solution(NamedTuple):
             else `Static("")`.
         between: the state as a function of time, where the solve had `dense=True`; call the
             solution itself.
+        final: where the solve ended: `final.t` is t1 and `final.u` the state there, whatever the
+            times of `ys`. None with `BacksolveAdjoint` and times.
+        cost: the integral of `running_cost` from t0 to t1; None without one.
         result: why the solve ended, one of `RESULTS`; `RESULTS[result]` is its text, empty if the
-            solve succeeded. If not, `ys` and its derivatives are NaN.
+            solve succeeded. If not, `ys`, `final`, `cost` and their derivatives are NaN.
 
     Example:
         >>> import jax.numpy as jnp
@@ -45,6 +48,8 @@ class Solution(NamedTuple):
     stats: Record
     result: RESULTS
     between: Any = None
+    final: Any = None
+    cost: Any = None
 
     def __call__(self, t: ArrayLike) -> Any:
         """The state at t, between t0 and t1, of a solve with `dense=True`; else not a number.

@@ -9,7 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._across_batch import any_in_batch
-from ._control import Adaptive, Control, Errors, Fixed, factor, first_step, largest_error
+from ._control import (
+    Adaptive,
+    Control,
+    Errors,
+    Fixed,
+    Tolerances,
+    factor,
+    first_step,
+    largest_error,
+)
 from ._ended import Ended, Tried
 from ._record import Record, empty, remembered, rows_of
 from ._step import (
@@ -70,13 +79,13 @@ class Steering(NamedTuple):
 
     Attributes:
         rtol: relative tolerances, for each leaf.
-        atol: absolute tolerances.
+        atol: absolute tolerances; None for a leaf outside of the error norm.
         dt0: first step, or None.
         errors: of the steps before it; None where there are none.
     """
 
     rtol: Leaves
-    atol: Leaves
+    atol: Tolerances
     dt0: jax.Array | None
     errors: Errors | None = None
 

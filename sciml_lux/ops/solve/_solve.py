@@ -85,7 +85,8 @@ def solve(
         tableau: the method, one of `tableaus`.
         ts: (n,) times at which the state is wanted, in order from t0 to t1.
         rtol: relative tolerance; a number, or a tree of them along y0.
-        atol: absolute tolerance.
+        atol: absolute tolerance; None for a leaf that is outside of the error norm, on which the
+            steps then do not depend, unless it is not finite.
         dt0: the length of the first step, or of all fixed ones; None chooses that of the first.
         control: how steps are chosen.
         max_steps: the number of steps after which it gives up.
@@ -161,11 +162,15 @@ def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
     return [accumulated(value) for value in values]
 
 
-def _tolerances(value: PyTree, y0: PyTree) -> Leaves:
+def _tolerances(value: PyTree, y0: PyTree) -> list[Any]:
     """The tolerance of each leaf, in the real dtype of its sums; not differentiated."""
-    spread = jax.tree.leaves(jax.tree.broadcast(value, y0))
+
+    def is_none(value: PyTree) -> bool:
+        return value is None
+
+    spread = jax.tree.leaves(jax.tree.broadcast(value, y0, is_none), is_leaf=is_none)
     return [
-        jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype))
+        None if v is None else jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype))
         for v, y in zip(spread, _wide(jax.tree.leaves(y0)), strict=True)
     ]
 
