@@ -1,8 +1,9 @@
 """Compiled programs of functions, freed with them."""
 
+import functools
 import types
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
@@ -12,36 +13,54 @@ from jaxtyping import PyTree
 _programs: dict[int, dict[Hashable, Any]] = {}
 
 
-def compiled_for(function: Callable[..., Any], key: Hashable, build: Callable[..., Any]) -> Any:
-    """`build(function, key, ...)` as by `jax.jit`, kept while `function` lives.
+def compiled_for(
+    functions: Sequence[Callable[..., Any]], key: Hashable, build: Callable[..., Any]
+) -> Any:
+    """`build(functions, key, ...)` as by `jax.jit`, kept while all `functions` live.
 
-    The last argument is static. A function that Python cannot refer to weakly is compiled at each
+    The last argument is static. Functions that Python cannot refer to weakly are compiled at each
     call.
 
     Args:
-        function: is looked up by identity; a method by its object and function.
+        functions: are looked up by identity; a method by its object and function.
         key: what else the program depends on.
-        build: the program, a function of `function`, `key` and its arguments.
+        build: the program, a function of `functions`, `key` and its arguments.
     """
-    is_method = isinstance(function, types.MethodType)
-    owner, body = (function.__self__, function.__func__) if is_method else (function, None)
+    owners, bodies = zip(*map(_parts, functions), strict=True)
+    first, *others = map(id, owners)
+    place = (bodies, tuple(others), key)
+    if place in _programs.get(first, {}):
+        return _programs[first][place]
     try:
-        reference = weakref.ref(owner)
+        # An entry has these, so that they are gone with it, and speak up while it is there.
+        references = [weakref.ref(o, functools.partial(_drop, first, place)) for o in owners]
     except TypeError:
-        return _jitted(lambda *arguments: build(function, key, *arguments))
+        return _jitted(lambda *arguments: build(functions, key, *arguments))
 
-    # Not `function` itself: its own programs would keep it alive.
+    # Not the functions themselves: their own programs would keep them alive.
     def built(*arguments: PyTree) -> Any:
-        alive: Any = reference()
-        return build(alive if body is None else types.MethodType(body, alive), key, *arguments)
+        alive = [_joined(r(), body) for r, body in zip(references, bodies, strict=True)]
+        return build(alive, key, *arguments)
 
-    if id(owner) not in _programs:
-        _programs[id(owner)] = {}
-        weakref.finalize(owner, _programs.pop, id(owner), None).atexit = False
-    programs = _programs[id(owner)]
-    if (body, key) not in programs:
-        programs[body, key] = _jitted(built)
-    return programs[body, key]
+    program = _programs.setdefault(first, {})[place] = _jitted(built)
+    return program
+
+
+def _parts(function: Callable[..., Any]) -> tuple[Any, Any]:
+    """The object that lives as long as the function, and of a method, what it calls."""
+    is_method = isinstance(function, types.MethodType)
+    return (function.__self__, function.__func__) if is_method else (function, None)
+
+
+def _joined(owner: Any, body: Any) -> Any:
+    return owner if body is None else types.MethodType(body, owner)
+
+
+def _drop(first: int, place: Hashable, _: Any) -> None:
+    programs = _programs.get(first, {})
+    programs.pop(place, None)
+    if not programs:
+        _programs.pop(first, None)
 
 
 def _jitted(function: Callable[..., Any]) -> Any:

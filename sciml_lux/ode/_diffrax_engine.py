@@ -11,11 +11,13 @@ from jaxtyping import PyTree
 from ..core import Record, Static
 from ._diffrax_steps import AdaptiveSteps, FixedSteps
 from ._equation import Equation
+from ._final import Final
 from ._finite import all_finite
 from ._method import Method, plain
 from ._results import RESULTS
 from ._solution import Attempt, Solution
 from ._verner import Vern7, Vern9
+from ._with_cost import WithCost
 
 # More save times than this are interpolated: steps onto them could be most of the steps.
 _MOST_STEPPED_ONTO = 64
@@ -32,6 +34,9 @@ _INTERPOLATE_WELL = (
     Vern7,
     Vern9,
 )
+
+
+_norm = diffrax.PIDController(rtol=1.0, atol=1.0).norm
 
 
 def solve_with_diffrax(
@@ -59,7 +64,7 @@ def solve_with_diffrax(
         u0,
         args=equation.parameters,
         saveat=diffrax.SaveAt(ts=ts, t1=with_end, dense=method.dense),
-        stepsize_controller=_controller(method, ts),
+        stepsize_controller=_controller(method, ts, isinstance(u0, WithCost)),
         adjoint=adjoint,
         max_steps=method.max_steps,
         throw=False,
@@ -67,12 +72,14 @@ def solve_with_diffrax(
     t, reached = _last(jnp.asarray(found.ts), found.ys, t0, u0)
     names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
-    stats = Record(counts) | {"time_reached": t, "engine": Static("diffrax")}
+    more = {"num_field_evaluations": None, "time_reached": t, "engine": Static("diffrax")}
+    stats = Record(counts) | more
+    final = Final(t1, jax.tree.map(lambda y: y[-1], found.ys)) if with_end else None
     ts = span[1:] if ts is None else ts
     ys = jax.tree.map(lambda y: y[: len(ts)], found.ys)
     between = Partial(_evaluated, found.interpolation, span) if method.dense else None
     result = _result(method, found.result, reached)
-    return Attempt(Solution(ts, ys, stats, result, between), reached)
+    return Attempt(Solution(ts, ys, stats, result, between, final), reached)
 
 
 def _evaluated(interpolation: diffrax.AbstractPath, span: jax.Array, t: jax.Array) -> Any:
@@ -87,14 +94,21 @@ def _evaluated(interpolation: diffrax.AbstractPath, span: jax.Array, t: jax.Arra
     return jax.tree.map(lambda y: y * valid.astype(y.dtype), states)
 
 
-def _controller(method: Method, ts: jax.Array | None) -> diffrax.AbstractStepSizeController:
+def _controller(
+    method: Method, ts: jax.Array | None, has_cost: bool
+) -> diffrax.AbstractStepSizeController:
     if not method.uses_tolerances:
         return FixedSteps() if method.has_fixed_steps else plain(method.stepsize_controller)
-    by_error = AdaptiveSteps(rtol=method.rtol, atol=method.atol)
+    norm = _norm_without_cost if has_cost else _norm
+    by_error = AdaptiveSteps(rtol=method.rtol, atol=method.atol, norm=norm)
     interpolated = isinstance(plain(method.solver), _INTERPOLATE_WELL)
     if ts is None or interpolated or len(ts) > _MOST_STEPPED_ONTO:
         return by_error
     return diffrax.ClipStepSizeController(by_error, step_ts=ts)
+
+
+def _norm_without_cost(error: WithCost) -> Any:
+    return _norm(error.u)
 
 
 def _last(ts: jax.Array, ys: PyTree, t0: jax.Array, u0: PyTree) -> tuple[jax.Array, PyTree]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ..core import Parameters
+from ..core import Parameters, Record
 from ..ops.internal import any_in_batch
 from ..precision.internal import floating_leaves
 from ._equation import Equation
@@ -15,6 +15,8 @@ from ._finite import all_finite
 from ._method import Method
 from ._results import RESULTS
 from ._solution import Attempt, Solution
+
+_NUM_LOOKS = 3
 
 Field = Callable[[jax.Array, PyTree, PyTree], PyTree]
 
@@ -70,11 +72,22 @@ def with_failure(
     result = jax.lax.cond(
         any_in_batch(failed), lambda: _cause(*still, method, attempt), lambda: solution.result
     )
-    found = (solution.ys, solution.estimates)
+    found = (solution.ys, solution.final, solution.estimates)
     found = jax.tree.map(lambda y: jnp.where(failed, jnp.nan, y), found)
-    ys, estimates = _without_gradient(found, floating_leaves((u0, ps))[0], failed)
-    solution = solution._replace(ys=ys, result=result, estimates=estimates)
+    ys, final, estimates = _without_gradient(found, floating_leaves((u0, ps))[0], failed)
+    stats = _with_looks(solution.stats, failed)
+    solution = solution._replace(
+        ys=ys, final=final, stats=stats, result=result, estimates=estimates
+    )
     return solution, Failure(failed, reached)
+
+
+def _with_looks(stats: Record, failed: jax.Array) -> Record:
+    """`stats`, with the evaluations of the looks at the field."""
+    count = stats.num_field_evaluations
+    if count is None:
+        return stats
+    return stats | {"num_field_evaluations": count + jnp.where(failed, _NUM_LOOKS, 0)}
 
 
 def _cause(
@@ -132,7 +145,7 @@ def _looks(
     steps = jnp.stack([jnp.zeros_like(t0), jnp.zeros_like(t0), beyond - t])
     nothing = jax.tree.map(jnp.zeros_like, u0)
     _, found = jax.lax.scan(look, nothing, (jnp.stack([t0, t, beyond]), states, steps))
-    return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(3)]
+    return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(_NUM_LOOKS)]
 
 
 def _is_large(u: PyTree) -> jax.Array:
@@ -166,7 +179,14 @@ def _(primals: PyTree, tangents: PyTree) -> Any:
 
     def spoiled(tangent: jax.Array) -> jax.Array:
         factor = spoil.astype(tangent.dtype)
-        tangents_in = [jnp.sum(t).astype(tangent.dtype) for t in tangents[1]]
+        tangents_in = [_as(tangent.dtype, jnp.sum(t)) for t in tangents[1]]
         return tangent + factor * (tangent + sum(tangents_in))
 
     return ys, jax.tree.map(spoiled, tangents[0])
+
+
+def _as(dtype: jnp.dtype, value: jax.Array) -> jax.Array:
+    """`value` in `dtype`; of a complex one, in a real dtype, the sum of both parts."""
+    if jnp.iscomplexobj(value) and not jnp.issubdtype(dtype, jnp.complexfloating):
+        value = value.real + value.imag
+    return value.astype(dtype)

@@ -13,10 +13,12 @@ from ..core.internal import is_number
 from ..ops import internal as lean
 from ..ops.internal import tableaus
 from ._equation import Equation
+from ._final import Final
 from ._method import Method, plain
 from ._results import RESULTS
 from ._solution import Attempt, Solution
 from ._verner import Vern7, Vern9
+from ._with_cost import WithCost, state_of
 
 _METHODS = {
     diffrax.Euler: tableaus.EULER,
@@ -111,21 +113,21 @@ def solve_lean(
     controller = plain(method.stepsize_controller)
     tolerances = controller if isinstance(controller, diffrax.PIDController) else method
     found = lean.solve(
-        lambda t, u, equation: equation.field(t, u, equation.parameters),
+        lambda t, u, args: args[0](t, u, args[1]),
         span[0],
         span[1],
         u0,
-        equation,
+        (equation.field, equation.parameters),
         tableau=_tableau(type(plain(method.solver))),
         ts=ts,
         rtol=tolerances.rtol,
-        atol=tolerances.atol,
+        atol=WithCost(tolerances.atol, None) if isinstance(u0, WithCost) else tolerances.atol,
         dt0=None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype),
         control=_control(method) or lean.Adaptive(),
         max_steps=method.max_steps,
         dense=method.dense,
         estimates=method.estimates,
-        samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(u0))),
+        samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(state_of(u0)))),
     )
     ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
     result: Any = RESULTS.successful
@@ -135,12 +137,13 @@ def solve_lean(
         num_steps=found.num_steps,
         num_accepted_steps=found.num_accepted,
         num_rejected_steps=found.num_steps - found.num_accepted,
+        num_field_evaluations=found.num_evaluations,
         time_reached=jax.lax.stop_gradient(found.t),
         engine=Static("lean"),
     )
     estimates = None if found.estimates is None else _named(found.estimates)
-    ts = span[1:] if ts is None else ts
-    solution = Solution(ts, ys, stats, result, found.between, estimates)
+    ts, final = span[1:] if ts is None else ts, Final(span[1], found.y1)
+    solution = Solution(ts, ys, stats, result, found.between, final, estimates=estimates)
     return Attempt(solution, found.y)
 
 

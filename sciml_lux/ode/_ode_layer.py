@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import diffrax
@@ -9,7 +10,7 @@ import jax
 from jaxtyping import PyTree
 
 from ..core import Layer, Parameters, States, layer_name
-from ..core.internal import check_choice, guarded, match_own_dtype
+from ..core.internal import check_choice, check_function, guarded, match_own_dtype
 from ._method import Method, check_options, hashable
 from ._problem import as_problem
 from ._run import run, solved
@@ -46,6 +47,10 @@ class ODELayer(Layer):
             has them; they cost a second pass over the steps.
         batch_axis: 0 for states whose first axis is a batch: the output then has it first too, and
             its times second. By default times come first.
+        running_cost: a function `running_cost(t, u, du, ps)` of the time, the state, its derivative
+            and the parameters, and of the inputs where there are some. Its integral from t0 to t1
+            is the `cost` of `solve(...)`: a number, or a tree of arrays in the dtype of the state,
+            such as one of each sample. Steps do not depend on it.
         state_policy: what to do where an evaluation of the field changes a state, as BatchNorm and
             Dropout do in training. "refuse" raises an error that names the state. "once": each
             solve updates the states once, by the evaluation at t0, and returns them: running
@@ -105,6 +110,7 @@ class ODELayer(Layer):
     estimates: bool = False
     batch_axis: int | None = None
     state_policy: str = "refuse"
+    running_cost: Callable[..., PyTree] | None = None
 
     def __post_init__(self: Any) -> None:  # Any: `tspan` is a field of the subclasses.
         """Make times Python floats, and check every option."""
@@ -119,6 +125,8 @@ class ODELayer(Layer):
         check_options(name, self, tspan)
         check_choice(name, "batch_axis", self.batch_axis, (None, 0))
         check_choice(name, "state_policy", self.state_policy, POLICIES)
+        if self.running_cost is not None:
+            check_function(name, "running_cost", self.running_cost)
         for option in ("solver", "adjoint", "stepsize_controller"):
             object.__setattr__(self, option, hashable(getattr(self, option)))
 

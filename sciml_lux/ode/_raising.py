@@ -21,9 +21,9 @@ from ._stiffness import is_stiff
 
 _SENTENCES = {
     "state_not_finite": "{name}: the initial state is not finite.",
-    "field_not_finite": "{name}: the vector field is not finite at t0={t0}. Look at the parameters "
+    "field_not_finite": "{name}: {field} is not finite at t0={t0}. Look at the parameters "
     "and the initial state.",
-    "field_turned_nan": "{name}: the vector field is not finite beyond t={t}, where the largest "
+    "field_turned_nan": "{name}: {field} is not finite beyond t={t}, where the largest "
     "|u| is {size}. Look for a step out of its domain, such as a negative number under a root.",
     "diverged": "{name}: the solution grows without bound, or leaves the finite numbers, at t={t}, "
     "where the largest |u| is {size}. Solve to an earlier time, or look at the parameters.",
@@ -117,7 +117,9 @@ def _message(layer: Solvable, found: _Facts) -> str:
     sample = "" if found.sample is None else f" (sample {found.sample})"
     controller = plain(method.stepsize_controller)
     tolerances = controller if hasattr(controller, "rtol") else method
+    cost = "" if layer.running_cost is None else " or the running cost"
     facts = {
+        "field": f"the vector field{cost}",
         "name": f"`{layer_name(layer)}`{sample}",
         "solver": type(plain(method.solver)).__name__,
         "t0": float(found.t0),

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ..core import Parameters, Record, States, layer_name
+from ..core import Parameters, Record, States, Static, layer_name
 from ..core.internal import is_observed, subject
 from ..precision import match_eltype_mode
 from ._diffrax_engine import solve_with_diffrax
@@ -23,6 +23,7 @@ from ._problem import Problem
 from ._problem_times import Times, times_of
 from ._raising import raising
 from ._results import RESULTS
+from ._running_cost import apart, check_engine
 from ._solution import Attempt, Solution
 from ._solvable import Inputs, Solvable
 from ._times import real_dtype
@@ -51,6 +52,7 @@ def run(
     u0 = initial_state(layer, problem.u0, ps)
     clock = real_dtype(state_dtype(name, u0))
     check_tolerance(name, layer.method, clock)
+    check_engine(layer)
     check_estimates(name, layer.method)
     inputs = _checked_inputs(layer, problem.inputs)
     times = times_of(name, problem, layer.tspan, layer.saveat, clock)
@@ -96,11 +98,16 @@ def _solved_once(
         lambda part: jnp.where(times.sound, part, jnp.zeros_like(part)), times[:3]
     )
     equation = equation_of(layer, t0, u0, ps, st, inputs)
-    engine = solve_lean if why_not_lean(layer.method) is None else solve_with_diffrax
+    reason = why_not_lean(layer.method)
+    engine = solve_lean if reason is None else solve_with_diffrax
     span = jnp.stack([t0, t1])
-    solution, reached = engine(equation, layer.method, span, ts, u0)
-    attempt = Attempt(solution._replace(result=_sound(times, solution.result)), reached)
-    solution, failure = with_failure(equation, layer.method, span, u0, ps, attempt)
+    start = equation.start(u0)
+    solution, reached = engine(equation, layer.method, span, ts, start)
+    stats = solution.stats | {"why_not_lean": Static(reason or "")}
+    solution = solution._replace(stats=stats, result=_sound(times, solution.result))
+    attempt = Attempt(solution, reached)
+    solution, failure = with_failure(equation, layer.method, span, start, ps, attempt)
+    solution, failure = apart(solution, failure)
     solution = solution._replace(result=_sound(times, solution.result))
     return solution, failure, dict(equation.updates)
 

@@ -19,13 +19,20 @@ class Solution(NamedTuple):
     Attributes:
         ts: (n,) the times of the states, in the real dtype of the state.
         ys: the states, a tree like the initial state with a leading axis of n.
-        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`;
-            `time_reached`, t1 if the solve succeeded; and `engine`, `Static("lean")` or
-            `Static("diffrax")`, which solved.
+        stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`, and
+            `num_field_evaluations` of this solve by itself, forwards: in a batch the field is
+            evaluated until all members end, and whether a gradient follows is not known here. It is
+            None where diffrax solved, which does not count them. `time_reached`, t1 if the solve
+            succeeded; `engine`, `Static("lean")` or `Static("diffrax")`, which solved; and
+            `why_not_lean`, the option that needs diffrax, such as `Static("solver=Kvaerno5()")`,
+            else `Static("")`.
         between: the state as a function of time, where the solve had `dense=True`; call the
             solution itself.
+        final: where the solve ended: `final.t` is t1 and `final.u` the state there, whatever the
+            times of `ys`. None with `BacksolveAdjoint` and times.
+        cost: the integral of `running_cost` from t0 to t1; None without one.
         result: why the solve ended, one of `RESULTS`; `RESULTS[result]` is its text, empty if the
-            solve succeeded. If not, `ys` and its derivatives are NaN.
+            solve succeeded. If not, `ys`, `final`, `cost` and their derivatives are NaN.
         estimates: how hard the solve was, where it had `estimates=True`: sums over its accepted
             steps, in the real dtype of the state, in half precision in float32. They have the
             derivatives of the steps that were taken, and are NaN where the solve failed. ‖·‖ is
@@ -62,6 +69,8 @@ class Solution(NamedTuple):
     stats: Record
     result: RESULTS
     between: Any = None
+    final: Any = None
+    cost: Any = None
     estimates: Record | None = None
 
     def __call__(self, t: ArrayLike) -> Any:

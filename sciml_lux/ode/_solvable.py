@@ -35,3 +35,6 @@ class Solvable(Protocol):
 
     @property
     def state_policy(self) -> str: ...
+
+    @property
+    def running_cost(self) -> Callable[..., PyTree] | None: ...

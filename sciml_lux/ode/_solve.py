@@ -1,6 +1,6 @@
 """solve: an initial-value problem of a function, without a layer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxtyping import PyTree
@@ -25,9 +25,15 @@ class _Function:
     saveat = None
     batch_axis = None
 
-    def __init__(self, function: Callable[..., PyTree], method: Method) -> None:
-        self.function = function
+    def __init__(
+        self,
+        method: Method,
+        function: Callable[..., PyTree],
+        running_cost: Callable[..., PyTree] | None = None,
+    ) -> None:
         self.method = method
+        self.function = function
+        self.running_cost = running_cost
 
     def vector_field(self, ps: Parameters, st: States, inputs: Inputs = None) -> VectorField:
         """`function(t, u, args)`, or with the inputs too."""
@@ -41,6 +47,7 @@ def solve(
     args: PyTree = None,
     *,
     method: Method = Method(),  # noqa: B008
+    running_cost: Callable[..., PyTree] | None = None,
 ) -> Solution:
     """u with du/dt = field(t, u, args) and u(t0) = u0.
 
@@ -57,6 +64,8 @@ def solve(
         problem: the initial state, with the times at which the state is wanted, or the ends.
         args: what the field gets, a tree of arrays.
         method: how it is solved.
+        running_cost: `running_cost(t, u, du, args)`, or with the inputs too, whose integral from t0
+            to t1 is `solution.cost`: a number or a tree of arrays. Steps do not depend on it.
 
     Raises:
         TypeError: the state is not floating or has two dtypes, or du/dt has another dtype.
@@ -88,10 +97,16 @@ def solve(
         )
     require_exact_floats((problem, args), "`ode.solve`")
     problem, args = own_memory((problem, args))
-    function = _Function(field, method)
-    solution, _ = run(function, problem, args, (), compiled_for(field, method, _solved_by))
+    functions = [field]
+    if running_cost is not None:
+        check_function("ode.solve", "running_cost", running_cost)
+        functions.append(running_cost)
+    compiled = compiled_for(functions, method, _solved_by)
+    solution, _ = run(_Function(method, *functions), problem, args, (), compiled)
     return solution
 
 
-def _solved_by(field: Callable[..., PyTree], method: Method, *arguments: PyTree) -> Any:
-    return solved(_Function(field, method), *arguments)
+def _solved_by(
+    functions: Sequence[Callable[..., PyTree]], method: Method, *arguments: PyTree
+) -> Any:
+    return solved(_Function(method, *functions), *arguments)

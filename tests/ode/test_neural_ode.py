@@ -139,8 +139,10 @@ def test_solve_reports_times_steps_and_result(dtype):
     node = ode.NeuralODE(Decay(), (0.0, 1.0), saveat=TIMES, **EULER)
     solution, _ = node.solve(jnp.ones(2, dtype), *made(node, dtype))
     np.testing.assert_array_equal(solution.ts, TIMES)
-    *numbers, engine = solution.stats.values()
-    assert [float(n) for n in numbers] == [4, 4, 0, 1] and engine == lux.Static("lean")
+    *numbers, engine, why = solution.stats.values()
+    # Five evaluations: a look at the start, and one in each step.
+    assert [float(n) for n in numbers] == [4, 4, 0, 5, 1]
+    assert (engine, why) == (lux.Static("lean"), lux.Static(""))
     assert solution.result == ode.RESULTS.successful
 
 

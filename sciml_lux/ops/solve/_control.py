@@ -1,5 +1,6 @@
 """Step size control: how long the next step is, and whether the last is accepted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,6 +45,9 @@ class Fixed:
 
 Control = Adaptive | Fixed
 
+Tolerances = Sequence[jax.Array | None]
+"""Of each leaf; None for one that is outside of the error norm."""
+
 
 class Errors(NamedTuple):
     """The errors of the accepted steps before this one, relative to the tolerance."""
@@ -67,7 +71,7 @@ def factor(control: Adaptive, order: int, error: jax.Array, errors: Errors) -> j
 
 
 def largest_error(
-    error: Leaves, y0: Leaves, y1: Leaves, rtol: Leaves, atol: Leaves, samples: int
+    error: Leaves, y0: Leaves, y1: Leaves, rtol: Leaves, atol: Tolerances, samples: int
 ) -> jax.Array:
     """The error relative to the tolerance: the root mean square over components, and the largest
     over samples.
@@ -83,6 +87,7 @@ def largest_error(
     scaled = [
         jnp.abs(e) / (a + r * jnp.maximum(jnp.abs(u), jnp.abs(v)))
         for e, u, v, r, a in zip(error, y0, y1, rtol, atol, strict=True)
+        if a is not None
     ]
     return root_mean_square(scaled, samples)
 
@@ -112,17 +117,20 @@ def first_step(
     y0: Leaves,
     slope: Leaves,
     rtol: Leaves,
-    atol: Leaves,
+    atol: Tolerances,
     samples: int,
 ) -> jax.Array:
     """The length of the first step, from the sizes of y0, y' and y''.
 
     Source: Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, II.4.
     """
-    scale = [a + r * jnp.abs(y) for y, r, a in zip(y0, rtol, atol, strict=True)]
+    scale = [
+        None if a is None else a + r * jnp.abs(y) for y, r, a in zip(y0, rtol, atol, strict=True)
+    ]
 
     def size(values: Leaves) -> jax.Array:
-        scaled = [jnp.abs(v) / s for v, s in zip(values, scale, strict=True)]
+        pairs = zip(values, scale, strict=True)
+        scaled = [jnp.abs(v) / s for v, s in pairs if s is not None]
         return root_mean_square(scaled, samples).astype(span.dtype)
 
     state, velocity = size(y0), size(slope)

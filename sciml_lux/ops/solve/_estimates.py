@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -35,7 +36,7 @@ class Estimates(NamedTuple):
 
 
 def estimates_of(
-    field: ParametricField, options: Options, given: Given, record: Record
+    field: ParametricField, options: Options, given: Given, record: Record, counted: Sequence[bool]
 ) -> Estimates:
     """The estimates of the recorded steps, which are taken again; their lengths are constants.
 
@@ -44,10 +45,11 @@ def estimates_of(
         options: of the solve; its method has an error estimate.
         given: what the solve depends on.
         record: of the steps.
+        counted: which leaves are in the error norm.
     """
     rows, longest = rows_of(options.max_steps, options.capacity)
     thinned = longest > 1
-    steps = _Steps(field, options.tableau, rows, longest)
+    steps = _Steps(field, options.tableau, counted, rows, longest)
     length = rows + int(thinned)
     widest = max((jnp.finfo(y.dtype) for y in given.y0), key=lambda info: info.bits).dtype
     nothing = [jnp.zeros((), widest)] * (2 + int(_equal_times(options.tableau) is not None))
@@ -70,13 +72,22 @@ class _Steps:
     Args:
         field: what was solved.
         tableau: by which method.
+        counted: which leaves are in the error norm.
         rows: of the record.
         longest: the longest stride of the record.
     """
 
-    def __init__(self, field: ParametricField, tableau: Tableau, rows: int, longest: int) -> None:
+    def __init__(
+        self,
+        field: ParametricField,
+        tableau: Tableau,
+        counted: Sequence[bool],
+        rows: int,
+        longest: int,
+    ) -> None:
         self.field = field
         self.tableau = tableau
+        self.counted = counted
         self.rows = rows
         self.longest = longest
 
@@ -109,15 +120,16 @@ class _Steps:
         table, stages = table_of(tableau, y), no_stages(count, y)
         stages = with_stages(field, t, h, y, table, stages, 0, np.int32(count))
         b_error: Any = tableau.float64.b_error  # Not None: `solve` checks it.
-        error = norm(weighted(h, b_error, stages))
+        error = norm(itertools.compress(weighted(h, b_error, stages), self.counted))
         found = [jnp.abs(h).astype(error.dtype) * error, jnp.square(error)]
-        found += _stiffness(field, tableau, t, h, y, stages)
+        found += _stiffness(field, tableau, t, h, y, stages, self.counted)
         sums = [total + term for total, term in zip(sums, found, strict=True)]
         return (start + length, advanced(y, h, tableau.float64.b, stages), sums), ()
 
 
-def norm(values: Leaves) -> jax.Array:
+def norm(values: Iterable[jax.Array]) -> jax.Array:
     """The root mean square over the components of all leaves, with a derivative of 0 at 0."""
+    values = list(values)
     widest = max((jnp.finfo(v.dtype) for v in values), key=lambda info: info.bits).dtype
     parts = [p for v in values for p in ((v.real, v.imag) if jnp.iscomplexobj(v) else (v,))]
     parts = [p.astype(widest) for p in parts]
@@ -132,7 +144,13 @@ def norm(values: Leaves) -> jax.Array:
 
 
 def _stiffness(
-    field: Field, tableau: Tableau, t: jax.Array, h: jax.Array, y: Leaves, stages: Leaves
+    field: Field,
+    tableau: Tableau,
+    t: jax.Array,
+    h: jax.Array,
+    y: Leaves,
+    stages: Leaves,
+    counted: Sequence[bool],
 ) -> Leaves:
     """The rate of a step, if the method has two stages at one time."""
     pair = _equal_times(tableau)
@@ -143,12 +161,13 @@ def _stiffness(
     # A derivative along the difference of the two states: differences of the field, which are
     # the same but for third order, are rounded off where steps are short.
     direction = weighted(h, ahead - back, stages)
-    size = norm(direction)
+    size = norm(itertools.compress(direction, counted))
     scale = jnp.where(size == 0, 1.0, size)
     unit = [d / scale.astype(d.dtype) for d in direction]
     between = advanced(y, h, (ahead + back) / 2, stages)
     at = t + h * jnp.asarray(c[pair[1]], h.dtype)
-    return [norm(jax.jvp(lambda y: field(at, y), (between,), (unit,))[1])]
+    rate = jax.jvp(lambda y: field(at, y), (between,), (unit,))[1]
+    return [norm(itertools.compress(rate, counted))]
 
 
 def _equal_times(tableau: Tableau) -> tuple[int, int] | None:

@@ -9,7 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._across_batch import any_in_batch
-from ._control import Adaptive, Control, Errors, Fixed, factor, first_step, largest_error
+from ._control import (
+    Adaptive,
+    Control,
+    Errors,
+    Fixed,
+    Tolerances,
+    factor,
+    first_step,
+    largest_error,
+)
+from ._ended import Ended, Tried
 from ._record import Record, empty, remembered, rows_of
 from ._step import (
     Field,
@@ -69,13 +79,15 @@ class Steering(NamedTuple):
 
     Attributes:
         rtol: relative tolerances, for each leaf.
-        atol: absolute tolerances.
+        atol: absolute tolerances; None for a leaf outside of the error norm.
         dt0: first step, or None.
+        errors: of the steps before it; None where there are none.
     """
 
     rtol: Leaves
-    atol: Leaves
+    atol: Tolerances
     dt0: jax.Array | None
+    errors: Errors | None = None
 
 
 class State(NamedTuple):
@@ -91,6 +103,8 @@ class State(NamedTuple):
         ys: their values; the last row takes what is not wanted.
         accepted: steps.
         tried: steps.
+        evaluations: of the field.
+        opening: the length of the first accepted step, as a part of the whole.
         result: RUNNING, or why it ended.
         record: of the steps; None where it is not wanted.
     """
@@ -104,6 +118,8 @@ class State(NamedTuple):
     ys: Leaves
     accepted: jax.Array
     tried: jax.Array
+    evaluations: jax.Array
+    opening: jax.Array
     result: jax.Array
     record: Record | None
 
@@ -120,8 +136,8 @@ def number_reached(places: jax.Array, s: jax.Array) -> jax.Array:
     return jnp.where(s >= 1, len(places), jnp.sum(places <= s, dtype=jnp.int32))
 
 
-def run(field: Field, options: Options, given: Given, steering: Steering, remember: bool) -> State:
-    """The state of the loop at its end.
+def run(field: Field, options: Options, given: Given, steering: Steering, remember: bool) -> Ended:
+    """The loop, to its end.
 
     Args:
         field: du/dt of a time and the leaves of a state.
@@ -133,7 +149,9 @@ def run(field: Field, options: Options, given: Given, steering: Steering, rememb
     places = places_of(given)
     start = _start(field, options, given, steering, remember)
     attempt = functools.partial(_attempt, field, options, given, steering, places)
-    return jax.lax.while_loop(lambda state: any_in_batch(_goes_on(state)), attempt, start)
+    end = jax.lax.while_loop(lambda state: any_in_batch(_goes_on(state)), attempt, start)
+    tried = Tried(end.tried, end.evaluations, end.opening, end.h, end.errors)
+    return Ended(end.s, end.y, end.ys, end.accepted, tried, end.result, end.record)
 
 
 def _goes_on(state: State) -> jax.Array:
@@ -161,11 +179,14 @@ def _start(
         h=jnp.where(span == 0, 1.0, part),
         y=given.y0,
         first=slope if options.tableau.fsal else [],
-        errors=Errors(one, one),
+        errors=steering.errors or Errors(one, one),
         saves=zero,
         ys=[jnp.full((count + 1, *y.shape), jnp.nan, y.dtype) for y in given.y0] if count else [],
         accepted=zero,
         tried=zero,
+        # That of the slope, and another that chooses the first step.
+        evaluations=zero + (1 if steering.dt0 is not None else 2),
+        opening=jnp.zeros((), clock),
         result=jnp.where(faults[1], STATE_NOT_FINITE, result).astype(jnp.int32),
         record=record,
     )
@@ -188,6 +209,7 @@ class Trial(NamedTuple):
         stages: du/dt at its stages; where it has wanted states, with those they need.
         y1: the state at its end.
         error: relative to the tolerance.
+        evaluations: of the field, for this step by itself.
     """
 
     length: jax.Array
@@ -198,6 +220,7 @@ class Trial(NamedTuple):
     stages: Leaves
     y1: Leaves
     error: jax.Array
+    evaluations: jax.Array
 
 
 def _trial(
@@ -226,7 +249,9 @@ def _trial(
     stages = with_stages(field, t, h, y, table, stages, 1, stop)
     y1 = advanced(y, h, tableau.float64.b, stages)
     error = _error(options, steering, h, y, y1, stages)
-    return Trial(length, last, h, end, until, stages, y1, error)
+    extra = jnp.where(until > state.saves, total - count, 0)
+    evaluations = (count - int(tableau.fsal) + extra).astype(jnp.int32)
+    return Trial(length, last, h, end, until, stages, y1, error, evaluations)
 
 
 def _attempt(
@@ -249,7 +274,8 @@ def _attempt(
     saves, ys = _saved(options, trial, places, state) if state.ys else (state.saves, [])
     longer = _change(options, trial.error, state.errors)
     s, following = chosen(trial.end, state.s), jnp.where(live, trial.length * longer, state.h)
-    following = jnp.where(trial.last & accepted, state.h, following)
+    # The last step may have been cut short.
+    following = jnp.where(trial.last & accepted, jnp.maximum(state.h, following), following)
     tried = state.tried + live.astype(jnp.int32)
     result = jnp.where(tried >= options.max_steps, MAX_STEPS, RUNNING)
     stuck = ~accepted & (s + following <= s)
@@ -266,6 +292,8 @@ def _attempt(
         ys=ys,
         accepted=state.accepted + accepted.astype(jnp.int32),
         tried=tried,
+        evaluations=state.evaluations + jnp.where(live, trial.evaluations, 0),
+        opening=chosen(jnp.where(state.opening == 0, trial.length, state.opening), state.opening),
         result=jnp.where(live, result, state.result).astype(jnp.int32),
         record=_recorded(options, trial.length, accepted, state),
     )

@@ -32,6 +32,8 @@ class Solved(NamedTuple):
         y: the state there, finite and without derivatives.
         num_accepted: int32, steps that were accepted.
         num_steps: int32, all steps.
+        num_evaluations: int32, evaluations of the field, by this solve alone: those of a batch go
+            on until all of it has ended.
         between: the state at a time, a function and a tree; None without `dense`. At times before
             t0 or that were not reached it is not a number.
         result: int32, why it ended: `SUCCESSFUL`, `MAX_STEPS`, `STATE_NOT_FINITE` and
@@ -47,6 +49,7 @@ class Solved(NamedTuple):
     y: PyTree
     num_accepted: jax.Array
     num_steps: jax.Array
+    num_evaluations: jax.Array
     between: Callable[[jax.Array], PyTree] | None
     result: jax.Array
     estimates: Estimates | None
@@ -88,7 +91,8 @@ def solve(
         tableau: the method, one of `tableaus`.
         ts: (n,) times at which the state is wanted, in order from t0 to t1.
         rtol: relative tolerance; a number, or a tree of them along y0.
-        atol: absolute tolerance.
+        atol: absolute tolerance; None for a leaf that is outside of the error norm, on which the
+            steps then do not depend, unless it is not finite.
         dt0: the length of the first step, or of all fixed ones; None chooses that of the first.
         control: how steps are chosen.
         max_steps: the number of steps after which it gives up.
@@ -140,6 +144,7 @@ def solve(
         capacity = capacity_of(max_steps, start, given.y0)
     options = Options(tableau, control, max_steps, capacity, samples)
     found = solved(parametric, options, dense or estimates, given, steering)
+    tried: Any = found.tried
     reached = found.result == SUCCESSFUL
     # A product, so that the derivatives of a failed solve are not numbers either.
     valid = jnp.where(reached, 1.0, jnp.nan)
@@ -151,7 +156,10 @@ def solve(
         return rounded(between(parametric, tableau, given, record, s, t.astype(start.dtype)))
 
     y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (found.y1, found.ys))
-    hardness = estimates_of(parametric, options, given, found.record) if estimates else None
+    counted = [tolerance is not None for tolerance in steering.atol]
+    hardness = None
+    if estimates:
+        hardness = estimates_of(parametric, options, given, found.record, counted)
     t = jnp.where(reached, end, start + found.s * (end - start))
     return Solved(
         rounded(y1),
@@ -159,7 +167,8 @@ def solve(
         t.astype(clock),
         rounded(list(map(jax.lax.stop_gradient, found.y1))),
         found.accepted,
-        found.tried,
+        tried.steps,
+        tried.evaluations,
         Partial(inner, given, found.record, found.s) if dense else None,
         found.result,
         jax.tree.map(lambda sum_: sum_ * valid.astype(sum_.dtype), hardness),
@@ -171,11 +180,15 @@ def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
     return [accumulated(value) for value in values]
 
 
-def _tolerances(value: PyTree, y0: PyTree) -> Leaves:
+def _tolerances(value: PyTree, y0: PyTree) -> list[Any]:
     """The tolerance of each leaf, in the real dtype of its sums; not differentiated."""
-    spread = jax.tree.leaves(jax.tree.broadcast(value, y0))
+
+    def is_none(value: PyTree) -> bool:
+        return value is None
+
+    spread = jax.tree.leaves(jax.tree.broadcast(value, y0, is_none), is_leaf=is_none)
     return [
-        jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype))
+        None if v is None else jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype))
         for v, y in zip(spread, _wide(jax.tree.leaves(y0)), strict=True)
     ]
 

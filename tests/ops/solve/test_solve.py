@@ -268,3 +268,16 @@ def test_options_that_cannot_be():
         solved(control=lean.Fixed())
     with pytest.raises(ValueError, match="error estimate for adaptive steps, got RK4"):
         solved(tableau=tableaus.RK4)
+
+
+def test_leaf_without_a_tolerance_does_not_change_the_steps():
+    def rough(t, y, p):
+        u, _ = y
+        return lotka_volterra(t, u, p), 1e6 * jnp.sin(1e4 * t)
+
+    t0, t1 = jnp.zeros((), DTYPE), jnp.asarray(5.0, DTYPE)
+    start, options = (START, jnp.zeros((), DTYPE)), {"tableau": tableaus.TSIT5, "rtol": 1e-4}
+    found = lean.solve(rough, t0, t1, start, RATES, atol=(1e-4, None), **options)
+    alone = lean.solve(lotka_volterra, t0, t1, START, RATES, atol=1e-4, **options)
+    assert found.num_steps == alone.num_steps and found.num_evaluations == alone.num_evaluations
+    np.testing.assert_allclose(found.y1[0], alone.y1, rtol=1e-12 if X64 else 1e-5)

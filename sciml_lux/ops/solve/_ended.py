@@ -1,0 +1,49 @@
+"""What is known of a solve at its end."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from ._control import Errors
+from ._record import Record
+from ._step import Leaves
+
+
+class Tried(NamedTuple):
+    """What a solve has tried, and would try next.
+
+    Attributes:
+        steps: all of them.
+        evaluations: of the field.
+        first: the first accepted step, as a part of t1 - t0; 0 where there is none.
+        following: the next step, as such a part.
+        errors: of the steps before that.
+    """
+
+    steps: jax.Array
+    evaluations: jax.Array
+    first: jax.Array
+    following: jax.Array
+    errors: Errors
+
+
+class Ended(NamedTuple):
+    """The end of the loop.
+
+    Attributes:
+        s: the fraction of t1 - t0 that is done.
+        y: the state.
+        ys: the wanted states; the last row is none of them.
+        accepted: steps.
+        tried: a `Tried`.
+        result: why it ended.
+        record: of the steps; None where it is not wanted.
+    """
+
+    s: jax.Array
+    y: Leaves
+    ys: Leaves
+    accepted: jax.Array
+    tried: Any
+    result: jax.Array
+    record: Record | None
