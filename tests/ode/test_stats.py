@@ -58,7 +58,7 @@ def of_layer(**options):
         (of_layer, {"saveat": INSIDE}),
         (of_layer, {"state_policy": "frozen", "dt0": 3.0}),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_evaluations_are_those_that_a_counting_field_sees(solve, options):
     solution, count = counted(lambda: solve(**options))
