@@ -112,6 +112,9 @@ def solve_lean(
     """
     controller = plain(method.stepsize_controller)
     tolerances = controller if isinstance(controller, diffrax.PIDController) else method
+    rtol, atol = tolerances.rtol, tolerances.atol
+    if isinstance(u0, WithCost):
+        rtol, atol = WithCost(rtol, 0.0), WithCost(atol, None)
     found = lean.solve(
         lambda t, u, args: args[0](t, u, args[1]),
         span[0],
@@ -120,8 +123,8 @@ def solve_lean(
         (equation.field, equation.parameters),
         tableau=_tableau(type(plain(method.solver))),
         ts=ts,
-        rtol=tolerances.rtol,
-        atol=WithCost(tolerances.atol, None) if isinstance(u0, WithCost) else tolerances.atol,
+        rtol=rtol,
+        atol=atol,
         dt0=None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype),
         control=_control(method) or lean.Adaptive(),
         max_steps=method.max_steps,
