@@ -9,12 +9,12 @@ from jaxtyping import Array
 
 from ._magnitude import magnitude
 from ._piecewise_linear import hardsigmoid
-from ._real_numbers import of_real_numbers
+from ._real_numbers import of_real_floats, of_real_numbers
 from ._sigmoid import sigmoid
 from ._softplus import softplus
 
 
-@of_real_numbers
+@of_real_floats
 def swish(x: Array) -> Array:
     """x sigmoid(x).
 
@@ -38,7 +38,7 @@ def hardswish(x: Array) -> Array:
     return _gated(x, hardsigmoid, 3.0)
 
 
-@of_real_numbers
+@of_real_floats
 def mish(x: Array) -> Array:
     """x tanh(softplus(x)).
 
@@ -50,7 +50,7 @@ def mish(x: Array) -> Array:
     return _gated(x, lambda x: jnp.tanh(softplus(x)), _exhausted(x))
 
 
-@of_real_numbers
+@of_real_floats
 def lisht(x: Array) -> Array:
     """x tanh(x).
 
@@ -64,7 +64,7 @@ def lisht(x: Array) -> Array:
     return jnp.where(size > bound, size, inside * jnp.tanh(inside))
 
 
-@of_real_numbers
+@of_real_floats
 def gelu(x: Array) -> Array:
     """The tanh form `gelu_tanh`, as in NNlib; `gelu_erf` is the exact one.
 
@@ -76,7 +76,7 @@ def gelu(x: Array) -> Array:
     return gelu_tanh(x)
 
 
-@of_real_numbers
+@of_real_floats
 def gelu_erf(x: Array) -> Array:
     """x Φ(x), with the normal distribution function Φ; erfc keeps the digits of the left tail.
 
@@ -89,7 +89,7 @@ def gelu_erf(x: Array) -> Array:
     return _gated(x, lambda x: jax.lax.erfc(-x * math.sqrt(0.5)) / 2, bound)
 
 
-@of_real_numbers
+@of_real_floats
 def gelu_tanh(x: Array) -> Array:
     """x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), written as a sigmoid to keep the left tail.
 
@@ -103,7 +103,7 @@ def gelu_tanh(x: Array) -> Array:
     return _gated(x, lambda x: sigmoid(rate * (x + 0.044715 * (x * x * x))), bound)
 
 
-@of_real_numbers
+@of_real_floats
 def gelu_sigmoid(x: Array) -> Array:
     """x sigmoid(1.702 x).
 

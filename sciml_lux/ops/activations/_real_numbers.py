@@ -18,6 +18,36 @@ def number_as_array(x: Any) -> Any:
     return jnp.asarray(float(x)) if is_number(x) else x
 
 
+def require_float(name: str, x: Any) -> None:
+    """Raise if `x` is an array without a floating dtype, which its function needs.
+
+    Raises:
+        TypeError: names the function and the dtype.
+    """
+    dtype = getattr(x, "dtype", None)
+    if dtype is not None and not jnp.issubdtype(dtype, jnp.inexact):
+        raise TypeError(
+            f"`{name}` expects `x` to be floating, got {dtype}. Convert it: x.astype(dtype)."
+        )
+
+
+def of_real_floats(
+    function: Callable[Concatenate[Array, Options], Array],
+) -> Callable[Concatenate[Array, Options], Array]:
+    """`of_real_numbers`, without integers: what the function does depends on the float dtype.
+
+    Raises:
+        TypeError: at a call; as with `of_real_numbers`, or `x` is an array of integers.
+    """
+
+    @functools.wraps(function)
+    def checked(x: Array, *args: Options.args, **kwargs: Options.kwargs) -> Array:
+        require_float(function.__name__, x)
+        return function(x, *args, **kwargs)
+
+    return of_real_numbers(checked)
+
+
 def is_number(x: Any) -> bool:
     """Whether `x` is a real number of Python; NumPy's have a dtype."""
     return isinstance(x, int | float) and not isinstance(x, np.generic)

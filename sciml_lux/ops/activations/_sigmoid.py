@@ -6,7 +6,7 @@ from jaxtyping import Array
 
 from .._op import op
 from ._magnitude import magnitude
-from ._real_numbers import number_as_array, of_real_numbers
+from ._real_numbers import number_as_array, of_real_numbers, require_float
 
 
 @op("x")
@@ -18,6 +18,7 @@ def sigmoid(x: Array) -> Array:
         >>> round(sigmoid(jnp.float32(1.0)).item(), 4)
         0.7311
     """
+    require_float("sigmoid", x)
     return jax.lax.logistic(number_as_array(x))
 
 

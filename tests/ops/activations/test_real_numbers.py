@@ -91,3 +91,14 @@ def test_xlogy_takes_a_number_in_the_dtype_of_the_other():
 def test_softmax_of_one_number():
     values = ops.softmax(2.0), ops.logsoftmax(2.0), ops.logsumexp(2.0)
     assert [float(v) for v in values] == [1.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sigmoid", "swish", "mish", "lisht", "gelu", "gelu_erf", "gelu_tanh", "gelu_sigmoid"],
+)
+def test_integers_are_refused_where_the_float_dtype_counts(name):
+    for x in (jnp.arange(2, dtype=jnp.int32), np.arange(2, dtype=np.int32)):
+        with pytest.raises(TypeError, match=r"expects `x` to be floating, got int32. Convert it"):
+            getattr(ops, name)(x)
+    assert getattr(ops, name)(2).dtype == jnp.result_type(float)
