@@ -1,0 +1,66 @@
+"""Directions: what an operator takes the derivative along."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..core.internal import is_integer
+from ..precision.internal import own_array, require_exact_floats
+from ._points import Field
+
+
+def direction_at(
+    owner: str, field: Field, direction: Float[Array, "*#batch coordinates"]
+) -> Float[Array, "*batch coordinates"]:
+    """`direction` at each point of the field.
+
+    Args:
+        owner: the operator, for messages.
+        field: the field.
+        direction: an array of the shape of `x` or of its last axes; Python numbers take the dtype
+            of the points.
+
+    Raises:
+        ValueError: another shape.
+        TypeError: not real floats, or of a wider dtype than the points.
+    """
+    if not hasattr(direction, "dtype"):
+        direction = jnp.asarray(direction, field.x.dtype)
+    require_exact_floats(direction, f"`{owner}`: `direction`")
+    wide = jnp.issubdtype(direction.dtype, jnp.floating) and _fits(direction.dtype, field.x.dtype)
+    if not wide:
+        raise TypeError(
+            f"`{owner}` expects `direction` to hold floats no wider than the {field.x.dtype} of "
+            f"the points, got {direction.dtype}. Convert it, or the points."
+        )
+    rank = direction.ndim
+    if rank == 0 or rank > field.x.ndim or direction.shape != field.x.shape[-rank:]:
+        raise ValueError(
+            f"`{owner}` expects `direction` to have the shape {field.x.shape} of `x`, or that of "
+            f"its last axis for one direction at all points, got {direction.shape}."
+        )
+    return jnp.broadcast_to(own_array(direction).astype(field.x.dtype), field.x.shape)
+
+
+def coordinate_index(owner: str, name: str, index: int, count: int) -> int:
+    """`index` of one of `count` coordinates, from the front.
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: there is no such coordinate.
+    """
+    if not is_integer(index):
+        raise TypeError(
+            f"`{owner}` expects `{name}` to be the index of a coordinate, got {index!r}."
+        )
+    if not -count <= index < count:
+        raise ValueError(
+            f"`{owner}` expects `{name}` to be one of the {count} coordinates along the last axis "
+            f"of `x`, from {-count} to {count - 1}, got {index}."
+        )
+    return int(index) % count
+
+
+def _fits(dtype: jnp.dtype, wanted: jnp.dtype) -> bool:
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.promote_types(dtype, wanted) == wanted
