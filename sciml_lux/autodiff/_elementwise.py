@@ -3,7 +3,7 @@
 import itertools
 
 from ..programs import ClosedJaxpr, Jaxpr, JaxprEqn, inside, open_jaxpr, primitive_name
-from ._sample_axis import shape_of
+from ._equations import shape_of
 
 _ONE_OPERAND = """
     abs acos acosh asin asinh atan atanh bessel_i0e bessel_i1e cbrt ceil conj convert_element_type
@@ -19,18 +19,21 @@ ELEMENTWISE = frozenset((_ONE_OPERAND + _SEVERAL_OPERANDS).split())
 """Their names. Scalars among the operands of `clamp` and `select_n` stand for all places."""
 
 
-def is_elementwise(equation: JaxprEqn) -> bool:
-    """Whether `equation`, with the programs inside it, computes each entry from the same place.
+_CALLS = frozenset({"jit", "remat", "call", "closed_call", "custom_jvp_call"})
 
-    Scalars may take part in any place where they do not depend on others.
+
+def is_elementwise(equation: JaxprEqn) -> bool:
+    """Whether `equation`, or the function that it calls, computes each entry from its own place.
+
+    Scalars may take part everywhere.
     """
     shapes = {shape_of(atom) for atom in itertools.chain(equation.invars, equation.outvars)}
     if len(shapes - {()}) > 1:
         return False
-    programs = [part.program for part in inside(equation)]
-    if programs:
-        return all(map(_is_elementwise_program, programs))
-    return primitive_name(equation) in ELEMENTWISE
+    name = primitive_name(equation)
+    if name in _CALLS:
+        return all(_is_elementwise_program(part.program) for part in inside(equation))
+    return name in ELEMENTWISE
 
 
 def _is_elementwise_program(program: ClosedJaxpr | Jaxpr) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, TypeAlias
 
-from ..programs import Atom, JaxprEqn
+from ..programs import JaxprEqn
 
 
 class SampleAxis(NamedTuple):
@@ -35,13 +35,3 @@ CURRENT = SampleAxis(-1)
 
 Place: TypeAlias = SampleAxis | Mixed | None
 """Where the samples are; None for what has no derivative with respect to the points."""
-
-
-def shape_of(atom: Atom) -> tuple[int, ...]:
-    """The shape of an operand or result; () for what is not an array."""
-    return getattr(atom.aval, "shape", ())
-
-
-def operand_shapes(equation: JaxprEqn) -> list[tuple[int, ...]]:
-    """The shapes of the operands of `equation`."""
-    return [shape_of(atom) for atom in equation.invars]

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..programs import JaxprEqn
 from ._elementwise import ELEMENTWISE
-from ._sample_axis import SampleAxis, operand_shapes, shape_of
+from ._equations import operand_shapes, shape_of
+from ._sample_axis import SampleAxis
 
 Axes = Sequence[SampleAxis | None]
 SampleRule = Callable[[JaxprEqn, int, Axes], SampleAxis | None]

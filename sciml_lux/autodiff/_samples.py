@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
-
 from ..programs import (
     Atom,
     ClosedJaxpr,
@@ -18,7 +16,8 @@ from ..programs import (
     primitive_name,
     walk,
 )
-from ._sample_axis import CURRENT, Mixed, Place, SampleAxis, shape_of
+from ._equations import has_derivative, shape_of
+from ._sample_axis import CURRENT, Mixed, Place, SampleAxis
 from ._sample_rules import SAMPLE_RULES
 
 
@@ -66,7 +65,7 @@ def _places(program: ClosedJaxpr | Jaxpr, arguments: Sequence[Place], samples: i
         places = [_read(atom, known) for atom in equation.invars]
         results = _after(equation, places, samples)
         known |= {
-            variable: place if _has_derivative(variable) else None
+            variable: place if has_derivative(variable) else None
             for variable, place in zip(equation.outvars, results, strict=True)
         }
     return [_read(atom, known) for atom in jaxpr.outvars]
@@ -74,11 +73,6 @@ def _places(program: ClosedJaxpr | Jaxpr, arguments: Sequence[Place], samples: i
 
 def _read(atom: Atom, known: dict[Var, Place]) -> Place:
     return None if isinstance(atom, Literal) else known.get(atom)
-
-
-def _has_derivative(variable: Var) -> bool:
-    dtype = getattr(variable.aval, "dtype", None)
-    return dtype is not None and jnp.issubdtype(dtype, jnp.inexact)
 
 
 def _after(equation: JaxprEqn, places: list[Place], samples: int) -> list[Place]:

@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import mpmath as mp
 import numpy as np
 import pytest
 
@@ -54,6 +55,7 @@ OPERATORS = {
         lambda f, x: autodiff.directional_derivative(f, x, (1.0, -1.0), order=2),
         lambda: at_points(XX, XY, YY) @ [[1.0], [-2.0], [1.0]],
     ),
+    "laplacian": (autodiff.laplacian, lambda: at_points(XX, YY) @ [[1.0], [1.0]]),
     "partial": (lambda f, x: autodiff.partial(f, x, "xxy"), lambda: at_points((2, 1))),
     "time_derivative": (
         lambda f, x: autodiff.time_derivative(f, x, order=3),
@@ -81,25 +83,35 @@ def test_operator_has_the_digits_of_mpmath_and_a_float32_twin_does_not(name):
         np.testing.assert_allclose(twin, expected(), rtol=1e-12, atol=1e-13)
 
 
+NESTED = {
+    "laplacian": (autodiff.laplacian, [(2, 0), (0, 2)]),
+    "third derivative": (lambda f, x, ps: autodiff.partial(f, x, "xxy", ps), [(2, 1)]),
+}
+
+
 @needs_x64
-def test_parameter_gradient_of_a_third_derivative_has_the_digits_of_mpmath():
-    f, weight = network(jnp.float64), ("layer_1", "weight")
+@pytest.mark.parametrize("name", NESTED)
+def test_parameter_gradient_has_the_digits_of_mpmath_and_a_float32_twin_does_not(name):
+    operator, orders = NESTED[name]
+    f = network(jnp.float64)
 
-    def loss(ps, x):
-        return jnp.sum(autodiff.partial(f, x, "xxy", ps))
+    def loss(ps, f=f):
+        return jnp.sum(operator(f, POINTS[:1], ps))
 
-    found = jax.jit(jax.grad(loss))(f.ps, POINTS[:1])[weight[0]][weight[1]][0, 0]
+    def twin(ps):
+        return loss(jax.tree.map(lambda p: p.astype("float32").astype("float64"), ps))
 
-    def third(w):
-        return derivative(exact(f, weight=w), POINTS[0], (2, 1))
+    found, rounded = jax.jit(lambda ps: (jax.grad(loss)(ps), jax.grad(twin)(ps)))(f.ps)
 
-    import mpmath as mp
+    def value(w):
+        return mp.fsum(derivative(exact(f, weight=w), POINTS[0], order) for order in orders)
 
     with mp.workdps(40):
         w0 = mp.mpf(float(f.ps.layer_1.weight[0, 0]))
         step = mp.mpf(10) ** -12
-        expected = (third(w0 + step) - third(w0 - step)) / (2 * step)
-    assert float(found) == pytest.approx(float(expected), rel=1e-12)
+        expected = float((value(w0 + step) - value(w0 - step)) / (2 * step))
+    assert float(found.layer_1.weight[0, 0]) == pytest.approx(expected, rel=1e-12)
+    assert float(rounded.layer_1.weight[0, 0]) != pytest.approx(expected, rel=1e-12)
 
 
 def test_curl_in_three_dimensions_is_that_of_a_field_by_hand():

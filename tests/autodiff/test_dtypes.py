@@ -25,6 +25,7 @@ OPERATORS = {
     "hessian": autodiff.hessian,
     "hvp": lambda f, x: autodiff.hvp(f, x, (1.0, 0.5)),
     "directional_derivative": lambda f, x: autodiff.directional_derivative(f, x, (1.0, 2.0)),
+    "laplacian": autodiff.laplacian,
     "partial": lambda f, x: autodiff.partial(f, x, "xy"),
     "time_derivative": autodiff.time_derivative,
     "divergence": lambda f, x: autodiff.divergence(both(f), x),

@@ -18,6 +18,7 @@ OPERATORS = {
     "batched_jacobian": lambda f, x: autodiff.batched_jacobian(f, x, chunk_size=1),
     "hessian": autodiff.hessian,
     "hvp": lambda f, x: autodiff.hvp(f, x, DIRECTION),
+    "laplacian": autodiff.laplacian,
     "partial": lambda f, x: autodiff.partial(f, x, "xxy"),
     "divergence": lambda f, x: autodiff.divergence(lambda x: x * f(x), x),
 }

@@ -21,6 +21,7 @@ OPERATORS = {
     "directional_derivative": lambda f, x, *args, **options: autodiff.directional_derivative(
         f, x, (1.0, 0.0, 0.0), *args, **options
     ),
+    "laplacian": autodiff.laplacian,
     "partial": lambda f, x, *args, **options: autodiff.partial(f, x, "x", *args, **options),
     "time_derivative": autodiff.time_derivative,
     "jacobian_vector_product": lambda f, x, *args, **options: autodiff.jacobian_vector_product(
