@@ -75,7 +75,7 @@ def _problem(count: int, dtype: str) -> Problem:
     model = nn.Chain(nn.Dense(count, _WIDTH, nn.tanh), hidden, hidden, nn.Dense(_WIDTH, 1))
     ps, st = setup(0, model, "float32")
     x = jax.random.normal(jax.random.key(1), (_POINTS, count), "float32")
-    return Problem(model, *jax.tree.map(lambda a: a.astype(dtype), (ps, st)), x.astype(dtype))
+    return Problem(model, jax.tree.map(lambda a: a.astype(dtype), ps), st, x.astype(dtype))
 
 
 def _peers(problem: Problem) -> dict[str, Laplacian | None]:
@@ -133,9 +133,9 @@ def _run_value(laplacian: Laplacian, problem: Problem) -> Run:
     compiled, mean_square = jax.jit(laplacian), jax.jit(lambda found: jnp.mean(found**2))
 
     def run(n: int) -> jax.Array:
-        for _ in range(n):
-            found = jax.block_until_ready(compiled(ps, x))
-        return mean_square(found)
+        for _ in range(n - 1):
+            jax.block_until_ready(compiled(ps, x))
+        return mean_square(compiled(ps, x)).block_until_ready()
 
     return run
 
@@ -149,9 +149,9 @@ def _run_gradient(laplacian: Laplacian, problem: Problem) -> Run:
         return jnp.mean(laplacian(ps, x) ** 2)
 
     def run(n: int) -> jax.Array:
-        for _ in range(n):
-            loss, _ = jax.block_until_ready(loss_and_gradient(ps))
-        return loss
+        for _ in range(n - 1):
+            jax.block_until_ready(loss_and_gradient(ps))
+        return jax.block_until_ready(loss_and_gradient(ps))[0]
 
     return run
 

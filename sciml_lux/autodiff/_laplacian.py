@@ -55,12 +55,12 @@ def laplacian(
     )
     count = field.x.shape[-1]
     ones = [1] * len(field.batch)
-    directions = jnp.eye(count, dtype=field.x.dtype).reshape(count, *ones, count)
+    directions = jnp.eye(count, dtype=field.x.dtype).reshape(*ones, count, count)
     return _sum_of_second_derivatives(field.function, field.x, directions)
 
 
 def _sum_of_second_derivatives(
-    function: ArrayFunction, x: Array, directions: Float[Array, "directions ..."]
+    function: ArrayFunction, x: Array, directions: Float[Array, "... directions coordinates"]
 ) -> Array:
     """The sum over the directions of the second derivatives along each."""
     program = jax.make_jaxpr(function)(x)

@@ -1,7 +1,7 @@
 """How value, Jacobian and Laplacian pass each primitive together."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,10 +11,12 @@ from jaxtyping import Array
 
 from ..programs import Call, bind, inlined
 from ._elementwise import is_elementwise
-from ._equations import has_derivative
+from ._equations import has_derivative, shape_of
 from ._propagated import (
     Operand,
     Propagated,
+    axis_of,
+    directions_axis,
     full_jacobian,
     scaled,
     sum_of_products,
@@ -86,15 +88,17 @@ def _scaled_by_any(jacobian: Array, factor: Array) -> Array:
 
 
 def _divide(call: Call, left: Operand, right: Operand) -> Result:
-    if isinstance(right, Propagated) or not isinstance(left, Propagated):
+    alike = isinstance(left, Propagated) and left.value.shape == shape_of(call.equation.outvars[0])
+    if isinstance(right, Propagated) or not isinstance(left, Propagated) or not alike:
         return elementwise(call, left, right)
     laplacian = None if left.laplacian is None else left.laplacian / right
-    inverse = right if jnp.ndim(right) == 0 else right[None]
-    return Propagated(bind(call, left.value, right), left.jacobian / inverse, laplacian)
+    divisor = right if jnp.ndim(right) == 0 else jnp.expand_dims(right, axis_of(left.jacobian))
+    return Propagated(bind(call, left.value, right), left.jacobian / divisor, laplacian)
 
 
 def _dot_general(call: Call, left: Operand, right: Operand) -> Propagated:
     product = functools.partial(bind, call)
+    out_axis = directions_axis(len(shape_of(call.equation.outvars[0])))
     values = values_of([left, right])
     jacobians, laplacians = [], []
     for side, operand in enumerate((left, right)):
@@ -102,8 +106,9 @@ def _dot_general(call: Call, left: Operand, right: Operand) -> Propagated:
             continue
         given = list(values)
         given[side] = _free_jacobian(call, operand, side)
-        along = (0, None) if side == 0 else (None, 0)
-        jacobians.append(jax.vmap(product, along)(*given))
+        axis = axis_of(given[side])
+        along = (axis, None) if side == 0 else (None, axis)
+        jacobians.append(jax.vmap(product, along, out_axis)(*given))
         if operand.laplacian is not None:
             given[side] = operand.laplacian
             laplacians.append(product(*given))
@@ -116,7 +121,8 @@ def _free_jacobian(call: Call, operand: Propagated, side: int) -> Array:
     """The derivatives, left at size 1 along axes that the product keeps apart."""
     contracted, batched = call.params["dimension_numbers"]
     taken = (*contracted[side], *batched[side])
-    sizes = operand.jacobian.shape[1:]
+    sizes = list(operand.jacobian.shape)
+    del sizes[axis_of(operand.jacobian)]
     if all(sizes[axis] == operand.value.shape[axis] for axis in taken):
         return operand.jacobian
     return full_jacobian(operand)
@@ -124,12 +130,17 @@ def _free_jacobian(call: Call, operand: Propagated, side: int) -> Array:
 
 def _sum_of_dots(call: Call, left: Propagated, right: Propagated) -> Array:
     """The sum over the directions of the products, as one product."""
-    contracted, batched = call.params["dimension_numbers"]
-    of_left, of_right = ([0, *(axis + 1 for axis in axes)] for axes in contracted)
-    batch_left, batch_right = ([axis + 1 for axis in axes] for axes in batched)
+    a, b = full_jacobian(left), full_jacobian(right)
+    (of_a, of_b), (batch_a, batch_b) = call.params["dimension_numbers"]
+    contracted = [axis_of(a), *_in_jacobian(a, of_a)], [axis_of(b), *_in_jacobian(b, of_b)]
+    batched = _in_jacobian(a, batch_a), _in_jacobian(b, batch_b)
     options = {name: call.params[name] for name in ("precision", "preferred_element_type")}
-    numbers = ((of_left, of_right), (batch_left, batch_right))
-    return lax.dot_general(full_jacobian(left), full_jacobian(right), numbers, **options)
+    return lax.dot_general(a, b, (contracted, batched), **options)
+
+
+def _in_jacobian(jacobian: Array, axes: Sequence[int]) -> list[int]:
+    """Axes of a value, counted in its Jacobian."""
+    return [axis + (axis >= axis_of(jacobian)) for axis in axes]
 
 
 def _product(call: Call, *operands: Operand) -> Result:

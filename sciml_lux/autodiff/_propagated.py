@@ -15,14 +15,15 @@ class Propagated(NamedTuple):
 
     Attributes:
         value: the value.
-        jacobian: the derivatives, one direction after the other along the first axis. An axis of
+        jacobian: the derivatives, with the directions along an axis before the last, so that those
+            of a sample stand side by side in memory; of a scalar, along the only axis. An axis of
             the value has size 1 in it where the derivatives are the same along the axis, as those
             of a first layer are for all samples.
         laplacian: the sum over the directions of the second derivatives; None where it is zero.
     """
 
     value: Float[Array, "..."]
-    jacobian: Float[Array, "directions ..."]
+    jacobian: Float[Array, "... directions features"]
     laplacian: Float[Array, "..."] | None = None
 
 
@@ -30,31 +31,40 @@ Operand: TypeAlias = Array | Propagated
 """What a rule gets: an array if it does not depend on the points."""
 
 
-def full_jacobian(operand: Propagated) -> Float[Array, "directions ..."]:
+def directions_axis(rank: int) -> int:
+    """The axis of the directions in the Jacobian of a value that has `rank` axes."""
+    return max(rank - 1, 0)
+
+
+def axis_of(jacobian: Array) -> int:
+    """The axis of the directions in `jacobian`."""
+    return directions_axis(jacobian.ndim - 1)
+
+
+def full_jacobian(operand: Propagated) -> Array:
     """The derivatives with all axes of the value."""
-    return jnp.broadcast_to(operand.jacobian, (len(operand.jacobian), *operand.value.shape))
+    axis = axis_of(operand.jacobian)
+    shape = list(operand.value.shape)
+    shape.insert(axis, operand.jacobian.shape[axis])
+    return jnp.broadcast_to(operand.jacobian, shape)
 
 
-def full_laplacian(operand: Propagated) -> Float[Array, "..."]:
+def full_laplacian(operand: Propagated) -> Array:
     """The second derivatives as an array, also where they are zero."""
     return jnp.zeros_like(operand.value) if operand.laplacian is None else operand.laplacian
 
 
-def sum_of_products(
-    left: Float[Array, "directions ..."], right: Float[Array, "directions ..."]
-) -> Float[Array, "..."]:
-    """The sum over the directions of the products."""
-    return jnp.sum(left * right, axis=0)
+def sum_of_products(left: Array, right: Array) -> Array:
+    """The sum over the directions of the products of two Jacobians."""
+    return jnp.sum(left * right, axis=axis_of(left))
 
 
-def scaled(
-    jacobian: Float[Array, "directions ..."], factor: Float[Array, "..."]
-) -> Float[Array, "directions ..."]:
+def scaled(jacobian: Array, factor: Array) -> Array:
     """`jacobian` times a factor that is the same for all directions.
 
     In half precision the derivative by the factor is a sum over directions, added in float32.
     """
-    return accumulating(lambda j, f: j * f[None], jacobian, factor)
+    return accumulating(lambda j, f: j * jnp.expand_dims(f, axis_of(j)), jacobian, factor)
 
 
 def total(terms: list[Array]) -> Array:

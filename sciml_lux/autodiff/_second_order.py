@@ -15,6 +15,8 @@ from ._equations import has_derivative, shape_of
 from ._propagated import (
     Operand,
     Propagated,
+    axis_of,
+    directions_axis,
     full_jacobian,
     full_laplacian,
     scaled,
@@ -36,9 +38,9 @@ def second_order(call: Call, *operands: Operand) -> Result:
 
         return jax.jvp(push, values, direction)
 
-    jacobians, second = jax.vmap(along)(*map(full_jacobian, given))
+    jacobians, second = _of_each_direction(call, along, given, lists=2)
     ys, laplacians = jax.jvp(function, values, tuple(map(full_laplacian, given)))
-    sums = [lap + jnp.sum(s, axis=0) for lap, s in zip(laplacians, second, strict=True)]
+    sums = [lap + jnp.sum(s, axis=axis_of(s)) for lap, s in zip(laplacians, second, strict=True)]
     return _results(call, operands, map(Propagated, ys, jacobians, sums))
 
 
@@ -50,11 +52,24 @@ def linear(call: Call, *operands: Operand) -> Result:
     def push(*direction: Array) -> list[Array]:
         return jax.jvp(function, values, direction)[1]
 
-    jacobians = jax.vmap(push)(*map(full_jacobian, given))
+    [jacobians] = _of_each_direction(call, lambda *direction: (push(*direction),), given)
     ys, laplacians = function(*values), [None] * len(jacobians)
     if any(operand.laplacian is not None for operand in given):
         laplacians = push(*map(full_laplacian, given))
     return _results(call, operands, map(Propagated, ys, jacobians, laplacians))
+
+
+def _of_each_direction(
+    call: Call,
+    function: Callable[..., tuple[list[Array], ...]],
+    given: list[Propagated],
+    lists: int = 1,
+) -> tuple[list[Array], ...]:
+    """`function` of each direction, all at once; it returns as many `lists` like the results."""
+    jacobians = list(map(full_jacobian, given))
+    ranks = [len(shape_of(v)) for v in call.equation.outvars if has_derivative(v)]
+    out_axes = (list(map(directions_axis, ranks)),) * lists
+    return jax.vmap(function, tuple(map(axis_of, jacobians)), out_axes)(*jacobians)
 
 
 def elementwise(call: Call, *operands: Operand) -> Result:
@@ -102,7 +117,9 @@ def aligned(operand: Propagated, call: Call) -> Array:
     rank = len(shape_of(call.equation.outvars[0]))
     if operand.value.ndim == rank:
         return operand.jacobian
-    return operand.jacobian.reshape(-1, *[1] * rank)
+    shape = [1] * rank
+    shape.insert(directions_axis(rank), -1)
+    return operand.jacobian.reshape(shape)
 
 
 def _of_propagated(
