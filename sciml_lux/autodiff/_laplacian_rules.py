@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
+from ..precision import accumulating
 from ..programs import Call, bind, inlined
 from ._elementwise import is_elementwise
 from ._equations import has_derivative, shape_of
@@ -20,6 +21,7 @@ from ._propagated import (
     full_jacobian,
     scaled,
     sum_of_products,
+    times,
     total,
     total_or_zero,
 )
@@ -39,7 +41,7 @@ def _known_slopes(call: Call, x: Propagated) -> Result:
     if jnp.iscomplexobj(x.value):
         return second_order(call, x)
     y, slope, curvature = SLOPES[call.name](call, x.value)
-    laplacian = curvature * sum_of_products(x.jacobian, x.jacobian)
+    laplacian = times(curvature, sum_of_products(x.jacobian, x.jacobian))
     if x.laplacian is not None:
         laplacian = slope * x.laplacian + laplacian
     return Propagated(y, scaled(x.jacobian, slope), laplacian)
@@ -92,8 +94,13 @@ def _divide(call: Call, left: Operand, right: Operand) -> Result:
     if isinstance(right, Propagated) or not isinstance(left, Propagated) or not alike:
         return elementwise(call, left, right)
     laplacian = None if left.laplacian is None else left.laplacian / right
-    divisor = right if jnp.ndim(right) == 0 else jnp.expand_dims(right, axis_of(left.jacobian))
-    return Propagated(bind(call, left.value, right), left.jacobian / divisor, laplacian)
+    if jnp.ndim(right) == 0:
+        jacobian = left.jacobian / right
+    else:
+        jacobian = accumulating(
+            lambda j, divisor: j / jnp.expand_dims(divisor, axis_of(j)), left.jacobian, right
+        )
+    return Propagated(bind(call, left.value, right), jacobian, laplacian)
 
 
 def _dot_general(call: Call, left: Operand, right: Operand) -> Propagated:

@@ -1,7 +1,10 @@
-"""Propagated: a value with its derivatives along directions and the sum of the second ones."""
+"""Propagated: a value with its derivatives along directions and the sum of the second ones.
+
+What is the same for all directions or samples is used by many: in half precision its derivative is
+a sum, which `accumulating` adds in float32.
+"""
 
 import functools
-import operator
 from typing import NamedTuple, TypeAlias
 
 import jax.numpy as jnp
@@ -46,7 +49,7 @@ def full_jacobian(operand: Propagated) -> Array:
     axis = axis_of(operand.jacobian)
     shape = list(operand.value.shape)
     shape.insert(axis, operand.jacobian.shape[axis])
-    return jnp.broadcast_to(operand.jacobian, shape)
+    return accumulating(lambda j: jnp.broadcast_to(j, shape), operand.jacobian)
 
 
 def full_laplacian(operand: Propagated) -> Array:
@@ -60,16 +63,18 @@ def sum_of_products(left: Array, right: Array) -> Array:
 
 
 def scaled(jacobian: Array, factor: Array) -> Array:
-    """`jacobian` times a factor that is the same for all directions.
-
-    In half precision the derivative by the factor is a sum over directions, added in float32.
-    """
+    """`jacobian` times a factor that is the same for all directions."""
     return accumulating(lambda j, f: j * jnp.expand_dims(f, axis_of(j)), jacobian, factor)
+
+
+def times(factor: Array, products: Array) -> Array:
+    """`factor` times sums of products, which may be the same for all samples."""
+    return accumulating(jnp.multiply, factor, products)
 
 
 def total(terms: list[Array]) -> Array:
     """The sum of at least one array."""
-    return functools.reduce(operator.add, terms)
+    return functools.reduce(lambda a, b: accumulating(jnp.add, a, b), terms)
 
 
 def total_or_zero(terms: list[Array]) -> Array | None:

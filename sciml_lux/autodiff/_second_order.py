@@ -21,6 +21,7 @@ from ._propagated import (
     full_laplacian,
     scaled,
     sum_of_products,
+    times,
     total,
 )
 
@@ -88,7 +89,7 @@ def elementwise(call: Call, *operands: Operand) -> Result:
     ]
     for (i, j), curvature in curvatures.items():
         products = sum_of_products(jacobians[i], jacobians[j])
-        terms.append(curvature * products if i == j else 2 * curvature * products)
+        terms.append(times(curvature if i == j else 2 * curvature, products))
     return _results(call, operands, [Propagated(y, jacobian, total(terms))])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sciml_lux import StatefulLuxLayer, autodiff, nn, setup
+from sciml_lux.precision import assert_no_narrowing
 from sciml_lux.programs import walk
 
 pytestmark = pytest.mark.any_precision
@@ -175,3 +176,11 @@ def test_half_precision_adds_the_directions_in_float32():
 
     assert jax.jit(jax.grad(slope))(jnp.ones((), jnp.float16)) == 2048.0
     assert jax.jit(of_scale)(jnp.ones((), jnp.float16)) == 0.0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_gradient_of_the_laplacian_adds_nothing_in_half_precision(dtype):
+    model = nn.Chain(nn.Dense(3, 4, nn.tanh), nn.Dense(4, 4, nn.gelu), nn.Dense(4, 1))
+    ps, st = setup(0, model, dtype=dtype)
+    x = X.astype(dtype)
+    assert_no_narrowing(lambda x, ps: autodiff.laplacian(model, x, ps, st), x, ps, grads=1)

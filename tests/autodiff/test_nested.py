@@ -12,6 +12,10 @@ pytestmark = pytest.mark.any_precision
 F = network("float32")
 X = jnp.asarray([[0.3, -0.7], [1.1, 0.4], [0.0, 2.0]], jnp.float32)
 DIRECTION = (0.5, -1.0)
+COMPILED = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: COMPILED.append(1) if "backend_compile" in event else None
+)
 OPERATORS = {
     "gradient": autodiff.gradient,
     "gradient, forward": lambda f, x: autodiff.gradient(f, x, mode="forward"),
@@ -109,3 +113,11 @@ def test_function_that_reads_a_changed_variable_is_traced_again():
 def test_nothing_leaks_out_of_a_trace():
     with jax.checking_leaks():
         jax.jit(jax.grad(lambda ps: autodiff.hessian(F, X, ps).sum()))(F.ps)
+        jax.jit(jax.grad(lambda ps: autodiff.laplacian(F, X, ps).sum()))(F.ps)
+
+
+def test_eager_call_compiles_nothing_again():
+    autodiff.laplacian(F, X)
+    count = len(COMPILED)
+    autodiff.laplacian(F, X)
+    assert len(COMPILED) == count
