@@ -1,5 +1,6 @@
 """Derivatives with respect to points, of functions and models, that can be nested."""
 
+from ._derivatives import derivatives as derivatives
 from ._directional import directional_derivative as directional_derivative
 from ._directional import partial as partial
 from ._directional import time_derivative as time_derivative

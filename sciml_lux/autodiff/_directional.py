@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ..core.internal import check_integer
 from ._columns import along, unit
-from ._directions import coordinate_index, direction_at
+from ._directions import coordinate_index, coordinate_indices, direction_at
 from ._points import Field, field_of
 from ._types import Differentiable
 
@@ -60,7 +60,7 @@ def partial(
     x: Float[Array, "*batch coordinates"],
     by: str | Sequence[int],
     *args: PyTree,
-    names: str = "xyz",
+    coordinates: str | Sequence[str] = "xyz",
     state_policy: str = "refuse",
     check_samples: bool = True,
 ) -> Float[Array, "..."]:
@@ -73,7 +73,8 @@ def partial(
         by: the coordinates by name, as in "xxy", or by index, as in (0, 0, 1). The work grows as
             2ⁿ with their number.
         *args: what `f` takes after `x`.
-        names: a letter for each coordinate, in the order of the last axis of `x`, such as "xt".
+        coordinates: the names of the coordinates in the order of the last axis of `x`, such as
+            "xt".
         state_policy: "refuse" a model that changes its states, or leave them "frozen".
         check_samples: False takes `f` to be a function of each point by itself without reading its
             program.
@@ -89,11 +90,11 @@ def partial(
     Example:
         >>> import jax.numpy as jnp
         >>> xt = jnp.array([[3.0, 2.0]], jnp.float32)
-        >>> partial(lambda xt: xt[:, 0] ** 2 * xt[:, 1] ** 2, xt, "xxt", names="xt").tolist()
+        >>> partial(lambda xt: xt[:, 0] ** 2 * xt[:, 1] ** 2, xt, "xxt", coordinates="xt").tolist()
         [8.0]
     """
     field = field_of("partial", f, x, args, state_policy=state_policy, check_samples=check_samples)
-    indices = _indices(field, by, names)
+    indices = coordinate_indices("partial", by, coordinates, field.x.shape[-1])
     return _nested(field, [unit(field, index) for index in indices])
 
 
@@ -146,25 +147,3 @@ def _nested(field: Field, directions: Sequence[jax.Array]) -> Array:
     for direction in directions:
         function = along(function, direction)
     return function(field.x)
-
-
-def _indices(field: Field, by: str | Sequence[int], names: str) -> list[int]:
-    """The coordinates in `by` by index."""
-    count = field.x.shape[-1]
-    if not isinstance(by, str):
-        by = tuple(by)
-        indices = [coordinate_index("partial", "by", index, count) for index in by]
-    else:
-        known = names[:count]
-        if len(set(known)) < len(known):
-            raise ValueError(f"`partial` expects `names` to differ, got {names!r}.")
-        for name in by:
-            if name not in known:
-                raise ValueError(
-                    f"`partial` expects `by` to name coordinates of `x`, which are {known!r} of "
-                    f"{count}, got {name!r} in {by!r}. Pass names=, a letter for each coordinate."
-                )
-        indices = [known.index(name) for name in by]
-    if not indices:
-        raise ValueError(f"`partial` expects `by` to name at least one coordinate, got {by!r}.")
-    return indices

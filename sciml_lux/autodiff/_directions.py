@@ -1,5 +1,7 @@
 """Directions: what an operator takes the derivative along."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -59,6 +61,38 @@ def coordinate_index(owner: str, name: str, index: int, count: int) -> int:
             f"of `x`, from {-count} to {count - 1}, got {index}."
         )
     return int(index) % count
+
+
+def coordinate_indices(
+    owner: str, by: str | Sequence[int], coordinates: str | Sequence[str], count: int
+) -> list[int]:
+    """The coordinates in `by`, which are named or counted, by index.
+
+    Args:
+        owner: the operator, for messages.
+        by: names of one letter, as in "xxy", or indices, as in (0, 0, 1).
+        coordinates: the names of the coordinates.
+        count: how many there are; names beyond are not used.
+
+    Raises:
+        TypeError: an index is not an integer.
+        ValueError: a coordinate that is not there; none; a name used twice.
+    """
+    if not len(by):
+        raise ValueError(f"`{owner}` expects `by` to name at least one coordinate, got {by!r}.")
+    if not isinstance(by, str):
+        return [coordinate_index(owner, "by", index, count) for index in by]
+    known = list(coordinates[:count])
+    if len(set(known)) < len(known):
+        raise ValueError(f"`{owner}` expects `coordinates` to differ, got {coordinates!r}.")
+    for name in by:
+        if name not in known:
+            raise ValueError(
+                f"`{owner}` expects the coordinates of `x`, the {count} of its last axis, to be "
+                f"named by {', '.join(known)}, got {name!r} in {by!r}. Pass coordinates=, such as "
+                '"xt".'
+            )
+    return [known.index(name) for name in by]
 
 
 def _fits(dtype: jnp.dtype, wanted: jnp.dtype) -> bool:

@@ -119,12 +119,12 @@ CASES = {
     "name": (
         lambda: autodiff.partial(first, X, "xz"),
         ValueError,
-        "which are 'xy' of 2, got 'z' in 'xz'. Pass names=",
+        "the 2 of its last axis, to be named by x, y, got 'z' in 'xz'. Pass coordinates=",
     ),
     "names": (
-        lambda: autodiff.partial(first, X, "x", names="xx"),
+        lambda: autodiff.partial(first, X, "x", coordinates="xx"),
         ValueError,
-        "expects `names` to differ, got 'xx'",
+        "expects `coordinates` to differ, got 'xx'",
     ),
     "no coordinate": (
         lambda: autodiff.partial(first, X, ""),
