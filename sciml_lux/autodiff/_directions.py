@@ -26,22 +26,48 @@ def direction_at(
         ValueError: another shape.
         TypeError: not real floats, or of a wider dtype than the points.
     """
-    if not hasattr(direction, "dtype"):
-        direction = jnp.asarray(direction, field.x.dtype)
-    require_exact_floats(direction, f"`{owner}`: `direction`")
-    wide = jnp.issubdtype(direction.dtype, jnp.floating) and _fits(direction.dtype, field.x.dtype)
-    if not wide:
-        raise TypeError(
-            f"`{owner}` expects `direction` to hold floats no wider than the {field.x.dtype} of "
-            f"the points, got {direction.dtype}. Convert it, or the points."
-        )
+    direction = _in_dtype_of_points(owner, "direction", field, direction)
     rank = direction.ndim
     if rank == 0 or rank > field.x.ndim or direction.shape != field.x.shape[-rank:]:
         raise ValueError(
             f"`{owner}` expects `direction` to have the shape {field.x.shape} of `x`, or that of "
             f"its last axis for one direction at all points, got {direction.shape}."
         )
-    return jnp.broadcast_to(own_array(direction).astype(field.x.dtype), field.x.shape)
+    return jnp.broadcast_to(direction, field.x.shape)
+
+
+def directions_at(
+    owner: str, field: Field, directions: Float[Array, "... directions coordinates"]
+) -> Float[Array, "... directions coordinates"]:
+    """`directions` with all axes of the points of the field, of size 1 where they are for all.
+
+    Args:
+        owner: the operator, for messages.
+        field: the field.
+        directions: the rows are directions, of each point or for all points.
+
+    Raises:
+        ValueError: another shape.
+        TypeError: not real floats, or of a wider dtype than the points.
+    """
+    directions = _in_dtype_of_points(owner, "directions", field, directions)
+    count, ones = field.x.shape[-1], (1,) * len(field.batch)
+    if directions.ndim == 2 and directions.shape[1] == count:
+        return directions.reshape(*ones, *directions.shape)
+    if (
+        directions.ndim != field.x.ndim + 1
+        or (
+            *directions.shape[:-2],
+            directions.shape[-1],
+        )
+        != field.x.shape
+    ):
+        raise ValueError(
+            f"`{owner}` expects `directions` to have the shape (directions, {count}), or "
+            f"{(*field.batch, 'directions', count)} for directions of each point, got "
+            f"{directions.shape}."
+        )
+    return directions
 
 
 def coordinate_index(owner: str, name: str, index: int, count: int) -> int:
@@ -93,6 +119,19 @@ def coordinate_indices(
                 '"xt".'
             )
     return [known.index(name) for name in by]
+
+
+def _in_dtype_of_points(owner: str, name: str, field: Field, given: Float[Array, "..."]) -> Array:
+    """`given` in the dtype of the points, which is no narrower."""
+    if not hasattr(given, "dtype"):
+        given = jnp.asarray(given, field.x.dtype)
+    require_exact_floats(given, f"`{owner}`: `{name}`")
+    if not jnp.issubdtype(given.dtype, jnp.floating) or not _fits(given.dtype, field.x.dtype):
+        raise TypeError(
+            f"`{owner}` expects `{name}` to hold floats no wider than the {field.x.dtype} of the "
+            f"points, got {given.dtype}. Convert it, or the points."
+        )
+    return own_array(given).astype(field.x.dtype)
 
 
 def _fits(dtype: jnp.dtype, wanted: jnp.dtype) -> bool:

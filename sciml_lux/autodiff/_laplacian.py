@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ..programs import interpret
+from ._directions import directions_at
 from ._laplacian_rules import DEFAULT_RULE, LAPLACIAN_RULES
 from ._points import field_of
 from ._propagated import Propagated, full_laplacian
@@ -15,6 +16,7 @@ def laplacian(
     f: Differentiable,
     x: Float[Array, "*batch coordinates"],
     *args: PyTree,
+    directions: Float[Array, "... directions coordinates"] | None = None,
     state_policy: str = "refuse",
     check_samples: bool = True,
 ) -> Float[Array, "..."]:
@@ -29,6 +31,9 @@ def laplacian(
             `StatefulLuxLayer`.
         x: the points: coordinates along the last axis, after any batch axes.
         *args: what `f` takes after `x`.
+        directions: rows vₖ, of each point or for all points, in place of the unit vectors: the
+            result is then ∑ₖ ∂²f/∂vₖ² = ∑ᵢⱼ aᵢⱼ ∂²f/∂xᵢ∂xⱼ with a = ∑ₖ vₖ vₖᵀ, such as the
+            diffusion of a stochastic equation.
         state_policy: "refuse" a model that changes its states, or leave them "frozen".
         check_samples: False takes `f` to be a function of each point by itself without reading its
             program.
@@ -37,8 +42,9 @@ def laplacian(
         An array of the shape of f(x).
 
     Raises:
-        ValueError: `f` mixes samples.
-        TypeError: the points are not real floats; a function with a `custom_vjp`.
+        ValueError: `f` mixes samples; directions of another shape.
+        TypeError: the points are not real floats; directions of a wider dtype; a function with a
+            `custom_vjp`.
         StateChangedError: the model changes its states.
 
     Source: Li et al., "A computational framework for neural network-based variational Monte Carlo
@@ -49,14 +55,17 @@ def laplacian(
         >>> x = jnp.array([[1.0, 2.0], [3.0, 4.0]], jnp.float32)
         >>> laplacian(lambda x: x[:, 0] ** 2 * x[:, 1], x).tolist()
         [4.0, 8.0]
+        >>> mixed = jnp.array([[1.0, 1.0]], jnp.float32)  # ∂²/∂x² + 2 ∂²/∂x∂y + ∂²/∂y²
+        >>> laplacian(lambda x: x[:, 0] ** 2 * x[:, 1], x, directions=mixed).tolist()
+        [8.0, 20.0]
     """
     field = field_of(
         "laplacian", f, x, args, state_policy=state_policy, check_samples=check_samples
     )
-    count = field.x.shape[-1]
-    ones = [1] * len(field.batch)
-    directions = jnp.eye(count, dtype=field.x.dtype).reshape(*ones, count, count)
-    return _sum_of_second_derivatives(field.function, field.x, directions)
+    if directions is None:
+        directions = jnp.eye(field.x.shape[-1], dtype=field.x.dtype)
+    rows = directions_at("laplacian", field, directions)
+    return _sum_of_second_derivatives(field.function, field.x, rows)
 
 
 def _sum_of_second_derivatives(

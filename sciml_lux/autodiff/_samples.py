@@ -101,7 +101,9 @@ def _after_scan(equation: JaxprEqn, places: list[Place], samples: int) -> list[P
     [part] = inside(equation)
     pairs = dict(part.carried)
     given = [
-        _row(place) if len(shape_of(atom)) > len(shape_of(argument)) else place
+        _row(equation, place, shape_of(atom), samples)
+        if len(shape_of(atom)) > len(shape_of(argument))
+        else place
         for place, atom, argument in zip(
             places, part.operands, open_jaxpr(part.program).invars, strict=True
         )
@@ -146,13 +148,13 @@ def _until_steady(
         given = after
 
 
-def _row(place: Place) -> Place:
+def _row(equation: JaxprEqn, place: Place, shape: tuple[int, ...], samples: int) -> Place:
     """Where the samples are in one row of an array that a scan goes through."""
     if not isinstance(place, SampleAxis):
         return place
-    if place.axis == 0:
-        return CURRENT
-    return place._replace(axis=place.axis - 1)
+    if place.axis > 0:
+        return place._replace(axis=place.axis - 1)
+    return CURRENT if shape[0] == samples else Mixed(equation)
 
 
 def _stacked(place: Place) -> Place:

@@ -151,6 +151,27 @@ def test_first_layer_has_one_jacobian_for_all_samples():
     assert sorted(equation.outvars[0].aval.shape for equation in products) == [(1, 3, 3), (4, 3)]
 
 
+@pytest.mark.parametrize("of_each", [False, True])
+def test_directions_give_the_operator_of_their_products(of_each):
+    f = FUNCTIONS["two layers"]
+    rows = np.random.default_rng(2).normal(size=(4, 2, 3) if of_each else (2, 3))
+    rows = jnp.asarray(rows, jnp.float32)
+    found = jax.jit(lambda x, v: autodiff.laplacian(f, x, directions=v))(X, rows)
+    each = rows if of_each else jnp.broadcast_to(rows, (4, 2, 3))
+    hessian = autodiff.hessian(f, X)
+    expected = jnp.einsum("bki,bkj,boij->bo", each, each, hessian)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_directions_of_another_shape_or_dtype_are_an_error():
+    with pytest.raises(ValueError, match=r"\(directions, 3\), or \(4, 'directions', 3\) .* got"):
+        autodiff.laplacian(jnp.sin, X, directions=jnp.ones((2, 2), jnp.float32))
+    with pytest.raises(ValueError, match=r"got \(2, 1, 3\)"):
+        autodiff.laplacian(jnp.sin, X, directions=jnp.ones((2, 1, 3), jnp.float32))
+    with pytest.raises(TypeError, match="`directions` to hold floats no wider than the float32"):
+        autodiff.laplacian(jnp.sin, X, directions=jnp.ones((2, 3), int))
+
+
 def test_custom_derivative_is_evaluated_once_for_all_directions():
     sines = equations(lambda x: tripled(x @ W), "sin", "cos")
     assert {equation.outvars[0].aval.shape for equation in sines} == {(4, 3)}

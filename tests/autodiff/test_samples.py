@@ -52,6 +52,10 @@ MIXED = {
         lambda x: jax.lax.fori_loop(0, 2, lambda i, c: c - c.mean(0, keepdims=True), x),
         "reduce_sum",
     ),
+    "rows of several to a sample": (
+        lambda x: jax.lax.map(jnp.sin, x.reshape(15, 1))[:5],
+        "scan",
+    ),
     "sorted": (lambda x: jnp.sort(x, axis=0), "sort"),
     "cumulative": (lambda x: jnp.cumsum(x, axis=0), "cumsum"),
     "softmax": (lambda x: jax.nn.softmax(x, axis=0), "reduce_max|reduce_sum"),
