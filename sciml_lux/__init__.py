@@ -1,5 +1,6 @@
 """Scientific machine learning on JAX: `y, st = model(x, ps, st)`, strict dtypes, neural ODEs."""
 
+from . import autodiff as autodiff
 from . import devices as devices
 from . import initializers as initializers
 from . import io as io

@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "sciml_lux"
 PACKAGES = (
+    "autodiff",
     "core",
     "initializers",
     "losses",

@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 # The examples of initialisers, which are values, have a test of their own.
-PACKAGES = ("core", "losses", "ode", "precision", "programs", "testing")
+PACKAGES = ("autodiff", "core", "losses", "ode", "precision", "programs", "testing")
 
 
 def public_names(package):

@@ -1,0 +1,220 @@
+"""How value, Jacobian and Laplacian pass each primitive together."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array
+
+from ..precision import accumulating
+from ..programs import Call, bind, inlined
+from ._elementwise import is_elementwise
+from ._equations import has_derivative, shape_of
+from ._propagated import (
+    Operand,
+    Propagated,
+    axis_of,
+    directions_axis,
+    full_jacobian,
+    scaled,
+    sum_of_products,
+    times,
+    total,
+    total_or_zero,
+)
+from ._second_order import Result, aligned, elementwise, linear, second_order, values_of
+from ._slopes import SLOPES
+
+Rule = Callable[..., Any]
+
+
+def propagate(call: Call, *operands: Operand) -> Result:
+    """The rule of a primitive that has no other, by what JAX knows of it."""
+    rule = elementwise if is_elementwise(call.equation) else second_order
+    return rule(call, *operands)
+
+
+def _known_slopes(call: Call, x: Propagated) -> Result:
+    if jnp.iscomplexobj(x.value):
+        return second_order(call, x)
+    y, slope, curvature = SLOPES[call.name](call, x.value)
+    laplacian = times(curvature, sum_of_products(x.jacobian, x.jacobian))
+    if x.laplacian is not None:
+        laplacian = slope * x.laplacian + laplacian
+    return Propagated(y, scaled(x.jacobian, slope), laplacian)
+
+
+def _entry_by_entry(call: Call, x: Propagated) -> Propagated:
+    """Of a linear function of each entry, which arrays of all shapes pass alike."""
+    laplacian = None if x.laplacian is None else bind(call, x.laplacian)
+    return Propagated(bind(call, x.value), bind(call, x.jacobian), laplacian)
+
+
+def _add(call: Call, left: Operand, right: Operand) -> Propagated:
+    return _sum(call, left, right, lambda term: term)
+
+
+def _subtract(call: Call, left: Operand, right: Operand) -> Propagated:
+    return _sum(call, left, right, jnp.negative)
+
+
+def _sum(call: Call, left: Operand, right: Operand, sign: Callable[[Array], Array]) -> Propagated:
+    y, jacobians, laplacians = bind(call, *values_of([left, right])), [], []
+    for operand, signed in ((left, lambda term: term), (right, sign)):
+        if isinstance(operand, Propagated):
+            jacobians.append(signed(aligned(operand, call)))
+            if operand.laplacian is not None:
+                laplacians.append(jnp.broadcast_to(signed(operand.laplacian), y.shape))
+    return Propagated(y, total(jacobians), total_or_zero(laplacians))
+
+
+def _multiply(call: Call, left: Operand, right: Operand) -> Propagated:
+    values = values_of([left, right])
+    y, jacobians, laplacians = bind(call, *values), [], []
+    for operand, factor in zip((left, right), reversed(values), strict=True):
+        if isinstance(operand, Propagated):
+            jacobians.append(_scaled_by_any(aligned(operand, call), factor))
+            if operand.laplacian is not None:
+                laplacians.append(jnp.broadcast_to(operand.laplacian * factor, y.shape))
+    if isinstance(left, Propagated) and isinstance(right, Propagated):
+        products = sum_of_products(aligned(left, call), aligned(right, call))
+        laplacians.append(jnp.broadcast_to(2 * products, y.shape))
+    return Propagated(y, total(jacobians), total_or_zero(laplacians))
+
+
+def _scaled_by_any(jacobian: Array, factor: Array) -> Array:
+    return jacobian * factor if jnp.ndim(factor) == 0 else scaled(jacobian, factor)
+
+
+def _divide(call: Call, left: Operand, right: Operand) -> Result:
+    alike = isinstance(left, Propagated) and left.value.shape == shape_of(call.equation.outvars[0])
+    if isinstance(right, Propagated) or not isinstance(left, Propagated) or not alike:
+        return elementwise(call, left, right)
+    laplacian = None if left.laplacian is None else left.laplacian / right
+    if jnp.ndim(right) == 0:
+        jacobian = left.jacobian / right
+    else:
+        jacobian = accumulating(
+            lambda j, divisor: j / jnp.expand_dims(divisor, axis_of(j)), left.jacobian, right
+        )
+    return Propagated(bind(call, left.value, right), jacobian, laplacian)
+
+
+def _dot_general(call: Call, left: Operand, right: Operand) -> Propagated:
+    product = functools.partial(bind, call)
+    out_axis = directions_axis(len(shape_of(call.equation.outvars[0])))
+    values = values_of([left, right])
+    jacobians, laplacians = [], []
+    for side, operand in enumerate((left, right)):
+        if not isinstance(operand, Propagated):
+            continue
+        given = list(values)
+        given[side] = _free_jacobian(call, operand, side)
+        axis = axis_of(given[side])
+        along = (axis, None) if side == 0 else (None, axis)
+        jacobians.append(jax.vmap(product, along, out_axis)(*given))
+        if operand.laplacian is not None:
+            given[side] = operand.laplacian
+            laplacians.append(product(*given))
+    if isinstance(left, Propagated) and isinstance(right, Propagated):
+        laplacians.append(2 * _sum_of_dots(call, left, right))
+    return Propagated(product(*values), total(jacobians), total_or_zero(laplacians))
+
+
+def _free_jacobian(call: Call, operand: Propagated, side: int) -> Array:
+    """The derivatives, left at size 1 along axes that the product keeps apart."""
+    contracted, batched = call.params["dimension_numbers"]
+    taken = (*contracted[side], *batched[side])
+    sizes = list(operand.jacobian.shape)
+    del sizes[axis_of(operand.jacobian)]
+    if all(sizes[axis] == operand.value.shape[axis] for axis in taken):
+        return operand.jacobian
+    return full_jacobian(operand)
+
+
+def _sum_of_dots(call: Call, left: Propagated, right: Propagated) -> Array:
+    """The sum over the directions of the products, as one product."""
+    a, b = full_jacobian(left), full_jacobian(right)
+    (of_a, of_b), (batch_a, batch_b) = call.params["dimension_numbers"]
+    contracted = [axis_of(a), *_in_jacobian(a, of_a)], [axis_of(b), *_in_jacobian(b, of_b)]
+    batched = _in_jacobian(a, batch_a), _in_jacobian(b, batch_b)
+    options = {name: call.params[name] for name in ("precision", "preferred_element_type")}
+    return lax.dot_general(a, b, (contracted, batched), **options)
+
+
+def _in_jacobian(jacobian: Array, axes: Sequence[int]) -> list[int]:
+    """Axes of a value, counted in its Jacobian."""
+    return [axis + (axis >= axis_of(jacobian)) for axis in axes]
+
+
+def _product(call: Call, *operands: Operand) -> Result:
+    """Of what is linear in each operand alone."""
+    both = sum(isinstance(operand, Propagated) for operand in operands) > 1
+    return second_order(call, *operands) if both else linear(call, *operands)
+
+
+def _constant(call: Call, *operands: Operand) -> Result:
+    """Of what has no derivative other than zero."""
+    return bind(call, *values_of(operands))
+
+
+def _without_forward_mode(call: Call, *operands: Operand) -> Result:
+    raise TypeError(
+        f"`laplacian` expects functions that have a forward mode, got the `custom_vjp` at "
+        f"{call.line}. Give that function a `jax.custom_jvp` rule instead."
+    )
+
+
+def _each(rule: Rule, *names: str) -> dict[str, Rule]:
+    return dict.fromkeys(names, rule)
+
+
+def _guarded(rule: Rule) -> Rule:
+    """`rule` where an operand depends on the points and a result may; else the primitive."""
+
+    @functools.wraps(rule)
+    def guarded(call: Call, *operands: Operand) -> Result:
+        depends = any(isinstance(operand, Propagated) for operand in operands)
+        if depends and any(map(has_derivative, call.equation.outvars)):
+            return rule(call, *operands)
+        return bind(call, *values_of(operands))
+
+    return guarded
+
+
+_RULES: Mapping[str, Rule] = {
+    **_each(inlined, "jit", "remat", "call", "closed_call", "eval_jaxpr"),
+    **_each(second_order, "scan", "while", "cond"),
+    **_each(_known_slopes, *SLOPES),
+    **_each(_entry_by_entry, "neg", "convert_element_type", "real", "imag", "conj", "copy"),
+    **_each(_entry_by_entry, "copy_p"),
+    **_each(_add, "add", "add_any"),
+    **_each(
+        linear,
+        "broadcast_in_dim",
+        "complex",
+        "concatenate",
+        "cumsum",
+        "dynamic_slice",
+        "fft",
+        "gather",
+    ),
+    **_each(linear, "dynamic_update_slice", "pad", "reduce_sum", "reduce_window_sum", "reshape"),
+    **_each(linear, "rev", "scatter", "scatter-add", "scatter_add", "select_n", "slice", "split"),
+    **_each(linear, "squeeze", "stack", "tile", "transpose"),
+    # Linear in pieces: the second derivatives are zero but where pieces meet.
+    **_each(linear, "clamp", "cummax", "cummin", "max", "min", "reduce_max", "reduce_min", "sort"),
+    **_each(_constant, "ceil", "floor", "round", "stop_gradient"),
+    "conv_general_dilated": _product,
+    "custom_jvp_call": propagate,
+    "custom_vjp_call": _without_forward_mode,
+    "div": _divide,
+    "dot_general": _dot_general,
+    "mul": _multiply,
+    "sub": _subtract,
+}
+LAPLACIAN_RULES: Mapping[str, Rule] = {name: _guarded(rule) for name, rule in _RULES.items()}
+DEFAULT_RULE: Rule = _guarded(propagate)

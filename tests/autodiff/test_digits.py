@@ -1,0 +1,126 @@
+"""Digits of the operators against mpmath, each with a contaminated twin that must fail."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+
+from sciml_lux import autodiff
+from tests.autodiff.networks import derivative, exact, in_float32, network
+from tests.conftest import X64, needs_x64
+
+POINTS = np.array([[0.3, -0.7], [1.1, 0.4]])
+
+
+def vector(f):
+    """Two functions of two coordinates: the network, and the network of the point mirrored."""
+    return lambda x: jnp.concatenate([f(x), f(x[:, ::-1])], axis=1)
+
+
+def at_points(*orders):
+    """Mixed derivatives of the network at the points."""
+    value = exact(network(jnp.float64))
+    return np.array([[float(derivative(value, p, o)) for o in orders] for p in POINTS])
+
+
+def mirrored(*orders):
+    value = exact(network(jnp.float64))
+    return np.array([[float(derivative(value, p[::-1], o)) for o in orders] for p in POINTS])
+
+
+X, Y, XX, XY, YY = (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)
+OPERATORS = {
+    "gradient": (autodiff.gradient, lambda: at_points(X, Y)),
+    "gradient, forward": (
+        functools.partial(autodiff.gradient, mode="forward"),
+        lambda: at_points(X, Y),
+    ),
+    "jacobian": (autodiff.jacobian, lambda: at_points(X, Y)[:, None]),
+    "batched_jacobian": (
+        functools.partial(autodiff.batched_jacobian, mode="forward", chunk_size=1),
+        lambda: at_points(X, Y)[:, None],
+    ),
+    "hessian": (
+        autodiff.hessian,
+        lambda: at_points(XX, XY, XY, YY).reshape(2, 1, 2, 2),
+    ),
+    "hvp": (
+        lambda f, x: autodiff.hvp(f, x, (2.0, 0.5)),
+        lambda: 2.0 * at_points(XX, XY) + 0.5 * at_points(XY, YY),
+    ),
+    "directional_derivative": (
+        lambda f, x: autodiff.directional_derivative(f, x, (1.0, -1.0), order=2),
+        lambda: at_points(XX, XY, YY) @ [[1.0], [-2.0], [1.0]],
+    ),
+    "laplacian": (autodiff.laplacian, lambda: at_points(XX, YY) @ [[1.0], [1.0]]),
+    "partial": (lambda f, x: autodiff.partial(f, x, "xxy"), lambda: at_points((2, 1))),
+    "time_derivative": (
+        lambda f, x: autodiff.time_derivative(f, x, order=3),
+        lambda: at_points((0, 3)),
+    ),
+    "divergence": (
+        lambda f, x: autodiff.divergence(vector(f), x),
+        lambda: at_points(X)[:, 0] + mirrored(X)[:, 0],
+    ),
+    "curl": (
+        lambda f, x: autodiff.curl(vector(f), x),
+        lambda: mirrored(Y)[:, 0] - at_points(Y)[:, 0],
+    ),
+}
+
+
+@needs_x64
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operator_has_the_digits_of_mpmath_and_a_float32_twin_does_not(name):
+    operator, expected = OPERATORS[name]
+    f = network(jnp.float64)
+    found, twin = jax.jit(lambda x: (operator(f, x), operator(in_float32(f), x)))(POINTS)
+    np.testing.assert_allclose(found, expected(), rtol=1e-12, atol=1e-13)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(twin, expected(), rtol=1e-12, atol=1e-13)
+
+
+NESTED = {
+    "laplacian": (autodiff.laplacian, [(2, 0), (0, 2)]),
+    "third derivative": (lambda f, x, ps: autodiff.partial(f, x, "xxy", ps), [(2, 1)]),
+}
+
+
+@needs_x64
+@pytest.mark.parametrize("name", NESTED)
+def test_parameter_gradient_has_the_digits_of_mpmath_and_a_float32_twin_does_not(name):
+    operator, orders = NESTED[name]
+    f = network(jnp.float64)
+
+    def loss(ps, f=f):
+        return jnp.sum(operator(f, POINTS[:1], ps))
+
+    def twin(ps):
+        return loss(jax.tree.map(lambda p: p.astype("float32").astype("float64"), ps))
+
+    found, rounded = jax.jit(lambda ps: (jax.grad(loss)(ps), jax.grad(twin)(ps)))(f.ps)
+
+    def value(w):
+        return mp.fsum(derivative(exact(f, weight=w), POINTS[0], order) for order in orders)
+
+    with mp.workdps(40):
+        w0 = mp.mpf(float(f.ps.layer_1.weight[0, 0]))
+        step = mp.mpf(10) ** -12
+        expected = float((value(w0 + step) - value(w0 - step)) / (2 * step))
+    assert float(found.layer_1.weight[0, 0]) == pytest.approx(expected, rel=1e-12)
+    assert float(rounded.layer_1.weight[0, 0]) != pytest.approx(expected, rel=1e-12)
+
+
+def test_curl_in_three_dimensions_is_that_of_a_field_by_hand():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 3)), jnp.float64 if X64 else "float32")
+
+    def field(x):
+        return jnp.stack([x[:, 1] * x[:, 2], x[:, 0] ** 2, jnp.sin(x[:, 1])], axis=1)
+
+    a, b, c = np.asarray(x).T
+    expected = np.stack([np.cos(b), b, 2 * a - c], axis=1)
+    np.testing.assert_allclose(autodiff.curl(field, x), expected, rtol=1e-6)
+    np.testing.assert_allclose(autodiff.divergence(field, x), np.zeros(4), atol=0)

@@ -1,0 +1,80 @@
+"""Every operator keeps the dtype of its data."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sciml_lux import autodiff
+from sciml_lux.precision import assert_no_narrowing
+from tests.autodiff.networks import in_float32, network
+from tests.conftest import X64, needs_x64
+
+pytestmark = pytest.mark.traced
+DTYPES = ["float16", "bfloat16", "float32", *(["float64"] if X64 else [])]
+
+
+def both(f):
+    return lambda x: jnp.concatenate([f(x), f(x) ** 2], axis=-1)
+
+
+OPERATORS = {
+    "gradient": autodiff.gradient,
+    "jacobian": lambda f, x: autodiff.jacobian(f, x, mode="forward"),
+    "batched_jacobian": lambda f, x: autodiff.batched_jacobian(f, x, chunk_size=1),
+    "hessian": autodiff.hessian,
+    "hvp": lambda f, x: autodiff.hvp(f, x, (1.0, 0.5)),
+    "directional_derivative": lambda f, x: autodiff.directional_derivative(f, x, (1.0, 2.0)),
+    "laplacian": autodiff.laplacian,
+    "partial": lambda f, x: autodiff.partial(f, x, "xy"),
+    "time_derivative": autodiff.time_derivative,
+    "divergence": lambda f, x: autodiff.divergence(both(f), x),
+    "curl": lambda f, x: autodiff.curl(both(f), x),
+    "jacobian_vector_product": lambda f, x: autodiff.jacobian_vector_product(f, x, x),
+    "vector_jacobian_product": lambda f, x: autodiff.vector_jacobian_product(f, x, f(x)),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operator_and_its_gradient_narrow_nothing(name, dtype):
+    f, x = network(dtype), jnp.ones((3, 2), dtype)
+
+    def derivative(x, ps):
+        return OPERATORS[name](lambda x: f(x, ps), x)
+
+    assert jax.eval_shape(derivative, x, f.ps).dtype == dtype
+    assert_no_narrowing(derivative, x, f.ps, grads=1, want=dtype, allow=("accumulation",))
+
+
+@needs_x64
+def test_narrowing_inside_is_seen():
+    f, x = in_float32(network("float64")), jnp.ones((3, 2))
+    with pytest.raises(AssertionError, match="float32"):
+        assert_no_narrowing(lambda x: autodiff.gradient(f, x), x, grads=1)
+
+
+@needs_x64
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_derivative_has_the_dtype_of_the_values_where_that_is_wider(mode):
+    f = network("float64")
+    x = np.float32([[0.1, 0.2]])
+    found = autodiff.gradient(f, x, mode=mode)
+    assert found.dtype == jnp.float64
+    expected = autodiff.gradient(f, x.astype(np.float64))
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_half_precision_adds_in_float32():
+    x = jnp.ones((1, 4096), jnp.float16)
+    found = autodiff.divergence(lambda x: x, x, check_samples=False)
+    assert found.tolist() == [4096.0]
+
+
+def test_complex_values_have_derivatives_by_forward_mode():
+    x = jnp.asarray([[0.3, 0.5]], jnp.float32)
+    f = lambda x: jax.lax.complex(jnp.cos(x.sum(axis=1)), jnp.sin(x.sum(axis=1)))
+    found = autodiff.gradient(f, x)
+    expected = np.exp(0.8j) * np.array([[1j, 1j]])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert autodiff.hessian(f, x).dtype == jnp.complex64
