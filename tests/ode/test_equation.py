@@ -12,6 +12,7 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import ode
 
+pytestmark = pytest.mark.any_precision
 ADJOINTS = [
     diffrax.RecursiveCheckpointAdjoint(),
     diffrax.DirectAdjoint(),
