@@ -1,5 +1,6 @@
 """States that an evaluation of the field changes: refused, frozen, or updated once for a solve."""
 
+import functools
 import re
 
 import diffrax
@@ -47,6 +48,13 @@ def ude_of(model, known=None, **options):
         return terms.net(u)
 
     return ode.UDE(known or one_term, {"net": model}, (0.0, 1.0), **EULER, **options)
+
+
+@functools.cache
+def once_and_frozen(engine):
+    """A model, and two nodes of it, kept, since a program is compiled for each."""
+    model = nn.Chain(NORMED, nn.Dropout(0.5))
+    return model, *(node_of(model, engine, state_policy=policy) for policy in ("once", "frozen"))
 
 
 def equal(one, other):
@@ -111,8 +119,7 @@ def test_frozen_state_is_read_and_kept(engine, dtype):
 @pytest.mark.parametrize("engine", ADJOINTS)
 @pytest.mark.parametrize("transformed", [lambda f: f, jax.jit], ids=["eager", "jit"])
 def test_once_returns_the_states_of_the_evaluation_at_t0(engine, transformed, dtype):
-    model = nn.Chain(NORMED, nn.Dropout(0.5))
-    node, frozen = (node_of(model, engine, state_policy=policy) for policy in ("once", "frozen"))
+    model, node, frozen = once_and_frozen(engine)
     u0, ps, st = made(node, dtype)
     y, new = transformed(node)(u0, ps, st)
     equal(y, frozen(u0, ps, st)[0])

@@ -7,6 +7,8 @@ import pytest
 from sciml_lux import ops
 from tests.conftest import needs_x64
 
+any_precision = pytest.mark.any_precision
+
 
 def explicit(x, weight):
     """The sum over modes of the docstring, without an FFT; x is (*spatial, in_dims)."""
@@ -69,6 +71,7 @@ def test_imaginary_weights_shift_the_phase():
     np.testing.assert_allclose(y[:, 0], -np.sin(2 * t), atol=1e-14)
 
 
+@any_precision
 def test_leading_axes_are_members_of_a_batch(dtype):
     x, weight = (jnp.asarray(a, dtype) for a in operands((2, 3, 8), (3,)))
     y = ops.spectral_convolution(x, weight)
