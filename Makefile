@@ -8,6 +8,8 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export JAX_PLATFORMS ?= cpu
 export MPLBACKEND ?= agg
+# Where it is set, every worker of every run rewrites the asserts of all tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first that runs and is new enough; the name alone may be a shim with nothing behind it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \

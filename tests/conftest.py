@@ -27,6 +27,9 @@ import jax.numpy as jnp
 import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# To trace is to allocate: Python's own rhythm looks for garbage every 700 objects, which is a tenth
+# of a run. What a test says of garbage it shows after a `gc.collect` of its own.
+gc.set_threshold(20_000, 50, 50)
 
 X64 = jax.config.jax_enable_x64
 

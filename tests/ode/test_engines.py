@@ -15,6 +15,8 @@ from sciml_lux import nn, ode
 from tests.conftest import X64, needs_x64
 from tests.ode.models import Decay, Logistic, logistic
 
+any_precision = pytest.mark.any_precision
+
 TIGHT = {"rtol": 1e-9, "atol": 1e-9} if X64 else {"rtol": 1e-5, "atol": 1e-5}
 ENGINES = ["lean", "diffrax"]
 MODEL = nn.Chain(nn.Dense(2, 6, nn.tanh), nn.Dense(6, 2))
@@ -27,6 +29,7 @@ def made(node):
     return jnp.asarray([0.4, -0.3], dtype), *lux.setup(jax.random.key(0), node, dtype=dtype)
 
 
+@any_precision
 @pytest.mark.parametrize(
     "options, engine",
     [
@@ -49,6 +52,7 @@ def test_engine_that_solves_is_told(options, engine):
     assert solution.stats.engine == lux.Static(engine)
 
 
+@any_precision
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
 def test_engines_agree_to_the_tolerance(solver):
     options = {"solver": solver, "saveat": (0.0, 0.4, 1.0), "rtol": 1e-5, "atol": 1e-5}
@@ -74,6 +78,7 @@ def test_controllers_of_both_engines_take_the_same_steps():
     np.testing.assert_allclose(found[0][2], found[1][2], rtol=1e-9)
 
 
+@any_precision
 def test_tolerances_of_each_component():
     def steps(atol):
         controller = diffrax.PIDController(rtol=1e-4, atol=jnp.asarray(atol))
@@ -103,6 +108,7 @@ def test_dense_solution_is_right_at_every_time_and_nowhere_else(node):
     assert np.isnan(solution(2.1)).all() and np.isnan(solution(-0.1)).all()
 
 
+@any_precision
 def test_dense_solution_has_derivatives():
     node = DENSE[0]
     u0, ps, st = made(node)
@@ -123,6 +129,7 @@ def test_dense_solution_has_derivatives():
     np.testing.assert_allclose(second.r.r, jax.hessian(closed)(ps.r, u0, t), rtol=10 * rtol)
 
 
+@any_precision
 def test_solution_that_was_not_asked_to_be_dense_cannot_be_called():
     node = ode.NeuralODE(Decay(), (0.0, 1.0))
     solution, _ = jax.eval_shape(node.solve, *made(node))
@@ -130,6 +137,7 @@ def test_solution_that_was_not_asked_to_be_dense_cannot_be_called():
         solution(0.5)
 
 
+@any_precision
 @pytest.mark.parametrize("adjoint", [None, diffrax.RecursiveCheckpointAdjoint()], ids=ENGINES)
 def test_relative_tolerance_holds_large_states(adjoint):
     def steps(**tolerances):
@@ -180,6 +188,7 @@ def test_states_inside_keep_the_tolerance():
     assert np.max(np.abs(us - want)) < 2e-6
 
 
+@any_precision
 def test_eager_calls_compile_once():
     node = ode.NeuralODE(MODEL, (0.0, 1.0))
     u0, ps, st = made(node)
@@ -206,6 +215,7 @@ class _counted:
         ode.NeuralODE.vector_field = self.old
 
 
+@any_precision
 def test_compiled_solve_is_freed_and_pickled_with_its_layer():
     node = ode.NeuralODE(MODEL, (0.0, 1.0))
     u0, ps, st = made(node)
@@ -218,6 +228,7 @@ def test_compiled_solve_is_freed_and_pickled_with_its_layer():
     assert kept() is None
 
 
+@any_precision
 def test_failed_eager_solve_raises_our_sentence_alone():
     node = ode.NeuralODE(MODEL, (0.0, 1.0), max_steps=2)
     u0, ps, st = made(node)

@@ -1,5 +1,7 @@
 """Failed solves: why, where, what they say to whom, and that they have no values."""
 
+import functools
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ ADJOINTS = {"lean": None, "diffrax": diffrax.RecursiveCheckpointAdjoint()}
 EULER = {"solver": diffrax.Euler(), "dt0": 0.25}
 FIXED = {"stepsize_controller": diffrax.ConstantStepSize(), "dt0": 0.25}
 MANY = 4096
+any_precision = pytest.mark.any_precision
 
 
 class Field(lux.Layer):
@@ -66,6 +69,34 @@ def van_der_pol(t, u):
     return jnp.stack([u[1], ((1 - u[0] ** 2) * u[1] - u[0]) / 1e-6])
 
 
+class AnyOfThem(lux.Layer):
+    """du/dt = f(t, u) with that f of the fields whose number is the state: one program for all."""
+
+    fields: tuple = (square, root, ends, jumps, pole_at_start, never_finite, stiff)
+
+    def initial_states(self, key, dtype):
+        return lux.Record(number=jnp.zeros((), jnp.int32))
+
+    def __call__(self, tu, ps, st):
+        return jax.lax.switch(st.number, self.fields, *tu), st
+
+
+@functools.cache
+def any_of_them(engine, throw, options):
+    """The node that solves them, kept, since its program is compiled for it alone."""
+    adjoint = ADJOINTS[engine]
+    return ode.NeuralODE(
+        AnyOfThem(), (0.0, 2.0), time_input=True, throw=throw, adjoint=adjoint, **dict(options)
+    )
+
+
+def one_of_them(f, engine, throw, options):
+    dtype = jnp.float64 if X64 else jnp.float32
+    node = any_of_them(engine, throw, tuple(options.items()))
+    number = jnp.asarray(node.model.fields.index(f), jnp.int32)
+    return node.solve(jnp.ones(1, dtype), lux.Record(), lux.Record(number=number))[0]
+
+
 def solved(f, engine="lean", t1=2.0, u0=(1.0,), **options):
     dtype = jnp.float64 if X64 else jnp.float32
     node = ode.NeuralODE(Field(f), (0.0, t1), time_input=True, adjoint=ADJOINTS[engine], **options)
@@ -93,7 +124,7 @@ CAUSES = [
 @pytest.mark.parametrize("engine", ADJOINTS)
 @pytest.mark.parametrize(("cause", "f", "options", "t", "text"), CAUSES)
 def test_cause_time_and_sentence(engine, cause, f, options, t, text):
-    found = solved(f, engine, throw=False, **options)
+    found = one_of_them(f, engine, False, options)
     assert found.stats.engine.value == engine
     assert ode.RESULTS[found.result] == ode.RESULTS[getattr(ode.RESULTS, cause)]
     assert jnp.isnan(found.ys).all()
@@ -101,7 +132,7 @@ def test_cause_time_and_sentence(engine, cause, f, options, t, text):
     if t is not None:
         np.testing.assert_allclose(found.stats.time_reached, t, atol=0.3 if options else 1e-4)
     with pytest.raises(RuntimeError, match=f"^`NeuralODE`.* {text}"):
-        solved(f, engine, **options)
+        one_of_them(f, engine, True, options)
 
 
 @pytest.mark.parametrize("engine", ADJOINTS)
@@ -112,11 +143,15 @@ def test_time_reached_is_the_end_of_a_solve_that_succeeds(engine):
         assert len(found.ys) == len(found.ts) == len(options.get("saveat", (0.5,)))
 
 
+@any_precision
 @pytest.mark.parametrize("engine", ADJOINTS)
-def test_empty_state_is_solved(engine):
-    for shape in [(0,), (0, 3), (3, 0)]:
-        found = solved(lambda t, u: -u, engine, u0=np.zeros(shape))
-        assert found.result == ode.RESULTS.successful and found.ys.shape == (1, *shape)
+def test_empty_state_is_solved(engine, dtype):
+    shapes = [(0,), (0, 3), (3, 0)]
+    node = ode.NeuralODE(Decay(), (0.0, 1.0), adjoint=ADJOINTS[engine])
+    u0 = [jnp.zeros(shape, dtype) for shape in shapes]
+    found, _ = node.solve(u0, *lux.setup(0, node, dtype=dtype))
+    assert found.result == ode.RESULTS.successful
+    assert [us.shape for us in found.ys] == [(1, *shape) for shape in shapes]
 
 
 def test_fixed_steps_are_too_many():
@@ -156,6 +191,7 @@ def test_implicit_solver_gets_off_its_first_step():
     assert found.result == ode.RESULTS.successful
 
 
+@any_precision
 def test_newtons_method_that_fails_is_named():
     newton = diffrax.VeryChord(rtol=1e-5, atol=1e-5, norm=optimistix.max_norm)
     options = {"solver": diffrax.ImplicitEuler(root_finder=newton), **FIXED}
@@ -166,35 +202,46 @@ def test_newtons_method_that_fails_is_named():
     assert solved(no_root, throw=False, **options).result == ode.RESULTS.newton_failed
 
 
+@any_precision
 @pytest.mark.parametrize("engine", ADJOINTS)
 def test_under_jit_values_and_gradients_are_nan(engine, dtype):
     node = ode.NeuralODE(Decay(), (0.0, 1.0), max_steps=2, adjoint=ADJOINTS[engine], **EULER)
     ps, st = lux.setup(0, node, dtype=dtype)
     u0 = jnp.ones(2, dtype)
     loss = lambda ps, u: jnp.sum(node(u, ps, st)[0])
-    found = jax.jit(jax.value_and_grad(loss, (0, 1)))(ps, u0)
-    assert all(jnp.isnan(leaf).all() for leaf in jax.tree.leaves(found))
-    solution = jax.jit(lambda u: node.solve(u, ps, st)[0])(u0)
-    assert solution.result == ode.RESULTS.max_steps_reached
+
+    def solved(ps, u):
+        solution, _ = node.solve(u, ps, st)
+        return jnp.sum(solution.ys), solution.result
+
+    (value, result), grads = jax.jit(jax.value_and_grad(solved, (0, 1), has_aux=True))(ps, u0)
+    assert all(jnp.isnan(leaf).all() for leaf in jax.tree.leaves((value, grads)))
+    assert result == ode.RESULTS.max_steps_reached
     for eager in (lambda: loss(ps, u0), lambda: jax.grad(loss)(ps, u0)):
         with pytest.raises(RuntimeError, match="^`NeuralODE` took max_steps=2 steps and did not"):
             eager()
 
 
+@any_precision
 @pytest.mark.parametrize("engine", ADJOINTS)
 def test_one_failure_of_a_batch_is_its_own(engine, dtype):
     node = ode.NeuralODE(Field(square), (0.0, 2.0), time_input=True, adjoint=ADJOINTS[engine])
     ps, st = lux.setup(0, node, dtype=dtype)
     u0 = jnp.asarray([[0.1], [1.0], [jnp.nan], [0.2]], dtype)
-    found, _ = jax.jit(jax.vmap(lambda u: node.solve(u, ps, st)))(u0)
+
+    def end(u):
+        found, _ = node.solve(u, ps, st)
+        return jnp.sum(found.ys), found
+
+    gradient, found = jax.jit(jax.vmap(jax.grad(end, has_aux=True)))(u0)
     np.testing.assert_allclose(found.ys[:, 0, 0], [1 / 8, np.nan, np.nan, 1 / 3], rtol=1e-5)
     names = ["successful", "diverged", "state_not_finite", "successful"]
     for name, row in zip(names, range(4), strict=True):
         assert jax.tree.map(lambda x, row=row: x[row], found.result) == getattr(ode.RESULTS, name)
-    gradient = jax.jit(jax.vmap(jax.grad(lambda u: jnp.sum(node(u, ps, st)[0]))))(u0)
     np.testing.assert_array_equal(np.isnan(gradient[:, 0]), [False, True, True, False])
 
 
+@any_precision
 @pytest.mark.parametrize("transform", [jax.jit, jax.vmap, lambda f: jax.jit(jax.vmap(jax.grad(f)))])
 def test_callback_raises_under_jit_with_the_time(transform, dtype, capfd):
     node = ode.NeuralODE(Field(square), (0.0, 2.0), time_input=True, throw="callback")

@@ -11,6 +11,8 @@ from sciml_lux import nn, ode, precision
 from tests.conftest import X64, needs_x64
 from tests.ode.models import Decay, Logistic, Returns, logistic
 
+any_precision = pytest.mark.any_precision
+
 TIGHT = {"rtol": 1e-10, "atol": 1e-10} if X64 else {}
 EULER = {"solver": diffrax.Euler(), "dt0": 0.25}
 TIMES = (0.0, 0.5, 1.0)
@@ -97,6 +99,7 @@ def test_float64_clock_has_all_its_digits():
     np.testing.assert_allclose(y, np.exp(np.sin(1.0)), rtol=2e-14)
 
 
+@any_precision
 def test_time_input_concat_appends_the_time(dtype):
     field = nn.Dense(3, 2, use_bias=False)
     node = ode.NeuralODE(field, (0.0, 1.0), time_input="concat", solver=diffrax.Euler(), dt0=0.5)
@@ -111,6 +114,7 @@ def test_output_is_the_end_without_saveat(dtype):
     np.testing.assert_allclose(y, np.full((4, 2), (1 - 0.7 / 4) ** 4), rtol=1e-5)
 
 
+@any_precision
 def test_backwards_in_time_undoes_forwards(dtype):
     there = ode.NeuralODE(Decay(), (0.0, 1.0), **TIGHT)
     back = ode.NeuralODE(Decay(), (1.0, 0.0), saveat=(1.0, 0.5, 0.0), **TIGHT)
@@ -119,6 +123,7 @@ def test_backwards_in_time_undoes_forwards(dtype):
     np.testing.assert_allclose(back(there(u, ps, st)[0], ps, st)[0][-1], u, rtol=1e-5)
 
 
+@any_precision
 def test_state_may_be_a_tree(dtype):
     node = ode.NeuralODE(Decay(), (0.0, 1.0), saveat=TIMES, **EULER)
     u0 = {"a": jnp.ones(2, dtype), "b": jnp.ones((), dtype)}
@@ -126,6 +131,7 @@ def test_state_may_be_a_tree(dtype):
     assert us["a"].shape == (3, 2) and us["b"].shape == (3,)
 
 
+@any_precision
 def test_parameters_and_states_are_those_of_the_model(dtype):
     model = nn.Chain(nn.Dense(2, 3, nn.tanh), nn.Dense(3, 2))
     node = ode.NeuralODE(model, (0.0, 1.0))
@@ -135,6 +141,7 @@ def test_parameters_and_states_are_those_of_the_model(dtype):
             np.testing.assert_array_equal(left, right)
 
 
+@any_precision
 def test_solve_reports_times_steps_and_result(dtype):
     node = ode.NeuralODE(Decay(), (0.0, 1.0), saveat=TIMES, **EULER)
     solution, _ = node.solve(jnp.ones(2, dtype), *made(node, dtype))
@@ -152,6 +159,7 @@ def test_saveat_may_be_an_array_and_is_stored_as_floats():
     assert node == ode.NeuralODE(Decay(), (0.0, 1.0), saveat=[0.0, 0.5, 1.0])
 
 
+@any_precision
 def test_node_is_a_layer_like_any_other(dtype):
     model = nn.Chain(
         nn.Dense(1, 2), ode.NeuralODE(nn.Dense(2, 2), (0.0, 1.0), **EULER), nn.Dense(2, 1)
@@ -167,6 +175,7 @@ def test_node_is_a_layer_like_any_other(dtype):
 # ------------------------------------------------------------------------------------- errors
 
 
+@any_precision
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
@@ -193,11 +202,13 @@ def test_bad_options_are_errors_when_the_layer_is_built(options, error, text):
         ode.NeuralODE(Decay(), **({"tspan": (0.0, 1.0)} | options))
 
 
+@any_precision
 def test_traced_times_are_an_error():
     with pytest.raises(TypeError, match="`saveat` to be known when the layer is built"):
         jax.jit(lambda ts: ode.NeuralODE(Decay(), (0.0, 1.0), saveat=ts) and 0)(jnp.ones(2))
 
 
+@any_precision
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_state_that_is_not_finite_is_an_error(dtype, bad):
     node = ode.NeuralODE(Decay(), (0.0, 1.0), **EULER)
@@ -258,6 +269,7 @@ def test_field_names_the_leaf_of_another_dtype():
         node(u0, lux.Record(), lux.Record())
 
 
+@any_precision
 def test_field_of_another_shape_is_an_error(dtype):
     node = ode.NeuralODE(Returns("scalar"), (0.0, 1.0), **EULER)
     with pytest.raises(
@@ -266,12 +278,14 @@ def test_field_of_another_shape_is_an_error(dtype):
         node(jnp.ones(2, dtype), lux.Record(), lux.Record())
 
 
+@any_precision
 def test_field_of_another_tree_is_an_error(dtype):
     node = ode.NeuralODE(Returns("tree"), (0.0, 1.0), **EULER)
     with pytest.raises(ValueError, match="vector field must return a tree like the state"):
         node(jnp.ones(2, dtype), lux.Record(), lux.Record())
 
 
+@any_precision
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
@@ -324,6 +338,7 @@ def test_tolerance_finer_than_the_dtype_is_an_error():
         node(jnp.ones(1, jnp.float16), *made(node, "float16"))
 
 
+@any_precision
 def test_adjoint_without_a_hash_is_held(dtype):
     node = ode.NeuralODE(Decay(), (0.0, 1.0), adjoint=diffrax.BacksolveAdjoint(), rtol=1e-4)
     assert hash(node) == hash(node) and "Backsolve" in repr(node)
@@ -332,6 +347,7 @@ def test_adjoint_without_a_hash_is_held(dtype):
     np.testing.assert_allclose(found, -np.exp(-0.7), rtol=1e-3)
 
 
+@any_precision
 def test_summary_shows_the_solve_beside_its_field(dtype):
     model = nn.Chain(nn.Dense(1, 2), ode.NeuralODE(nn.Dense(2, 2), (0.0, 1.0), **EULER))
     rows = lux.summary(model, jax.ShapeDtypeStruct((4, 1), dtype)).rows
@@ -355,6 +371,7 @@ def test_state_of_another_dtype_than_the_model_warns_once_or_is_converted(model)
         assert solved().dtype == jnp.float16
 
 
+@any_precision
 def test_augmented_components_start_at_zero_and_come_last(dtype):
     node = ode.NeuralODE(nn.Dense(3, 3), (0.0, 1.0), saveat=(0.0, 1.0), augment=1)
     ps, st = made(node, dtype)

@@ -14,6 +14,8 @@ from sciml_lux import nn, ode
 from tests.conftest import X64, needs_x64
 from tests.ode.models import Decay
 
+any_precision = pytest.mark.any_precision
+
 RATE = 0.7  # Of `Decay`.
 TIGHT = {"rtol": 1e-9, "atol": 1e-9} if X64 else {"rtol": 1e-5, "atol": 1e-5}
 CLOSE = 1e-7 if X64 else 1e-4
@@ -50,6 +52,7 @@ def test_ends_of_a_problem_replace_those_of_the_layer(dtype):
     np.testing.assert_allclose(back, [np.exp(RATE)], atol=10 * CLOSE)
 
 
+@any_precision
 @ENGINES
 def test_each_sample_has_its_own_times(node, dtype):
     u0 = jnp.asarray([[1.0], [2.0]], dtype)
@@ -59,12 +62,14 @@ def test_each_sample_has_its_own_times(node, dtype):
     np.testing.assert_allclose(found, want, atol=CLOSE)
 
 
+@any_precision
 def test_each_sample_has_its_own_ends(dtype):
     u0, ends = jnp.ones((2, 1), dtype), (jnp.zeros(2, dtype), jnp.asarray([1.0, 2.0], dtype))
     found = solved(NODE, ode.Problem(u0, tspan=ends), dtype)
     np.testing.assert_allclose(found, np.exp([[-RATE], [-2 * RATE]]), atol=CLOSE)
 
 
+@any_precision
 def test_masked_times_have_the_state_before_them_and_no_gradient(dtype):
     u0 = jnp.asarray([[1.0], [2.0]], dtype)
     ts = jnp.asarray([[0.0, 0.5, np.nan], [0.0, 9.0, 2.0]], dtype)
@@ -89,6 +94,7 @@ def test_masked_times_have_the_state_before_them_and_no_gradient(dtype):
     )  # fmt: skip
 
 
+@any_precision
 def test_a_longer_horizon_compiles_nothing(dtype):
     u0, ts = jnp.ones(1, dtype), jnp.linspace(0, 1, 5, dtype=dtype)
     node = ode.NeuralODE(Decay(), (0.0, 1.0))
@@ -113,6 +119,7 @@ def test_ends_that_differ_by_rounding_are_met():
         assert np.isfinite(solved(NODE, problem, jnp.float32)).all()
 
 
+@any_precision
 def test_batch_axis_puts_the_batch_first(dtype):
     node = ode.NeuralODE(Decay(), (0.0, 1.0), saveat=(0.0, 0.5, 1.0), batch_axis=0, **TIGHT)
     u0 = jnp.asarray([[1.0], [2.0]], dtype)
@@ -134,6 +141,7 @@ def controlled_trees(dtype):
     return lux.Record(weight=jnp.asarray([[-1.0, 1.0]], dtype), bias=jnp.zeros(1, dtype)), st
 
 
+@any_precision
 def test_controls_are_appended_to_the_state(dtype):
     times = jnp.linspace(0, 1, 3, dtype=dtype)
     u0 = jnp.asarray([[0.0], [1.0]], dtype)
@@ -149,6 +157,7 @@ def test_controls_are_appended_to_the_state(dtype):
     np.testing.assert_allclose(found[:, 1], want, atol=CLOSE)
 
 
+@any_precision
 def test_gradient_by_the_values_of_a_control(dtype):
     # Steps that end at the kink of a hat: adaptive ones do not see it in a straight signal.
     fixed = {"dt0": 0.05, "stepsize_controller": diffrax.ConstantStepSize()}
@@ -166,6 +175,7 @@ def test_gradient_by_the_values_of_a_control(dtype):
     np.testing.assert_allclose(found, np.trapezoid(hats, s), atol=100 * CLOSE)
 
 
+@any_precision
 def test_time_goes_beside_leaves_of_trees_and_scalars(dtype):
     class Clock(lux.Layer):
         def __call__(self, x, ps, st):
@@ -200,6 +210,7 @@ def test_problems_that_make_no_sense_are_refused(options, error, text, dtype):
         solved(NODE, ode.Problem(jnp.ones((2, 1), dtype), **options), dtype)
 
 
+@any_precision
 def test_times_out_of_order_under_jit_are_a_result(dtype):
     quiet = ode.NeuralODE(Decay(), (0.0, 1.0), throw=False)
     ps, st = trees(quiet, dtype)
@@ -215,6 +226,7 @@ def test_times_out_of_order_under_jit_are_a_result(dtype):
     assert np.isfinite(run(jnp.asarray([0.0, 1.0, 2.0], dtype)).ys).all()
 
 
+@any_precision
 def test_layer_that_takes_no_inputs_says_so(dtype):
     class Plain(ode.ODELayer):
         tspan: tuple[float, float] = (0.0, 1.0)
@@ -227,6 +239,7 @@ def test_layer_that_takes_no_inputs_says_so(dtype):
         Plain()(ode.Problem(jnp.ones(1, dtype), inputs={"c": signal}), (), ())
 
 
+@any_precision
 def test_problem_is_a_tree(dtype):
     problem = ode.Problem(jnp.ones(1, dtype), tspan=(0.0, 1.0))
     doubled = jax.tree.map(lambda leaf: 2 * leaf, problem)
@@ -235,6 +248,7 @@ def test_problem_is_a_tree(dtype):
     assert repr(ode.Problem(1.0, tspan=None)) == "Problem(u0=1.0)"
 
 
+@any_precision
 def test_solve_of_a_function_agrees_with_the_closed_form(dtype):
     def decay(t, u, rate):
         return -rate * u
@@ -249,6 +263,7 @@ def test_solve_of_a_function_agrees_with_the_closed_form(dtype):
     np.testing.assert_allclose(found, [-np.exp(-2), np.exp(-2)], rtol=1000 * CLOSE)
 
 
+@any_precision
 def test_solve_of_a_function_compiles_once_and_keeps_nothing_alive(dtype):
     table = jnp.arange(1024.0, dtype=dtype)
     kept = weakref.ref(table)
@@ -275,6 +290,7 @@ def test_solve_of_a_function_compiles_once_and_keeps_nothing_alive(dtype):
     assert kept() is None
 
 
+@any_precision
 def test_what_solve_refuses(dtype):
     problem = ode.Problem(jnp.ones(1, dtype), tspan=(0.0, 1.0))
     with pytest.raises(TypeError, match="`ode.solve` expects `field` to be a function, got 3"):
@@ -293,6 +309,7 @@ def test_what_solve_refuses(dtype):
         ode.Method(rtol=0)
 
 
+@any_precision
 def test_memory_of_numpy_may_change_after_the_call(dtype):
     u0 = np.ones(1, dtype)
     found = ode.solve(lambda t, u, a: 0 * u, ode.Problem(u0, tspan=(0.0, 1.0)))
@@ -323,6 +340,7 @@ def test_signals_that_make_no_sense_are_refused(arguments, error, text):
         ode.Interpolated(*arguments)
 
 
+@any_precision
 def test_signal_is_held_before_and_after_its_times(dtype):
     signal = ode.Interpolated(jnp.asarray([0.0, 2.0], dtype), jnp.asarray([1.0, 3.0], dtype))
     at = [signal(jnp.asarray(t, dtype)).item() for t in (-1.0, 0.0, 0.5, 2.0, 9.0)]
@@ -334,6 +352,7 @@ def _squared(t, u, rate):
     return rate * u * u  # u = u0 / (1 - rate u0 t), without bound at t = 1 / (rate u0).
 
 
+@any_precision
 def test_sample_that_fails_is_named_and_leaves_the_others_alone(dtype):
     u0 = jnp.asarray([[0.1], [5.0], [0.2]], dtype)
     problem = ode.Problem(u0, ts=jnp.broadcast_to(jnp.asarray([0.0, 1.0], dtype), (3, 2)))

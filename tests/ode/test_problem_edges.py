@@ -11,6 +11,8 @@ import pytest
 from sciml_lux import ode
 from tests.conftest import needs_x64
 
+any_precision = pytest.mark.any_precision
+
 METHODS = [
     ode.Method(),
     ode.Method(adjoint=diffrax.RecursiveCheckpointAdjoint()),
@@ -18,6 +20,7 @@ METHODS = [
 ]
 
 
+@any_precision
 @pytest.mark.parametrize("method", METHODS, ids=["lean", "diffrax", "fixed"])
 def test_derivatives_by_times_where_a_control_ends(method, dtype):
     values = jnp.asarray([1.0, 2.0], dtype)  # u' = 1 + t, so that u(t1) = t1 + t1²/2.
@@ -34,6 +37,7 @@ def test_derivatives_by_times_where_a_control_ends(method, dtype):
     np.testing.assert_allclose(by_times, [-0.5, -0.5], rtol=1e-5)
 
 
+@any_precision
 @pytest.mark.parametrize("method", METHODS[:2], ids=["lean", "diffrax"])
 def test_dense_solution_at_its_ends_and_at_many_times(method, dtype):
     problem = ode.Problem(jnp.ones(1, dtype), tspan=(0.0, 1.0))
@@ -46,6 +50,7 @@ def test_dense_solution_at_its_ends_and_at_many_times(method, dtype):
     np.testing.assert_array_equal(solution([0.0, 0.3])[1], solution(0.3))
 
 
+@any_precision
 def test_failing_sample_with_its_own_control_says_why(dtype):
     signal = ode.Interpolated([[0.0, 1.0], [0.0, 1.0]], jnp.ones((2, 2), dtype))
     ends = jnp.asarray([0.5, 2.0], dtype)
@@ -55,6 +60,7 @@ def test_failing_sample_with_its_own_control_says_why(dtype):
         ode.solve(field, problem, method=ode.Method(max_steps=50, rtol=1e-4, atol=1e-4))
 
 
+@any_precision
 def test_functions_that_are_equal_but_not_the_same(dtype):
     @dataclasses.dataclass(frozen=True)
     class Decay:
@@ -78,6 +84,7 @@ def test_ends_that_float32_rounds_inwards_are_met():
     np.testing.assert_allclose(found[-1], np.exp(-0.6), rtol=1e-5)
 
 
+@any_precision
 def test_no_wanted_times_are_refused(dtype):
     for tspan in (None, (0.0, 1.0)):
         problem = ode.Problem(jnp.ones(1, dtype), ts=jnp.zeros(0, dtype), tspan=tspan)

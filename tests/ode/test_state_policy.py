@@ -1,5 +1,6 @@
 """States that an evaluation of the field changes: refused, frozen, or updated once for a solve."""
 
+import functools
 import re
 
 import diffrax
@@ -10,6 +11,8 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import nn, ode
+
+any_precision = pytest.mark.any_precision
 
 EULER = {"solver": diffrax.Euler(), "dt0": 0.5}
 ADJOINTS = {"lean": None, "diffrax": diffrax.RecursiveCheckpointAdjoint()}
@@ -47,10 +50,18 @@ def ude_of(model, known=None, **options):
     return ode.UDE(known or one_term, {"net": model}, (0.0, 1.0), **EULER, **options)
 
 
+@functools.cache
+def once_and_frozen(engine):
+    """A model, and two nodes of it, kept, since a program is compiled for each."""
+    model = nn.Chain(NORMED, nn.Dropout(0.5))
+    return model, *(node_of(model, engine, state_policy=policy) for policy in ("once", "frozen"))
+
+
 def equal(one, other):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), one, other)
 
 
+@any_precision
 @pytest.mark.parametrize("engine", ADJOINTS)
 @pytest.mark.parametrize("transformed", [lambda f: f, jax.jit], ids=["eager", "jit"])
 def test_changing_state_is_refused_by_its_path(engine, transformed, dtype):
@@ -65,6 +76,7 @@ def test_changing_state_is_refused_by_its_path(engine, transformed, dtype):
         transformed(node)(*made(node, dtype))
 
 
+@any_precision
 def test_refusal_names_where_the_layer_is(dtype):
     model = nn.Chain(nn.Dense(2, 2), node_of(nn.Dropout(0.5)))
     text = r"`NeuralODE` \(at `layer_2`\): its vector field changes the state `rng` at each"
@@ -72,6 +84,7 @@ def test_refusal_names_where_the_layer_is(dtype):
         model(*made(model, dtype))
 
 
+@any_precision
 @pytest.mark.parametrize("engine", ADJOINTS)
 def test_test_mode_passes_and_keeps_the_states(engine, dtype):
     node = node_of(nn.Chain(NORMED, nn.Dropout(0.5)), engine)
@@ -80,7 +93,7 @@ def test_test_mode_passes_and_keeps_the_states(engine, dtype):
     equal(jax.jit(node)(u0, ps, st)[0], node(u0, ps, st)[0])
 
 
-@pytest.mark.any_precision
+@any_precision
 def test_state_that_is_computed_is_refused_though_its_number_be_the_same(dtype):
     for what, refused in [("same number", True), ("same", False), ("same through jit", False)]:
         node = node_of(Counts(what))
@@ -92,6 +105,7 @@ def test_state_that_is_computed_is_refused_though_its_number_be_the_same(dtype):
             assert node(u0, ps, st)[1] is st
 
 
+@any_precision
 @pytest.mark.parametrize("engine", ADJOINTS)
 def test_frozen_state_is_read_and_kept(engine, dtype):
     node = node_of(Counts(), engine, state_policy="frozen")
@@ -101,11 +115,11 @@ def test_frozen_state_is_read_and_kept(engine, dtype):
     np.testing.assert_allclose(y, u0 * 4)  # Two steps of Euler, (1 + 2 / 2) each.
 
 
+@any_precision
 @pytest.mark.parametrize("engine", ADJOINTS)
 @pytest.mark.parametrize("transformed", [lambda f: f, jax.jit], ids=["eager", "jit"])
 def test_once_returns_the_states_of_the_evaluation_at_t0(engine, transformed, dtype):
-    model = nn.Chain(NORMED, nn.Dropout(0.5))
-    node, frozen = (node_of(model, engine, state_policy=policy) for policy in ("once", "frozen"))
+    model, node, frozen = once_and_frozen(engine)
     u0, ps, st = made(node, dtype)
     y, new = transformed(node)(u0, ps, st)
     equal(y, frozen(u0, ps, st)[0])
@@ -116,6 +130,7 @@ def test_once_returns_the_states_of_the_evaluation_at_t0(engine, transformed, dt
     assert not jnp.array_equal(new.layer_2.rng, st.layer_2.rng)
 
 
+@any_precision
 def test_once_gives_each_solve_another_mask(dtype):
     node = node_of(nn.Chain(nn.Dropout(0.5)), state_policy="once")
     u0, ps, st = jnp.ones(64, dtype), *made(node, dtype)[1:]
@@ -134,6 +149,7 @@ def test_once_in_half_precision_changes_what_changes_alone():
     assert node_of(NORMED)(*made(node, jnp.bfloat16, test=True))[0].dtype == jnp.bfloat16
 
 
+@any_precision
 def test_gradient_reaches_parameters_and_the_new_states(dtype):
     node = node_of(NORMED, state_policy="once")
     u0, ps, st = made(node, dtype)
@@ -147,6 +163,7 @@ def test_gradient_reaches_parameters_and_the_new_states(dtype):
     assert jnp.any(grads.layer_1.weight != 0)
 
 
+@any_precision
 def test_ude_names_the_term_and_chains_its_calls(dtype):
     model = ude_of(nn.Chain(Counts()))
     with pytest.raises(lux.StateChangedError, match="`UDE`.* state `terms.net.layer_1.count` at"):
@@ -164,6 +181,7 @@ def test_ude_names_the_term_and_chains_its_calls(dtype):
     np.testing.assert_allclose(frozen(u0, ps, st)[0], u0 * (1 + (2 + 2) / 2) ** 2, rtol=1e-5)
 
 
+@any_precision
 def test_term_inside_a_transformation(dtype):
     def by_rows(t, u, physics, terms):
         return jax.vmap(terms.net)(u)
@@ -182,6 +200,7 @@ def test_term_inside_a_transformation(dtype):
     np.testing.assert_allclose(frozen(u0, ps, st)[0], u0 * 4)
 
 
+@any_precision
 def test_stateful_layer_of_a_node_keeps_or_refuses(dtype):
     node = node_of(Counts(), state_policy="once")
     u0, ps, st = made(node, dtype)
@@ -194,6 +213,7 @@ def test_stateful_layer_of_a_node_keeps_or_refuses(dtype):
     equal(frozen(u0), y)
 
 
+@any_precision
 def test_states_differ_over_a_batch_of_solves(dtype):
     node = node_of(NORMED, state_policy="once")
     u0, ps, st = made(node, dtype)
@@ -203,7 +223,7 @@ def test_states_differ_over_a_batch_of_solves(dtype):
     equal(new.layer_2.running_mean, jnp.stack(rows))
 
 
-@pytest.mark.any_precision
+@any_precision
 @pytest.mark.parametrize("value", ["carry", None, True])
 def test_unknown_policy_is_an_error(value):
     text = f'`state_policy` to be "refuse", "frozen" or "once", got {value!r}'

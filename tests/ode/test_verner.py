@@ -12,6 +12,8 @@ from sciml_lux import ode
 from tests.conftest import X64, needs_x64
 from tests.ode.models import Logistic, logistic
 
+any_precision = pytest.mark.any_precision
+
 ORDERS = {ode.Vern7: 7, ode.Vern9: 9}
 EACH = pytest.mark.parametrize("solver", ORDERS)
 GROWTH = diffrax.ODETerm(lambda t, y, args: y * jnp.cos(t))  # y = exp(sin t)
@@ -45,6 +47,7 @@ def test_solution_has_its_order_at_the_end_and_inside_steps(solver):
     assert errors[1].max() < 2 * errors[1][-1]
 
 
+@any_precision
 def test_extra_stages_are_compiled_away_where_the_end_alone_is_saved():
     def calls(saveat):
         program = jax.jit(lambda steps: solve(ode.Vern7, steps, saveat)).lower(4).compile()
@@ -101,6 +104,7 @@ def test_event_is_found_inside_a_step():
     np.testing.assert_allclose(found.ts[-1], np.arcsin(np.log(2)), rtol=1e-10)
 
 
+@any_precision
 @pytest.mark.filterwarnings("ignore:.*not marked as converging")
 def test_noise_is_taken_as_diffrax_takes_it():
     path = diffrax.VirtualBrownianTree(0.0, 1.0, 2**-8, (), jax.random.key(0))

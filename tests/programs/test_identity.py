@@ -53,7 +53,8 @@ def listed(entries):
 
 @pytest.mark.parametrize("entry", listed([*LAYERS, *SOLVES]))
 def test_layer_and_its_gradient(entry, dtype):
-    ps, st = lux.setup(0, entry.layer, dtype=dtype)
+    ps = lux.core.parameter_structure(entry.layer, dtype)
+    st = entry.layer.initial_states(jax.random.key(0), dtype)  # A layer may read them.
     x, join = split_floats(example_input(entry.x, dtype))
     f = lambda x, ps: entry.layer(join(x), ps, st)
     check_same(f, x, ps)

@@ -15,6 +15,8 @@ from sciml_lux import losses, nn, ode, precision, training
 from tests.conftest import needs_x64
 from tests.core.layers import Running
 
+any_precision = pytest.mark.any_precision
+
 
 def made(layer, dtype=jnp.float32, seed=0):
     return lux.setup(jax.random.key(seed), layer, dtype=dtype)
@@ -50,6 +52,7 @@ class Tagged(nn.CompactLuxLayer):
     """A class to dispatch on."""
 
 
+@any_precision
 def test_linear_regression_with_ones():
     model = nn.compact(lambda m, x: m.w * x, w=jnp.ones(3, jnp.float32))
     ps, st = made(model)
@@ -71,6 +74,7 @@ def test_bias_and_activation_make_a_dense(dtype):
     np.testing.assert_array_equal(dense(x, ps, st)[0], nn.Dense(5, 3, nn.relu)(x, ps, st)[0])
 
 
+@any_precision
 def test_multilayer_perceptron_with_a_list_equals_the_chain():
     net = mlp()
     ps, st = made(net)
@@ -84,6 +88,7 @@ def test_multilayer_perceptron_with_a_list_equals_the_chain():
     np.testing.assert_array_equal(net(x, ps, st)[0], chain(x, chain_ps, made(chain)[1])[0])
 
 
+@any_precision
 def test_state_counter_in_a_call_a_scan_and_under_jit():
     @nn.compact(incr=1, total=0.0)
     def scaled(m, x):
@@ -215,6 +220,7 @@ def test_policy_for_dtypes_covers_parameters_in_lists_and_spares_indices():
     np.testing.assert_array_equal(rows(jnp.asarray(1), *made(rows))[0], [2, 3])
 
 
+@any_precision
 def test_vmap_remat_and_gradient_of_a_stateful_model():
     net = nn.compact(lambda m, x: nn.tanh(m.scale * m.dense(x)), scale=2.0, dense=nn.Dense(2, 1))
     ps, st = made(net)
@@ -286,6 +292,7 @@ def test_decorated_functions_and_models_of_module_functions_pickle():
         pickle.dumps(nn.compact(lambda m, x: x, w=1))
 
 
+@any_precision
 def test_stateful_lux_layer_of_a_compact_model():
     net = mlp()
     f = lux.StatefulLuxLayer(net, *made(net))
@@ -301,6 +308,7 @@ def test_stateful_lux_layer_of_a_compact_model():
     assert f.call(jnp.ones(1, jnp.float32))[1].st.count == 1
 
 
+@any_precision
 def test_training_a_compact_model_lowers_the_loss(dtype):
     @nn.compact(hidden=nn.Dense(1, 8, nn.tanh), out=nn.Dense(8, 1), scale=jnp.ones((), dtype), n=0)
     def net(m, x):
@@ -320,6 +328,7 @@ def test_training_a_compact_model_lowers_the_loss(dtype):
     assert tstate.parameters.scale.dtype == dtype and tstate.parameters.scale != 1
 
 
+@any_precision
 def test_compact_field_of_a_neural_ode_and_a_neural_ode_in_a_compact_model(dtype):
     decay = nn.compact(lambda m, u: -m.rate * u, rate=jnp.asarray(0.5, dtype))
     node = ode.NeuralODE(decay, (0.0, 2.0), rtol=1e-6, atol=1e-6)

@@ -9,6 +9,8 @@ import sciml_lux as lux
 from sciml_lux import initializers, nn, precision
 from tests.conftest import needs_x64
 
+any_precision = pytest.mark.any_precision
+
 
 def made(layer, dtype=jnp.float32):
     return lux.setup(jax.random.key(0), layer, dtype=dtype)
@@ -39,6 +41,7 @@ def test_conv_asymmetric_padding_as_in_lux_tests(cross_correlation):
     np.testing.assert_allclose(corners, [6, 9, 4, 3, 6, 2])
 
 
+@any_precision
 @pytest.mark.parametrize("size", [(3, 3), (3, 1), (1, 3)])
 def test_conv_of_one_bright_pixel_is_the_kernel_as_in_lux_tests(size):
     # Lux 1.31, "Conv with non quadratic window": the mark of a true convolution.
@@ -87,6 +90,7 @@ def test_conv_grouped_sizes_as_in_lux_tests():
     assert lux.parameter_length(depthwise) == 4 * 15 + 15
 
 
+@any_precision
 def test_conv_periodic_padding_is_equivariant_to_shifts(dtype):
     layer = nn.Conv((3, 2), 2, 3, nn.tanh, padding=nn.SamePad(), padding_mode="circular")
     ps, st = made(layer, dtype)

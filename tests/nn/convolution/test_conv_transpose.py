@@ -6,6 +6,8 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import nn
 
+any_precision = pytest.mark.any_precision
+
 
 def made(layer, dtype=jnp.float32):
     return lux.setup(jax.random.key(0), layer, dtype=dtype)
@@ -16,6 +18,7 @@ def shape(layer, *x):
     return jax.eval_shape(layer, jax.ShapeDtypeStruct(x, jnp.float32), ps, st)[0].shape
 
 
+@any_precision
 @pytest.mark.parametrize("flip", [False, True])
 def test_conv_transpose_is_the_transpose_of_conv_with_the_same_weight(flip, dtype):
     options = {"stride": 2, "padding": 1, "groups": 2, "use_bias": False, "cross_correlation": flip}
@@ -29,6 +32,7 @@ def test_conv_transpose_is_the_transpose_of_conv_with_the_same_weight(flip, dtyp
     np.testing.assert_allclose(restored, pull(x)[0], rtol=tolerance, atol=tolerance)
 
 
+@any_precision
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (4, 1), (4, 2), (3, 3), (5, 3)])
 def test_conv_transpose_with_same_pad_is_the_transpose_of_conv_with_that_padding(kernel, stride):
     # The padding that the docstrings name, of which the larger half comes first.

@@ -9,6 +9,8 @@ import sciml_lux as lux
 from sciml_lux import nn
 from tests.catalogue import _convolution, example_input
 
+any_precision = pytest.mark.any_precision
+
 ENTRIES = [pytest.param(entry, id=entry.name) for entry in _convolution.LAYERS]
 # To these an image without a batch axis is a batch of lines.
 ANY_AXES = (nn.GlobalMaxPool, nn.GlobalMeanPool, nn.GlobalLPPool, nn.PixelShuffle)
@@ -24,6 +26,7 @@ def made(entry, dtype):
     return ps, st, lambda x: entry.layer(x, ps, st)[0]
 
 
+@any_precision
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_image_layer_does_not_mix_images_and_vmap_equals_loop(entry, dtype):
     _, _, f = made(entry, dtype)
@@ -35,6 +38,7 @@ def test_image_layer_does_not_mix_images_and_vmap_equals_loop(entry, dtype):
         np.testing.assert_allclose(y[stack, image][None], one, rtol=tolerance, atol=tolerance)
 
 
+@any_precision
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_image_layer_takes_an_empty_batch_and_its_gradient_is_zero(entry, dtype):
     ps, st, f = made(entry, dtype)
@@ -45,6 +49,7 @@ def test_image_layer_takes_an_empty_batch_and_its_gradient_is_zero(entry, dtype)
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(grads))
 
 
+@any_precision
 @pytest.mark.parametrize("entry", FIXED_AXES)
 def test_image_layer_without_batch_axis_is_an_error(entry):
     ps, st, _ = made(entry, jnp.float32)

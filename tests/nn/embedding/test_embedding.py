@@ -8,6 +8,8 @@ from sciml_lux import initializers, nn, precision
 from tests.conftest import needs_x64
 from tests.references import load
 
+any_precision = pytest.mark.any_precision
+
 
 def made(layer, dtype=jnp.float32):
     return lux.setup(jax.random.key(0), layer, dtype=dtype)
@@ -25,6 +27,7 @@ def test_embedding_is_torchs():
     np.testing.assert_allclose(gradient, stored["grad_weight"], rtol=1e-12, atol=1e-12)
 
 
+@any_precision
 @pytest.mark.parametrize("shape", [(), (3,), (3, 4), (2, 1, 3)])
 def test_embedding_takes_indices_of_any_shape(shape, dtype):
     layer = nn.Embedding(10, 4)
@@ -49,6 +52,7 @@ def test_embedding_of_several_axes_takes_a_tuple_of_indices(dtype):
     )
 
 
+@any_precision
 @pytest.mark.parametrize("index", [-1, 10, 2**20])
 def test_embedding_outside_the_vocabulary_is_nan_and_pollutes_no_row(index, dtype):
     layer = nn.Embedding(10, 4)

@@ -7,6 +7,8 @@ import sciml_lux as lux
 from sciml_lux import initializers, nn, precision
 from tests.conftest import needs_x64
 
+any_precision = pytest.mark.any_precision
+
 
 def made(layer, dtype=jnp.float32):
     return lux.setup(jax.random.key(0), layer, dtype=dtype)
@@ -109,6 +111,7 @@ def test_running_statistics_keep_float32_beside_float64_data(layer):
     assert layer(draw(3, 4, 2, dtype=jnp.float64), ps, lux.testmode(new))[0].dtype == jnp.float64
 
 
+@any_precision
 @pytest.mark.parametrize("shape", [(1, 4), (1, 1, 4), (0, 4), (0, 5, 4)])
 def test_batch_norm_of_one_value_in_training_is_an_error(shape):
     layer = nn.BatchNorm(4)
@@ -119,6 +122,7 @@ def test_batch_norm_of_one_value_in_training_is_an_error(shape):
     assert layer(jnp.ones(shape, jnp.float32), ps, lux.testmode(st))[0].shape == shape
 
 
+@any_precision
 def test_batch_norm_of_one_image_normalises_over_its_places():
     layer, x = nn.BatchNorm(3), draw(1, 5, 5, 3)
     ps, st = made(layer)
@@ -145,6 +149,7 @@ def test_instance_norm_tracks_the_means_over_the_batch():
     np.testing.assert_allclose(st.running_var, variances, rtol=1e-5)
 
 
+@any_precision
 def test_layer_norm_samples_do_not_feel_each_other_unless_asked():
     x = draw(3, 2, 4)
     other = x.at[1:].multiply(5.0)
@@ -176,6 +181,7 @@ def test_layer_norm_takes_the_moments_over_its_axis(layer, axes):
     np.testing.assert_allclose(called(layer, x)[0], want, rtol=1e-4, atol=1e-5)
 
 
+@any_precision
 def test_unbatched_input_of_layer_norm_and_rms_norm():
     x = draw(3, 4)
     for layer in (nn.LayerNorm(4), nn.RMSNorm(4)):

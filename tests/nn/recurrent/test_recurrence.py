@@ -11,6 +11,8 @@ from tests.conftest import needs_x64
 
 from .cells import LENGTHS, Sum, check, weights
 
+any_precision = pytest.mark.any_precision
+
 CELLS = [nn.RNNCell(2, 3), nn.LSTMCell(2, 3), nn.GRUCell(2, 3)]
 ALL = {"return_sequence": True, "return_carry": True}
 
@@ -45,6 +47,7 @@ def test_recurrence_equals_torch_in_value_and_gradient(cell, lengths):
     check(name, run, functools.partial(weights, suffix="_l0"), {"": "_l0"})
 
 
+@any_precision
 @pytest.mark.parametrize("cell", CELLS, ids=repr)
 def test_recurrence_equals_a_loop(cell, dtype):
     ps, st = made(cell, dtype)
@@ -119,6 +122,7 @@ def test_program_does_not_grow_with_the_sequence():
     assert lines(3) == lines(500)
 
 
+@any_precision
 @pytest.mark.parametrize("options", [{"unroll": 4}, {"unroll": 100}, {"checkpoint": True}], ids=str)
 def test_unroll_and_checkpoint_change_the_program_and_no_number(options, dtype):
     cell = CELLS[2]
@@ -144,6 +148,7 @@ def test_time_major_swaps_the_layout_alone():
     np.testing.assert_array_equal(same, carry)
 
 
+@any_precision
 def test_sequence_without_batch_and_with_two_batch_axes(dtype):
     model = nn.Recurrence(CELLS[2], return_sequence=True)
     ps, st = made(model, dtype)
@@ -177,6 +182,7 @@ def test_carry_goes_on_where_a_chunk_ended():
     np.testing.assert_allclose(end, carry, rtol=1e-6)
 
 
+@any_precision
 @pytest.mark.parametrize("reverse", [False, True])
 def test_padded_sequences_equal_the_same_sequences_one_by_one(reverse, dtype):
     model = nn.Recurrence(CELLS[1], reverse=reverse, **ALL)
@@ -194,6 +200,7 @@ def test_padded_sequences_equal_the_same_sequences_one_by_one(reverse, dtype):
             np.testing.assert_allclose(whole[row], part, rtol=eps, atol=eps)
 
 
+@any_precision
 def test_length_zero_keeps_the_start_and_gives_zeros():
     cell = nn.GRUCell(2, 3, init_state=initializers.ones)
     ps, st = made(cell)
@@ -213,6 +220,7 @@ def test_length_too_long_for_int32_counts_as_all(module):
     np.testing.assert_array_equal(y, model((x, None, jnp.asarray([5, 5])), ps, st)[0])
 
 
+@any_precision
 @pytest.mark.parametrize("junk", [jnp.nan, jnp.inf])
 def test_what_stands_in_the_padding_reaches_neither_value_nor_gradient(junk, dtype):
     model = nn.Recurrence(CELLS[1], return_sequence=True)
@@ -228,6 +236,7 @@ def test_what_stands_in_the_padding_reaches_neither_value_nor_gradient(junk, dty
     assert (jnp.where(padding, found[1][1], 0) == 0).all()
 
 
+@any_precision
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("steps", [1, 4])
 def test_any_layer_that_is_a_cell_works_and_its_state_is_threaded(steps, reverse):
@@ -269,6 +278,7 @@ WRAPPED = {
 }
 
 
+@any_precision
 @pytest.mark.parametrize("cell", WRAPPED.values(), ids=WRAPPED)
 def test_wrapped_cells_take_lengths(cell):
     model = nn.Recurrence(cell, **ALL)
@@ -281,6 +291,7 @@ def test_wrapped_cells_take_lengths(cell):
     np.testing.assert_allclose(y[1, :3], alone, rtol=tolerance, atol=tolerance)
 
 
+@any_precision
 @pytest.mark.parametrize(
     "wrap", [nn.FrozenLayer, nn.DebugLayer, lambda cell: nn.AlternatePrecision("float32", cell)]
 )

@@ -10,6 +10,8 @@ from tests.conftest import needs_x64
 
 from .cells import check, weights
 
+any_precision = pytest.mark.any_precision
+
 CELLS = [nn.RNNCell(2, 3), nn.LSTMCell(2, 3), nn.GRUCell(2, 3)]
 X = np.asarray([[1.0, -2.0], [0.5, 3.0], [0.1, 0.2], [2.0, 1.0]], np.float32)
 
@@ -50,6 +52,7 @@ def test_one_step_in_float32_would_miss_torch():
         check("lstm_cell", run, weights, {"": ""})
 
 
+@any_precision
 @pytest.mark.parametrize("cell", CELLS, ids=repr)
 def test_cell_takes_an_unbatched_input_and_any_leading_axes(cell, dtype):
     ps, st = made(cell, dtype)
@@ -72,6 +75,7 @@ def test_cell_starts_from_zeros_and_with_none_for_a_carry(cell):
     assert st == lux.Record() or len(st) == 0
 
 
+@any_precision
 @pytest.mark.parametrize("cell", [type(cell)(3, 64) for cell in CELLS], ids=repr)
 def test_all_parameters_start_uniform_within_one_over_root_of_out_dims(cell):
     ps, _ = made(cell)
@@ -85,6 +89,7 @@ def test_all_parameters_start_uniform_within_one_over_root_of_out_dims(cell):
     assert (ps.bias_ih != ps.bias_hh).all()
 
 
+@any_precision
 def test_initialisers_are_taken_for_all_gates_or_for_each():
     ones, zeros = initializers.ones, initializers.zeros
     cell = nn.LSTMCell(
@@ -104,6 +109,7 @@ def test_cell_without_bias_has_two_weights(cell):
     assert cell(X, ps, st)[0][0].shape == (4, 3)
 
 
+@any_precision
 def test_trained_start_lies_in_the_parameters_and_is_used():
     cell = nn.LSTMCell(2, 3, train_state=True, train_memory=True, init_memory=initializers.ones)
     ps, st = made(cell)
@@ -163,6 +169,7 @@ def test_cell_stays_finite_at_huge_inputs(cell, dtype):
     assert all(jnp.isfinite(g).all() for g in jax.tree.leaves(jax.grad(loss, (0, 1))(x, ps)))
 
 
+@any_precision
 @pytest.mark.parametrize("dims", [(0, 3), (2, 0)])
 def test_cell_of_zero_width_is_allowed(dims):
     cell = nn.GRUCell(*dims)

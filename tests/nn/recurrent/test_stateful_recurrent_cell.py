@@ -9,6 +9,8 @@ from tests.conftest import needs_x64
 
 from .cells import Sum
 
+any_precision = pytest.mark.any_precision
+
 
 def made(layer, dtype=jnp.float32):
     return lux.setup(jax.random.key(0), layer, dtype=dtype)
@@ -18,6 +20,7 @@ def sequence(shape, dtype=jnp.float32):
     return jax.random.normal(jax.random.key(1), shape, dtype)
 
 
+@any_precision
 @pytest.mark.parametrize(
     "cell",
     [
@@ -41,6 +44,7 @@ def test_calls_one_after_another_equal_a_recurrence(cell, dtype):
     assert lux.core.internal.first_difference(st, last) is None
 
 
+@any_precision
 def test_reset_carry_starts_anew_and_knows_where():
     model = nn.Chain(nn.StatefulRecurrentCell(nn.GRUCell(2, 3, init_state=initializers.ones)))
     ps, st = made(model)
@@ -63,6 +67,7 @@ def test_state_says_whether_there_is_a_carry():
     assert list(ps) == list(made(model.cell)[0])
 
 
+@any_precision
 def test_gradient_flows_through_the_carry(dtype):
     model = nn.StatefulRecurrentCell(nn.GRUCell(2, 3))
     ps, st = made(model, dtype)

@@ -7,6 +7,8 @@ import sciml_lux as lux
 from sciml_lux import nn
 from tests.conftest import needs_x64
 
+any_precision = pytest.mark.any_precision
+
 X0 = (0.1, -2.0)
 
 
@@ -24,6 +26,7 @@ class Remembering(lux.Layer):
         return x, st | {"past": st.past / 2 + jnp.mean(x, axis=0)}
 
 
+@any_precision
 def test_positive_definite_is_psi_of_the_difference_plus_r(dtype):
     inner = nn.Dense(2, 3, nn.tanh)
     model = nn.PositiveDefinite(inner, X0)
@@ -37,6 +40,7 @@ def test_positive_definite_is_psi_of_the_difference_plus_r(dtype):
     np.testing.assert_allclose(y[:, 0], want, rtol=1e-5)
 
 
+@any_precision
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_positive_definite_is_zero_at_its_point_and_positive_elsewhere(dtype):
     model = nn.PositiveDefinite(nn.Dense(2, 3, nn.tanh), X0)
@@ -45,7 +49,7 @@ def test_positive_definite_is_zero_at_its_point_and_positive_elsewhere(dtype):
     value, slope = jax.value_and_grad(lambda x: model(x, ps, st)[0][0])(x0)
     assert value == 0 and (slope == 0).all()
     others = x0[None] + jnp.asarray([[0.5, 0.0], [0.0, -0.25], [4.0, 4.0]], dtype)
-    assert (model(others, ps, st)[0] > 0).all()
+    assert (jax.jit(model)(others, ps, st)[0] > 0).all()
 
 
 def test_positive_definite_takes_forms_of_ones_own(dtype):

@@ -6,11 +6,14 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import initializers, nn
 
+any_precision = pytest.mark.any_precision
+
 
 def made(layer, dtype=jnp.float32):
     return lux.setup(jax.random.key(0), layer, dtype=dtype)
 
 
+@any_precision
 def test_mlp_is_dense_layers_with_the_activation_in_all_but_the_last(dtype):
     model = nn.MLP(2, (4, 3), nn.tanh)
     ps, st = made(model, dtype)
@@ -36,6 +39,7 @@ def test_mlp_norm_comes_before_the_activation_in_every_block():
     assert last == nn.Chain(dense=nn.Dense(4, 3), norm=nn.LayerNorm(3))
 
 
+@any_precision
 def test_mlp_dropout_comes_last_in_every_block_and_is_off_in_test_mode():
     model = nn.MLP(2, (4, 4), nn.tanh, dropout_rate=0.5)
     assert model.chain[0] == nn.Chain(dense=nn.Dense(2, 4, nn.tanh), dropout=nn.Dropout(0.5))
@@ -50,6 +54,7 @@ def test_mlp_dropout_comes_last_in_every_block_and_is_off_in_test_mode():
     np.testing.assert_array_equal(y, plain(x, dense, made(plain)[1])[0])
 
 
+@any_precision
 def test_mlp_keeps_the_running_statistics_of_its_norms():
     model = nn.MLP(2, (3, 1), nn.tanh, norm_layer=nn.BatchNorm)
     ps, st = made(model)

@@ -9,6 +9,8 @@ import sciml_lux as lux
 from sciml_lux import initializers, nn, ops
 from tests.conftest import needs_x64
 
+any_precision = pytest.mark.any_precision
+
 
 def made(layer, dtype=jnp.float32):
     return lux.setup(jax.random.key(0), layer, dtype=dtype)
@@ -33,8 +35,8 @@ CASES = [
 def test_the_same_function_on_a_finer_grid_has_the_same_values(modes, coarse, fine):
     layer = nn.SpectralConv(2, 3, modes)
     ps, st = made(layer, jnp.float64)
-    y, _ = layer(band_limited(*coarse), ps, st)
-    finer, _ = layer(band_limited(*fine), ps, st)
+    y, _ = jax.jit(layer)(band_limited(*coarse), ps, st)
+    finer, _ = jax.jit(layer)(band_limited(*fine), ps, st)
     shared = [math.gcd(c, f) for c, f in zip(coarse, fine, strict=True)]
     every = lambda points: tuple(
         slice(None, None, n // g) for n, g in zip(points, shared, strict=True)
@@ -53,6 +55,7 @@ def test_layer_commutes_with_translations(modes, points, _):
     np.testing.assert_allclose(layer(roll(x), ps, st)[0], roll(layer(x, ps, st)[0]), atol=1e-14)
 
 
+@any_precision
 def test_layer_is_the_spectral_convolution_of_its_weight():
     layer = nn.SpectralConv(2, 3, (2, 3))
     ps, st = made(layer)
@@ -62,11 +65,12 @@ def test_layer_is_the_spectral_convolution_of_its_weight():
     np.testing.assert_allclose(layer(x[1], ps, st)[0], layer(x, ps, st)[0][1], atol=1e-6)
 
 
+@any_precision
 def test_parameters_are_real_and_so_are_their_gradients():
     layer = nn.SpectralConv(2, 3, (2,))
     ps, st = made(layer)
     x = jax.random.normal(jax.random.key(1), (6, 2), jnp.float32)
-    grads = jax.grad(lambda ps: jnp.sum(layer(x, ps, st)[0] ** 2))(ps)
+    grads = jax.jit(jax.grad(lambda ps: jnp.sum(layer(x, ps, st)[0] ** 2)))(ps)
     assert ps.weight.dtype == grads.weight.dtype == jnp.float32
     # A constant mode has no phase.
     np.testing.assert_allclose(grads.weight[1, ..., 0], 0, atol=1e-6)
@@ -111,6 +115,7 @@ def test_bad_arguments_are_errors(kind):
         kind(2, 3, "all")
 
 
+@any_precision
 def test_block_is_the_activation_of_the_global_and_the_local_map(dtype):
     block = nn.FNOBlock(2, 3, 2, nn.tanh)
     ps, st = made(block, dtype)

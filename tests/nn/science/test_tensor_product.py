@@ -8,6 +8,8 @@ import sciml_lux as lux
 from sciml_lux import initializers, nn
 from tests.conftest import needs_x64
 
+any_precision = pytest.mark.any_precision
+
 
 def made(layer, dtype=jnp.float32):
     return lux.setup(jax.random.key(0), layer, dtype=dtype)
@@ -42,6 +44,7 @@ def test_bases_are_those_documented(basis, want, dtype):
     np.testing.assert_allclose(y[1, 2], want, rtol=4 * jnp.finfo(dtype).eps)
 
 
+@any_precision
 def test_unbatched_input_and_more_leading_axes(dtype):
     layer = nn.TensorProductLayer([nn.Sin(2), nn.Cos(3)], 4)
     ps, st = made(layer, dtype)

@@ -10,6 +10,8 @@ import sciml_lux as lux
 from sciml_lux import losses, nn, training
 from tests.core.layers import Running
 
+any_precision = pytest.mark.any_precision
+
 X = jnp.asarray([[1.0, 2.0], [0.5, 3.0]], jnp.float32)
 MODEL = nn.Chain(nn.Dense(2, 2), nn.Chain(nn.Dense(2, 2, nn.tanh), nn.Dense(2, 1)))
 BOTH = [lambda f: f, jax.jit]
@@ -44,6 +46,7 @@ def run(f, *args):
     return jax.block_until_ready(f(*args))
 
 
+@any_precision
 def test_debug_mode_wraps_leaves_and_keeps_the_trees():
     debug = nn.debug_mode(MODEL, nan_check="forward", error_check=False)
     options = {"nan_check": "forward", "error_check": False}
@@ -55,6 +58,7 @@ def test_debug_mode_wraps_leaves_and_keeps_the_trees():
     np.testing.assert_array_equal(made(debug)[0].layer_1.weight, ps.layer_1.weight)
 
 
+@any_precision
 @pytest.mark.parametrize("nan_check", ["both", "forward", "backward", "none"])
 def test_debug_mode_changes_no_value_and_no_gradient(nan_check, dtype):
     debug = nn.debug_mode(MODEL, nan_check=nan_check)
@@ -66,6 +70,7 @@ def test_debug_mode_changes_no_value_and_no_gradient(nan_check, dtype):
         np.testing.assert_array_equal(a, b)
 
 
+@any_precision
 def test_debug_mode_lets_forward_mode_and_higher_orders_through(dtype):
     debug = nn.debug_mode(MODEL)
     ps, st = made(MODEL, dtype)
@@ -76,10 +81,13 @@ def test_debug_mode_lets_forward_mode_and_higher_orders_through(dtype):
         lambda f: jax.jacrev(jax.jacfwd(f)),
         lambda f: jax.jacrev(jax.grad(f)),
     ):
-        got, want = (second(lambda x, m=model: m(x, ps, st)[0][0])(x) for model in (debug, MODEL))
+        got, want = (
+            jax.jit(second(lambda x, m=model: m(x, ps, st)[0][0]))(x) for model in (debug, MODEL)
+        )
         np.testing.assert_allclose(got, want, rtol=32 * eps, atol=eps)
 
 
+@any_precision
 @pytest.mark.parametrize("transform", BOTH)
 def test_forward_check_names_the_layer_and_what_is_not_finite(transform):
     ps, st = made(MODEL)
@@ -93,6 +101,7 @@ def test_forward_check_names_the_layer_and_what_is_not_finite(transform):
         run(debug, X, ps | {"layer_2": bad}, st)
 
 
+@any_precision
 @pytest.mark.parametrize("transform", BOTH)
 def test_forward_check_names_output_and_states(transform):
     root = nn.Chain(nn.NoOpLayer(), jnp.sqrt)
@@ -114,6 +123,7 @@ def test_the_first_layer_with_a_bad_number_is_named():
         run(jax.jit(model), -X, *made(model))
 
 
+@any_precision
 @pytest.mark.parametrize("transform", BOTH)
 @pytest.mark.parametrize("nan_check", ["both", "backward"])
 def test_backward_check_names_the_layer_where_a_gradient_breaks(transform, nan_check):
@@ -127,6 +137,7 @@ def test_backward_check_names_the_layer_where_a_gradient_breaks(transform, nan_c
         run(transform(gradient(debug)), X, ps, st)
 
 
+@any_precision
 @pytest.mark.parametrize("transform", BOTH)
 def test_backward_check_names_a_cotangent_from_outside_and_of_a_parameter(transform):
     model = nn.debug_mode(nn.Chain(nn.Dense(2, 2)), nan_check="backward")
@@ -176,6 +187,7 @@ def test_outside_debug_mode_nothing_is_added():
     assert "watch_cotangent" in program(nn.debug_mode(MODEL))
 
 
+@any_precision
 def test_debug_mode_works_inside_loops_batches_and_training(dtype):
     debug = nn.RepeatedLayer(nn.debug_mode(nn.Dense(2, 2, nn.tanh)), 3)
     ps, st = made(debug, dtype)

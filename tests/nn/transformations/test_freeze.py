@@ -10,6 +10,8 @@ import sciml_lux as lux
 from sciml_lux import losses, nn, ode, training
 from tests.core.layers import Pair, Running, Scale
 
+any_precision = pytest.mark.any_precision
+
 X = jnp.asarray([[1.0, -2.0], [0.5, 3.0]], jnp.float32)
 MODEL = nn.Chain(nn.Dense(2, 3, nn.tanh), nn.Dense(3, 3, nn.tanh), nn.Dense(3, 1))
 
@@ -92,6 +94,7 @@ PLACES = [
 ]
 
 
+@any_precision
 @pytest.mark.parametrize(("model", "which"), PLACES, ids=repr)
 def test_freezing_keeps_the_output_and_the_round_trip_is_exact(model, which):
     x = X[0]
@@ -130,6 +133,7 @@ def test_a_layer_with_others_in_place_of_those_it_makes_prints_so():
     assert repr(frozen) == text and repr(nn.unfreeze(frozen)) == "FNOBlock(2, 3, (4,))"
 
 
+@any_precision
 def test_freezing_a_parameter_of_a_containers_own_wraps_the_container():
     terms = {"loss": nn.Dense(2, 2), "gain": nn.Dense(2, 2)}
     model = ode.UDE(known, terms, (0.0, 0.1), {"rate": 0.5})
@@ -156,6 +160,7 @@ def test_freezing_layers_without_parameters_changes_nothing():
     assert nn.freeze(model, which="layer_2") == model == nn.freeze(model, which=())
 
 
+@any_precision
 def test_gradients_are_those_of_what_is_not_frozen(dtype):
     ps, st = made(MODEL, dtype)
     x = X.astype(dtype)
@@ -200,6 +205,7 @@ def test_states_of_a_frozen_layer_still_change():
     assert frozen(X[0], ps, new)[1].states.layer_1.count == 1
 
 
+@any_precision
 def test_a_flat_view_and_a_named_tuple_are_parameters_too():
     frozen, ps, st = nn.freeze(MODEL, *made(MODEL), "layer_2.weight")
     flat = lux.ComponentArray(ps)
@@ -279,6 +285,7 @@ TIED = nn.tie(nn.Chain(DENSE, nn.Dense(2, 2)), [("layer_1.weight", "layer_2.weig
 CELL = nn.FrozenLayer(nn.GRUCell(2, 2), "bias_ih")
 
 
+@any_precision
 @pytest.mark.parametrize(
     ("model", "text"),
     [

@@ -7,6 +7,8 @@ from sciml_lux import ops
 from tests.conftest import needs_x64
 from tests.references import load
 
+any_precision = pytest.mark.any_precision
+
 LINEAR = [(ops.upsample_linear, 1), (ops.upsample_bilinear, 2), (ops.upsample_trilinear, 3)]
 ALL = [(ops.upsample_nearest, 2), *LINEAR]
 
@@ -74,6 +76,7 @@ def test_linear_upsampling_keeps_constants_and_inner_slopes(upsample, axes, alig
     np.testing.assert_allclose(np.diff(y, axis=1)[:, 2:-2], want, rtol=1e-14)
 
 
+@any_precision
 @pytest.mark.parametrize(("upsample", "axes"), ALL)
 def test_scale_and_size_agree(upsample, axes, dtype):
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, *(3,) * axes, 2)), dtype)
@@ -82,12 +85,14 @@ def test_scale_and_size_agree(upsample, axes, dtype):
     np.testing.assert_array_equal(upsample(x, 1), x)
 
 
+@any_precision
 @pytest.mark.parametrize(("upsample", "axes"), ALL)
 def test_upsampling_of_an_empty_batch_is_empty(upsample, axes):
     x = jnp.ones((0, *(3,) * axes, 2), jnp.float32)
     assert upsample(x, 2).shape == (0, *(6,) * axes, 2)
 
 
+@any_precision
 @pytest.mark.parametrize(("upsample", "axes"), ALL)
 def test_size_one_takes_one_element(upsample, axes):
     assert upsample(image(axes), size=1).shape == (1, *(1,) * axes, 2)

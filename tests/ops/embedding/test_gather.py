@@ -6,9 +6,12 @@ import pytest
 from sciml_lux import ops
 from tests.conftest import needs_x32, needs_x64
 
+any_precision = pytest.mark.any_precision
+
 TABLE = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
 
 
+@any_precision
 def test_gather_reads_rows_at_indices_of_any_shape(dtype):
     table = jnp.asarray(TABLE, dtype)
     assert ops.gather(table, jnp.asarray(2)).tolist() == [4.0, 5.0]
@@ -28,6 +31,7 @@ def test_gather_takes_any_integers(kind):
     assert ops.gather(table, jnp.asarray([0, 127], kind)).tolist() == [[0.0], [127.0]]
 
 
+@any_precision
 @pytest.mark.parametrize("module", [jnp, np])
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit])
 def test_gather_outside_the_table_is_nan_and_pollutes_no_gradient(module, transform, dtype):

@@ -7,6 +7,8 @@ import pytest
 from sciml_lux import ops
 from tests.conftest import X64, needs_x64
 
+any_precision = pytest.mark.any_precision
+
 mp = mpmath.mp.clone()
 mp.dps = 40
 
@@ -83,6 +85,7 @@ def test_rotation_with_either_cache_is_the_same_and_keeps_lengths(dtype):
     np.testing.assert_allclose((low**2).sum(-1), (x**2).sum(-1), rtol=1e-5)
 
 
+@any_precision
 def test_rotated_products_depend_on_the_distance_alone(dtype):
     cos, sin = ops.compute_rotary_embedding_params(8, 50, dtype=dtype)
     q, k = (jnp.asarray(np.random.default_rng(i).normal(size=(1, 1, 8)), dtype) for i in range(2))
@@ -98,6 +101,7 @@ def test_rotated_products_depend_on_the_distance_alone(dtype):
     assert abs(product(3, 1) - product(3, 2)) > 1e-3
 
 
+@any_precision
 def test_rotation_by_positions_is_that_of_the_rows(dtype):
     cos, sin = ops.compute_rotary_embedding_params(4, 6, dtype=dtype)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6, 3, 4)), dtype)
@@ -162,6 +166,7 @@ def test_rotation_refuses_shapes_that_do_not_fit():
         rotate(x, cos, sin, positions=jnp.ones(3, jnp.float32))
 
 
+@any_precision
 def test_rotation_differentiates_in_both_modes(dtype):
     cos, sin = ops.compute_rotary_embedding_params(4, 6, dtype=dtype)
     x = jnp.ones((3, 1, 4), dtype)

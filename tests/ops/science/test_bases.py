@@ -10,6 +10,8 @@ from numpy.polynomial import chebyshev, legendre
 from sciml_lux import ops
 from tests.conftest import needs_x64
 
+any_precision = pytest.mark.any_precision
+
 POINTS = np.linspace(-2.5, 2.5, 11)
 
 
@@ -28,6 +30,7 @@ def test_basis_equals_numpy_beyond_one_too(basis, reference):
     np.testing.assert_allclose(basis(jnp.asarray(POINTS), 6), reference(POINTS), rtol=1e-13)
 
 
+@any_precision
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_fourier_basis_has_half_sines_at_odd_and_cosines_at_even_places(n, dtype):
     x = 0.7

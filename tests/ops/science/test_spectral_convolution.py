@@ -1,11 +1,14 @@
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from sciml_lux import ops
 from tests.conftest import needs_x64
+
+any_precision = pytest.mark.any_precision
 
 
 def explicit(x, weight):
@@ -46,7 +49,7 @@ def operands(points, kept, in_dims=2, out_dims=3):
 )
 def test_result_is_the_sum_over_modes(points, kept):
     x, weight = operands(points, kept)
-    y = ops.spectral_convolution(jnp.asarray(x), jnp.asarray(weight))
+    y = jax.jit(ops.spectral_convolution)(jnp.asarray(x), jnp.asarray(weight))
     np.testing.assert_allclose(y, explicit(x, weight), rtol=1e-13, atol=1e-13)
 
 
@@ -69,6 +72,7 @@ def test_imaginary_weights_shift_the_phase():
     np.testing.assert_allclose(y[:, 0], -np.sin(2 * t), atol=1e-14)
 
 
+@any_precision
 def test_leading_axes_are_members_of_a_batch(dtype):
     x, weight = (jnp.asarray(a, dtype) for a in operands((2, 3, 8), (3,)))
     y = ops.spectral_convolution(x, weight)

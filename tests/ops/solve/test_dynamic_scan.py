@@ -11,6 +11,8 @@ from sciml_lux.ops.solve import dynamic_scan
 from sciml_lux.ops.solve._dynamic_scan import linear_scan
 from tests.conftest import X64
 
+any_precision = pytest.mark.any_precision
+
 ROWS = 6
 DTYPE = jnp.float64 if X64 else jnp.float32
 TOLERANCE = {"rtol": 1e-12, "atol": 1e-12} if X64 else {"rtol": 2e-4, "atol": 2e-4}
@@ -55,6 +57,7 @@ def close(found, want):
     jax.tree.map(functools.partial(np.testing.assert_allclose, **TOLERANCE), found, want)
 
 
+@any_precision
 @pytest.mark.parametrize("n", [0, 1, 4, ROWS])
 def test_values_and_gradients_are_those_of_the_loop(n):
     args = (WEIGHT, INPUTS, START)
@@ -62,6 +65,7 @@ def test_values_and_gradients_are_those_of_the_loop(n):
     close(found, jax.value_and_grad(written_out, (1, 2, 3))(n, *args))
 
 
+@any_precision
 @pytest.mark.parametrize(
     "twice",
     [
@@ -85,6 +89,7 @@ def test_rows_in_another_order():
     close(found, want(4, *args))
 
 
+@any_precision
 @pytest.mark.parametrize("scan, order", [(scanned, range(ROWS)), (scanned_in_order, ORDER)])
 def test_batch_of_lengths(scan, order):
     n, starts = jnp.asarray([1, 5], jnp.int32), jnp.stack([START, 2 * START])
@@ -164,6 +169,7 @@ def test_carry_that_is_handed_on_is_neither_recorded_nor_batched():
     assert "[7,2]" in program and "[7,2,2]" not in program
 
 
+@any_precision
 def test_carry_that_is_handed_on_has_every_derivative():
     def want(weight, inputs, moved):
         total = START

@@ -10,6 +10,8 @@ import pytest
 from sciml_lux.ops.solve import interpolation_weights, tableaus
 from tests.conftest import X64
 
+pytestmark = pytest.mark.any_precision
+
 TABLEAUS = {name: value for name, value in vars(tableaus).items() if name.isupper()}
 ALL = pytest.mark.parametrize("tableau", TABLEAUS.values(), ids=TABLEAUS)
 PLACES = [Fraction(n, 64) for n in (0, 1, 13, 32, 63, 64)]

@@ -12,6 +12,8 @@ from sciml_lux.ops import solve as lean
 from sciml_lux.ops.solve import tableaus
 from tests.conftest import X64, needs_x64
 
+any_precision = pytest.mark.any_precision
+
 DTYPE = jnp.float64 if X64 else jnp.float32
 RATES = jnp.asarray([1.5, 1.0, 3.0, 1.0], DTYPE)
 START = jnp.ones(2, DTYPE)
@@ -129,6 +131,7 @@ def test_gradient_by_times_is_that_of_the_flow():
     np.testing.assert_allclose(by_t0 + by_t1 + jnp.sum(by_ts), 0.0, atol=1e-5)
 
 
+@any_precision
 def test_batch_of_trajectories_is_each_by_itself():
     rates, starts = jnp.stack([RATES, 1.3 * RATES, RATES / 2]), jnp.stack([START, START, START * 3])
 
@@ -146,6 +149,7 @@ def test_batch_of_trajectories_is_each_by_itself():
     assert len(set(accepted.tolist())) > 1
 
 
+@any_precision
 def test_batch_does_not_select_among_records():
     """A record goes through the loop as it is: no operation takes it whole but the writing."""
 
@@ -157,6 +161,7 @@ def test_batch_does_not_select_among_records():
     assert records and not any(" select(" in line for line in records)
 
 
+@any_precision
 def test_samples_are_held_to_the_tolerance_one_by_one():
     stiff = jnp.asarray([[1.0]] + [[0.0]] * 99, DTYPE)
     field = lambda t, u, _: -30 * (u - stiff * jnp.cos(5 * t))
@@ -172,15 +177,21 @@ def test_samples_are_held_to_the_tolerance_one_by_one():
     assert error(1) < error(0) / 2
 
 
+INSIDE = [0.0, 0.13, 0.5, 0.99, 1.0]
+
+
+@functools.cache
+def best():
+    return jax.jit(lambda: solved(t1=1.0, ts=INSIDE, tableau=tableaus.VERN9))()
+
+
 @pytest.mark.parametrize("tableau", ALL, ids=lambda t: t.name)
 def test_every_method_solves_with_fixed_steps_and_inside(tableau):
-    times = [0.0, 0.13, 0.5, 0.99, 1.0]
     found = jax.jit(
-        lambda: solved(t1=1.0, ts=times, tableau=tableau, control=lean.Fixed(), dt0=0.01)
+        lambda: solved(t1=1.0, ts=INSIDE, tableau=tableau, control=lean.Fixed(), dt0=0.01)
     )()
-    best = jax.jit(lambda: solved(t1=1.0, ts=times, tableau=tableaus.VERN9))()
     error = {1: 0.1, 2: 1e-3, 3: 1e-4}.get(tableau.order, 1e-7 if X64 else 1e-5)
-    np.testing.assert_allclose(found.ys, best.ys, atol=error)
+    np.testing.assert_allclose(found.ys, best().ys, atol=error)
     np.testing.assert_allclose(found.y1, found.ys[-1], rtol=1e-5)
     assert int(found.num_steps) == 100
 
@@ -215,6 +226,7 @@ def test_failure_says_why_and_leaves_no_number(field, u0, result):
     assert 0 <= float(found.t) < 1
 
 
+@any_precision
 def test_trial_step_out_of_the_domain_is_taken_again():
     # The first step leads below 0, where the square root is not a number.
     field = lambda t, u, rate: -rate * jnp.sqrt(u)
@@ -241,6 +253,7 @@ def test_complex_and_mixed_trees_keep_their_dtypes():
     np.testing.assert_allclose(found.y1["b"], np.exp(-1), rtol=1e-4)
 
 
+@any_precision
 @pytest.mark.parametrize(
     ("shapes", "samples"), [([(0,)], 0), ([(0, 2)], 1), ([(0, 2), (0,)], 1), ([(0, 2), (3,)], 1)]
 )
@@ -254,6 +267,7 @@ def test_empty_batch_is_solved_as_any_other(shapes, samples):
                                rtol=1e-5)  # fmt: skip
 
 
+@any_precision
 def test_vmap_over_nothing_and_its_gradient():
     def loss(p, u0):
         return jnp.sum(jax.vmap(lambda u0: solved(p, u0, t1=1.0, capacity=8).y1)(u0))
@@ -263,6 +277,7 @@ def test_vmap_over_nothing_and_its_gradient():
     np.testing.assert_array_equal(found[0], 0)
 
 
+@any_precision
 def test_options_that_cannot_be():
     with pytest.raises(ValueError, match="expects `dt0` for fixed steps, got None"):
         solved(control=lean.Fixed())

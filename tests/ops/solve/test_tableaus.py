@@ -15,6 +15,8 @@ from sciml_lux.ops.solve._fine_interpolant import with_fine_interpolant
 
 from .rooted_trees import defects, trees
 
+pytestmark = pytest.mark.any_precision
+
 PUBLISHED = {name: value for name, value in vars(tableaus).items() if name.isupper()}
 FINE = {
     f"fine {name}": with_fine_interpolant(value)

@@ -11,6 +11,8 @@ from sciml_lux import Record, io, losses, precision, training
 from tests.conftest import needs_x32, needs_x64
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
+any_precision = pytest.mark.any_precision
+
 MSE = losses.MSELoss()
 start = functools.cache(tiny_state)  # One optimiser, so that one compiled loop serves many tests.
 
@@ -52,6 +54,7 @@ def seen_rows(tstate, batches, steps):
     return [[int(value) // 10**i % 10 for i in range(size)] for value in found]
 
 
+@any_precision
 @pytest.mark.parametrize(("n", "size", "shuffle", "last"), CASES)
 def test_batches_come_in_the_order_that_numpy_says(dtype, n, size, shuffle, last):
     key = jax.random.key(3)
@@ -66,6 +69,7 @@ def test_batches_come_in_the_order_that_numpy_says(dtype, n, size, shuffle, last
     assert seen_rows(middle, batches, steps - 2) == expected[2:]
 
 
+@any_precision
 def test_batches_show_every_sample_once_in_a_pass():
     rows = jnp.arange(10)
     drop = training.Batches(rows, 4, key=1)
@@ -77,6 +81,7 @@ def test_batches_show_every_sample_once_in_a_pass():
     assert stream[:10] != stream[10:] and wrap.steps(1) == len(wrap) == 3 and wrap.steps(2) == 5
 
 
+@any_precision
 def test_batches_of_another_key_come_in_another_order():
     orders = [training.Batches(jnp.arange(50), 50, key=k).batch(0).tolist() for k in (0, 1)]
     assert orders[0] != orders[1]
@@ -142,6 +147,7 @@ def test_float64_numpy_batches_with_x64_off_name_the_switch():
         fit(start(jnp.float32), (np.zeros((2, 1)) for _ in range(2)), 1)
 
 
+@any_precision
 def test_sampled_data_depend_on_key_and_step_alone(dtype):
     def points(key):
         x = jax.random.uniform(key, (4, 1), dtype)
@@ -183,6 +189,7 @@ class Loader:
         return iter([self.parts[i] for i in order])
 
 
+@any_precision
 def test_loader_is_gone_through_pass_after_pass(dtype):
     tstate, loader = start(dtype), Loader(dtype)
     result = training.fit(tstate, MSE, loader, epochs=2, progress=False)
@@ -271,6 +278,7 @@ def test_data_of_another_kind_are_an_error(dtype):
             fit(start(dtype), data, 3)
 
 
+@any_precision
 def test_fit_does_not_resume_with_another_order(tmp_path, dtype):
     data = line_data(dtype)
     fit(start(dtype), training.Batches(data, 4, key=1), 3, checkpoint=tmp_path)

@@ -92,6 +92,7 @@ def test_fit_of_zero_steps_changes_nothing(dtype):
     assert result.losses.shape == (0,)
 
 
+@any_precision
 def test_fit_refuses_an_update_that_is_not_finite(tmp_path, dtype):
     start = tiny_state(dtype, optax.adam(0.05))
     first = float(training.compute_gradients(AD, MSE, line_data(dtype), start)[1])
@@ -112,6 +113,7 @@ def test_fit_refuses_an_update_that_is_not_finite(tmp_path, dtype):
     assert len(kept.metadata["losses"]) == int(good.step)
 
 
+@any_precision
 def test_fit_refuses_a_gradient_that_is_not_finite_and_keeps_the_old_checkpoint(tmp_path, dtype):
     def objective(model, ps, st, data):  # √ has an infinite slope at 0.
         loss, st, stats = MSE(model, ps, st, data)
@@ -135,6 +137,7 @@ def test_fit_that_fails_to_trace_keeps_the_old_checkpoint(tmp_path, dtype):
     assert len(io.load_checkpoint(tmp_path).metadata["losses"]) == 5
 
 
+@any_precision
 @pytest.mark.parametrize("change", ["parameters", "step", "model"])
 def test_fit_does_not_resume_another_fit(tmp_path, dtype, change):
     data = line_data(dtype)
@@ -167,6 +170,7 @@ def test_fit_takes_a_folder_with_a_dot_in_its_name(tmp_path, dtype):
     assert (tmp_path / "v1.2" / "checkpoint.ckpt").exists()
 
 
+@any_precision
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -194,6 +198,7 @@ def test_fit_of_complex_parameters_goes_downhill(dtype):
     assert result.losses[-1] < 1e-6
 
 
+@any_precision
 def test_fit_with_a_line_search(dtype):
     result = fit(tiny_state(dtype, optax.lbfgs()), line_data(dtype), 30)
     assert result.losses[-1] < 1e-3 * result.losses[0]
@@ -205,6 +210,7 @@ def test_fit_prints_plain_lines_where_there_is_no_terminal(dtype, capsys):
     assert re.fullmatch(r"step 7/7  loss \d\.\d{4}e[+-]\d\d  \d+\.\d steps/s  0:00 left", lines[-1])
 
 
+@any_precision
 def test_fit_counts_epochs_in_its_lines(dtype, capsys):
     batches = training.Batches(line_data(dtype), 4)
     training.fit(tiny_state(dtype), MSE, batches, epochs=3)
@@ -236,6 +242,7 @@ def test_fit_again_with_the_same_objective_compiles_nothing(dtype):
         training.fit(start, objective, data, steps=1, progress=False)
 
 
+@any_precision
 def test_fit_resuming_another_model_names_the_path(tmp_path, dtype):
     data = line_data(dtype)
     fit(tiny_state(dtype), data, 2, checkpoint=tmp_path)
@@ -256,12 +263,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # Jobs in the backgrou
 import jax.numpy as jnp
 from sciml_lux import io, losses, nn, training
 from tests.training.models import line_data, tiny_state
+
+any_precision = pytest.mark.any_precision
 dtype = jnp.dtype(sys.argv[2])
 training.fit(tiny_state(dtype), losses.MSELoss(), line_data(dtype), steps=10**9,
              checkpoint=sys.argv[1], checkpoint_every=100)
 """
 
 
+@any_precision
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, None), (signal.SIGTERM, 143)])
 def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype, number, code):
     file = tmp_path / "run.ckpt"
@@ -285,6 +295,7 @@ def test_fit_interrupted_leaves_a_good_checkpoint(tmp_path, dtype, number, code)
     assert_same_bits(stopped, fit(start, line_data(dtype), steps).tstate)
 
 
+@any_precision
 def test_sigterm_is_left_as_it_was(tmp_path, dtype):
     seen = []
 

@@ -13,6 +13,8 @@ from sciml_lux.training.minimisers import _optimistix_method
 from tests.conftest import X64, needs_x64
 from tests.training.models import assert_same_bits, line_data, tiny_state
 
+any_precision = pytest.mark.any_precision
+
 LOSS = losses.MSELoss()
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10} if X64 else {"rtol": 1e-5, "atol": 1e-5}
 GENERAL = {
@@ -116,6 +118,7 @@ def test_history_goes_on_from_one_method_to_the_next(dtype):
     assert int(again.tstate.step) == int(both.tstate.step) + 2
 
 
+@any_precision
 def test_another_optimiser_keeps_parameters_and_step(dtype):
     moved = training.fit(line_state(dtype), LOSS, line_data(dtype), steps=3, progress=False)
     switched = moved.tstate.with_optimizer(optax.sgd(0.5))
@@ -168,6 +171,7 @@ def test_complex_parameters_are_not_for_scipy():
         minimise(tstate, LOSS, line_data(jnp.float32))
 
 
+@any_precision
 @pytest.mark.parametrize("method", [training.SciPy("TNC"), GENERAL["BFGS"]])
 @pytest.mark.parametrize(
     ("steps", "kind"), [(0, ValueError), (-1, ValueError), (2.5, TypeError), (True, TypeError)]
@@ -232,6 +236,7 @@ def test_optimistix_does_not_promote_in_the_objective_what_strict_promotion_forb
         minimise(line_state(jnp.float32), objective, data, GENERAL["BFGS"])
 
 
+@any_precision
 @pytest.mark.parametrize("first", ["GaussNewton", "LevenbergMarquardt"])
 def test_solvers_that_share_the_code_of_their_norms_are_no_functions_written_anew(first, dtype):
     """optimistix wraps each of its norms in a function of the same code; a warning is an error."""
