@@ -7,6 +7,7 @@ from ._neural_ode import NeuralODE as NeuralODE
 from ._ode_layer import ODELayer as ODELayer
 from ._physics import Bounded as Bounded
 from ._physics import Positive as Positive
+from ._plot_solution import plot_solution as plot_solution
 from ._problem import Problem as Problem
 from ._results import RESULTS as RESULTS
 from ._solution import Solution as Solution
