@@ -16,6 +16,7 @@ from ._finite import all_finite
 from ._method import Method, plain
 from ._results import RESULTS
 from ._solution import Attempt, Solution
+from ._step import Step
 from ._verner import Vern7, Vern9
 from ._with_cost import WithCost
 
@@ -40,7 +41,12 @@ _norm = diffrax.PIDController(rtol=1.0, atol=1.0).norm
 
 
 def solve_with_diffrax(
-    equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: PyTree
+    equation: Equation,
+    method: Method,
+    span: jax.Array,
+    ts: jax.Array | None,
+    u0: PyTree,
+    first_step: Step | None = None,
 ) -> Attempt:
     """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
 
@@ -50,17 +56,20 @@ def solve_with_diffrax(
         span: (t0, t1), in the dtype of the clock.
         ts: (n,) the times of the states to return; None for t1 alone.
         u0: the state at t0.
+        first_step: the step that it begins with, of which the errors before are not read; None for
+            the `dt0` of the method.
     """
     t0, t1 = span
     adjoint = plain(method.adjoint) or diffrax.RecursiveCheckpointAdjoint()
     # The state at the end, or where the solve stopped; Backsolve would go through it once more.
     with_end = ts is None or not isinstance(adjoint, diffrax.BacksolveAdjoint)
+    dt0 = method.dt0 if first_step is None else first_step.length
     found = diffrax.diffeqsolve(
         diffrax.ODETerm(equation.field),
         plain(method.solver),
         t0,
         t1,
-        None if method.dt0 is None else jnp.copysign(abs(method.dt0), t1 - t0).astype(span.dtype),
+        None if dt0 is None else jnp.copysign(jnp.abs(dt0), t1 - t0).astype(span.dtype),
         u0,
         args=equation.parameters,
         saveat=diffrax.SaveAt(ts=ts, t1=with_end, dense=method.dense),
@@ -72,8 +81,8 @@ def solve_with_diffrax(
     t, reached = _last(jnp.asarray(found.ts), found.ys, t0, u0)
     names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
-    more = {"num_field_evaluations": None, "time_reached": t, "engine": Static("diffrax")}
-    stats = Record(counts) | more
+    unknown = {"num_field_evaluations": None, "first_step": None}
+    stats = Record(counts) | unknown | {"time_reached": t, "engine": Static("diffrax")}
     final = Final(t1, jax.tree.map(lambda y: y[-1], found.ys)) if with_end else None
     ts = span[1:] if ts is None else ts
     ys = jax.tree.map(lambda y: y[: len(ts)], found.ys)

@@ -17,6 +17,7 @@ from ._final import Final
 from ._method import Method, plain
 from ._results import RESULTS
 from ._solution import Attempt, Solution
+from ._step import Step
 from ._verner import Vern7, Vern9
 from ._with_cost import WithCost, state_of
 
@@ -99,7 +100,12 @@ def _control(method: Method) -> lean.Control | None:
 
 
 def solve_lean(
-    equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: PyTree
+    equation: Equation,
+    method: Method,
+    span: jax.Array,
+    ts: jax.Array | None,
+    u0: PyTree,
+    first_step: Step | None = None,
 ) -> Attempt:
     """The states of `equation` at `ts`; a failed solve does not raise: its `result` says why.
 
@@ -109,12 +115,16 @@ def solve_lean(
         span: (t0, t1), in the dtype of the clock.
         ts: (n,) the times at which the states are wanted; None for t1 alone.
         u0: the state at t0.
+        first_step: the step that it begins with; None for the `dt0` of the method.
     """
     controller = plain(method.stepsize_controller)
     tolerances = controller if isinstance(controller, diffrax.PIDController) else method
     rtol, atol = tolerances.rtol, tolerances.atol
     if isinstance(u0, WithCost):
         rtol, atol = WithCost(rtol, 0.0), WithCost(atol, None)
+    dt0 = None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype)
+    if first_step is not None:
+        dt0 = first_step.length
     found = lean.solve(
         lambda t, u, args: args[0](t, u, args[1]),
         span[0],
@@ -125,7 +135,8 @@ def solve_lean(
         ts=ts,
         rtol=rtol,
         atol=atol,
-        dt0=None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype),
+        dt0=dt0,
+        errors=None if first_step is None else first_step[1:],
         control=_control(method) or lean.Adaptive(),
         max_steps=method.max_steps,
         dense=method.dense,
@@ -141,11 +152,13 @@ def solve_lean(
         num_accepted_steps=found.num_accepted,
         num_rejected_steps=found.num_steps - found.num_accepted,
         num_field_evaluations=found.num_evaluations,
+        first_step=found.first_step,
         time_reached=jax.lax.stop_gradient(found.t),
         engine=Static("lean"),
     )
     estimates = None if found.estimates is None else _named(found.estimates)
-    ts, final = span[1:] if ts is None else ts, Final(span[1], found.y1)
+    following = None if method.has_fixed_steps else Step(found.next_step, *found.errors)
+    ts, final = span[1:] if ts is None else ts, Final(span[1], found.y1, following)
     solution = Solution(ts, ys, stats, result, found.between, final, estimates=estimates)
     return Attempt(solution, found.y)
 

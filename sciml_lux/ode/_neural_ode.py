@@ -27,7 +27,8 @@ class NeuralODE(ODELayer):
             may cross in those that were given. The output has them too, after the others.
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
-    `stepsize_controller`, `adjoint`, `max_steps`, `throw`, `state_policy`.
+    `stepsize_controller`, `adjoint`, `max_steps`, `throw`, `dense`, `batch_axis`, `state_policy`,
+    `running_cost`.
 
     Inputs: x, the initial state, a floating or complex array or a tree of them, of one dtype; or a
     `Problem`. The values of its inputs at t are appended to the last axis of u, after t, in the

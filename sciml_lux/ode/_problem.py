@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 from ..core import Record
 from ..core.internal import named_leaves
 from ._as_array import as_array
+from ._step import Step, as_step
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -33,6 +34,9 @@ class Problem:
         mask: booleans of the shape of `ts`; where one is False the time beside it does not count,
             and the state there is that of the last time before that does, or of t0. Padding and
             missing observations are such.
+        first_step: the length of the first step that is tried, a number, or a `Step`, such as the
+            `solution.final.next_step` of the solve that this one continues. None for the `dt0` of
+            the layer or method. With times of each sample it may be (batch,).
 
     Example:
         A growing horizon, compiled once:
@@ -54,9 +58,10 @@ class Problem:
     tspan: Any
     inputs: Any
     mask: Any
+    first_step: Any
 
     keeps_dtypes: ClassVar[bool] = True
-    _names = ("u0", "ts", "tspan", "inputs", "mask")
+    _names = ("u0", "ts", "tspan", "inputs", "mask", "first_step")
 
     def __init__(
         self,
@@ -65,12 +70,14 @@ class Problem:
         tspan: tuple[ArrayLike, ArrayLike] | None = None,
         inputs: Mapping[str, Any] | None = None,
         mask: ArrayLike | None = None,
+        first_step: Step | ArrayLike | None = None,
     ) -> None:
         self.u0 = u0
         self.ts = as_array(ts)
         self.tspan = None if tspan is None else tuple(map(as_array, tspan))
         self.inputs = None if inputs is None else Record(dict(sorted(inputs.items())))
         self.mask = as_array(mask)
+        self.first_step = as_step(first_step)
 
     def with_state(self, u0: PyTree) -> "Problem":
         """The same problem from another state."""

@@ -9,6 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array
 
 from ._problem import Problem, check_samples
+from ._step import Step
 from ._times import are_apart, check_span, clock_times, rounding
 
 
@@ -20,12 +21,14 @@ class Times(NamedTuple):
         t1: the end.
         ts: (n,) or (batch, n), the times at which the state is wanted; None for t1 alone.
         sound: whether they are finite and in order, and `ts` is within.
+        first_step: the step that the solve begins with, where the problem has one.
     """
 
     t0: Array
     t1: Array
     ts: Array | None
     sound: Array
+    first_step: Step | None = None
 
 
 class _Given(NamedTuple):

@@ -37,6 +37,8 @@ _SENTENCES = {
     "the vector field.",
     "times_out_of_order": "{name} expects times that are finite and in order from t0 to t1, with "
     "`ts` between. Sort them.",
+    "first_step_not_positive": "{name} expects a `first_step` that is finite and above 0. Leave it "
+    "out and the solve chooses it.",
     "max_steps_reached": "{name} took max_steps={max_steps} steps and did not reach t1={t1}: it is "
     "at t={t}, after {accepted} accepted and {rejected} rejected steps.",
 }

@@ -22,3 +22,4 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore
     step_too_short = "The error of a step was above the tolerance, however short the step."
     newton_failed = "The equations of an implicit step could not be solved, however short the step."
     times_out_of_order = "The times are not finite and in order from t0 to t1."
+    first_step_not_positive = "The first step is not finite and above 0."

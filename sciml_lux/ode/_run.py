@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PyTree
 
 from ..core import Parameters, Record, States, Static, layer_name
@@ -26,6 +27,7 @@ from ._results import RESULTS
 from ._running_cost import apart, check_engine
 from ._solution import Attempt, Solution
 from ._solvable import Inputs, Solvable
+from ._step import Step, is_sound, step_in_clock
 from ._times import real_dtype
 
 Updates = Mapping[int, jax.Array]
@@ -56,6 +58,7 @@ def run(
     check_estimates(name, layer.method)
     inputs = _checked_inputs(layer, problem.inputs)
     times = times_of(name, problem, layer.tspan, layer.saveat, clock)
+    times = _with_first_step(layer, times, problem.first_step, clock)
     # So that whoever watches the calls of the model, or is warned by them, sees each of them.
     seen = is_observed() or mode == "warn"
     solve = functools.partial(solved, layer) if seen else compiled
@@ -93,7 +96,7 @@ def solved(
 def _solved_once(
     layer: Solvable, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Inputs
 ) -> tuple[Solution, Failure, Updates]:
-    # Times that make no sense are not solved for; that they do not is the result.
+    # Times and steps that make no sense are not solved for; that they do not is the result.
     t0, t1, ts = jax.tree.map(
         lambda part: jnp.where(times.sound, part, jnp.zeros_like(part)), times[:3]
     )
@@ -102,7 +105,10 @@ def _solved_once(
     engine = solve_lean if reason is None else solve_with_diffrax
     span = jnp.stack([t0, t1])
     start = equation.start(u0)
-    solution, reached = engine(equation, layer.method, span, ts, start)
+    step = times.first_step
+    if step is not None:
+        step = Step(*(jnp.where(is_sound(step), part, 1) for part in step))
+    solution, reached = engine(equation, layer.method, span, ts, start, step)
     stats = solution.stats | {"why_not_lean": Static(reason or "")}
     solution = solution._replace(stats=stats, result=_sound(times, solution.result))
     attempt = Attempt(solution, reached)
@@ -112,8 +118,19 @@ def _solved_once(
     return solution, failure, dict(equation.updates)
 
 
+def _with_first_step(layer: Solvable, times: Times, step: Step | None, clock: np.dtype) -> Times:
+    if step is None:
+        return times
+    fixed = layer.method.has_fixed_steps
+    step = step_in_clock(layer_name(layer), step, times.t0.shape, fixed, clock)
+    return times._replace(first_step=step)
+
+
 def _sound(times: Times, result: RESULTS) -> Any:
-    return RESULTS.where(times.sound, result, RESULTS.times_out_of_order)
+    result = RESULTS.where(times.sound, result, RESULTS.times_out_of_order)
+    if times.first_step is None:
+        return result
+    return RESULTS.where(is_sound(times.first_step), result, RESULTS.first_step_not_positive)
 
 
 def _axes_of_inputs(inputs: Inputs) -> Any:

@@ -22,14 +22,17 @@ class Solution(NamedTuple):
         stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`, and
             `num_field_evaluations` of this solve by itself, forwards: in a batch the field is
             evaluated until all members end, and whether a gradient follows is not known here. It is
-            None where diffrax solved, which does not count them. `time_reached`, t1 if the solve
+            None where diffrax solved, which does not count them. `first_step`, the length of the
+            first accepted step, with which a solve like this one may begin, see `Problem`; also
+            None there, and 0 where no step was accepted. `time_reached`, t1 if the solve
             succeeded; `engine`, `Static("lean")` or `Static("diffrax")`, which solved; and
             `why_not_lean`, the option that needs diffrax, such as `Static("solver=Kvaerno5()")`,
             else `Static("")`.
         between: the state as a function of time, where the solve had `dense=True`; call the
             solution itself.
         final: where the solve ended: `final.t` is t1 and `final.u` the state there, whatever the
-            times of `ys`. None with `BacksolveAdjoint` and times.
+            times of `ys`, and `final.next_step` the step that would come next, with which a
+            `Problem` from there goes on. None with `BacksolveAdjoint` and times.
         cost: the integral of `running_cost` from t0 to t1; None without one.
         result: why the solve ended, one of `RESULTS`; `RESULTS[result]` is its text, empty if the
             solve succeeded. If not, `ys`, `final`, `cost` and their derivatives are NaN.

@@ -30,7 +30,8 @@ class UDE(ODELayer):
             one of them, and so be learned: `model(model.physical_parameters(ps).u0, ps, st)`.
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
-    `stepsize_controller`, `adjoint`, `max_steps`, `throw`, `state_policy`.
+    `stepsize_controller`, `adjoint`, `max_steps`, `throw`, `dense`, `batch_axis`, `state_policy`,
+    `running_cost`.
 
     Inputs: x, the initial state, a floating or complex array or a tree of them, of one dtype.
 

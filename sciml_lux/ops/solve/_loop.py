@@ -274,8 +274,11 @@ def _attempt(
     saves, ys = _saved(options, trial, places, state) if state.ys else (state.saves, [])
     longer = _change(options, trial.error, state.errors)
     s, following = chosen(trial.end, state.s), jnp.where(live, trial.length * longer, state.h)
-    # The last step may have been cut short.
-    following = jnp.where(trial.last & accepted, jnp.maximum(state.h, following), following)
+    # The last step may be cut so short that its error does not tell how long another can be.
+    grow = options.control.grow if isinstance(options.control, Adaptive) else 1.0
+    short = trial.last & accepted & (longer >= grow)
+    following = jnp.where(short, jnp.maximum(state.h, following), following)
+    history = zip((trial.error, state.errors.last), state.errors, strict=True)
     tried = state.tried + live.astype(jnp.int32)
     result = jnp.where(tried >= options.max_steps, MAX_STEPS, RUNNING)
     stuck = ~accepted & (s + following <= s)
@@ -287,7 +290,7 @@ def _attempt(
         h=following,
         y=list(map(chosen, trial.y1, y)),
         first=list(map(chosen, last_stage, state.first)) if state.first else [],
-        errors=Errors(chosen(trial.error, state.errors.last), chosen(*state.errors)),
+        errors=Errors(*(jnp.where(accepted & ~short, new, old) for new, old in history)),
         saves=saves,
         ys=ys,
         accepted=state.accepted + accepted.astype(jnp.int32),

@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 
 from ...precision import accumulated
 from ._between import between
-from ._control import Adaptive, Control, Fixed
+from ._control import Adaptive, Control, Errors, Fixed
 from ._derivative import solved
 from ._estimates import Estimates, estimates_of
 from ._loop import SUCCESSFUL, Given, Options, Steering
@@ -34,6 +34,9 @@ class Solved(NamedTuple):
         num_steps: int32, all steps.
         num_evaluations: int32, evaluations of the field, by this solve alone: those of a batch go
             on until all of it has ended.
+        first_step: the length of the first accepted step; 0 where there is none.
+        next_step: the length of the step that would come next.
+        errors: of the last accepted step and of that before, relative to the tolerance.
         between: the state at a time, a function and a tree; None without `dense`. At times before
             t0 or that were not reached it is not a number.
         result: int32, why it ended: `SUCCESSFUL`, `MAX_STEPS`, `STATE_NOT_FINITE` and
@@ -50,6 +53,9 @@ class Solved(NamedTuple):
     num_accepted: jax.Array
     num_steps: jax.Array
     num_evaluations: jax.Array
+    first_step: jax.Array
+    next_step: jax.Array
+    errors: Errors
     between: Callable[[jax.Array], PyTree] | None
     result: jax.Array
     estimates: Estimates | None
@@ -67,6 +73,7 @@ def solve(
     rtol: PyTree = 1e-6,
     atol: PyTree = 1e-6,
     dt0: ArrayLike | None = None,
+    errors: tuple[jax.Array, jax.Array] | None = None,
     control: Control = Adaptive(),  # noqa: B008
     max_steps: int = 4096,
     capacity: int | None = None,
@@ -94,6 +101,8 @@ def solve(
         atol: absolute tolerance; None for a leaf that is outside of the error norm, on which the
             steps then do not depend, unless it is not finite.
         dt0: the length of the first step, or of all fixed ones; None chooses that of the first.
+        errors: those of the last two accepted steps before t0, the last first, relative to the
+            tolerance, where this solve continues another.
         control: how steps are chosen.
         max_steps: the number of steps after which it gives up.
         capacity: the number of states recorded for derivatives. A solve of more steps repeats
@@ -136,7 +145,8 @@ def solve(
     steering = Steering(
         _tolerances(rtol, y0),
         _tolerances(atol, y0),
-        None if dt0 is None else jnp.abs(dt0).astype(start.dtype),
+        None if dt0 is None else _still(jnp.abs(dt0), start.dtype),
+        None if errors is None else Errors(*(_still(error, start.dtype) for error in errors)),
     )
     if dense:
         capacity = max_steps
@@ -169,6 +179,9 @@ def solve(
         found.accepted,
         tried.steps,
         tried.evaluations,
+        _still(tried.first * jnp.abs(end - start), clock),
+        _still(tried.following * jnp.abs(end - start), clock),
+        Errors(*(error.astype(clock) for error in tried.errors)),
         Partial(inner, given, found.record, found.s) if dense else None,
         found.result,
         jax.tree.map(lambda sum_: sum_ * valid.astype(sum_.dtype), hardness),
@@ -178,6 +191,11 @@ def solve(
 def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
     """The values, those in half precision in the dtype of their sums."""
     return [accumulated(value) for value in values]
+
+
+def _still(value: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """`value` in `dtype`, without derivatives."""
+    return jax.lax.stop_gradient(value).astype(dtype)
 
 
 def _tolerances(value: PyTree, y0: PyTree) -> list[Any]:
