@@ -128,8 +128,8 @@ def solve(
     start, end, wanted = _wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
     given = Given(start, end, wanted, _wide(leaves), _wide([*closed_over, *arguments]))
     steering = Steering(
-        _tolerances(rtol, y0),
-        _tolerances(atol, y0),
+        _tolerances("rtol", rtol, y0),
+        _tolerances("atol", atol, y0),
         None if dt0 is None else jnp.abs(dt0).astype(start.dtype),
     )
     capacity = max_steps if dense else capacity
@@ -166,13 +166,26 @@ def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
     return [accumulated(value) for value in values]
 
 
-def _tolerances(value: PyTree, y0: PyTree) -> Leaves:
+def _tolerances(name: str, value: PyTree, y0: PyTree) -> Leaves:
     """The tolerance of each leaf, in the real dtype of its sums; not differentiated."""
     spread = jax.tree.leaves(jax.tree.broadcast(value, y0))
     return [
-        jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype))
+        _tolerance(name, jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype)), y.shape)
         for v, y in zip(spread, _wide(jax.tree.leaves(y0)), strict=True)
     ]
+
+
+def _tolerance(name: str, value: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """`value`, with the axes of a leaf of this shape unless it is a number."""
+    padded = (1,) * (len(shape) - value.ndim) + value.shape
+    if len(padded) != len(shape) or any(
+        n not in (1, m) for n, m in zip(padded, shape, strict=True)
+    ):
+        raise ValueError(
+            f"`solve` expects `{name}` to be a number, or of a shape that broadcasts to that of "
+            f"the state, {shape}, got {value.shape}. Give one for each component."
+        )
+    return value.reshape(padded) if value.ndim else value
 
 
 def _check(tableau: Tableau, control: Control, dt0: ArrayLike | None, estimates: bool) -> None:
