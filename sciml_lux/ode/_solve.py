@@ -1,8 +1,10 @@
 """solve: an initial-value problem of a function, without a layer."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
 from jaxtyping import PyTree
 
 from ..core import Parameters, States
@@ -89,7 +91,11 @@ def solve(
     require_exact_floats((problem, args), "`ode.solve`")
     problem, args = own_memory((problem, args))
     function = _Function(field, method)
-    solution, _ = run(function, problem, args, (), compiled_for(field, method, _solved_by))
+    if method.is_traced:
+        compiled = jax.jit(functools.partial(solved, function), static_argnums=5)
+    else:
+        compiled = compiled_for(field, method, _solved_by)
+    solution, _ = run(function, problem, args, (), compiled)
     return solution
 
 
