@@ -6,8 +6,10 @@ import typing
 from typing import Any, Literal
 
 import diffrax
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..core import StaticValue
 from ..core.internal import check_integer, check_number
@@ -92,6 +94,12 @@ class Method(StaticValue):
             object.__setattr__(self, option, hashable(getattr(self, option)))
 
     @property
+    def is_traced(self) -> bool:
+        """Whether an option holds a traced array: then what is compiled must not outlive it."""
+        options = [plain(getattr(self, option)) for option in _KINDS]
+        return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(options))
+
+    @property
     def uses_tolerances(self) -> bool:
         """Whether steps are chosen by `rtol` and `atol`."""
         adaptive = isinstance(plain(self.solver), diffrax.AbstractAdaptiveSolver)
@@ -122,6 +130,7 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...] | None) -> N
         if not isinstance(value, kind) and (option == "solver" or value is not None):
             raise TypeError(f"`{name}` expects `{option}` to be {words}, got {value!r}.")
     _check_terms(name, plain(options.solver))
+    _check_controller(name, plain(options.stepsize_controller))
     for option in ("rtol", "atol"):
         _check_finite(name, option, getattr(options, option))
     if options.rtol > 1:
@@ -178,6 +187,20 @@ def _check_terms(name: str, solver: diffrax.AbstractSolver) -> None:
             f"{type(solver).__name__}, which takes several terms. For a stiff problem take "
             "diffrax.Kvaerno5()."
         )
+
+
+def _check_controller(name: str, controller: object) -> None:
+    """Raise for numbers, or arrays of them, that cannot be the tolerances of a controller."""
+    for option in ("rtol", "atol"):
+        for value in jax.tree.leaves(getattr(controller, option, None)):
+            if isinstance(value, Tracer):
+                continue
+            known = np.asarray(value)
+            if not np.all((known >= 0) & np.isfinite(known)):
+                raise ValueError(
+                    f"`{name}` expects `{option}` of its `stepsize_controller` to be finite and at "
+                    f"least 0, got {value!r}."
+                )
 
 
 def _check_finite(name: str, option: str, value: object, above: float | None = 0) -> None:

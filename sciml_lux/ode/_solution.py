@@ -43,8 +43,9 @@ class Solution(NamedTuple):
             `local_error`, Σ |h| ‖e‖, with the length h of a step and the estimate e of its error;
             `squared_local_error`, Σ ‖e‖²;
             `stiffness`, Σ ‖∂f/∂u d‖ / ‖d‖, along the difference d of the last two stages of a step
-            at one time, an estimate of the fastest rate from below. Heun, Midpoint, Ralston and
-            Bosh3 have no two stages at one time, and no `stiffness`.
+            at one time, or of du/dt where d is rounding alone: an estimate of the fastest rate
+            from below. Heun, Midpoint, Ralston and Bosh3 have no two stages at one time, and no
+            `stiffness`.
 
     Source: `estimates` as in arXiv 2105.03918, but not divided by tolerances.
 

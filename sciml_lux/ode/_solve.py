@@ -1,8 +1,10 @@
 """solve: an initial-value problem of a function, without a layer."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 from jaxtyping import PyTree
 
 from ..core import Parameters, States
@@ -101,8 +103,12 @@ def solve(
     if running_cost is not None:
         check_function("ode.solve", "running_cost", running_cost)
         functions.append(running_cost)
-    compiled = compiled_for(functions, method, _solved_by)
-    solution, _ = run(_Function(method, *functions), problem, args, (), compiled)
+    function = _Function(method, *functions)
+    if method.is_traced:
+        compiled = jax.jit(functools.partial(solved, function), static_argnums=5)
+    else:
+        compiled = compiled_for(functions, method, _solved_by)
+    solution, _ = run(function, problem, args, (), compiled)
     return solution
 
 

@@ -152,3 +152,35 @@ def test_solver_of_several_terms_is_refused(solver):
     text = f"expects `solver` to be one for du/dt = f(t, u), got {type(solver).__name__}, which"
     with pytest.raises(ValueError, match=f"^`NeuralODE` {re.escape(text)} takes several terms"):
         LAYERS["NeuralODE"](solver=solver, dt0=0.1)
+
+
+@pytest.mark.parametrize("value", [np.array([1e-3, -1e-3]), float("nan"), {"a": float("inf")}, -1])
+@pytest.mark.parametrize("option", ["rtol", "atol"])
+def test_tolerances_of_a_controller_are_numbers_from_0(option, value):
+    text = f"`Method` expects `{option}` of its `stepsize_controller` to be finite and at least 0"
+    controller = diffrax.PIDController(**{"rtol": 1e-3, "atol": 1e-3, option: value})
+    with pytest.raises(ValueError, match=text):
+        ode.Method(stepsize_controller=controller)
+
+
+def decay(t, u, rate):
+    return -rate * u
+
+
+def with_tolerance(tolerance, rate):
+    """u(1), by a controller that holds the tolerance, which may be traced."""
+    controller = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+    problem = ode.Problem(jnp.ones((), "float32"), tspan=(0.0, 1.0))
+    method = ode.Method(stepsize_controller=controller)
+    return ode.solve(decay, problem, rate, method=method).ys[-1]
+
+
+def test_traced_tolerances_of_a_controller_do_not_outlive_the_trace():
+    """What was compiled for `decay` is kept with it, but not with a tracer inside."""
+    tolerances, rate = jnp.asarray([1e-2, 1e-5], "float32"), jnp.ones((), "float32")
+    with jax.checking_leaks():
+        batch = jax.jit(jax.vmap(with_tolerance, (0, None)))(tolerances, rate)
+        by_tolerance, by_rate = jax.jit(jax.grad(with_tolerance, (0, 1)))(tolerances[1], rate)
+    np.testing.assert_allclose([by_tolerance, by_rate], [0.0, -np.exp(-1)], rtol=1e-4)
+    alone = [with_tolerance(float(tolerance), rate) for tolerance in tolerances]
+    np.testing.assert_allclose(batch, alone, rtol=1e-6)

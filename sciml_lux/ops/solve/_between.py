@@ -47,7 +47,9 @@ def between(
     total = len(table.number)
     stages = with_stages(field, at, h, y, table, no_stages(total, y), 0, total)
     fraction = (place - start) / jnp.where(length == 0, 1.0, length)
-    states = inside(tableau, fraction, h, y, stages)
+    # In a solve of no length the state still moves with the time.
+    fraction = jnp.where(span == 0, 1.0, fraction)
+    states = inside(tableau, fraction, jnp.where(span == 0, t - given.t0, h), y, stages)
     room = 4 * float(jnp.finfo(span.dtype).eps) * jnp.maximum(jnp.abs(given.t0), jnp.abs(given.t1))
     is_there = (place <= s) & (jnp.abs(t - (given.t0 + place * span)) <= room)
     return [state * jnp.where(is_there, 1.0, jnp.nan).astype(state.dtype) for state in states]

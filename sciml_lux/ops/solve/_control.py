@@ -85,7 +85,8 @@ def largest_error(
         samples: the number of leading axes of each leaf that number samples.
     """
     scaled = [
-        jnp.abs(e) / (a + r * jnp.maximum(jnp.abs(u), jnp.abs(v)))
+        # An error of 0 is within every tolerance, also within 0.
+        jnp.where(e == 0, 0.0, jnp.abs(e) / (a + r * jnp.maximum(jnp.abs(u), jnp.abs(v))))
         for e, u, v, r, a in zip(error, y0, y1, rtol, atol, strict=True)
         if a is not None
     ]
@@ -109,6 +110,14 @@ def root_mean_square(values: Leaves, samples: int) -> jax.Array:
     return jnp.sqrt(jnp.stack([jnp.max(g, initial=0) for g in groups]).max())
 
 
+def _without_overflow(values: Leaves, samples: int) -> jax.Array:
+    """`root_mean_square`, also of numbers whose squares are not finite."""
+    widest = max((v.dtype for v in values), key=lambda dtype: dtype.itemsize)
+    largest = jnp.stack([jnp.max(v, initial=0).astype(widest) for v in values]).max()
+    unit = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1.0)
+    return unit * root_mean_square([v / unit.astype(v.dtype) for v in values], samples)
+
+
 def first_step(
     field: Field,
     tableau: Tableau,
@@ -129,9 +138,13 @@ def first_step(
     ]
 
     def size(values: Leaves) -> jax.Array:
-        pairs = zip(values, scale, strict=True)
-        scaled = [jnp.abs(v) / s for v, s in pairs if s is not None]
-        return root_mean_square(scaled, samples).astype(span.dtype)
+        # What starts at 0 with a relative tolerance alone has no scale yet.
+        scaled = [
+            jnp.where(s > 0, jnp.abs(v) / jnp.where(s > 0, s, 1.0), 0.0)
+            for v, s in zip(values, scale, strict=True)
+            if s is not None
+        ]
+        return _without_overflow(scaled, samples).astype(span.dtype)
 
     state, velocity = size(y0), size(slope)
     small = (state < 1e-5) | (velocity < 1e-5)
@@ -143,4 +156,6 @@ def first_step(
     largest = jnp.maximum(velocity, size(change) / jnp.where(trial == 0, 1.0, trial))
     still = largest <= 1e-15
     by_size = (0.01 / jnp.where(still, 1.0, largest)) ** (1 / tableau.order)
-    return jnp.minimum(100 * trial, jnp.where(still, jnp.maximum(1e-6, trial * 1e-3), by_size))
+    found = jnp.minimum(100 * trial, jnp.where(still, jnp.maximum(1e-6, trial * 1e-3), by_size))
+    # Where a size is not finite in this dtype; steps are made shorter, or longer, from there.
+    return jnp.where(found > 0, found, 1e-6 * jnp.abs(span))

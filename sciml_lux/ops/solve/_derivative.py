@@ -285,9 +285,12 @@ class Replay:
 
         def value(moving: list[jax.Array], y: Leaves, stages: Leaves) -> Leaves:
             given = _given(self._merged(moving, fixed), y)
-            place = places_of(given._replace(ts=given.ts[at]))
+            given = given._replace(ts=given.ts[at])
+            place = places_of(given)
             fraction = (place - start) / jnp.where(length == 0, 1.0, length)
-            h = length * (given.t1 - given.t0)
+            span = given.t1 - given.t0
+            # In a solve of no length the state still moves with the wanted time.
+            h = jnp.where(span == 0, given.ts - given.t0, length * span)
             return inside(self.options.tableau, fraction, h, y, stages)
 
         dvalue = self._jvp(value, fixed, (y, stages), linear, (dy, dstages))

@@ -26,8 +26,9 @@ class Estimates(NamedTuple):
         squared_local_error: Σ ‖e‖².
         stiffness: Σ ‖∂f/∂y d‖ / ‖d‖, along the difference d = gᵢ - gⱼ of the states of the last
             two stages of a step at one time, in the middle between them. It is ‖kᵢ - kⱼ‖ / ‖d‖
-            but for O(d²), without its rounding, and estimates the fastest rate from below. None
-            for a method without such stages.
+            but for O(d²), without its rounding, and estimates the fastest rate from below. Where
+            steps are so short that d is rounding alone, it is along kⱼ. None for a method without
+            such stages.
     """
 
     local_error: jax.Array
@@ -158,16 +159,29 @@ def _stiffness(
         return []
     a, c = tableau.float64.a, tableau.float64.c
     ahead, back = a[pair[1]], a[pair[0]]
-    # A derivative along the difference of the two states: differences of the field, which are
-    # the same but for third order, are rounded off where steps are short.
-    direction = weighted(h, ahead - back, stages)
+    direction = _direction(h, ahead - back, stages, pair[1], counted)
     size = norm(itertools.compress(direction, counted))
     scale = jnp.where(size == 0, 1.0, size)
     unit = [d / scale.astype(d.dtype) for d in direction]
+    # A derivative: differences of the field, which are the same but for third order, are rounded
+    # off where steps are short.
     between = advanced(y, h, (ahead + back) / 2, stages)
     at = t + h * jnp.asarray(c[pair[1]], h.dtype)
     rate = jax.jvp(lambda y: field(at, y), (between,), (unit,))[1]
     return [norm(itertools.compress(rate, counted))]
+
+
+def _direction(
+    h: jax.Array, weights: np.ndarray, stages: Leaves, last: int, counted: Sequence[bool]
+) -> Leaves:
+    """h Σ weightsᵢ stagesᵢ; where that is rounding alone, h times the last of these stages."""
+    direction = weighted(h, weights, stages)
+    terms = weighted(h, np.abs(weights), [jnp.abs(k) for k in stages])
+    size, sizes = (norm(itertools.compress(values, counted)) for values in (direction, terms))
+    rounding = 8 * float(jnp.finfo(sizes.dtype).eps) * sizes
+    resolved = jax.lax.stop_gradient(size > rounding)
+    along = [h.astype(k.dtype) * k[last] for k in stages]  # 0 for a step of no length.
+    return [jnp.where(resolved, d, k) for d, k in zip(direction, along, strict=True)]
 
 
 def _equal_times(tableau: Tableau) -> tuple[int, int] | None:

@@ -236,9 +236,10 @@ def _trial(
     # What rounding leaves of the whole belongs to the last step, if it is a small part of one.
     rounding = jnp.minimum(100 * float(jnp.finfo(span.dtype).eps), state.h / 10)
     last = rest <= state.h + rounding
-    length = jnp.where(last, rest, state.h)
+    end = jnp.where(last, 1.0, _next(options.control, state))
+    # By as much as the clock moves, which rounds: many short steps would run ahead of it.
+    length = end - state.s
     t, h = given.t0 + state.s * span, length * span
-    end = jnp.where(last, 1.0, state.s + length)
     until = number_reached(places, end)
     table, count = table_of(tableau, y), tableau.num_stages
     total = len(table.c) if state.ys else count
@@ -252,6 +253,13 @@ def _trial(
     extra = jnp.where(until > state.saves, total - count, 0)
     evaluations = (count - int(tableau.fsal) + extra).astype(jnp.int32)
     return Trial(length, last, h, end, until, stages, y1, error, evaluations)
+
+
+def _next(control: Control, state: State) -> jax.Array:
+    """The fraction that is done after a step that is not the last."""
+    if isinstance(control, Fixed):  # A product, in which rounding does not add up.
+        return (state.accepted + 1).astype(state.h.dtype) * state.h
+    return state.s + state.h
 
 
 def _attempt(
@@ -273,7 +281,8 @@ def _attempt(
     trial = trial._replace(until=chosen(trial.until, state.saves))
     saves, ys = _saved(options, trial, places, state) if state.ys else (state.saves, [])
     longer = _change(options, trial.error, state.errors)
-    s, following = chosen(trial.end, state.s), jnp.where(live, trial.length * longer, state.h)
+    length = state.h if isinstance(options.control, Fixed) else trial.length
+    s, following = chosen(trial.end, state.s), jnp.where(live, length * longer, state.h)
     # The last step may be cut so short that its error does not tell how long another can be.
     grow = options.control.grow if isinstance(options.control, Adaptive) else 1.0
     short = trial.last & accepted & (longer >= grow)
@@ -281,7 +290,9 @@ def _attempt(
     history = zip((trial.error, state.errors.last), state.errors, strict=True)
     tried = state.tried + live.astype(jnp.int32)
     result = jnp.where(tried >= options.max_steps, MAX_STEPS, RUNNING)
-    stuck = ~accepted & (s + following <= s)
+    stuck = s + following <= s
+    if isinstance(options.control, Fixed):
+        stuck &= ~accepted
     result = jnp.where(stuck, jnp.where(jnp.isfinite(trial.error), NO_STEP, DIVERGED), result)
     result = jnp.where(accepted & trial.last, SUCCESSFUL, result)
     last_stage = [k[options.tableau.num_stages - 1] for k in trial.stages]

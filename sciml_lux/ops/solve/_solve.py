@@ -143,8 +143,8 @@ def solve(
     start, end, wanted = _wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
     given = Given(start, end, wanted, _wide(leaves), _wide([*closed_over, *arguments]))
     steering = Steering(
-        _tolerances(rtol, y0),
-        _tolerances(atol, y0),
+        _tolerances("rtol", rtol, y0),
+        _tolerances("atol", atol, y0),
         None if dt0 is None else _still(jnp.abs(dt0), start.dtype),
         None if errors is None else Errors(*(_still(error, start.dtype) for error in errors)),
     )
@@ -198,7 +198,7 @@ def _still(value: jax.Array, dtype: jnp.dtype) -> jax.Array:
     return jax.lax.stop_gradient(value).astype(dtype)
 
 
-def _tolerances(value: PyTree, y0: PyTree) -> list[Any]:
+def _tolerances(name: str, value: PyTree, y0: PyTree) -> list[Any]:
     """The tolerance of each leaf, in the real dtype of its sums; not differentiated."""
 
     def is_none(value: PyTree) -> bool:
@@ -206,9 +206,26 @@ def _tolerances(value: PyTree, y0: PyTree) -> list[Any]:
 
     spread = jax.tree.leaves(jax.tree.broadcast(value, y0, is_none), is_leaf=is_none)
     return [
-        None if v is None else jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype))
+        None
+        if v is None
+        else _tolerance(
+            name, jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype)), y.shape
+        )
         for v, y in zip(spread, _wide(jax.tree.leaves(y0)), strict=True)
     ]
+
+
+def _tolerance(name: str, value: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """`value`, with the axes of a leaf of this shape unless it is a number."""
+    padded = (1,) * (len(shape) - value.ndim) + value.shape
+    if len(padded) != len(shape) or any(
+        n not in (1, m) for n, m in zip(padded, shape, strict=True)
+    ):
+        raise ValueError(
+            f"`solve` expects `{name}` to be a number, or of a shape that broadcasts to that of "
+            f"the state, {shape}, got {value.shape}. Give one for each component."
+        )
+    return value.reshape(padded) if value.ndim else value
 
 
 def _check(tableau: Tableau, control: Control, dt0: ArrayLike | None, estimates: bool) -> None:
