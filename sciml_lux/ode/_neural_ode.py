@@ -24,7 +24,8 @@ class NeuralODE(ODELayer):
             last axis of u, of each leaf of a tree; a scalar u becomes a vector of two.
 
         augment: number of components, 0 at t0, that are added to the last axis of u, so that paths
-            may cross in those that were given. The output has them too, after the others.
+            may cross in those that were given. The output has them too, after the others; from
+            `solution.final` a layer without `augment`, of the same parameters, goes on.
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
     `stepsize_controller`, `adjoint`, `max_steps`, `throw`, `dense`, `batch_axis`, `state_policy`,

@@ -50,7 +50,8 @@ class ODELayer(Layer):
         running_cost: a function `running_cost(t, u, du, ps)` of the time, the state, its derivative
             and the parameters, and of the inputs where there are some. Its integral from t0 to t1
             is the `cost` of `solve(...)`: a number, or a tree of arrays in the dtype of the state,
-            such as one of each sample. Steps do not depend on it.
+            such as one of each sample. Steps do not depend on it. Where the layer is part of a
+            model, a layer of your own calls `solve(...)` and returns the cost beside its output.
         state_policy: what to do where an evaluation of the field changes a state, as BatchNorm and
             Dropout do in training. "refuse" raises an error that names the state. "once": each
             solve updates the states once, by the evaluation at t0, and returns them: running

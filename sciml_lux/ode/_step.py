@@ -14,7 +14,7 @@ from ._as_array import as_array
 class Step(NamedTuple):
     """The first step that a solve tries, and what its step control knows of the steps before.
 
-    `solution.final.next_step` is one.
+    `solution.final.next_step` is one. diffrax reads the length alone.
 
     Attributes:
         length: in time, above 0 also where time runs backwards.

@@ -147,8 +147,8 @@ def test_solve_reports_times_steps_and_result(dtype):
     solution, _ = node.solve(jnp.ones(2, dtype), *made(node, dtype))
     np.testing.assert_array_equal(solution.ts, TIMES)
     *numbers, engine, why = solution.stats.values()
-    # Five evaluations: a look at the start, and one in each step.
-    assert [float(n) for n in numbers] == [4, 4, 0, 5, 1]
+    # Five evaluations: a look at the start, and one in each step of a quarter.
+    assert [float(n) for n in numbers] == [4, 4, 0, 5, 0.25, 1]
     assert (engine, why) == (lux.Static("lean"), lux.Static(""))
     assert solution.result == ode.RESULTS.successful
 

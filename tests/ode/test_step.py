@@ -91,6 +91,13 @@ def test_end_inside_a_step_costs_that_step_alone():
     assert float(second.stats.first_step) > 0.5 * float(step.length)
 
 
+def test_step_and_errors_outlast_a_solve_over_no_time():
+    step = ode.Step(jnp.asarray(0.25, DTYPE), jnp.asarray(0.5, DTYPE), jnp.asarray(2.0, DTYPE))
+    final = solved(U0, 1.0, 1.0, step=step).final
+    np.testing.assert_array_equal(final.next_step, step)
+    np.testing.assert_array_equal(final.u, U0)
+
+
 NODE = ode.NeuralODE(nn.Dense(2, 2, nn.tanh), (0.0, 4.0), rtol=1e-4, atol=1e-4)
 
 

@@ -180,7 +180,7 @@ def solve(
         tried.steps,
         tried.evaluations,
         _still(tried.first * jnp.abs(end - start), clock),
-        _still(tried.following * jnp.abs(end - start), clock),
+        _still(_length(tried.following, jnp.abs(end - start), steering.dt0), clock),
         Errors(*(error.astype(clock) for error in tried.errors)),
         Partial(inner, given, found.record, found.s) if dense else None,
         found.result,
@@ -191,6 +191,12 @@ def solve(
 def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
     """The values, those in half precision in the dtype of their sums."""
     return [accumulated(value) for value in values]
+
+
+def _length(part: jax.Array, span: jax.Array, dt0: jax.Array | None) -> jax.Array:
+    """The next step, of its part of the span; over no span it is the first, where that is known."""
+    length = part * span
+    return length if dt0 is None else jnp.where(span == 0, dt0, length)
 
 
 def _still(value: jax.Array, dtype: jnp.dtype) -> jax.Array:
