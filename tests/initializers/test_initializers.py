@@ -27,6 +27,8 @@ from sciml_lux.initializers import (
 )
 from tests.conftest import X64, needs_x64
 
+any_precision = pytest.mark.any_precision
+
 KEY = jax.random.key(0)
 F32 = jnp.dtype(jnp.float32)
 UNIFORM = [uniform, kaiming_uniform, glorot_uniform]
@@ -96,6 +98,7 @@ def test_dtype_is_the_one_asked_for(init, dtype):
     assert init(KEY, (3, 2), jnp.dtype(dtype)).dtype == jnp.dtype(dtype)
 
 
+@any_precision
 @pytest.mark.parametrize("init", ALL)
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 3), ()])
 def test_zero_size_and_scalar_shapes(init, shape):

@@ -16,6 +16,8 @@ from tests.catalogue import LOSSES
 from tests.conftest import needs_x32
 from tests.training.models import line_data, tiny_state
 
+any_precision = pytest.mark.any_precision
+
 MEANS = [
     entry
     for entry in LOSSES
@@ -53,30 +55,38 @@ def test_weighted_mean_total_and_terms_are_those_of_numpy(entry, dtype):
     np.testing.assert_allclose(terms, w * alone, **tolerance)
 
 
+@any_precision
 @each
 def test_mask_hides_nan_from_the_loss_and_its_gradient(entry, dtype):
     y_pred, y, alone, _ = given(entry, dtype)
     where = np.arange(alone.size).reshape(alone.shape) % 3 != 1
     over = np.asarray(entry.loss.over_entries(jnp.asarray(where), y_pred))
     broken, target = (jnp.where(over, a, jnp.nan) for a in (y_pred, y))
-    value, gradient = jax.value_and_grad(entry.loss)(broken, target, where=jnp.asarray(where))
+    masked = lambda p: entry.loss(p, target, where=jnp.asarray(where))
+    unmasked = lambda p: jnp.sum(with_agg(entry.loss, None)(p, y))
+
+    @jax.jit
+    def computed(broken, y_pred):
+        tangent = jax.jvp(masked, (broken,), (y,))[1]
+        return *jax.value_and_grad(masked)(broken), jax.grad(unmasked)(y_pred), tangent
+
+    value, gradient, plain, tangent = computed(broken, y_pred)
     tolerance = {"rtol": 1e-12 if dtype == jnp.float64 else 2e-5}
     np.testing.assert_allclose(value, alone[where].mean(), **tolerance)
     assert np.all(np.asarray(gradient)[~over] == 0) and np.all(np.isfinite(gradient))
-    plain = jax.grad(lambda p: jnp.sum(with_agg(entry.loss, None)(p, y)))(y_pred)
     expected = np.asarray(plain, np.float64)[over] / where.sum()
     np.testing.assert_allclose(np.asarray(gradient)[over], expected, rtol=1e-4, atol=1e-7)
-    tangent = jax.jvp(lambda p: entry.loss(p, target, where=jnp.asarray(where)), (broken,), (y,))
-    assert np.isfinite(tangent[1])
+    assert np.isfinite(tangent)
 
 
+@any_precision
 @pytest.mark.parametrize("loss", [losses.MSELoss(), losses.CrossEntropyLoss(logits=True)])
 def test_second_derivatives_of_a_masked_loss_are_finite_and_zero_where_hidden(loss, dtype):
     y_pred = jnp.asarray([[0.5, jnp.nan], [1.0, 2.0]], dtype)
     where = jnp.asarray([[True, False], [True, True]])
     if isinstance(loss, losses.ClassLoss):
         where = jnp.asarray([False, True])
-    hessian = jax.hessian(lambda p: loss(p, jnp.ones_like(p), where=where))(y_pred)
+    hessian = jax.jit(jax.hessian(lambda p: loss(p, jnp.ones_like(p), where=where)))(y_pred)
     assert np.all(np.isfinite(hessian))
     assert np.all(np.asarray(hessian)[0, 1] == 0) and np.any(np.asarray(hessian)[1] != 0)
 
@@ -239,6 +249,7 @@ def test_class_weights_of_numpy_are_numbers_of_python():
         assert build(class_weights=[1, 2]).class_weights == (1.0, 2.0)
 
 
+@any_precision
 def test_weights_and_mask_are_a_third_entry_of_the_data(dtype):
     tstate, (x, y) = tiny_state(dtype), line_data(dtype)
     loss = losses.MSELoss()
@@ -266,6 +277,7 @@ def test_weighted_residuals_make_the_same_loss(agg, dtype):
         np.testing.assert_allclose(jnp.sum(r * r), loss(model, ps, st, data)[0], rtol=1e-5)
 
 
+@any_precision
 def test_levenberg_marquardt_does_not_see_what_is_masked():
     model, (x, y) = nn.Dense(1, 1), line_data(jnp.float32)
     mask = jnp.arange(8) % 3 != 0
