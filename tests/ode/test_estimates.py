@@ -12,7 +12,7 @@ from sciml_lux import nn, ode, training
 from tests.conftest import X64
 
 METHOD = ode.Method(rtol=1e-4, atol=1e-4, estimates=True)
-NODE = ode.NeuralODE(nn.Dense(2, 2, nn.tanh), (0.0, 1.0), dt0=0.25, estimates=True,
+NODE = ode.NeuralODE(nn.Dense(2, 2, nn.tanh), (0.0, 4.0), dt0=1.0, estimates=True,
                      stepsize_controller=diffrax.ConstantStepSize())  # fmt: skip
 NAMES = ["local_error", "squared_local_error", "stiffness"]
 U0 = [[1.0, 0.5], [-0.3, 2.0], [0.1, 0.2]]
@@ -51,7 +51,7 @@ def hardness(model, ps, st, problem):
 
 def test_training_with_them_makes_a_solve_easy(dtype):
     ps, st = lux.setup(jax.random.key(0), NODE, dtype=dtype)
-    tstate, losses = training.TrainState(NODE, ps, st, optax.sgd(30.0)), []
+    tstate, losses = training.TrainState(NODE, ps, st, optax.sgd(10.0)), []
     for _ in range(3):
         _, loss, stats, tstate = training.single_train_step(
             training.AutoReverse(), hardness, jnp.asarray(U0, dtype), tstate

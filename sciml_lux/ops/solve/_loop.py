@@ -281,7 +281,9 @@ def _attempt(
     trial = trial._replace(until=chosen(trial.until, state.saves))
     saves, ys = _saved(options, trial, places, state) if state.ys else (state.saves, [])
     longer = _change(options, trial.error, state.errors)
-    length = state.h if isinstance(options.control, Fixed) else trial.length
+    # Of a rejected step also what rounding added to it, or it might not get shorter.
+    length = chosen(trial.length, jnp.minimum(trial.length, state.h))
+    length = state.h if isinstance(options.control, Fixed) else length
     s, following = chosen(trial.end, state.s), jnp.where(live, length * longer, state.h)
     # The last step may be cut so short that its error does not tell how long another can be.
     grow = options.control.grow if isinstance(options.control, Adaptive) else 1.0
