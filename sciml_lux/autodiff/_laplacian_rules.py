@@ -186,25 +186,16 @@ def _guarded(rule: Rule) -> Rule:
 
 
 _RULES: Mapping[str, Rule] = {
-    **_each(inlined, "jit", "remat", "call", "closed_call", "eval_jaxpr"),
+    **_each(inlined, "jit", "call", "closed_call", "eval_jaxpr"),
     **_each(second_order, "scan", "while", "cond"),
     **_each(_known_slopes, *SLOPES),
     **_each(_entry_by_entry, "neg", "convert_element_type", "real", "imag", "conj", "copy"),
     **_each(_entry_by_entry, "copy_p"),
     **_each(_add, "add", "add_any"),
-    **_each(
-        linear,
-        "broadcast_in_dim",
-        "complex",
-        "concatenate",
-        "cumsum",
-        "dynamic_slice",
-        "fft",
-        "gather",
-    ),
-    **_each(linear, "dynamic_update_slice", "pad", "reduce_sum", "reduce_window_sum", "reshape"),
-    **_each(linear, "rev", "scatter", "scatter-add", "scatter_add", "select_n", "slice", "split"),
-    **_each(linear, "squeeze", "stack", "tile", "transpose"),
+    **_each(linear, "broadcast_in_dim", "complex", "concatenate", "cumsum", "dynamic_slice"),
+    **_each(linear, "dynamic_update_slice", "fft", "gather", "pad", "reduce_sum", "reshape"),
+    **_each(linear, "reduce_window_sum", "rev", "scatter", "scatter-add", "scatter_add"),
+    **_each(linear, "select_n", "slice", "split", "squeeze", "stack", "tile", "transpose"),
     # Linear in pieces: the second derivatives are zero but where pieces meet.
     **_each(linear, "clamp", "cummax", "cummin", "max", "min", "reduce_max", "reduce_min", "sort"),
     **_each(_constant, "ceil", "floor", "round", "stop_gradient"),

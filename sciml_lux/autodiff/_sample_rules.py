@@ -201,6 +201,7 @@ def _each(rule: SampleRule, *names: str) -> dict[str, SampleRule]:
 
 SAMPLE_RULES: Mapping[str, SampleRule] = {
     **_each(_elementwise, *ELEMENTWISE, "optimization_barrier", "sharding_constraint"),
+    "watch_cotangent": _elementwise,  # Of `ops`; its operands are what it watches.
     **_each(_along_others, "cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"),
     **_each(_along_others, "rev", "sort", "concatenate"),
     **_each(_reduce, "reduce_sum", "reduce_max", "reduce_min", "reduce_prod"),

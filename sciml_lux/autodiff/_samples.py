@@ -41,9 +41,7 @@ def check_samples_are_independent(owner: str, program: ClosedJaxpr, batch: tuple
         [place] = _places(program, [SampleAxis(axis)], samples)
         if place is None or place == SampleAxis(axis):
             continue
-        where = (
-            _where(place, program) if isinstance(place, Mixed) else "its result has others there"
-        )
+        where = _where(place, program)
         raise ValueError(
             f"`{owner}` expects the value of `f` at each sample to depend on the point of that "
             f"sample alone, got a function that mixes samples along axis {axis}: {where}. Use "
@@ -52,7 +50,9 @@ def check_samples_are_independent(owner: str, program: ClosedJaxpr, batch: tuple
         )
 
 
-def _where(mixed: Mixed, program: ClosedJaxpr) -> str:
+def _where(mixed: SampleAxis | Mixed, program: ClosedJaxpr) -> str:
+    if isinstance(mixed, SampleAxis):
+        return "its result has others there"
     lines = (visit.site.line for visit in walk(program) if visit.equation is mixed.equation)
     return f"`{primitive_name(mixed.equation)}` at {next(lines, '?')}"
 
@@ -163,8 +163,8 @@ def _stacked(place: Place) -> Place:
 
 def _joined(equation: JaxprEqn, *places: Place) -> Place:
     """Where the samples are in a value that comes from one of several places."""
+    mixed = next((place for place in places if isinstance(place, Mixed)), None)
     found = {place for place in places if place is not None}
-    mixed = next((place for place in found if isinstance(place, Mixed)), None)
     if mixed is None and len(found) > 1:
         return Mixed(equation)
     return mixed or next(iter(found), None)

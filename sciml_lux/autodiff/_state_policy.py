@@ -7,6 +7,7 @@ from jaxtyping import Array, PyTree
 
 from ..core import StateChangedError, StatefulLuxLayer, apply, is_layer, layer_name
 from ..core.internal import check_choice, path_name
+from ..precision.internal import own_memory, require_exact_floats
 from ..programs import ClosedJaxpr, origins
 from ._types import ArrayFunction, Differentiable
 
@@ -35,7 +36,9 @@ def function_of_x(
     function: Callable[..., Array] = f
     if not callable(f):
         raise TypeError(f"`{owner}` expects `f` to be a function or a layer, got {f!r}.")
-    return lambda x: function(x, *args)
+    require_exact_floats(args, f"`{owner}`: `args`")
+    own = own_memory(args)
+    return lambda x: function(x, *own)
 
 
 def check_states_stay(

@@ -177,6 +177,12 @@ def test_float64_points_name_the_switch():
         autodiff.gradient(first, np.ones((4, 2)))
 
 
+@needs_x32
+def test_float64_arguments_name_the_switch():
+    with pytest.raises(TypeError, match="`gradient`: `args`.* but jax_enable_x64 is off"):
+        autodiff.gradient(lambda x, c: first(x) * c, X, np.ones(4))
+
+
 def test_numpy_memory_may_change_after_the_call():
     x = np.full((4, 2), 3.0, np.float32)
     product = autodiff.jacobian_vector_product(jnp.square, x, np.ones_like(x))

@@ -172,6 +172,10 @@ def test_directions_of_another_shape_or_dtype_are_an_error():
         autodiff.laplacian(jnp.sin, X, directions=jnp.ones((2, 3), int))
 
 
+def test_checkpointed_function_is_checkpointed_still():
+    assert equations(jax.checkpoint(lambda x: jnp.sin(x @ W)), "remat", "remat2", "checkpoint")
+
+
 def test_custom_derivative_is_evaluated_once_for_all_directions():
     sines = equations(lambda x: tripled(x @ W), "sin", "cos")
     assert {equation.outvars[0].aval.shape for equation in sines} == {(4, 3)}
