@@ -14,6 +14,7 @@ from jaxtyping import PyTree
 
 from ._across_batch import largest_in_batch
 from ._dynamic_scan import dynamic_scan, linear_scan
+from ._ended import Tried
 from ._loop import Given, Options, Steering, number_reached, places_of, run
 from ._record import Record, order_of, rows_of, step_of_row
 from ._rows import row_of, with_row
@@ -31,7 +32,7 @@ class Found(NamedTuple):
         ys: the states at the wanted times; NaN after it stopped.
         s: the fraction of t1 - t0 that was done.
         accepted: steps.
-        tried: steps.
+        tried: what it has tried, and would try next.
         result: why it ended.
         record: of the steps, or None.
     """
@@ -40,7 +41,7 @@ class Found(NamedTuple):
     ys: Leaves
     s: jax.Array
     accepted: jax.Array
-    tried: jax.Array
+    tried: Tried
     result: jax.Array
     record: Record | None
 

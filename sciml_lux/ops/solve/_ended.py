@@ -1,6 +1,6 @@
 """What is known of a solve at its end."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
@@ -35,7 +35,7 @@ class Ended(NamedTuple):
         y: the state.
         ys: the wanted states; the last row is none of them.
         accepted: steps.
-        tried: a `Tried`.
+        tried: what it has tried, and would try next.
         result: why it ended.
         record: of the steps; None where it is not wanted.
     """
@@ -44,6 +44,6 @@ class Ended(NamedTuple):
     y: Leaves
     ys: Leaves
     accepted: jax.Array
-    tried: Any
+    tried: Tried
     result: jax.Array
     record: Record | None

@@ -154,7 +154,7 @@ def solve(
         capacity = capacity_of(max_steps, start, given.y0)
     options = Options(tableau, control, max_steps, capacity, samples)
     found = solved(parametric, options, dense or estimates, given, steering)
-    tried: Any = found.tried
+    tried = found.tried
     reached = found.result == SUCCESSFUL
     # A product, so that the derivatives of a failed solve are not numbers either.
     valid = jnp.where(reached, 1.0, jnp.nan)
