@@ -15,6 +15,7 @@ from tests.conftest import needs_x32
 from tests.training.models import AD, assert_same_bits, line_data, tiny_state
 
 MSE = losses.MSELoss()
+any_precision = pytest.mark.any_precision
 
 
 def fit(tstate, data, steps, **options):
@@ -264,7 +265,6 @@ import jax.numpy as jnp
 from sciml_lux import io, losses, nn, training
 from tests.training.models import line_data, tiny_state
 
-any_precision = pytest.mark.any_precision
 dtype = jnp.dtype(sys.argv[2])
 training.fit(tiny_state(dtype), losses.MSELoss(), line_data(dtype), steps=10**9,
              checkpoint=sys.argv[1], checkpoint_every=100)
