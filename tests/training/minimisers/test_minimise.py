@@ -191,8 +191,8 @@ def test_differences_of_gradients_are_taken_at_a_step_that_the_dtype_resolves():
         method = training.SciPy("Newton-CG", **options)
         return minimise(tiny_state("float32"), LOSS, line_data("float32"), method).losses[-1]
 
-    assert final() < 1e-2
-    assert final(eps=1.49e-8) > 0.1  # SciPy's own default, at which float32 hardly moves.
+    # At SciPy's own default most differences are rounding alone, in float32.
+    assert final() < 1e-2 and 10 * final() < final(eps=1.49e-8)
     for name, option in (("Newton-CG", "eps"), ("tnc", "accuracy")):
         for dtype, size in (("float32", 2.0**-23), ("bfloat16", 2.0**-7)):
             ps = {"a": jnp.ones(1, dtype), "b": jnp.ones(2, "float32")}
