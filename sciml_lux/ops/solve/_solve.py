@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 from ...precision import accumulated
 from ._between import between
 from ._control import Adaptive, Control, Errors, Fixed
-from ._derivative import solved
+from ._derivative import ParametricField, solved
 from ._estimates import Estimates, estimates_of
 from ._loop import SUCCESSFUL, Given, Options, Steering
 from ._primitive import jaxpr_as_fun, program_of
@@ -122,26 +122,12 @@ def solve(
     """
     _check(tableau, control, dt0, estimates)
     leaves, tree = jax.tree.flatten(y0)
-    arguments, arguments_tree = jax.tree.flatten(args)
     clock = jnp.result_type(t0)
-
-    def flat(*operands: jax.Array) -> Leaves:
-        t, y = operands[0], tree.unflatten(operands[1 : 1 + len(leaves)])
-        return jax.tree.leaves(field(t, y, arguments_tree.unflatten(operands[1 + len(leaves) :])))
-
-    # Traced once, for all the stages; what it closes over becomes an operand like its arguments.
-    program, closed_over = program_of(flat, [jnp.asarray(t0), *leaves, *arguments])
-    compiled, count = jax.jit(jaxpr_as_fun(program)), len(closed_over)
-
-    def parametric(parameters: list[jax.Array], t: jax.Array, y: Leaves) -> Leaves:
-        operands = [*parameters[:count], t, *y, *parameters[count:]]
-        pairs = zip(operands, program.in_avals, strict=True)
-        return _wide(compiled(*(v if v.dtype == a.dtype else v.astype(a.dtype) for v, a in pairs)))
-
+    parametric, parameters = _parametric(field, jnp.asarray(t0), y0, args)
     wanted = jnp.zeros(0, clock) if ts is None else ts
     # The time, the state and the cotangents of parameters are sums over the steps.
     start, end, wanted = _wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
-    given = Given(start, end, wanted, _wide(leaves), _wide([*closed_over, *arguments]))
+    given = Given(start, end, wanted, _wide(leaves), _wide(parameters))
     steering = Steering(
         _tolerances("rtol", rtol, y0),
         _tolerances("atol", atol, y0),
@@ -188,6 +174,31 @@ def solve(
     )
 
 
+def _parametric(
+    field: Callable[[jax.Array, PyTree, PyTree], PyTree], t0: jax.Array, y0: PyTree, args: PyTree
+) -> tuple[ParametricField, list[jax.Array]]:
+    """The field of leaves, and its parameters: what it closes over, and the leaves of `args`.
+
+    It is traced once, for all the stages; arrays that it closes over become operands.
+    """
+    leaves, tree = jax.tree.flatten(y0)
+    arguments, arguments_tree = jax.tree.flatten(args)
+
+    def flat(*operands: jax.Array) -> Leaves:
+        t, y = operands[0], tree.unflatten(operands[1 : 1 + len(leaves)])
+        return jax.tree.leaves(field(t, y, arguments_tree.unflatten(operands[1 + len(leaves) :])))
+
+    program, closed_over = program_of(flat, [t0, *leaves, *arguments])
+    compiled, count = jax.jit(jaxpr_as_fun(program)), len(closed_over)
+
+    def parametric(parameters: list[jax.Array], t: jax.Array, y: Leaves) -> Leaves:
+        operands = [*parameters[:count], t, *y, *parameters[count:]]
+        pairs = zip(operands, program.in_avals, strict=True)
+        return _wide(compiled(*(v if v.dtype == a.dtype else v.astype(a.dtype) for v, a in pairs)))
+
+    return parametric, [*closed_over, *arguments]
+
+
 def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
     """The values, those in half precision in the dtype of their sums."""
     return [accumulated(value) for value in values]
@@ -211,18 +222,16 @@ def _tolerances(name: str, value: PyTree, y0: PyTree) -> list[Any]:
         return value is None
 
     spread = jax.tree.leaves(jax.tree.broadcast(value, y0, is_none), is_leaf=is_none)
+    states = _wide(jax.tree.leaves(y0))
     return [
-        None
-        if v is None
-        else _tolerance(
-            name, jax.lax.stop_gradient(jnp.asarray(v, jnp.finfo(y.dtype).dtype)), y.shape
-        )
-        for v, y in zip(spread, _wide(jax.tree.leaves(y0)), strict=True)
+        None if v is None else _tolerance(name, v, y) for v, y in zip(spread, states, strict=True)
     ]
 
 
-def _tolerance(name: str, value: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """`value`, with the axes of a leaf of this shape unless it is a number."""
+def _tolerance(name: str, tolerance: ArrayLike, y: jax.Array) -> jax.Array:
+    """The tolerance of one leaf, with its axes unless it is a number."""
+    value = jax.lax.stop_gradient(jnp.asarray(tolerance, jnp.finfo(y.dtype).dtype))
+    shape = y.shape
     padded = (1,) * (len(shape) - value.ndim) + value.shape
     if len(padded) != len(shape) or any(
         n not in (1, m) for n, m in zip(padded, shape, strict=True)
