@@ -83,7 +83,7 @@ SHORT = tests/programs/test_interpret.py tests/precision/test_audit.py \
   tests/precision/test_audit_sums.py tests/precision/test_audit_blind_spots.py \
   tests/core/test_layer.py tests/nn/science/test_spline.py \
   tests/nn/containers/test_repeated_layer.py \
-  tests/nn/transformations/test_alternate_precision.py tests/ode/test_equation.py \
+  tests/nn/transformations/test_alternate_precision.py tests/ode/equation/test_equation.py \
   tests/training/minimisers/test_minimise.py tests/training/minimisers/test_minimise_session.py
 
 test-short: setup

@@ -27,20 +27,32 @@ LEVELS = {
     "convert": 6,
     "testing": 7,
 }
-# The families of `training`, from what knows of no other to what uses them all.
-TRAINING = (
-    "compilation",
-    "objectives",
-    "schedules",
-    "optimisers",
-    "state",
-    "data",
-    "steps",
-    "records",
-    "callbacks",
-    "fitting",
-    "minimisers",
-)
+# The families of a package, from what knows of no other to what uses them all.
+FAMILIES = {
+    "ode": (
+        "problem",
+        "method",
+        "equation",
+        "solution",
+        "engines",
+        "failure",
+        "solving",
+        "layers",
+    ),
+    "training": (
+        "compilation",
+        "objectives",
+        "schedules",
+        "optimisers",
+        "state",
+        "data",
+        "steps",
+        "records",
+        "callbacks",
+        "fitting",
+        "minimisers",
+    ),
+}
 TABLES = {"__init__.py", "internal.py"}  # Names for users, and for other packages of the library.
 OWNERS = {"diffrax": {"ode"}, "optax": {"training"}}
 FILES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
@@ -84,23 +96,26 @@ def test_the_library_imports_itself_at_the_top_of_files(path):
             assert node in tree.body, f"{path}:{node.lineno}: would hide a circle"
 
 
-IN_TRAINING = [path for path in FILES if path.parts[1] == "training" and len(path.parts) == 4]
+IN_FAMILIES = [path for path in FILES if path.parts[1] in FAMILIES and len(path.parts) == 4]
 
 
-def test_order_of_training_names_every_family():
-    assert sorted(TRAINING) == sorted({path.parts[2] for path in IN_TRAINING})
+@pytest.mark.parametrize("package", FAMILIES)
+def test_order_of_families_names_every_one(package):
+    found = {path.parts[2] for path in IN_FAMILIES if path.parts[1] == package}
+    assert sorted(FAMILIES[package]) == sorted(found)
 
 
-@pytest.mark.parametrize("path", IN_TRAINING, ids=str)
-def test_families_of_training_import_earlier_ones_only(path):
+@pytest.mark.parametrize("path", IN_FAMILIES, ids=str)
+def test_families_import_earlier_ones_only(path):
+    order = FAMILIES[path.parts[1]]
     for node in ast.parse((ROOT / path).read_text()).body:
         if isinstance(node, ast.ImportFrom) and node.level == 2:  # `..family._file`.
             family = (node.module or "").split(".")[0]
-            assert TRAINING.index(family) < TRAINING.index(path.parts[2]), f"{path}: {family}"
+            assert order.index(family) < order.index(path.parts[2]), f"{path}: {family}"
 
 
-@pytest.mark.parametrize("path", IN_TRAINING, ids=str)
-def test_files_of_a_training_family_import_in_no_circle(path):
+@pytest.mark.parametrize("path", IN_FAMILIES, ids=str)
+def test_files_of_a_family_import_in_no_circle(path):
     seen, waiting = set(), [path]
     while waiting:
         for node in ast.parse((ROOT / waiting.pop()).read_text()).body:

@@ -1,0 +1,1 @@
+"""Those that solve an equation by a method."""

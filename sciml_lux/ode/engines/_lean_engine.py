@@ -1,0 +1,169 @@
+"""Our own engine: explicit Runge-Kutta methods, with derivatives of any order."""
+
+import functools
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from ...core import Record, Static
+from ...core.internal import is_number
+from ...ops import internal as lean
+from ...ops.internal import tableaus
+from ..equation._equation import Equation
+from ..equation._with_cost import WithCost, state_of
+from ..method._method import Method, plain
+from ..method._verner import Vern7, Vern9
+from ..problem._step import Step
+from ..solution._final import Final
+from ..solution._results import RESULTS
+from ..solution._solution import Attempt, Solution
+
+_METHODS = {
+    diffrax.Euler: tableaus.EULER,
+    diffrax.Heun: tableaus.HEUN,
+    diffrax.Midpoint: tableaus.MIDPOINT,
+    diffrax.Ralston: tableaus.RALSTON,
+    diffrax.Bosh3: tableaus.BOSH3,
+    diffrax.Tsit5: tableaus.TSIT5,
+    diffrax.Dopri5: tableaus.DOPRI5,
+    Vern7: tableaus.VERN7,
+    Vern9: tableaus.VERN9,
+}
+
+_RESULTS = {
+    lean.MAX_STEPS: RESULTS.max_steps_reached,
+    lean.STATE_NOT_FINITE: RESULTS.state_not_finite,
+    lean.FIELD_NOT_FINITE: RESULTS.field_not_finite,
+    lean.DIVERGED: RESULTS.diverged,
+    lean.NO_STEP: RESULTS.step_too_short,
+}
+
+
+_PLAIN = diffrax.PIDController(rtol=1e-3, atol=1e-3)
+
+
+@functools.cache
+def _tableau(solver: type) -> lean.Tableau:
+    """The coefficients, by which states inside a step are as accurate as at its end."""
+    return lean.with_fine_interpolant(_METHODS[solver])
+
+
+def why_not_lean(method: Method) -> str | None:
+    """The option of `method` that the lean engine does not have; None where it has all."""
+    solver, controller = plain(method.solver), plain(method.stepsize_controller)
+    if type(solver) not in _METHODS or solver != type(solver)():
+        return f"solver={solver!r}"
+    if _control(method) is None:
+        return f"stepsize_controller={type(controller).__name__}"
+    if method.adjoint is not None:
+        return f"adjoint={type(plain(method.adjoint)).__name__}"
+    return None
+
+
+def check_estimates(name: str, method: Method) -> None:
+    """Raise if estimates are asked for of an engine or a solver without them.
+
+    Raises:
+        ValueError: names the option that stands in the way.
+    """
+    other = why_not_lean(method)
+    if other is None and _METHODS[type(plain(method.solver))].b_error is None:
+        other = f"solver={plain(method.solver)!r}"
+    if method.estimates and other is not None:
+        raise ValueError(
+            f"`{name}` expects estimates=True with a solver of the lean engine that estimates its "
+            f"error, got {other}. Take diffrax.Tsit5() and the default `adjoint`, or leave out "
+            "`estimates`."
+        )
+
+
+def _control(method: Method) -> lean.Control | None:
+    """How steps are chosen; None for a controller that the lean engine does not have."""
+    controller = plain(method.stepsize_controller)
+    if controller is None:
+        return lean.Adaptive() if method.uses_tolerances else lean.Fixed()
+    if isinstance(controller, diffrax.ConstantStepSize):
+        return lean.Fixed()
+    c = controller
+    if type(c) is not diffrax.PIDController:
+        return None
+    other = (c.norm != _PLAIN.norm, c.dtmin, c.dtmax, c.error_order, not c.force_dtmin)
+    if any(option is not None and option is not False for option in other):
+        return None
+    numbers = (c.pcoeff, c.icoeff, c.dcoeff, c.safety, c.factormin, c.factormax)
+    if not all(is_number(number) for number in numbers):
+        return None
+    return lean.Adaptive(*map(float, numbers))  # pyright: ignore[reportArgumentType]
+
+
+def solve_lean(
+    equation: Equation,
+    method: Method,
+    span: jax.Array,
+    ts: jax.Array | None,
+    u0: PyTree,
+    first_step: Step | None = None,
+) -> Attempt:
+    """The states of `equation` at `ts`; a failed solve does not raise: its `result` says why.
+
+    Args:
+        equation: what is solved.
+        method: how it is solved; `why_not_lean(method)` is None.
+        span: (t0, t1), in the dtype of the clock.
+        ts: (n,) the times at which the states are wanted; None for t1 alone.
+        u0: the state at t0.
+        first_step: the step that it begins with; None for the `dt0` of the method.
+    """
+    controller = plain(method.stepsize_controller)
+    tolerances = controller if isinstance(controller, diffrax.PIDController) else method
+    rtol, atol = tolerances.rtol, tolerances.atol
+    if isinstance(u0, WithCost):
+        rtol, atol = WithCost(rtol, 0.0), WithCost(atol, None)
+    dt0 = None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype)
+    if first_step is not None:
+        dt0 = first_step.length
+    found = lean.solve(
+        lambda t, u, args: args[0](t, u, args[1]),
+        span[0],
+        span[1],
+        u0,
+        (equation.field, equation.parameters),
+        tableau=_tableau(type(plain(method.solver))),
+        ts=ts,
+        rtol=rtol,
+        atol=atol,
+        dt0=dt0,
+        errors=None if first_step is None else first_step[1:],
+        control=_control(method) or lean.Adaptive(),
+        max_steps=method.max_steps,
+        dense=method.dense,
+        estimates=method.estimates,
+        samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(state_of(u0)))),
+    )
+    ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
+    result: Any = RESULTS.successful
+    for code, item in _RESULTS.items():
+        result = RESULTS.where(found.result == code, item, result)
+    stats = Record(
+        num_steps=found.num_steps,
+        num_accepted_steps=found.num_accepted,
+        num_rejected_steps=found.num_steps - found.num_accepted,
+        num_field_evaluations=found.num_evaluations,
+        first_step=found.first_step,
+        time_reached=jax.lax.stop_gradient(found.t),
+        engine=Static("lean"),
+    )
+    estimates = None if found.estimates is None else _named(found.estimates)
+    following = None if method.has_fixed_steps else Step(found.next_step, *found.errors)
+    ts, final = span[1:] if ts is None else ts, Final(span[1], found.y1, following)
+    solution = Solution(ts, ys, stats, result, found.between, final, estimates=estimates)
+    return Attempt(solution, found.y)
+
+
+def _named(estimates: lean.Estimates) -> Record:
+    """The estimates that the method has, by name."""
+    found = estimates._asdict().items()
+    return Record({name: value for name, value in found if value is not None})

@@ -1,0 +1,1 @@
+"""Why a solve failed, and the error that says so."""

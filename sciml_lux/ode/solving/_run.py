@@ -1,0 +1,159 @@
+"""From a problem to its solution: what the layers and `solve` have in common."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from ...core import Parameters, Record, States, Static, layer_name
+from ...core.internal import is_observed, subject
+from ...precision import match_eltype_mode
+from ..engines._diffrax_engine import solve_with_diffrax
+from ..engines._lean_engine import check_estimates, solve_lean, why_not_lean
+from ..equation._equation import equation_of
+from ..equation._solvable import Inputs, Solvable
+from ..failure._failure import Failure, with_failure
+from ..failure._raising import raising
+from ..method._method import check_tolerance
+from ..problem._initial_state import initial_state, state_dtype
+from ..problem._interpolated import Interpolated
+from ..problem._problem import Problem
+from ..problem._problem_times import Times, times_of
+from ..problem._step import Step, is_sound, step_in_clock
+from ..problem._times import real_dtype
+from ..solution._results import RESULTS
+from ..solution._solution import Attempt, Solution
+from ._running_cost import apart, check_engine
+
+Updates = Mapping[int, jax.Array]
+"""New states of a layer, by their number."""
+
+
+def run(
+    layer: Solvable, problem: Problem, ps: Parameters, st: States, compiled: Callable[..., Any]
+) -> tuple[Solution, Updates]:
+    """The solution of `problem` with the vector field of `layer`, and the states that it changes.
+
+    Args:
+        layer: has a `vector_field`, a `method` and its options, `tspan`, `saveat`, `batch_axis`.
+        problem: what is solved.
+        ps: the parameters.
+        st: the states.
+        compiled: `solved` with this layer, as by `jax.jit`.
+
+    Raises:
+        TypeError, ValueError: see `Problem` and `ODELayer`.
+        RuntimeError: the solve failed.
+    """
+    name, mode = layer_name(layer), match_eltype_mode()
+    u0 = initial_state(layer, problem.u0, ps)
+    clock = real_dtype(state_dtype(name, u0))
+    check_tolerance(name, layer.method, clock)
+    check_engine(layer)
+    check_estimates(name, layer.method)
+    inputs = _checked_inputs(layer, problem.inputs)
+    times = times_of(name, problem, layer.tspan, layer.saveat, clock)
+    times = _with_first_step(layer, times, problem.first_step, clock)
+    # So that whoever watches the calls of the model, or is warned by them, sees each of them.
+    seen = is_observed() or mode == "warn"
+    solve = functools.partial(solved, layer) if seen else compiled
+    solution, failure, updates = solve(u0, ps, st, times, inputs, mode)
+    more = () if inputs is None else (inputs,)
+    return raising(layer, times, solution, failure, (ps, st, *more)), updates
+
+
+def solved(
+    layer: Solvable, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Inputs, mode: str
+) -> tuple[Solution, Failure, Updates]:
+    """The solution, whether and why there is none, and the states that change.
+
+    `mode` is that of `match_eltype`, on which the program depends.
+    """
+
+    def one(u0: PyTree, times: Times, inputs: Inputs) -> tuple[Solution, Failure, Updates]:
+        return _solved_once(layer, u0, ps, st, times, inputs)
+
+    if times.t0.ndim > 0:
+        found = jax.vmap(one, (0, 0, _axes_of_inputs(inputs)))(u0, times, inputs)
+        if found[2]:
+            raise ValueError(
+                f'{subject(layer)} has state_policy="{layer.state_policy}", but with times of each '
+                'sample there is not one new value of a state. Take state_policy="frozen".'
+            )
+        return found
+    solution, failure, updates = one(u0, times, inputs)
+    if layer.batch_axis is not None and times.ts is not None:
+        ys = jax.tree.map(lambda y: jnp.moveaxis(y, 0, 1), solution.ys)
+        solution = solution._replace(ys=ys)
+    return solution, failure, updates
+
+
+def _solved_once(
+    layer: Solvable, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Inputs
+) -> tuple[Solution, Failure, Updates]:
+    # Times and steps that make no sense are not solved for; that they do not is the result.
+    t0, t1, ts = jax.tree.map(
+        lambda part: jnp.where(times.sound, part, jnp.zeros_like(part)), times[:3]
+    )
+    equation = equation_of(layer, t0, u0, ps, st, inputs)
+    reason = why_not_lean(layer.method)
+    engine = solve_lean if reason is None else solve_with_diffrax
+    span = jnp.stack([t0, t1])
+    start = equation.start(u0)
+    step = times.first_step
+    if step is not None:
+        step = Step(*(jnp.where(is_sound(step), part, 1) for part in step))
+    solution, reached = engine(equation, layer.method, span, ts, start, step)
+    stats = solution.stats | {"why_not_lean": Static(reason or "")}
+    solution = solution._replace(stats=stats, result=_sound(times, solution.result))
+    attempt = Attempt(solution, reached)
+    solution, failure = with_failure(equation, layer.method, span, start, ps, attempt)
+    solution, failure = apart(solution, failure)
+    solution = solution._replace(result=_sound(times, solution.result))
+    return solution, failure, dict(equation.updates)
+
+
+def _with_first_step(layer: Solvable, times: Times, step: Step | None, clock: np.dtype) -> Times:
+    if step is None:
+        return times
+    fixed = layer.method.has_fixed_steps
+    step = step_in_clock(layer_name(layer), step, times.t0.shape, fixed, clock)
+    return times._replace(first_step=step)
+
+
+def _sound(times: Times, result: RESULTS) -> Any:
+    result = RESULTS.where(times.sound, result, RESULTS.times_out_of_order)
+    if times.first_step is None:
+        return result
+    return RESULTS.where(is_sound(times.first_step), result, RESULTS.first_step_not_positive)
+
+
+def _axes_of_inputs(inputs: Inputs) -> Any:
+    """Of each signal, whether it has a leading axis of samples: its times then have two."""
+    if inputs is None:
+        return None
+    axes = {name: 0 if signal.times.ndim > 1 else None for name, signal in inputs.items()}
+    return Record(axes)
+
+
+def _checked_inputs(layer: Solvable, inputs: Inputs) -> Any:
+    if inputs is None:
+        return None
+    parameters = inspect.signature(layer.vector_field).parameters
+    if len(parameters) < 3:
+        raise TypeError(
+            f"{subject(layer)} takes no `inputs`, got {', '.join(inputs)}. Define "
+            "`vector_field(ps, st, inputs)`."
+        )
+    for name, signal in inputs.items():
+        if not isinstance(signal, Interpolated):
+            raise TypeError(
+                f"{subject(layer)} expects the input `{name}` to be an `Interpolated`, got "
+                f"{type(signal).__name__}. Write ode.Interpolated(times, values)."
+            )
+    return inputs
