@@ -15,7 +15,7 @@ def public_names(package):
     table = importlib.import_module(f"sciml_lux.{package}")
     for name, value in vars(table).items():
         module = getattr(value, "__module__", None) or ""
-        if not name.startswith("_") and module.startswith(f"{table.__name__}._"):
+        if not name.startswith("_") and module.startswith(f"{table.__name__}."):
             yield module, getattr(value, "__qualname__", name)
 
 

@@ -151,7 +151,8 @@ def audit(
             skipped.append(f"{name}: {program}")
             continue
         for visit, kind, detail in judged(program, wanted, name == "value"):
-            found[Finding(name, kind, detail, *visit.site)] += 1
+            site = visit.site
+            found[Finding(name, kind, detail, site.path, site.line, site.library)] += 1
     findings = [dataclasses.replace(finding, count=count) for finding, count in found.items()]
     order = {kind: i for i, kind in enumerate(FAILING)}
     findings.sort(key=lambda finding: (order.get(finding.kind, len(order)), finding))

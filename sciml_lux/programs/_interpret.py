@@ -18,7 +18,7 @@ from ._jax import (
     variables,
 )
 from ._rule import Call, Rule
-from ._site import Site, site_of
+from ._site import Site
 
 
 def interpret(
@@ -87,7 +87,7 @@ class _Interpreter(NamedTuple):
     rules: Mapping[str, Rule]
     default: Rule | None
     lift: Callable[[Any], Value]
-    around: Site = Site("", "?", "")
+    around: Site = Site()
 
     def evaluate(self, program: ClosedJaxpr | Jaxpr, args: Sequence[Value]) -> list[Value]:
         jaxpr = open_jaxpr(program)
@@ -109,7 +109,7 @@ class _Interpreter(NamedTuple):
         return [read(atom) for atom in jaxpr.outvars]
 
     def _results(self, equation: JaxprEqn, operands: list[Value]) -> list[Value]:
-        site = site_of(equation, self.around)
+        site = self.around.of(equation)
         inner = self._replace(around=site)
         rule = self.rules.get(primitive_name(equation), self.default)
         if rule is None:
@@ -118,5 +118,5 @@ class _Interpreter(NamedTuple):
                 f"{site.line}. Put one into `rules`, or give a `default`."
             )
         with context_of(equation):
-            found = rule(Call(equation, inner.evaluate, site.line), *operands)
+            found = rule(Call(equation, inner.evaluate, site), *operands)
         return list(found) if equation.primitive.multiple_results else [found]

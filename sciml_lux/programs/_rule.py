@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Params, Value, bind_again, primitive_name
+from ._site import Site
 
 Evaluate = Callable[[ClosedJaxpr | Jaxpr, Sequence[Value]], list[Value]]
 
@@ -14,7 +15,7 @@ class Call(NamedTuple):
     Attributes:
         equation: the equation, with its `params` and the types of its operands and results.
         evaluate: `evaluate(program, values)` evaluates a program inside it by the same table.
-        line: the user's source line, "?" if unknown.
+        site: where it is.
 
     Example:
         >>> import jax
@@ -26,12 +27,17 @@ class Call(NamedTuple):
 
     equation: JaxprEqn
     evaluate: Evaluate
-    line: str
+    site: Site
 
     @property
     def name(self) -> str:
         """The primitive's name."""
         return primitive_name(self.equation)
+
+    @property
+    def line(self) -> str:
+        """The user's source line, "?" if unknown."""
+        return self.site.line
 
     @property
     def params(self) -> Params:

@@ -1,9 +1,9 @@
 """Where an equation is: the programs around it, the user's line, and the library's."""
 
 import contextlib
+import dataclasses
 import functools
 import os
-from typing import NamedTuple
 
 import jax
 
@@ -23,13 +23,16 @@ _SKIPPED = (
 )
 
 
-class Site(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Site:
     """Where an equation is: the programs around it, the user's line, and the library's.
+
+    Lines are looked up when they are asked for: programs have many equations, and few are named.
 
     Attributes:
         path: the programs around it, such as `jit/scan`; empty at the top.
-        line: the user's source line, "?" if unknown.
-        library: the line of this library that it came from; empty if there is none.
+        equation: the equation; None for a program.
+        around: the site of the call around it, whose lines it has where it has none.
 
     Example:
         >>> import jax
@@ -39,15 +42,33 @@ class Site(NamedTuple):
         ['', 'jit(sin)']
     """
 
-    path: str
-    line: str
-    library: str
+    path: str = ""
+    equation: JaxprEqn | None = None
+    around: "Site | None" = None
 
+    def of(self, equation: JaxprEqn) -> "Site":
+        """The site of an equation of the program that is here."""
+        return Site(self.path, equation, self)
 
-def site_of(equation: JaxprEqn, around: Site) -> Site:
-    """The site of `equation`; its line is that of the call around it where it has none."""
-    line, library = _lines(equation)
-    return Site(around.path, around.line if line == "?" else line, library or around.library)
+    def inside(self, name: str) -> "Site":
+        """The site of a program inside the equation that is here."""
+        return Site("/".join(filter(None, [self.path, name])), self.equation, self.around)
+
+    @property
+    def line(self) -> str:
+        """The user's source line, "?" if unknown."""
+        line, _ = self._lines
+        return self.around.line if line == "?" and self.around else line
+
+    @property
+    def library(self) -> str:
+        """The line of this library that it came from; empty if there is none."""
+        _, library = self._lines
+        return self.around.library if not library and self.around else library
+
+    @functools.cached_property
+    def _lines(self) -> tuple[str, str]:
+        return _lines(self.equation) if self.equation else ("?", "")
 
 
 def _lines(equation: JaxprEqn) -> tuple[str, str]:
@@ -64,11 +85,11 @@ def _lines(equation: JaxprEqn) -> tuple[str, str]:
     for frame in frames:
         if frame.file_name.startswith(_SKIPPED):
             continue
+        file = (
+            os.path.relpath(frame.file_name) if os.path.isabs(frame.file_name) else frame.file_name
+        )
+        line = f"{file}:{frame.line_num}"
         if not frame.file_name.startswith(_HERE + os.sep):
-            return _line(frame.file_name, frame.line_num), library
-        library = library or _line(frame.file_name, frame.line_num)
+            return line, library
+        library = library or line
     return "?", library
-
-
-def _line(file: str, number: int) -> str:
-    return f"{os.path.relpath(file) if os.path.isabs(file) else file}:{number}"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ._expand import expanded
 from ._inside import inside
 from ._jax import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, open_jaxpr, primitive_name
-from ._site import Site, site_of
+from ._site import Site
 
 
 class Visit(NamedTuple):
@@ -48,7 +48,7 @@ def walk(program: ClosedJaxpr) -> Iterator[Visit]:
         >>> [(v.equation.primitive.name, v.site.path) for v in walk(program)]
         [('jit', ''), ('sin', 'jit'), ('add', 'jit')]
     """
-    yield from _closed(expanded(program), Site("", "?", ""))
+    yield from _closed(expanded(program), Site())
 
 
 def has_programs(equation: JaxprEqn) -> bool:
@@ -74,8 +74,8 @@ def _use(variable: Var, jaxpr: Jaxpr, site: Site) -> Site | None:
     for equation in jaxpr.eqns:
         if not any(atom is variable for atom in equation.invars):
             continue
-        here, parts = site_of(equation, site), list(inside(equation))
-        within = here._replace(path="/".join(filter(None, [site.path, _name(equation)])))
+        here, parts = site.of(equation), list(inside(equation))
+        within = here.inside(_name(equation))
         for part in parts:
             inner = open_jaxpr(part.program)
             for argument, atom in zip(inner.invars, part.operands, strict=True):
@@ -88,9 +88,9 @@ def _use(variable: Var, jaxpr: Jaxpr, site: Site) -> Site | None:
 
 def _open(jaxpr: Jaxpr, site: Site) -> Iterator[Visit]:
     for equation in jaxpr.eqns:
-        here = site_of(equation, site)
+        here = site.of(equation)
         yield Visit(equation, None, here)
-        inner = here._replace(path="/".join(filter(None, [site.path, _name(equation)])))
+        inner = here.inside(_name(equation))
         for part in _programs(equation.params):
             inside = _closed if isinstance(part, ClosedJaxpr) else _open
             yield from inside(part, inner)  # pyright: ignore[reportArgumentType]
