@@ -234,7 +234,7 @@ def test_layer_answers_what_is_no_array_with_what_it_expects(entry, x):
 
 
 @any_precision
-@pytest.mark.parametrize("entry", ALL_ENTRIES)
+@pytest.mark.parametrize("entry", rotating(ALL_ENTRIES))
 def test_layer_can_be_watched_and_frozen_inside(entry, dtype):
     x, ps, st = structures(entry, dtype)
     want = jax.eval_shape(entry.layer, x, ps, st)

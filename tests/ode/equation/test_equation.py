@@ -11,12 +11,13 @@ import pytest
 
 import sciml_lux as lux
 from sciml_lux import ode
+from tests.conftest import slow
 
 pytestmark = pytest.mark.any_precision
 ADJOINTS = [
     diffrax.RecursiveCheckpointAdjoint(),
-    diffrax.DirectAdjoint(),
-    diffrax.BacksolveAdjoint(),
+    pytest.param(diffrax.DirectAdjoint(), marks=slow),
+    pytest.param(diffrax.BacksolveAdjoint(), marks=slow),
 ]
 
 

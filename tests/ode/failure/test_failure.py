@@ -14,11 +14,12 @@ from sciml_lux import ode
 from tests.conftest import X64, needs_x64
 from tests.ode.models import Decay
 
+pytestmark = pytest.mark.any_precision
+
 ADJOINTS = {"lean": None, "diffrax": diffrax.RecursiveCheckpointAdjoint()}
 EULER = {"solver": diffrax.Euler(), "dt0": 0.25}
 FIXED = {"stepsize_controller": diffrax.ConstantStepSize(), "dt0": 0.25}
 MANY = 4096
-any_precision = pytest.mark.any_precision
 
 
 class Field(lux.Layer):
@@ -143,7 +144,6 @@ def test_time_reached_is_the_end_of_a_solve_that_succeeds(engine):
         assert len(found.ys) == len(found.ts) == len(options.get("saveat", (0.5,)))
 
 
-@any_precision
 @pytest.mark.parametrize("engine", ADJOINTS)
 def test_empty_state_is_solved(engine, dtype):
     shapes = [(0,), (0, 3), (3, 0)]
@@ -191,7 +191,6 @@ def test_implicit_solver_gets_off_its_first_step():
     assert found.result == ode.RESULTS.successful
 
 
-@any_precision
 def test_newtons_method_that_fails_is_named():
     newton = diffrax.VeryChord(rtol=1e-5, atol=1e-5, norm=optimistix.max_norm)
     options = {"solver": diffrax.ImplicitEuler(root_finder=newton), **FIXED}
@@ -202,7 +201,6 @@ def test_newtons_method_that_fails_is_named():
     assert solved(no_root, throw=False, **options).result == ode.RESULTS.newton_failed
 
 
-@any_precision
 @pytest.mark.parametrize("engine", ADJOINTS)
 def test_under_jit_values_and_gradients_are_nan(engine, dtype):
     node = ode.NeuralODE(Decay(), (0.0, 1.0), max_steps=2, adjoint=ADJOINTS[engine], **EULER)
@@ -222,7 +220,6 @@ def test_under_jit_values_and_gradients_are_nan(engine, dtype):
             eager()
 
 
-@any_precision
 @pytest.mark.parametrize("engine", ADJOINTS)
 def test_one_failure_of_a_batch_is_its_own(engine, dtype):
     node = ode.NeuralODE(Field(square), (0.0, 2.0), time_input=True, adjoint=ADJOINTS[engine])
@@ -241,7 +238,6 @@ def test_one_failure_of_a_batch_is_its_own(engine, dtype):
     np.testing.assert_array_equal(np.isnan(gradient[:, 0]), [False, True, True, False])
 
 
-@any_precision
 @pytest.mark.parametrize("transform", [jax.jit, jax.vmap, lambda f: jax.jit(jax.vmap(jax.grad(f)))])
 def test_callback_raises_under_jit_with_the_time(transform, dtype, capfd):
     node = ode.NeuralODE(Field(square), (0.0, 2.0), time_input=True, throw="callback")

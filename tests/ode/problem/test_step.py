@@ -10,6 +10,8 @@ import sciml_lux as lux
 from sciml_lux import nn, ode
 from tests.conftest import X64, needs_x64
 
+pytestmark = pytest.mark.any_precision
+
 DTYPE = jnp.float64 if X64 else jnp.float32
 U0, RATE = jnp.asarray([2.0, 0.0], DTYPE), jnp.asarray(2.0, DTYPE)
 CONTROLLER = diffrax.PIDController(1e-6, 1e-6, pcoeff=0.4, icoeff=0.3, dcoeff=0.1)

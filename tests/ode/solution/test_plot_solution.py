@@ -11,6 +11,8 @@ import sciml_lux as lux
 from sciml_lux import nn, ode
 from tests.conftest import X64
 
+pytestmark = pytest.mark.any_precision
+
 pytest.importorskip("matplotlib")
 
 DTYPE = jnp.float64 if X64 else jnp.float32

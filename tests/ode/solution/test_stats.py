@@ -12,6 +12,8 @@ import sciml_lux as lux
 from sciml_lux import nn, ode
 from tests.conftest import X64
 
+pytestmark = pytest.mark.any_precision
+
 DTYPE = jnp.float64 if X64 else jnp.float32
 COUNTED = collections.Counter()
 TSPAN = (0.0, 4.0)

@@ -11,6 +11,8 @@ import sciml_lux as lux
 from sciml_lux import nn, ode, training
 from tests.conftest import X64
 
+pytestmark = pytest.mark.any_precision
+
 METHOD = ode.Method(rtol=1e-4, atol=1e-4, estimates=True)
 NODE = ode.NeuralODE(nn.Dense(2, 2, nn.tanh), (0.0, 4.0), dt0=1.0, estimates=True,
                      stepsize_controller=diffrax.ConstantStepSize())  # fmt: skip

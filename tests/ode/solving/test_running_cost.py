@@ -14,6 +14,8 @@ import sciml_lux as lux
 from sciml_lux import nn, ode
 from tests.conftest import X64, slow
 
+pytestmark = pytest.mark.any_precision
+
 DTYPE = jnp.float64 if X64 else jnp.float32
 RTOL = 1e-6 if X64 else 2e-3
 U0, RATE, END = jnp.asarray([1.0, 2.0], DTYPE), jnp.asarray(0.7, DTYPE), jnp.asarray(2.0, DTYPE)
