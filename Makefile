@@ -67,13 +67,13 @@ deep-optimised: setup
 deep-float64-off: setup
 	JAX_ENABLE_X64=0 CATALOGUE_THIRD=all $(HURRY) $(PYTEST) -m "slow"
 
-deep-standard: setup
-	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=standard $(HURRY) $(PYTEST)
-
-# A program that strict promotion lets pass is the same under standard promotion: with float64 off,
-# where dtypes are the point.
+# A program that strict promotion lets pass is the same under standard promotion: only where dtypes
+# are the point.
 DTYPES = tests/test_catalogue.py tests/test_options.py tests/test_x64_off.py tests/core \
   tests/losses tests/ops tests/precision
+
+deep-standard: setup
+	JAX_ENABLE_X64=1 JAX_NUMPY_DTYPE_PROMOTION=standard $(HURRY) $(PYTEST) $(DTYPES)
 
 deep-standard-float64-off: setup
 	JAX_ENABLE_X64=0 JAX_NUMPY_DTYPE_PROMOTION=standard $(HURRY) $(PYTEST) $(DTYPES)

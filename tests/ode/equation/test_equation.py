@@ -13,7 +13,7 @@ import sciml_lux as lux
 from sciml_lux import ode
 from tests.conftest import slow
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 ADJOINTS = [
     diffrax.RecursiveCheckpointAdjoint(),
     pytest.param(diffrax.DirectAdjoint(), marks=slow),

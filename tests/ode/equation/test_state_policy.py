@@ -13,6 +13,7 @@ import sciml_lux as lux
 from sciml_lux import nn, ode
 
 any_precision = pytest.mark.any_precision
+pytestmark = pytest.mark.traced
 
 EULER = {"solver": diffrax.Euler(), "dt0": 0.5}
 ADJOINTS = {"lean": None, "diffrax": diffrax.RecursiveCheckpointAdjoint()}

@@ -11,7 +11,7 @@ import pytest
 
 from sciml_lux import nn, ode, setup
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 LAYERS = {
     "NeuralODE": lambda **options: ode.NeuralODE(nn.Dense(2, 2), (0.0, 1.0), **options),
     "UDE": lambda **options: ode.UDE(

@@ -11,7 +11,7 @@ import sciml_lux as lux
 from sciml_lux import nn, ode
 from tests.conftest import X64
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 
 pytest.importorskip("matplotlib")
 

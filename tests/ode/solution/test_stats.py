@@ -12,7 +12,7 @@ import sciml_lux as lux
 from sciml_lux import nn, ode
 from tests.conftest import X64
 
-pytestmark = pytest.mark.any_precision
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 
 DTYPE = jnp.float64 if X64 else jnp.float32
 COUNTED = collections.Counter()
