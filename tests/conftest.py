@@ -8,8 +8,8 @@ four kinds of runs of the same suite. `make test` is two of them, without what i
   count among it;
 - in a catalogue, by `rotating`: what two thirds of the entries have on other days only.
 
-`make test-deep` runs that; all but what is `traced` with XLA as users have it; and, where dtypes are
-the point, what `make test` runs under standard promotion.
+`make test-deep` runs that; all but what is `traced` with XLA as users have it; and what `make test`
+runs under standard promotion, where dtypes are the point.
 """
 
 import collections

@@ -6,9 +6,8 @@ import jax
 from jaxtyping import Array, PyTree
 
 from ..core import StateChangedError, StatefulLuxLayer, apply, is_layer, layer_name
-from ..core.internal import check_choice, path_name
+from ..core.internal import changed_states, check_choice, states_at
 from ..precision.internal import own_memory, require_exact_floats
-from ..programs import ClosedJaxpr, origins
 from ._types import ArrayFunction, Differentiable
 
 POLICIES = "refuse", "frozen"
@@ -61,22 +60,14 @@ def check_states_stay(
         new = apply(model, x, ps, treedef.unflatten(leaves))[1]
         return leaves, jax.tree.leaves(new)
 
-    places = _changed(jax.make_jaxpr(before_and_after)(x, leaves), len(leaves))
+    places = changed_states(jax.make_jaxpr(before_and_after)(x, leaves), len(leaves))
     if not places:
         return
-    path, _ = jax.tree_util.tree_leaves_with_path(st)[places[0]]
-    others = f" and {len(places) - 1} more" if len(places) > 1 else ""
     raise StateChangedError(
-        f"`{owner}`: `{layer_name(model)}` changes the state `{path_name(path)}`{others} at each "
-        "evaluation, and a derivative makes several, in an order of its own. Use `testmode(st)`, "
-        'or state_policy="frozen" (the states stay as they are).'
+        f"`{owner}`: `{layer_name(model)}` changes {states_at(st, places)} at each evaluation, "
+        "and a derivative makes several, in an order of its own. Use `testmode(st)`, or "
+        'state_policy="frozen" (the states stay as they are).'
     )
-
-
-def _changed(program: ClosedJaxpr, count: int) -> list[int]:
-    """Which of `count` states change, of a program that returns those before and those after."""
-    found = origins(program)
-    return [i for i in range(count) if found[i] is not found[count + i]]
 
 
 def _trees(owner: str, f: Differentiable, args: tuple[PyTree, ...]) -> tuple | None:

@@ -1,5 +1,7 @@
 """What other packages of the library need of `core`, and users do not."""
 
+from ._changed_states import changed_states as changed_states
+from ._changed_states import states_at as states_at
 from ._checks import check_choice as check_choice
 from ._checks import check_function as check_function
 from ._checks import check_integer as check_integer

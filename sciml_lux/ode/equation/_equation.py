@@ -12,11 +12,11 @@ from jax.tree_util import Partial
 from jaxtyping import Array, PyTree
 
 from ...core import LayerLike, Parameters, States
-from ...core.internal import describe, named_leaves, subject
+from ...core.internal import changed_states, describe, named_leaves, subject
 from ...precision import shared
 from ...programs import ClosedJaxpr, with_constants_as_arguments
 from ._solvable import Inputs, Solvable
-from ._state_policy import changed, check_policy_allows, collected
+from ._state_policy import check_policy_allows, collected
 from ._with_cost import WithCost
 
 
@@ -70,7 +70,7 @@ def equation_of(
     given = (t0, u0, parameters)
     program, (du, rate, _, after) = jax.make_jaxpr(field, return_shape=True)(*given)
     _check_field(layer, du, u0)
-    places = changed(program, len(after))
+    places = changed_states(program, len(after))
     check_policy_allows(layer, program, st, places)
     of_states = range(len(program.out_avals) - len(after), len(program.out_avals))
     # Without such states the field is not evaluated here.

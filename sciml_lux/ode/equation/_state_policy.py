@@ -10,8 +10,8 @@ from jax.core import Tracer
 from jaxtyping import PyTree
 
 from ...core import LayerLike, Parameters, Record, StateChangedError, States, apply
-from ...core.internal import path_name, subject
-from ...programs import ClosedJaxpr, origins, variables
+from ...core.internal import states_at, subject
+from ...programs import ClosedJaxpr, variables
 from ._solvable import Solvable
 
 POLICIES = "refuse", "frozen", "once"
@@ -63,16 +63,6 @@ def collected() -> Iterator[Callable[[States], Any]]:
         _states_so_far.reset(token)
 
 
-def changed(program: ClosedJaxpr, count: int) -> list[int]:
-    """Which of `count` states change, of a program that ends with those before and those after.
-
-    A state changes if the program computes it, though the number be the same.
-    """
-    found = origins(program)
-    before, after = found[-2 * count : -count], found[-count:] if count else []
-    return [index for index in range(count) if before[index] is not after[index]]
-
-
 def check_policy_allows(
     layer: Solvable, program: ClosedJaxpr, st: States, places: Sequence[int]
 ) -> None:
@@ -80,7 +70,7 @@ def check_policy_allows(
 
     Args:
         layer: whose `state_policy` it is.
-        program: of its field, as for `changed`.
+        program: of its field, as for `changed_states`.
         st: the states.
         places: which of them change.
 
@@ -89,9 +79,7 @@ def check_policy_allows(
     """
     if not places:
         return
-    path, _ = jax.tree_util.tree_leaves_with_path(st)[places[0]]
-    others = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    changes = f"the state `{path_name(path)}`{others}"
+    changes = states_at(st, places)
     if layer.state_policy == "refuse":
         raise StateChangedError(
             f"{subject(layer)}: its vector field changes {changes} at each evaluation, and a "
