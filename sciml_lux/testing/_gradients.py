@@ -10,13 +10,14 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
-from ..core.internal import named_leaves
+from ..core.internal import check_number, named_leaves
 from ..precision import promote
 from ..precision.internal import NO_DERIVATIVE, floating_leaves, require_exact_floats
 from ._differences import Accuracy, Difference, difference
 
 _MODES = ("reverse", "forward", "nested")
 _PARTS = 4
+_STEPS = 10.0  # How many tolerances of a solve a change of its steps may make.
 _ROUNDING = 16.0  # In units in the last place of the value: smaller slopes are rounding.
 
 
@@ -27,6 +28,7 @@ def test_gradients(
     reference: PyTree = None,
     rtol: float | None = None,
     atol: float | None = None,
+    solve_tolerance: float = 0.0,
     seed: int = 0,
 ) -> None:
     """Check the derivatives of the scalar function `f` at `args` along random directions.
@@ -53,13 +55,16 @@ def test_gradients(
             leaf to it. By default half the digits of the leaf, or of the value if it has fewer, if
             differences resolve so many, and at least a quarter of them.
         atol: the absolute tolerance; by default 0.
+        solve_tolerance: the tolerance of the adaptive solves of differential equations in `f`.
+            Differences see the steps change, and derivatives hold them still: ten times this may be
+            between the two, relative to the slope and to the value.
         seed: the seed of the directions.
 
     Raises:
         AssertionError: names the mode, and the path of the leaf.
         ValueError: an unknown mode, or one that JAX does not have for `f`; no floating leaf; a
-            value that is not a real scalar; a reference that is not like `args`; differences that
-            cannot resolve the tolerance.
+            negative `solve_tolerance`; a value that is not a real scalar; a reference that is not
+            like `args`; differences that cannot resolve the tolerance.
         TypeError: float64 arguments of NumPy while x64 is off.
 
     Source: differences and their errors as in Ridders (1982), "Accurate computation of F'(x) and
@@ -69,6 +74,7 @@ def test_gradients(
         >>> import jax.numpy as jnp
         >>> test_gradients(lambda x: jnp.sum(jnp.sin(x)), jnp.ones(3, jnp.float32))
     """
+    check_number("test_gradients", "solve_tolerance", solve_tolerance, least=0)
     unknown = set(modes) - set(_MODES)
     if unknown:
         raise ValueError(
@@ -98,7 +104,7 @@ def test_gradients(
         for place, name in enumerate(names):
             # A slope along all leaves has the digits of the leaf with the fewest.
             unit = max(units) if mode == "nested" else max(units[place], _unit(here))
-            accuracy = _accuracy(unit, abs(float(here)), rtol, atol)
+            accuracy = _accuracy(unit, abs(float(here)), rtol, atol, _STEPS * solve_tolerance)
             of_leaf = _of_one_leaf(slope if mode == "nested" else value, x, place)
             directions = list(_parts(_direction(x[place], rng)))
             found = [_slope(mode, of_leaf, x[place], v) for v in directions]
@@ -112,9 +118,17 @@ def test_gradients(
 test_gradients.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def _accuracy(unit: float, size: float, rtol: float | None, atol: float | None) -> Accuracy:
+def _accuracy(
+    unit: float, size: float, rtol: float | None, atol: float | None, of_steps: float
+) -> Accuracy:
     fine, coarse = (unit**0.5, unit**0.25) if rtol is None else (rtol, rtol)
-    return Accuracy(unit, rtol=fine, atol=atol or 0.0, coarsest=coarse, size=size)
+    return Accuracy(
+        unit,
+        rtol=max(fine, of_steps),
+        atol=(atol or 0.0) + of_steps * size,
+        coarsest=max(coarse, of_steps),
+        size=size,
+    )
 
 
 def _as_arrays(args: tuple) -> tuple:

@@ -26,7 +26,8 @@ class Equation(NamedTuple):
     Attributes:
         field: the right-hand side. It is a tree: its leaves are the arrays that the layer's vector
             field closes over.
-        parameters: parameters, states and inputs, half precision in the dtype of its sums.
+        parameters: the leaves of parameters, states and inputs, half precision in the dtype of its
+            sums.
         updates: the states that an evaluation at t0 changes, by their number; empty unless the
             layer's `state_policy` is "once".
         cost: where the layer has a running cost, zeros of its form; `field` is then that of a
@@ -34,7 +35,7 @@ class Equation(NamedTuple):
     """
 
     field: Callable[[Any, PyTree, PyTree], PyTree]
-    parameters: PyTree
+    parameters: list[jax.Array]
     updates: Mapping[int, jax.Array] = MappingProxyType({})
     cost: PyTree = None
 
@@ -76,6 +77,8 @@ def equation_of(
     # Without such states the field is not evaluated here.
     values = _function_of(program, [of_states[p] for p in places])(*given) if places else []
     updates = dict(zip(places, values, strict=True))
+    # As a list: `BacksolveAdjoint` fails on parameters with an empty tuple inside.
+    parameters = jax.tree.leaves(parameters)
     treedef = jax.tree.structure(du if rate is None else WithCost(du, rate))
     derivative = _function_of(program, range(treedef.num_leaves), treedef.unflatten)
     if rate is None:
