@@ -8,8 +8,9 @@ four kinds of runs of the same suite. `make test` is two of them, without what i
   count among it;
 - in a catalogue, by `rotating`: what two thirds of the entries have on other days only.
 
-`make test-deep` runs that; all but what is `traced` with XLA as users have it; and what `make test`
-runs under standard promotion, where dtypes are the point.
+`make test-deep` runs that, with float64 off for a third of the catalogue; all but what is `traced`
+with XLA as users have it; and what `make test` runs under standard promotion, where dtypes are the
+point.
 """
 
 import collections
@@ -53,6 +54,7 @@ OPTIMISED = {
 # to the workers of xdist, so that they agree at midnight.
 THIRD = os.environ.setdefault("CATALOGUE_THIRD", str(datetime.date.today().timetuple().tm_yday % 3))
 slow = pytest.mark.slow
+on_another_day = [slow, pytest.mark.another_day]
 
 needs_x64 = pytest.mark.skipif(not X64, reason="float64 needs JAX_ENABLE_X64=1")
 needs_x32 = pytest.mark.skipif(X64, reason="speaks of what happens with x64 off")
@@ -64,9 +66,9 @@ def in_third(index):
 
 
 def rotating(parameters):
-    """The parameters of a test, `slow` for the two thirds whose turn it is not."""
+    """The parameters of a test, with `on_another_day` for the two thirds without a turn."""
     return [
-        pytest.param(*p.values, id=p.id, marks=[*p.marks] if in_third(i) else [*p.marks, slow])
+        pytest.param(*p.values, id=p.id, marks=[*p.marks, *([] if in_third(i) else on_another_day)])
         for i, p in enumerate(parameters)
     ]
 

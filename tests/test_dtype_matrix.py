@@ -11,7 +11,7 @@ import pytest
 import sciml_lux as lux
 from sciml_lux import precision
 from tests.catalogue import LAYERS, LOSSES, OPS, SOLVES, example_input, split_floats
-from tests.conftest import THIRD, X64, in_third, slow
+from tests.conftest import THIRD, X64, in_third, on_another_day, slow
 from tests.half_sums import HALF
 
 MODES = ["none", "warn", "convert", "error"]
@@ -30,7 +30,7 @@ def cases(entries, *columns, rests, deep=lambda *_: False):
         if deep(*rest):
             return [slow]
         if rests(*rest):
-            return [] if in_third(index) else [slow]
+            return [] if in_third(index) else on_another_day
         return [pytest.mark.traced]
 
     return [
