@@ -6,8 +6,8 @@ ulps of the largest term of the sum that the product rule gives, in both tails a
 they are above 1e-300 in float64 and 1e-32 in float32 (5 ulps for the third derivative of
 `gelu_tanh`; `celu` with a = 1). Where JAX's own derivatives cancel, as 1 - tanh² does, they have a
 derivative of their own (`with_derivative`), of functions that have theirs (`_exact.py`). In the
-gradient of a small tanh network on one CPU core, the second exponential that this takes costs 14 %
-of the time in float32 and 21 % in float64, and 40 % more memory for intermediates.
+gradient of a small tanh network on a CPU, the second exponential that this takes costs about 15 %
+of the time in float32 and 25 % in float64, and 40 % more memory for intermediates.
 
 At huge and infinite inputs value and derivatives are their limits, never NaN. Where two branches
 meet, the branch not taken sees a harmless argument: its infinite derivative would turn the gradient

@@ -13,7 +13,7 @@ from ._with_derivative import with_derivative
 
 @op("x")
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + e⁻ˣ).
+    """1 / (1 + e⁻ˣ), with derivatives that keep their digits where it is almost 1.
 
     Example:
         >>> import jax.numpy as jnp
@@ -39,7 +39,7 @@ def sigmoid_fast(x: Array) -> Array:
 
 @op("x")
 def tanh(x: Array) -> Array:
-    """Hyperbolic tangent.
+    """Hyperbolic tangent; its derivative sech² keeps its digits where tanh is almost 1.
 
     Example:
         >>> import jax.numpy as jnp
