@@ -1,13 +1,16 @@
 """Activations, gates, the softmax family, and x log x: functions of entries, or of one axis.
 
-An activation is one exact function of an array of any float dtype, which it keeps. Value and
-derivatives of the first three orders, in every nesting of forward and reverse mode, are within 4
-ulps of the largest term of the sum that the product rule gives, in both tails and at 0, as long as
-they are above 1e-300 in float64 and 1e-32 in float32 (5 ulps for the third derivative of
-`gelu_tanh`; `celu` with a = 1). Where JAX's own derivatives cancel, as 1 - tanh² does, they have a
-derivative of their own (`with_derivative`), of functions that have theirs (`_exact.py`). In the
-gradient of a small tanh network on a CPU, the second exponential that this takes costs about 15 %
-of the time in float32 and 25 % in float64, and 40 % more memory for intermediates.
+An activation is one exact function of an array of any float dtype, which it keeps. On the CPU,
+value and derivatives of the first three orders, in every nesting of forward and reverse mode, are
+within 4 ulps of the largest term of the sum that the product rule gives, in both tails and at 0,
+where they are above 1e-300 in float64 or 1e-32 in float32 (5 ulps for the third derivative of
+`gelu_tanh`; `celu` with a = 1).
+
+Where JAX's own derivatives cancel, as 1 - tanh² does, functions have a derivative of their own
+(`with_derivative`), made of functions that have theirs (`_exact.py`). In the gradient of a small
+tanh network on a CPU, the second exponential that this takes costs about 15 % of the time in
+float32 and 25 % in float64, and 40 % more memory for intermediates. `jax.experimental.jet` does not
+take such functions.
 
 At huge and infinite inputs value and derivatives are their limits, never NaN. Where two branches
 meet, the branch not taken sees a harmless argument: its infinite derivative would turn the gradient
