@@ -8,7 +8,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from sciml_lux import autodiff
+from sciml_lux import autodiff, ops
 from tests.autodiff.networks import derivative, exact, in_float32, network
 from tests.conftest import X64, needs_x64
 
@@ -124,3 +124,20 @@ def test_curl_in_three_dimensions_is_that_of_a_field_by_hand():
     expected = np.stack([np.cos(b), b, 2 * a - c], axis=1)
     np.testing.assert_allclose(autodiff.curl(field, x), expected, rtol=1e-6)
     np.testing.assert_allclose(autodiff.divergence(field, x), np.zeros(4), atol=0)
+
+
+@needs_x64
+def test_laplacian_of_saturated_units_keeps_its_digits_and_that_of_jax_does_not():
+    # Numbers of few bits, so that the arguments of tanh, from 10.5 to 15.5, are exact.
+    weight, x = jnp.asarray([[8.0, 2.5], [9.0, 4.0]]), jnp.asarray([[1.0, 1.0], [1.25, 1.0]])
+
+    def traces(f, x):
+        return jax.vmap(lambda p: jnp.trace(jax.hessian(f)(p), axis1=-2, axis2=-1))(x)
+
+    arguments = np.asarray(x @ weight.T)
+    curvatures = [[-2 * mp.tanh(z) * mp.sech(z) ** 2 for z in row] for row in arguments]
+    want = np.asarray(curvatures, float) * np.sum(np.square(weight), axis=1)
+    for laplacian in (autodiff.laplacian, traces):
+        found, twin = (laplacian(lambda x, f=f: f(x @ weight.T), x) for f in (ops.tanh, jnp.tanh))
+        np.testing.assert_allclose(found, want, rtol=1e-15)
+        assert np.abs(twin / want - 1).max() > 1e-9

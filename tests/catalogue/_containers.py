@@ -12,7 +12,7 @@ _MLP = nn.Chain(nn.Dense(2, 4, nn.tanh), nn.Dense(4, 2))
 LAYERS = [
     LayerEntry(nn.Dense(3, 2), (4, 3), (4, 2), 8, bad=(4, 2)),
     LayerEntry(nn.Dense(3, 2, nn.tanh, use_bias=False), (4, 3), (4, 2), 6),
-    LayerEntry(nn.Dense(3, 2, nn.gelu), (4, 5, 3), (4, 5, 2), 8),
+    LayerEntry(nn.Dense(3, 2, nn.gelu), (4, 5, 3), (4, 5, 2), 8, widens=True),
     LayerEntry(_MLP, (4, 2), (4, 2), 22),
     LayerEntry(nn.Chain(first=nn.Dense(2, 3), then=nn.relu), (4, 2), (4, 3), 9),
     LayerEntry(nn.Chain(), (4, 2), (4, 2), 0),

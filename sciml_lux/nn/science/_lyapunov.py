@@ -28,7 +28,9 @@ class PositiveDefinite(WrapperLayer):
     """V(x) = ψ(φ(x) - φ(x₀)) + r(x, x₀), a Lyapunov function: 0 at x₀ and positive elsewhere.
 
     That holds for all parameters of the layer φ, if ψ is positive definite, and r is 0 for equal
-    arguments and positive for others.
+    arguments and positive for others. In floats, φ(x₀) and φ(x) may differ by a rounding error δ
+    even at x = x₀, as XLA adds in another order for a batch of another size and for constants. The
+    value there is then ψ(δ), about 1e-13 for a small network in float32, and not below 0.
 
     Args:
         model: the layer φ, from (..., in_dims) to (..., out_dims).

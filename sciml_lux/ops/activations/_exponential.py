@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ...precision.internal import python_numbers
+from ._exact import expm1
 from ._real_numbers import of_real_numbers
 
 
@@ -16,7 +17,7 @@ def elu(x: Array, a: float = 1.0) -> Array:
         >>> round(elu(jnp.float32(-1.0)).item(), 4)
         -0.6321
     """
-    return jnp.where(x > 0, x, python_numbers(a) * jnp.expm1(_nonpositive(x)))
+    return jnp.where(x > 0, x, python_numbers(a) * expm1(_nonpositive(x)))
 
 
 @of_real_numbers
@@ -29,7 +30,7 @@ def celu(x: Array, a: float = 1.0) -> Array:
         -0.6321
     """
     a = python_numbers(a)
-    return jnp.where(x > 0, x, a * jnp.expm1(_nonpositive(x) / a))
+    return jnp.where(x > 0, x, a * expm1(_nonpositive(x) / a))
 
 
 @of_real_numbers

@@ -1,17 +1,15 @@
 """Activations that are x times a gate."""
 
 import math
-from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ._exact import logistic, tanh
 from ._magnitude import magnitude
 from ._piecewise_linear import hardsigmoid
 from ._real_numbers import of_real_floats, of_real_numbers
-from ._sigmoid import sigmoid
-from ._softplus import softplus
+from ._with_derivative import Elementwise, with_derivative
 
 
 @of_real_floats
@@ -23,7 +21,7 @@ def swish(x: Array) -> Array:
         >>> round(swish(jnp.float32(1.0)).item(), 4)
         0.7311
     """
-    return _gated(x, sigmoid, _exhausted(x))
+    return gated(x, logistic, exhausted(x))
 
 
 @of_real_numbers
@@ -35,7 +33,7 @@ def hardswish(x: Array) -> Array:
         >>> round(hardswish(jnp.float32(1.0)).item(), 4)
         0.6667
     """
-    return _gated(x, hardsigmoid, 3.0)
+    return gated(x, hardsigmoid, 3.0)
 
 
 @of_real_floats
@@ -47,7 +45,7 @@ def mish(x: Array) -> Array:
         >>> round(mish(jnp.float32(1.0)).item(), 4)
         0.8651
     """
-    return _gated(x, lambda x: jnp.tanh(softplus(x)), _exhausted(x))
+    return gated(x, _tanh_of_softplus, exhausted(x))
 
 
 @of_real_floats
@@ -59,63 +57,12 @@ def lisht(x: Array) -> Array:
         >>> round(lisht(jnp.float32(-1.0)).item(), 4)
         0.7616
     """
-    size, bound = magnitude(x), _exhausted(x)
+    size, bound = magnitude(x), exhausted(x)
     inside = jnp.where(size > bound, jnp.zeros_like(x), x)
-    return jnp.where(size > bound, size, inside * jnp.tanh(inside))
+    return jnp.where(size > bound, size, inside * tanh(inside))
 
 
-@of_real_floats
-def gelu(x: Array) -> Array:
-    """The tanh form `gelu_tanh`, as in NNlib; `gelu_erf` is the exact one.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> round(gelu(jnp.float32(1.0)).item(), 4)
-        0.8412
-    """
-    return gelu_tanh(x)
-
-
-@of_real_floats
-def gelu_erf(x: Array) -> Array:
-    """x Φ(x), with the normal distribution function Φ; erfc keeps the digits of the left tail.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> round(gelu_erf(jnp.float32(1.0)).item(), 4)
-        0.8413
-    """
-    bound = math.sqrt(2 * _exhausted(x))
-    return _gated(x, lambda x: jax.lax.erfc(-x * math.sqrt(0.5)) / 2, bound)
-
-
-@of_real_floats
-def gelu_tanh(x: Array) -> Array:
-    """x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), written as a sigmoid to keep the left tail.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> round(gelu_tanh(jnp.float32(1.0)).item(), 4)
-        0.8412
-    """
-    rate = 2 * math.sqrt(2.0 / math.pi)
-    bound = (_exhausted(x) / (0.044715 * rate)) ** (1 / 3)
-    return _gated(x, lambda x: sigmoid(rate * (x + 0.044715 * (x * x * x))), bound)
-
-
-@of_real_floats
-def gelu_sigmoid(x: Array) -> Array:
-    """x sigmoid(1.702 x).
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> round(gelu_sigmoid(jnp.float32(1.0)).item(), 4)
-        0.8458
-    """
-    return _gated(x, lambda x: sigmoid(1.702 * x), _exhausted(x))
-
-
-def _gated(x: Array, gate: Callable[[Array], Array], bound: float) -> Array:
+def gated(x: Array, gate: Elementwise, bound: float) -> Array:
     """x gate(x), for a gate that is 0 from -bound down and 1 from bound up."""
     # Clamped by selection: at a bound, the derivative is that of the inside.
     inside = jnp.where(x < -bound, jnp.full_like(x, -bound), x)
@@ -123,7 +70,25 @@ def _gated(x: Array, gate: Callable[[Array], Array], bound: float) -> Array:
     return jnp.where(x > bound, x, inside * gate(inside))
 
 
-def _exhausted(x: Array) -> float:
+def exhausted(x: Array) -> float:
     """Where e⁻ˣ, and its product with a power of x, is 0 in the dtype of x, with some room."""
     limits = jnp.finfo(x.dtype)
     return 5 - 1.05 * (math.log(float(limits.tiny)) - limits.nmant * math.log(2.0))
+
+
+def _tanh_of_softplus_slope(x: Array) -> Array:
+    """4 w (1 + w) / (w² + 2w + 2)² with w = eˣ; on the right multiplied through by e⁻⁴ˣ."""
+    decay = jnp.exp(-magnitude(x))
+    right = x > 0
+    upper = jnp.where(right, decay, jnp.ones_like(x)) * (decay * (1 + decay))
+    lower = jnp.where(right, 1 + 2 * decay * (1 + decay), 2 + decay * (2 + decay))
+    return 4 * upper / (lower * lower)
+
+
+@with_derivative(lambda x, _: _tanh_of_softplus_slope(x))
+def _tanh_of_softplus(x: Array) -> Array:
+    """w (w + 2) / (w (w + 2) + 2) with w = eˣ; on the right multiplied through by e⁻²ˣ."""
+    decay = jnp.exp(-magnitude(x))
+    upper = jnp.where(x > 0, 1 + 2 * decay, decay * (2 + decay))
+    rest = jnp.where(x > 0, 2 * decay * decay, jnp.full_like(x, 2))
+    return upper / (upper + rest)

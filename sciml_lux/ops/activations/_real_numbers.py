@@ -31,6 +31,11 @@ def require_float(name: str, x: Any) -> None:
         )
 
 
+def is_real_float(x: Any) -> bool:
+    """Whether `x` is an array of real floats."""
+    return hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.floating)
+
+
 def of_real_floats(
     function: Callable[Concatenate[Array, Options], Array],
 ) -> Callable[Concatenate[Array, Options], Array]:

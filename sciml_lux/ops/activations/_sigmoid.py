@@ -5,13 +5,15 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._op import op
+from . import _exact
 from ._magnitude import magnitude
-from ._real_numbers import number_as_array, of_real_numbers, require_float
+from ._real_numbers import is_real_float, number_as_array, of_real_numbers, require_float
+from ._with_derivative import with_derivative
 
 
 @op("x")
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + e⁻ˣ).
+    """1 / (1 + e⁻ˣ), with derivatives that keep their digits where it is almost 1.
 
     Example:
         >>> import jax.numpy as jnp
@@ -19,7 +21,8 @@ def sigmoid(x: Array) -> Array:
         0.7311
     """
     require_float("sigmoid", x)
-    return jax.lax.logistic(number_as_array(x))
+    x = number_as_array(x)
+    return _exact.logistic(x) if is_real_float(x) else jax.lax.logistic(x)
 
 
 @op("x")
@@ -36,14 +39,15 @@ def sigmoid_fast(x: Array) -> Array:
 
 @op("x")
 def tanh(x: Array) -> Array:
-    """Hyperbolic tangent.
+    """Hyperbolic tangent; its derivative sech² keeps its digits where tanh is almost 1.
 
     Example:
         >>> import jax.numpy as jnp
         >>> round(tanh(jnp.float32(1.0)).item(), 4)
         0.7616
     """
-    return jnp.tanh(x)
+    x = number_as_array(x)
+    return _exact.tanh(x) if is_real_float(x) else jnp.tanh(x)
 
 
 @op("x")
@@ -67,11 +71,7 @@ def softsign(x: Array) -> Array:
         >>> softsign(jnp.asarray([-1.0, 0.0, 3.0], jnp.float32)).tolist()
         [-0.5, 0.0, 0.75]
     """
-    size = magnitude(x)
-    inverse = 1 / (1 + size)
-    # Far out as 1 - 1/(1 + |x|), whose derivative does not cancel.
-    near = jnp.where(size < 1, x, jnp.zeros_like(x)) * inverse
-    return jnp.where(size < 1, near, jnp.where(x > 0, 1 - inverse, inverse - 1))
+    return _softsign(x)
 
 
 @op("x")
@@ -83,6 +83,17 @@ def tanhshrink(x: Array) -> Array:
         >>> round(tanhshrink(jnp.float32(1.0)).item(), 4)
         0.2384
     """
+    return _tanhshrink(x) if is_real_float(x) else _rest_of_tanh(x)
+
+
+@with_derivative(lambda x, _: jnp.square(1 / (1 + magnitude(x))))
+def _softsign(x: Array) -> Array:
+    inverse = 1 / (1 + jnp.abs(x))
+    # Infinity times its inverse would be NaN.
+    return jnp.where(jnp.abs(x) < 1, x * inverse, jnp.sign(x) * (1 - inverse))
+
+
+def _rest_of_tanh(x: Array) -> Array:
     is_near = jnp.abs(x) < 2
     near = jnp.where(is_near, x, jnp.zeros_like(x))
     # tanh(x) = x / (1 + rest) by Lambert's fraction, of positive terms only.
@@ -90,3 +101,6 @@ def tanhshrink(x: Array) -> Array:
     for odd in range(29, 1, -2):
         rest = square / (odd + rest)
     return jnp.where(is_near, near * (rest / (1 + rest)), x - jnp.tanh(x))
+
+
+_tanhshrink = with_derivative(lambda x, _: jnp.square(_exact.tanh_of_half(2 * x)))(_rest_of_tanh)

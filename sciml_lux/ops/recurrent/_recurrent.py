@@ -83,9 +83,10 @@ def gru_gates(
     from_input, from_hidden, hidden = promote(from_input, from_hidden, hidden)
     reset_1, update_1, new_1 = jnp.split(from_input, 3, axis=-1)
     reset_2, update_2, new_2 = jnp.split(from_hidden, 3, axis=-1)
-    update = sigmoid(_sum(update_1, update_2))
+    update = _sum(update_1, update_2)
     new = tanh(_sum(new_1, _product(sigmoid(_sum(reset_1, reset_2)), new_2)))
-    return (1 - update) * new + _product(update, hidden)
+    # 1 - σ(x) is σ(-x), which has its digits where σ(x) is almost 1.
+    return sigmoid(-update) * new + _product(sigmoid(update), hidden)
 
 
 def _sum(a: Array, b: Array) -> Array:

@@ -52,6 +52,17 @@ def test_positive_definite_is_zero_at_its_point_and_positive_elsewhere(dtype):
     assert (jax.jit(model)(others, ps, st)[0] > 0).all()
 
 
+def test_positive_definite_is_psi_of_a_rounding_error_at_its_point_in_a_batch(dtype):
+    inner = nn.Chain(nn.Dense(2, 16, nn.tanh), nn.Dense(16, 16, nn.tanh), nn.Dense(16, 4))
+    model = nn.PositiveDefinite(inner, X0)
+    ps, st = made(model, dtype)
+    x0 = jnp.asarray(X0, dtype)
+    batch = jnp.broadcast_to(x0, (5, 2))
+    values = [jax.jit(model)(batch, ps, st)[0], jax.jit(lambda x: model(x, ps, st)[0])(x0)]
+    rounding = 8 * float(jnp.finfo(dtype).eps)
+    assert all((value >= 0).all() and (value <= 4 * rounding**2).all() for value in values)
+
+
 def test_positive_definite_takes_forms_of_ones_own(dtype):
     psi = lambda z: jnp.sum(jnp.abs(z), axis=-1)
     model = nn.PositiveDefinite(nn.NoOpLayer(), [1.0, 1.0], psi=psi, r=lambda x, y: psi(x - y) * 2)

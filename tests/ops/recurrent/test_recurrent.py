@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -34,6 +35,14 @@ def test_gru_gates_are_reset_update_new(dtype):
     eps = 16 * jnp.finfo(dtype).eps
     want = (1 - update) * new + update * np.asarray(h)
     np.testing.assert_allclose(ops.gru_gates(x, u, h), want, rtol=eps, atol=eps)
+
+
+def test_gru_gates_pass_on_what_an_update_gate_of_almost_one_leaves(dtype):
+    x, zeros = jnp.asarray([0.0, 40.0, 0.5], dtype), jnp.zeros(3, dtype)
+    slope = jax.grad(lambda x: ops.gru_gates(x, zeros, jnp.zeros(1, dtype))[0])(x)[2]
+    # 1 - σ(40) is 0 if subtracted.
+    want = np.exp(-40.0) / (1 + np.exp(-40.0)) / np.cosh(0.5) ** 2
+    np.testing.assert_allclose(slope, want, rtol=4 * float(jnp.finfo(dtype).eps))
 
 
 @needs_x64
