@@ -241,19 +241,53 @@ class Replay:
         With a number of wanted states, if there are any, those of the solution inside too.
         """
         y = here[-1]
-        table, n = table_of(self.options.tableau, y), jnp.int32(self.count)
-        if wanted is None:
-            table = table.rows(0, self.count, self.count)
-        else:
-            n = jnp.where(wanted > 0, len(table.c), n)
-        total = len(table.c)
-        room = no_stages(total, y)
+        table, total = table_of(self.options.tableau, y), self.count
+        if wanted is not None:
+            total = len(table.c)
+        table = table.rows(0, total, total)
+        if self.options.written_out:
+            return self._written_out(here, wanted, table, linear, dy)
+        n, room = jnp.int32(self.count), no_stages(total, y)
+        if wanted is not None:
+            n = jnp.where(wanted > 0, total, n)
         # The last stage is not read but for the derivative by the length of the step.
         unread = int(not any(self.flags[:3]))
         stages, _ = dynamic_scan(self.stage, n - unread, here, table, room, length=total)
         constants, carry = (here, stages), (linear, dy, room)
         moved, _ = linear_scan(self.stage_tangent, n, constants, table, carry, (), length=total)
         return stages, moved
+
+    def _written_out(
+        self,
+        here: PyTree,
+        wanted: jax.Array | None,
+        table: Table,
+        linear: list[jax.Array],
+        dy: Leaves,
+    ) -> tuple[Leaves, PyTree]:
+        """As above without loops: a stage is evaluated once, for its value and its tangent."""
+        fixed, start, length, y = here
+
+        def stages_of(moving: list[jax.Array], y: Leaves) -> Leaves:
+            own = self._merged(moving, fixed)
+            stages = self._in_turn((own, start, length, y), table, no_stages(0, y), self.count)
+            if wanted is None:
+                return stages
+            # Where no state inside is wanted the field need not be defined at their stages.
+            reach = jnp.where(wanted > 0, length, 0.0)
+            return self._in_turn((own, start, reach, y), table, stages, len(table.c))
+
+        moving = list(itertools.compress(fixed, self.flags))
+        stages, dstages = jax.jvp(stages_of, (moving, y), (linear, dy))
+        return stages, (linear, dy, dstages)
+
+    def _in_turn(self, here: PyTree, table: Table, stages: Leaves, stop: int) -> Leaves:
+        """`stages` and those that follow, until before `stop`."""
+        for i in range(len(stages[0]), stop):
+            line = Table(table.number[i], table.a[i, :i], table.c[i])
+            new = self._stage(here, line, stages)
+            stages = [jnp.append(k, row[None], axis=0) for k, row in zip(stages, new, strict=True)]
+        return stages
 
     def stage(self, here: PyTree, line: Table, stages: Leaves) -> Any:
         """One stage put in its row."""

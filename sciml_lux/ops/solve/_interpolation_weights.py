@@ -1,6 +1,5 @@
 """The weights of the stages inside a step."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
@@ -23,6 +22,7 @@ def interpolation_weights(
     for _ in range(2, chebyshev.shape[1]):
         values.append(2 * x * values[-1] - values[-2])
     polynomials = jnp.stack(values[: chebyshev.shape[1]], axis=-1)
-    coefficients = jnp.asarray(chebyshev.T, theta.dtype)
-    weights = jnp.matmul(polynomials, coefficients, precision=jax.lax.Precision.HIGHEST)
+    coefficients = jnp.asarray(chebyshev, theta.dtype)
+    shape = (1,) * theta.ndim + coefficients.shape
+    weights = jnp.sum(polynomials[..., None, :] * coefficients.reshape(shape), axis=-1)
     return theta[..., None] * weights

@@ -47,6 +47,7 @@ class Options:
         max_steps: the number of steps, rejected ones included, after which it gives up.
         capacity: states to remember for derivatives.
         samples: leading axes of the state that are of samples.
+        written_out: whether the derivative of a step has its stages one by one, and not in a loop.
     """
 
     tableau: Tableau
@@ -54,6 +55,7 @@ class Options:
     max_steps: int
     capacity: int
     samples: int
+    written_out: bool = False
 
 
 class Given(NamedTuple):

@@ -80,9 +80,11 @@ def remembered(
         state: the state at its start.
         more: whether the step stays; otherwise the next is written over it.
     """
-    i = record.steps
-    stride = jnp.where(i >= rows * record.stride, 2 * record.stride, record.stride)
-    row = jnp.where(jax.lax.rem(i, stride) == 0, row_of_step(i, rows), rows)
+    i = row = record.steps
+    stride = record.stride
+    if rows < len(record.lengths):
+        stride = jnp.where(i >= rows * stride, 2 * stride, stride)
+        row = jnp.where(jax.lax.rem(i, stride) == 0, row_of_step(i, rows), rows)
     return Record(
         with_row(record.lengths, length, i),
         with_row(record.starts, start, row),

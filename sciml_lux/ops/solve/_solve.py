@@ -15,10 +15,11 @@ from ._control import Adaptive, Control, Errors, Fixed
 from ._derivative import ParametricField, solved
 from ._estimates import Estimates, estimates_of
 from ._loop import SUCCESSFUL, Given, Options, Steering
-from ._primitive import jaxpr_as_fun, program_of
+from ._primitive import ClosedJaxpr, jaxpr_as_fun, program_of
 from ._record import capacity_of
 from ._step import Leaves
 from ._tableau import Tableau
+from ._written_out import is_written_out
 
 
 class Solved(NamedTuple):
@@ -123,7 +124,7 @@ def solve(
     _check(tableau, control, dt0, estimates)
     leaves, tree = jax.tree.flatten(y0)
     clock = jnp.result_type(t0)
-    parametric, parameters = _parametric(field, jnp.asarray(t0), y0, args)
+    program, parametric, parameters = _parametric(field, jnp.asarray(t0), y0, args)
     wanted = jnp.zeros(0, clock) if ts is None else ts
     # The time, the state and the cotangents of parameters are sums over the steps.
     start, end, wanted = _wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
@@ -138,7 +139,8 @@ def solve(
         capacity = max_steps
     elif capacity is None:
         capacity = capacity_of(max_steps, start, given.y0)
-    options = Options(tableau, control, max_steps, capacity, samples)
+    written_out = is_written_out(program, tableau)
+    options = Options(tableau, control, max_steps, capacity, samples, written_out)
     found = solved(parametric, options, dense or estimates, given, steering)
     tried = found.tried
     reached = found.result == SUCCESSFUL
@@ -176,10 +178,11 @@ def solve(
 
 def _parametric(
     field: Callable[[jax.Array, PyTree, PyTree], PyTree], t0: jax.Array, y0: PyTree, args: PyTree
-) -> tuple[ParametricField, list[jax.Array]]:
-    """The field of leaves, and its parameters: what it closes over, and the leaves of `args`.
+) -> tuple[ClosedJaxpr, ParametricField, list[jax.Array]]:
+    """The field as a program, as a function of leaves, and its parameters.
 
-    It is traced once, for all the stages; arrays that it closes over become operands.
+    The parameters are what it closes over, and the leaves of `args`. It is traced once, for all the
+    stages; arrays that it closes over become operands.
     """
     leaves, tree = jax.tree.flatten(y0)
     arguments, arguments_tree = jax.tree.flatten(args)
@@ -196,7 +199,7 @@ def _parametric(
         pairs = zip(operands, program.in_avals, strict=True)
         return _wide(compiled(*(v if v.dtype == a.dtype else v.astype(a.dtype) for v, a in pairs)))
 
-    return parametric, [*closed_over, *arguments]
+    return program, parametric, [*closed_over, *arguments]
 
 
 def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
