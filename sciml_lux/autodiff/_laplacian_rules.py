@@ -1,8 +1,8 @@
 """How value, Jacobian and Laplacian pass each primitive together."""
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,9 @@ from jaxtyping import Array
 from ..precision import accumulating
 from ..programs import Call, bind, inlined
 from ._elementwise import is_elementwise
-from ._equations import has_derivative, shape_of
+from ._equations import shape_of
+from ._operands import Rule, constant, each, guarded, values_of, without_forward_mode
+from ._primitives import CONSTANT, ENTRY_BY_ENTRY, LINEAR, PIECEWISE_LINEAR
 from ._propagated import (
     Operand,
     Propagated,
@@ -25,10 +27,8 @@ from ._propagated import (
     total,
     total_or_zero,
 )
-from ._second_order import Result, aligned, elementwise, linear, second_order, values_of
+from ._second_order import Result, aligned, elementwise, linear, second_order
 from ._slopes import SLOPES
-
-Rule = Callable[..., Any]
 
 
 def propagate(call: Call, *operands: Operand) -> Result:
@@ -40,7 +40,7 @@ def propagate(call: Call, *operands: Operand) -> Result:
 def _known_slopes(call: Call, x: Propagated) -> Result:
     if jnp.iscomplexobj(x.value):
         return second_order(call, x)
-    y, slope, curvature = SLOPES[call.name](call, x.value)
+    y, slope, curvature = itertools.islice(SLOPES[call.name](call, x.value), 3)
     laplacian = times(curvature, sum_of_products(x.jacobian, x.jacobian))
     if x.laplacian is not None:
         laplacian = slope * x.laplacian + laplacian
@@ -156,56 +156,21 @@ def _product(call: Call, *operands: Operand) -> Result:
     return second_order(call, *operands) if both else linear(call, *operands)
 
 
-def _constant(call: Call, *operands: Operand) -> Result:
-    """Of what has no derivative other than zero."""
-    return bind(call, *values_of(operands))
-
-
-def _without_forward_mode(call: Call, *operands: Operand) -> Result:
-    raise TypeError(
-        f"`laplacian` expects functions that have a forward mode, got the `custom_vjp` at "
-        f"{call.line}. Give that function a `jax.custom_jvp` rule instead."
-    )
-
-
-def _each(rule: Rule, *names: str) -> dict[str, Rule]:
-    return dict.fromkeys(names, rule)
-
-
-def _guarded(rule: Rule) -> Rule:
-    """`rule` where an operand depends on the points and a result may; else the primitive."""
-
-    @functools.wraps(rule)
-    def guarded(call: Call, *operands: Operand) -> Result:
-        depends = any(isinstance(operand, Propagated) for operand in operands)
-        if depends and any(map(has_derivative, call.equation.outvars)):
-            return rule(call, *operands)
-        return bind(call, *values_of(operands))
-
-    return guarded
-
-
 _RULES: Mapping[str, Rule] = {
-    **_each(inlined, "jit", "call", "closed_call", "eval_jaxpr"),
-    **_each(second_order, "scan", "while", "cond"),
-    **_each(_known_slopes, *SLOPES),
-    **_each(_entry_by_entry, "neg", "convert_element_type", "real", "imag", "conj", "copy"),
-    **_each(_entry_by_entry, "copy_p"),
-    **_each(_add, "add", "add_any"),
-    **_each(linear, "broadcast_in_dim", "complex", "concatenate", "cumsum", "dynamic_slice"),
-    **_each(linear, "dynamic_update_slice", "fft", "gather", "pad", "reduce_sum", "reshape"),
-    **_each(linear, "reduce_window_sum", "rev", "scatter", "scatter-add", "scatter_add"),
-    **_each(linear, "select_n", "slice", "split", "squeeze", "stack", "tile", "transpose"),
-    # Linear in pieces: the second derivatives are zero but where pieces meet.
-    **_each(linear, "clamp", "cummax", "cummin", "max", "min", "reduce_max", "reduce_min", "sort"),
-    **_each(_constant, "ceil", "floor", "round", "stop_gradient"),
+    **each(inlined, "jit", "call", "closed_call", "eval_jaxpr"),
+    **each(second_order, "scan", "while", "cond"),
+    **each(_known_slopes, *SLOPES),
+    **each(_entry_by_entry, *ENTRY_BY_ENTRY),
+    **each(_add, "add", "add_any"),
+    **each(linear, *LINEAR, *PIECEWISE_LINEAR),
+    **each(constant, *CONSTANT),
     "conv_general_dilated": _product,
     "custom_jvp_call": propagate,
-    "custom_vjp_call": _without_forward_mode,
+    "custom_vjp_call": without_forward_mode,
     "div": _divide,
     "dot_general": _dot_general,
     "mul": _multiply,
     "sub": _subtract,
 }
-LAPLACIAN_RULES: Mapping[str, Rule] = {name: _guarded(rule) for name, rule in _RULES.items()}
-DEFAULT_RULE: Rule = _guarded(propagate)
+LAPLACIAN_RULES: Mapping[str, Rule] = {name: guarded(rule) for name, rule in _RULES.items()}
+DEFAULT_RULE: Rule = guarded(propagate)

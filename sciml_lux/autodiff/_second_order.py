@@ -4,14 +4,16 @@ Each takes the `Call` of an equation and its operands, of which some are `Propag
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ..programs import Call, bind
+from ..programs import Call
 from ._equations import has_derivative, shape_of
+from ._fallbacks import note_fallback
+from ._operands import function_of, results_of
 from ._propagated import (
     Operand,
     Propagated,
@@ -30,6 +32,7 @@ Result = Operand | Sequence[Operand]
 
 def second_order(call: Call, *operands: Operand) -> Result:
     """A primitive by forward mode over forward mode along each direction, all at once."""
+    note_fallback(call)
     function, given = _of_propagated(call, operands)
     values = tuple(operand.value for operand in given)
 
@@ -42,7 +45,7 @@ def second_order(call: Call, *operands: Operand) -> Result:
     jacobians, second = _of_each_direction(call, along, given, lists=2)
     ys, laplacians = jax.jvp(function, values, tuple(map(full_laplacian, given)))
     sums = [lap + jnp.sum(s, axis=axis_of(s)) for lap, s in zip(laplacians, second, strict=True)]
-    return _results(call, operands, map(Propagated, ys, jacobians, sums))
+    return results_of(call, operands, map(Propagated, ys, jacobians, sums))
 
 
 def linear(call: Call, *operands: Operand) -> Result:
@@ -57,7 +60,7 @@ def linear(call: Call, *operands: Operand) -> Result:
     ys, laplacians = function(*values), [None] * len(jacobians)
     if any(operand.laplacian is not None for operand in given):
         laplacians = push(*map(full_laplacian, given))
-    return _results(call, operands, map(Propagated, ys, jacobians, laplacians))
+    return results_of(call, operands, map(Propagated, ys, jacobians, laplacians))
 
 
 def _of_each_direction(
@@ -90,7 +93,7 @@ def elementwise(call: Call, *operands: Operand) -> Result:
     for (i, j), curvature in curvatures.items():
         products = sum_of_products(jacobians[i], jacobians[j])
         terms.append(times(curvature if i == j else 2 * curvature, products))
-    return _results(call, operands, [Propagated(y, jacobian, total(terms))])
+    return results_of(call, operands, [Propagated(y, jacobian, total(terms))])
 
 
 def _partial_derivatives(
@@ -128,33 +131,4 @@ def _of_propagated(
 ) -> tuple[Callable[..., list[Array]], list[Propagated]]:
     """The results that have derivatives, as a function of the operands that have."""
     propagated = {i: o for i, o in enumerate(operands) if isinstance(o, Propagated)}
-    kept = [i for i, variable in enumerate(call.equation.outvars) if has_derivative(variable)]
-
-    def function(*values: Array) -> list[Array]:
-        given: list[Operand] = list(operands)
-        for place, value in zip(propagated, values, strict=True):
-            given[place] = value
-        results = bind(call, *given)
-        results = results if call.equation.primitive.multiple_results else [results]
-        return [results[index] for index in kept]
-
-    return function, list(propagated.values())
-
-
-def values_of(operands: Iterable[Operand]) -> list[Array]:
-    """The values alone."""
-    return [o.value if isinstance(o, Propagated) else o for o in operands]
-
-
-def _results(call: Call, operands: tuple[Operand, ...], propagated: Iterable[Propagated]) -> Result:
-    """The results of an equation: those that have derivatives as given, the others computed."""
-    found = list(propagated)
-    if not call.equation.primitive.multiple_results:
-        return found[0]
-    if len(found) == len(call.equation.outvars):
-        return found
-    plain, rest = bind(call, *values_of(operands)), iter(found)
-    return [
-        next(rest) if has_derivative(variable) else value
-        for variable, value in zip(call.equation.outvars, plain, strict=True)
-    ]
+    return function_of(call, operands, list(propagated)), list(propagated.values())
