@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..core.internal import is_integer
+from ..precision import accumulating
 from ..precision.internal import own_array, require_exact_floats
 from ._points import Field
 
@@ -68,6 +69,31 @@ def directions_at(
             f"{directions.shape}."
         )
     return directions
+
+
+def matrix_at(
+    owner: str, field: Field, matrix: Float[Array, "... coordinates coordinates"]
+) -> Float[Array, "coordinates *batch coordinates"]:
+    """The rows of `matrix` along the first axis, at each point of the field.
+
+    Args:
+        owner: the operator, for messages.
+        field: the field.
+        matrix: a square matrix, of each point or for all points.
+
+    Raises:
+        ValueError: another shape.
+        TypeError: not real floats, or of a wider dtype than the points.
+    """
+    matrix = _in_dtype_of_points(owner, "a", field, matrix)
+    square = (field.x.shape[-1],) * 2
+    if matrix.shape not in (square, (*field.batch, *square)):
+        raise ValueError(
+            f"`{owner}` expects `a` to have the shape {square}, or {(*field.batch, *square)} for a "
+            f"matrix of each point, got {matrix.shape}."
+        )
+    rows = accumulating(lambda a: jnp.broadcast_to(a, (*field.batch, *square)), matrix)
+    return jnp.moveaxis(rows, -2, 0)
 
 
 def coordinate_index(owner: str, name: str, index: int, count: int) -> int:
