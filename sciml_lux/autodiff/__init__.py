@@ -17,5 +17,8 @@ from ._laplacian import laplacian as laplacian
 from ._products import jacobian_vector_product as jacobian_vector_product
 from ._products import vector_jacobian_product as vector_jacobian_product
 from ._second_order_operator import second_order_operator as second_order_operator
+from ._stochastic import stochastic_bilaplacian as stochastic_bilaplacian
+from ._stochastic import stochastic_divergence as stochastic_divergence
+from ._stochastic import stochastic_laplacian as stochastic_laplacian
 from ._vector_calculus import curl as curl
 from ._vector_calculus import divergence as divergence

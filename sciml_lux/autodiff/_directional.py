@@ -73,7 +73,8 @@ def partial(
             `StatefulLuxLayer`.
         x: the points: coordinates along the last axis, after any batch axes.
         by: the coordinates by name, as in "xxy", or by index, as in (0, 0, 1). The work is about
-            that of (n + 1)(m + 1)... evaluations of `f` for n times one, m times another.
+            that of n + 1 evaluations of `f` for one coordinate n times, and of (n + 1)(m + 1) for
+            n times one and m times another.
         *args: what `f` takes after `x`.
         coordinates: the names of the coordinates in the order of the last axis of `x`, such as
             "xt".

@@ -29,7 +29,7 @@ def second_order_operator(
             `StatefulLuxLayer`.
         x: the points: coordinates along the last axis, after any batch axes.
         a: the matrix, (coordinates, coordinates) for all points, or (*batch, coordinates,
-            coordinates), such as a function of the points. It is not differentiated by `x` here.
+            coordinates), such as a function of the points, whose own derivatives do not enter.
         *args: what `f` takes after `x`.
         state_policy: "refuse" a model that changes its states, or leave them "frozen".
         check_samples: False takes `f` to be a function of each point by itself without reading its
