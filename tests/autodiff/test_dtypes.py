@@ -11,6 +11,7 @@ from tests.autodiff.networks import in_float32, network
 from tests.conftest import X64, needs_x64
 
 pytestmark = pytest.mark.traced
+KEY = jax.random.key(0)
 DTYPES = ["float16", "bfloat16", "float32", *(["float64"] if X64 else [])]
 
 
@@ -27,6 +28,15 @@ OPERATORS = {
     "directional_derivative": lambda f, x: autodiff.directional_derivative(f, x, (1.0, 2.0)),
     "laplacian": autodiff.laplacian,
     "partial": lambda f, x: autodiff.partial(f, x, "xy"),
+    "fourth": lambda f, x: autodiff.partial(f, x, "xxyy"),
+    "second_order_operator": lambda f, x: autodiff.second_order_operator(f, x, x[:2] + x[:2].T),
+    "bilaplacian": autodiff.bilaplacian,
+    "flux_divergence": lambda f, x: autodiff.flux_divergence(
+        f, x, lambda x, u, gradient: (u**2)[..., None] * gradient
+    ),
+    "stochastic_laplacian": lambda f, x: autodiff.stochastic_laplacian(f, x, KEY, samples=3),
+    "stochastic_divergence": lambda f, x: autodiff.stochastic_divergence(both(f), x, KEY),
+    "stochastic_bilaplacian": lambda f, x: autodiff.stochastic_bilaplacian(f, x, KEY, samples=3),
     "time_derivative": autodiff.time_derivative,
     "divergence": lambda f, x: autodiff.divergence(both(f), x),
     "curl": lambda f, x: autodiff.curl(both(f), x),
