@@ -40,7 +40,8 @@ def propagate(call: Call, *operands: Operand) -> Result:
 def _known_slopes(call: Call, x: Propagated) -> Result:
     if jnp.iscomplexobj(x.value):
         return second_order(call, x)
-    y, slope, curvature = itertools.islice(SLOPES[call.name](call, x.value), 3)
+    known = SLOPES[call.name]
+    y, slope, curvature = itertools.islice(known.slopes(*known.kept(call, x.value)), 3)
     laplacian = times(curvature, sum_of_products(x.jacobian, x.jacobian))
     if x.laplacian is not None:
         laplacian = slope * x.laplacian + laplacian

@@ -1,6 +1,7 @@
 """How a value and its derivatives along directions pass each primitive together."""
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping
 
@@ -15,7 +16,7 @@ from ._operands import Rule, constant, each, function_of, guarded, results_of, w
 from ._primitives import CONSTANT, ENTRY_BY_ENTRY, LINEAR, PIECEWISE_LINEAR
 from ._series import Series, SeriesOperand, Words, terms_of
 from ._series_generic import Result, control_flow, linear, nested, series_of
-from ._slopes import SLOPES, slopes_of
+from ._slopes import SLOPES, Known, known_by_jax, known_power
 from ._words import Word, partitions, splits
 
 
@@ -23,11 +24,10 @@ def series_rules(words: Words) -> tuple[Mapping[str, Rule], Rule]:
     """The table of rules for some words, and the rule of all other primitives."""
     named = {
         **each(control_flow, "scan", "while", "cond"),
-        **each(_propagate, "custom_jvp_call", *SLOPES),
+        **each(_propagate, "custom_jvp_call"),
         **each(linear, "add", "add_any", "sub", *ENTRY_BY_ENTRY, *LINEAR, *PIECEWISE_LINEAR),
         **each(_product, "conv_general_dilated", "dot_general", "mul"),
         "div": _quotient,
-        **each(_power, "integer_pow", "square"),
     }
     others = {
         **each(inlined, "jit", "call", "closed_call", "eval_jaxpr"),
@@ -44,29 +44,25 @@ def _propagate(words: Words, call: Call, *operands: SeriesOperand) -> Result:
     (place, x), *others = series_of(operands).items()
     if others or not is_elementwise(call.equation) or jnp.iscomplexobj(x.value):
         return nested(words, call, *operands)
-    function = function_of(call, operands, [place])
-    slopes = slopes_of(call, lambda x: function(x)[0], x.value, words.order)
-    return results_of(call, operands, [_composed(words, slopes, x)])
+    known = SLOPES.get(call.name)
+    if call.name == "integer_pow":
+        known = known_power(call.params["y"])
+    if known is None or known.order < words.order:
+        function = function_of(call, operands, [place])
+        known = known_by_jax(lambda x: function(x)[0], words.order)
+    return results_of(call, operands, [_composed(words, known, call, x)])
 
 
-def _power(words: Words, call: Call, x: Series) -> Result:
-    """xⁿ, whose derivatives end where n is positive."""
-    if jnp.iscomplexobj(x.value):
-        return nested(words, call, x)
-    exponent, slopes = call.params.get("y", 2), [bind(call, x.value)]
-    for order in range(1, words.order + 1):
-        if factor := math.prod(range(exponent - order + 1, exponent + 1)):
-            slopes.append(factor * jax.lax.integer_pow(x.value, exponent - order))
-    return _composed(words, slopes, x)
-
-
-def _composed(words: Words, slopes: list[Array], x: Series) -> Series:
+def _composed(words: Words, known: Known, call: Call, x: Series) -> Series:
     """A function of each entry, by its derivatives there: the formula of Faà di Bruno.
 
-    Derivatives of higher order than `slopes` has are zero.
+    Reverse mode keeps what it is computed from, and computes the products again: those of higher
+    orders are many, and memory takes longer.
     """
 
-    def composed(slopes: list[Array], terms: dict[Word, Array]) -> dict[Word, Array]:
+    def composed(kept: tuple[Array, ...], terms: dict[Word, Array]) -> dict[Word, Array]:
+        slopes = list(itertools.islice(known.slopes(*kept), words.order + 1))
+
         def products(word: Word) -> tuple[list[Array], list[Array]]:
             linear, others = [], []
             for blocks, count in partitions(word).items():
@@ -78,9 +74,12 @@ def _composed(words: Words, slopes: list[Array], x: Series) -> Series:
 
         return _terms(words, products)
 
-    leaves, tree = jax.tree.flatten((slopes, x.terms))
-    terms = accumulating(lambda *leaves: composed(*tree.unflatten(leaves)), *leaves)
-    return Series(slopes[0], terms)
+    kept = known.kept(call, x.value)
+    leaves, tree = jax.tree.flatten((kept, x.terms))
+    again = jax.checkpoint(
+        lambda *leaves: accumulating(lambda *leaves: composed(*tree.unflatten(leaves)), *leaves)
+    )
+    return Series(kept[0], again(*leaves))
 
 
 def _product(words: Words, call: Call, left: SeriesOperand, right: SeriesOperand) -> Result:
