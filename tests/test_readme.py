@@ -19,7 +19,13 @@ ROOT = Path(__file__).parent.parent
 
 @needs_x64
 @pytest.mark.parametrize(
-    ("page", "least"), [("README.md", 3), ("docs/distributed.md", 1), ("docs/stiff.md", 1)]
+    ("page", "least"),
+    [
+        ("README.md", 3),
+        ("docs/distributed.md", 1),
+        ("docs/stiff.md", 1),
+        ("docs/derivatives_of_derivatives.md", 7),
+    ],
 )
 def test_code_of_the_pages_runs(page, least, tmp_path, monkeypatch, capsys):
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.S | re.M)
@@ -49,7 +55,12 @@ def test_readme_links_to_files_that_exist():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/distributed.md", "docs/stiff.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        *(f"docs/{name}.md" for name in ("distributed", "stiff", "derivatives_of_derivatives")),
+    ],
 )
 def test_lines_are_at_most_100_characters(page):
     lines = (ROOT / page).read_text().splitlines()

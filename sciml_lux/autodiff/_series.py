@@ -6,7 +6,6 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from ..precision import accumulating
 from ._propagated import total
 from ._words import Word
 
@@ -62,7 +61,7 @@ class Words(NamedTuple):
         """`term` of the derivative `word`, or its sum over the directions if that is wanted."""
         if word != self.summed:
             return term
-        return accumulating(lambda term: lax.psum(term, DIRECTIONS), term)
+        return jnp.sum(lax.all_gather(term, DIRECTIONS), axis=0)
 
 
 def filled(words: Words, operand: SeriesOperand) -> SeriesOperand:

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ..programs import CONTROL_FLOW, Call, ClosedJaxpr, Jaxpr, inside
+from ..programs import CONTROL_FLOW, Call, ClosedJaxpr, Jaxpr, inside, open_jaxpr
+from ._equations import shape_of
 from ._fallbacks import note_fallback
 from ._operands import function_of, results_of
 from ._series import Series, SeriesOperand, Words, filled, terms_of
@@ -81,6 +82,8 @@ def _derivatives(
 
 def control_flow(words: Words, call: Call, *operands: SeriesOperand) -> Result:
     """Loops and branches, in which all derivatives are carried, also those that are zero."""
+    if call.name == "while" and shape_of(open_jaxpr(call.params["cond_jaxpr"]).outvars[0]):
+        return nested(words, call, *operands)  # Mapped: each has a condition of its own.
 
     def evaluate(
         program: ClosedJaxpr | Jaxpr, values: Sequence[SeriesOperand]

@@ -50,6 +50,9 @@ FUNCTIONS = {
     "erf": jax.scipy.special.erf,
     "scan": lambda x: jax.lax.scan(lambda c, _: (jnp.sin(c @ W), c), x, None, length=2)[1].sum(0),
     "while": lambda x: jax.lax.while_loop(lambda c: jnp.all(c < 9), lambda c: c * c + 1.0, x),
+    "mapped while": jax.vmap(
+        lambda p: jax.lax.while_loop(lambda c: c[0] < 2, lambda c: c * c + 1.0, p)
+    ),
     "cond": lambda x: jax.lax.cond(x.sum() > 0, lambda x: x**3, jnp.sin, x),
     "remat": jax.checkpoint(lambda x: jnp.sin(x @ W)),
     "jit": jax.jit(lambda x: jnp.sin(x @ W)),

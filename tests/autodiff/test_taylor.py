@@ -54,13 +54,11 @@ def test_third_and_mixed_fourth_derivatives_are_those_of_nested_forward_mode(nam
         assert_same(found, expected)
 
 
-@pytest.mark.parametrize("order", [5, 6])
 @pytest.mark.parametrize("f", [jnp.tanh, jnp.sin, jax.nn.sigmoid], ids=["tanh", "sin", "sigmoid"])
-def test_orders_above_the_fourth(f, order):
+def test_orders_above_the_fourth(f):
     x = jnp.asarray([[0.4]], jnp.float32)
-    one = jnp.ones_like(x)
-    found = autodiff.time_derivative(f, x, order=order)
-    np.testing.assert_allclose(found, nested(f, *[one] * order)(x), rtol=1e-4)
+    found = jax.jit(lambda x: autodiff.time_derivative(f, x, order=5))(x)
+    np.testing.assert_allclose(found, jax.jit(nested(f, *[jnp.ones_like(x)] * 5))(x), rtol=1e-4)
 
 
 def test_powers_end():
@@ -77,7 +75,7 @@ def test_scanned_layers_are_carried_with_their_derivatives():
     ps, st = setup(0, model)
     f = lambda x: model(x, ps, st)[0]
     found = jax.jit(lambda x: autodiff.directional_derivative(f, x, V, order=3))(X)
-    assert_same(found, nested(f, V, V, V)(X))
+    assert_same(found, jax.jit(nested(f, V, V, V))(X))
     assert autodiff.fallbacks(autodiff.laplacian, f, X) != []
     third = functools.partial(autodiff.directional_derivative, direction=V, order=3)
     assert autodiff.fallbacks(third, f, X) == []
