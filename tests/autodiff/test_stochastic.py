@@ -14,6 +14,7 @@ from sciml_lux.autodiff._stochastic import (
     _divergence_along,
     _laplacian_along,
 )
+from sciml_lux.programs import walk
 
 pytestmark = pytest.mark.any_precision
 POINT = jnp.asarray([[0.3, -0.5, 0.8]], jnp.float32)
@@ -123,3 +124,16 @@ def test_wrong_use_says_what_to_do():
         autodiff.stochastic_laplacian(value, POINT, KEY, distribution="uniform")
     with pytest.raises(ValueError, match="`stochastic_divergence` expects `f` to have as many"):
         autodiff.stochastic_divergence(value, POINT, KEY)
+
+
+def test_gradient_adds_directions_in_float32():
+    x = jnp.ones((1, 1), jnp.float16)
+
+    def slope(scale):
+        f = lambda x: (scale[None] * x[:, 0]) ** 4 / 24
+        return autodiff.stochastic_bilaplacian(f, x, KEY, samples=4096).sum()
+
+    visits = walk(jax.make_jaxpr(jax.grad(slope))(jnp.ones((), jnp.float16)))
+    sums = [v.equation for v in visits if v.equation and "sum" in v.equation.primitive.name]
+    added = {e.invars[0].aval.dtype for e in sums if e.invars[0].aval.size > 1}
+    assert added == {jnp.dtype("float32")}
