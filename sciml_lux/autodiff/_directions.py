@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..core.internal import is_integer
-from ..precision import accumulating
 from ..precision.internal import own_array, require_exact_floats
 from ._points import Field
 
@@ -73,8 +72,8 @@ def directions_at(
 
 def matrix_at(
     owner: str, field: Field, matrix: Float[Array, "... coordinates coordinates"]
-) -> Float[Array, "coordinates *batch coordinates"]:
-    """The rows of `matrix` along the first axis, at each point of the field.
+) -> Float[Array, "... coordinates coordinates"]:
+    """`matrix` with all axes of the points of the field, of size 1 where it is for all.
 
     Args:
         owner: the operator, for messages.
@@ -92,8 +91,7 @@ def matrix_at(
             f"`{owner}` expects `a` to have the shape {square}, or {(*field.batch, *square)} for a "
             f"matrix of each point, got {matrix.shape}."
         )
-    rows = accumulating(lambda a: jnp.broadcast_to(a, (*field.batch, *square)), matrix)
-    return jnp.moveaxis(rows, -2, 0)
+    return matrix.reshape(*[1] * len(field.batch), *square) if matrix.shape == square else matrix
 
 
 def coordinate_index(owner: str, name: str, index: int, count: int) -> int:

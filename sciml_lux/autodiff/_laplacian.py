@@ -6,9 +6,10 @@ from jaxtyping import Array, Float, PyTree
 
 from ..programs import interpret
 from ._directions import directions_at
-from ._laplacian_rules import DEFAULT_RULE, LAPLACIAN_RULES
+from ._laplacian_rules import laplacian_rules
 from ._points import Field, field_of
 from ._propagated import Propagated, full_laplacian
+from ._second_order import Partner
 from ._types import ArrayFunction, Differentiable
 
 
@@ -75,9 +76,20 @@ def unit_rows(field: Field) -> Float[Array, "... coordinates coordinates"]:
 
 
 def sum_of_second_derivatives(
-    function: ArrayFunction, x: Array, directions: Float[Array, "... directions coordinates"]
+    function: ArrayFunction,
+    x: Array,
+    directions: Float[Array, "... directions coordinates"],
+    partner: Partner = lambda jacobian: jacobian,
 ) -> Array:
-    """The sum over the directions of the second derivatives along each."""
+    """The sum over the directions of the second derivatives along each and its partner.
+
+    Args:
+        function: of the points.
+        x: the points.
+        directions: the directions, of each point or for all points.
+        partner: of derivatives along the directions, those along the partner of each.
+    """
+    rules, default = laplacian_rules(partner)
     program = jax.make_jaxpr(function)(x)
-    [y] = interpret(program, [Propagated(x, directions)], LAPLACIAN_RULES, default=DEFAULT_RULE)
+    [y] = interpret(program, [Propagated(x, directions)], rules, default=default)
     return full_laplacian(y) if isinstance(y, Propagated) else jnp.zeros_like(y)

@@ -17,7 +17,7 @@ DISTRIBUTIONS = "rademacher", "normal", "coordinates"
 
 def probes(
     owner: str, field: Field, key: Key, samples: int, distribution: str
-) -> Float[Array, "samples *batch coordinates"]:
+) -> Float[Array, "*batch samples coordinates"]:
     """Random vectors v at each point, independent of each other, with E[v vᵀ] = 1.
 
     Args:
@@ -35,7 +35,7 @@ def probes(
     check_integer(owner, "samples", samples, least=1)
     check_choice(owner, "distribution", distribution, DISTRIBUTIONS)
     key = probe_key(owner, key)
-    return _drawn(key, (samples, *field.x.shape), field.x.dtype, distribution)
+    return _drawn(key, (*field.batch, samples, field.x.shape[-1]), field.x.dtype, distribution)
 
 
 def probe_key(owner: str, key: Key) -> Key:

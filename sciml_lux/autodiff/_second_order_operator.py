@@ -1,11 +1,12 @@
 """Operators of second order, by one forward pass."""
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ._columns import directions
 from ._directions import matrix_at
+from ._laplacian import sum_of_second_derivatives, unit_rows
 from ._points import field_of
-from ._taylor import sum_over_directions
+from ._propagated import axis_of
 from ._types import Differentiable
 
 
@@ -53,5 +54,14 @@ def second_order_operator(
     """
     owner = "second_order_operator"
     field = field_of(owner, f, x, args, state_policy=state_policy, check_samples=check_samples)
-    rows = {0: directions(field), 1: matrix_at(owner, field, a)}
-    return sum_over_directions(field.function, field.x, rows, (0, 1))
+    matrix = matrix_at(owner, field, a)
+    units = jnp.broadcast_to(unit_rows(field), matrix.shape)
+    rows = jnp.concatenate([units, matrix], axis=-2)
+    return sum_of_second_derivatives(field.function, field.x, rows, _partner)
+
+
+def _partner(jacobian: Float[Array, "... directions features"]) -> Array:
+    """Half the derivatives, with the halves exchanged: each row of `a` meets its coordinate."""
+    axis, shape = axis_of(jacobian), jacobian.shape
+    halves = jacobian.reshape(*shape[:axis], 2, shape[axis] // 2, *shape[axis + 1 :])
+    return jnp.flip(halves, axis).reshape(shape) / 2

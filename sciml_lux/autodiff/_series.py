@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from ._propagated import total
+from ._propagated import directions_axis, total
 from ._words import Word
 
 DIRECTIONS = "directions"
@@ -61,7 +61,8 @@ class Words(NamedTuple):
         """`term` of the derivative `word`, or its sum over the directions if that is wanted."""
         if word != self.summed:
             return term
-        return jnp.sum(lax.all_gather(term, DIRECTIONS), axis=0)
+        axis = directions_axis(term.ndim)
+        return jnp.sum(lax.all_gather(term, DIRECTIONS, axis=axis), axis=axis)
 
 
 def filled(words: Words, operand: SeriesOperand) -> SeriesOperand:

@@ -174,23 +174,22 @@ def stochastic_bilaplacian(
     )
 
 
-def _laplacian_along(field: Field, v: Float[Array, "samples *batch coordinates"]) -> Array:
-    scale, count = _scale_and_count(len(v))
-    rows = jnp.moveaxis(scale * v, 0, -2)
-    return sum_of_second_derivatives(field.function, field.x, rows) / count
+def _laplacian_along(field: Field, v: Float[Array, "*batch samples coordinates"]) -> Array:
+    scale, count = _scale_and_count(v.shape[-2])
+    return sum_of_second_derivatives(field.function, field.x, scale * v) / count
 
 
-def _divergence_along(field: Field, v: Float[Array, "samples *batch coordinates"]) -> Array:
-    slopes = jax.vmap(lambda v: along(field.function, v)(field.x))(v)
-    return jnp.mean(jnp.sum(v.astype(slopes.dtype) * slopes, axis=-1), axis=0)
+def _divergence_along(field: Field, v: Float[Array, "*batch samples coordinates"]) -> Array:
+    slopes = jax.vmap(lambda v: along(field.function, v)(field.x), -2, -2)(v)
+    return jnp.mean(jnp.sum(v.astype(slopes.dtype) * slopes, axis=-1), axis=-1)
 
 
 def _bilaplacian_along(
     field: Field,
-    v: Float[Array, "samples *batch coordinates"],
-    w: Float[Array, "samples *batch coordinates"],
+    v: Float[Array, "*batch samples coordinates"],
+    w: Float[Array, "*batch samples coordinates"],
 ) -> Array:
-    scale, count = _scale_and_count(len(v))
+    scale, count = _scale_and_count(v.shape[-2])
     rows = {0: scale * v, 1: w}
     return sum_over_directions(field.function, field.x, rows, (0, 0, 1, 1)) / count
 

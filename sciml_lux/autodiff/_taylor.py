@@ -37,7 +37,7 @@ def derivatives_along(
 def sum_over_directions(
     function: ArrayFunction,
     x: Float[Array, "*batch coordinates"],
-    directions: Mapping[int, Float[Array, "directions *batch coordinates"]],
+    directions: Mapping[int, Float[Array, "*batch directions coordinates"]],
     word: Word,
 ) -> Array:
     """The sum over directions of the derivatives of `function` by one word.
@@ -47,7 +47,7 @@ def sum_over_directions(
     Args:
         function: of the points.
         x: the points.
-        directions: for each letter, its directions along the first axis.
+        directions: for each letter, its directions, which are rows side by side in memory.
         word: the derivative.
     """
     wanted = Words(parts_of([word]), summed=word)
@@ -58,7 +58,7 @@ def sum_over_directions(
         found = _propagated(program, given, wanted)
         return found.get(word, jnp.zeros_like(found[()]))
 
-    return jax.vmap(along, axis_name=DIRECTIONS, out_axes=None)(dict(directions))
+    return jax.vmap(along, -2, None, axis_name=DIRECTIONS)(dict(directions))
 
 
 def _propagated(program: ClosedJaxpr, x: Series, words: Words) -> dict[Word, Array]:

@@ -75,8 +75,7 @@ def test_bilaplacian_is_unbiased(rows):
 
 
 def test_mean_of_many_samples_is_that_of_each():
-    v = jnp.asarray(SIGNS)[:, None]
-    found = _laplacian_along(field(value), v[:5])
+    found = _laplacian_along(field(value), jnp.asarray(SIGNS)[None, :5])
     expected = each(lambda v: _laplacian_along(field(value), v), SIGNS[:5]).mean()
     np.testing.assert_allclose(found[0], expected, rtol=1e-5)
 
