@@ -49,8 +49,8 @@ def second_order_operator(
         >>> import jax.numpy as jnp
         >>> xt = jnp.array([[1.0, 2.0]], jnp.float32)
         >>> wave = jnp.array([[-4.0, 0.0], [0.0, 1.0]], jnp.float32)  # ∂²/∂t² - 4 ∂²/∂x²
-        >>> second_order_operator(lambda xt: (xt[:, 0] - 2 * xt[:, 1]) ** 3, xt, wave).tolist()
-        [0.0]
+        >>> second_order_operator(lambda xt: xt[:, 0] ** 2 * xt[:, 1] ** 2, xt, wave).tolist()
+        [-30.0]
     """
     owner = "second_order_operator"
     field = field_of(owner, f, x, args, state_policy=state_policy, check_samples=check_samples)
