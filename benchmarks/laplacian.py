@@ -3,9 +3,10 @@
 The network is D-64-64-64-1, at 1024 points. Rows `value` return the Laplacian at each point, rows
 `gradient` the gradient with respect to the parameters of the mean of its squares. The peers are
 ways to write it in JAX for one point, mapped over the points; `forward passes` are D + 2
-evaluations of the network, which is about what the forward Laplacian computes. The column
-`difference` is the largest difference from the Laplacian in the widest dtype, in units of its
-largest value.
+evaluations of the network, which is about what the forward Laplacian computes. Rows `residual` are
+those of equations in x and t, by `autodiff.derivatives` and by hand. The column
+`difference` is the largest difference from the same in the widest dtype, in units of its largest
+value.
 """
 
 import functools
@@ -19,6 +20,7 @@ import jax.numpy as jnp
 from sciml_lux import autodiff, nn, setup
 
 from ._measure import Case, Run, device_name
+from ._residuals import Residual, of_network, residuals
 from .dispatch import dtypes
 
 _WIDTH = 64
@@ -38,9 +40,35 @@ class Problem(NamedTuple):
 
 def cases() -> list[Case]:
     """The peers for each number of coordinates, in float32 and, with x64 on, in float64."""
-    return [
+    laplacians = [
         case for dtype in dtypes() for count in (2, 10, 100) for case in _cases_of(count, dtype)
     ]
+    return [*laplacians, *residual_cases()]
+
+
+def residual_cases() -> list[Case]:
+    """The residuals of equations, and their gradients."""
+    return [
+        case
+        for dtype in dtypes()
+        for name, peers in residuals().items()
+        for case in _cases_of_residual(name, peers, dtype)
+    ]
+
+
+def _cases_of_residual(name: str, peers: dict[str, Residual], dtype: str) -> list[Case]:
+    problem, wide = _problem(2, dtype), _problem(2, dtypes()[-1])
+    row = f"residual/{name}-mlp-2-3x{_WIDTH}-points-{_POINTS}/{dtype}"
+    by_hand = of_network(peers["nested jvp"], wide.model, wide.st)
+    reference = by_hand(wide.ps, wide.x)
+    found = []
+    for peer, written in peers.items():
+        residual = of_network(written, problem.model, problem.st)
+        difference = _difference(residual(problem.ps, problem.x), reference)
+        for kind, run in (("value", _run_value), ("gradient", _run_gradient)):
+            case = f"{row}/{kind}/{device_name()}"
+            found.append(Case(case, peer, run(residual, problem), 10, difference))
+    return found
 
 
 def _cases_of(count: int, dtype: str) -> list[Case]:

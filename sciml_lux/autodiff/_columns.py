@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..precision.internal import is_compiling
 from ._points import Field
 from ._types import ArrayFunction
 
@@ -63,6 +64,11 @@ def _mapped(
     function: ArrayFunction, xs: Float[Array, "rows ..."], chunk_size: int | None
 ) -> Float[Array, "rows ..."]:
     """`function` of each of `xs`, all at once or `chunk_size` at a time."""
+    mapped = jax.vmap(function)
     if chunk_size is None or chunk_size >= len(xs):
-        return jax.vmap(function)(xs)
-    return jax.lax.map(function, xs, batch_size=chunk_size)
+        return mapped(xs)
+    if is_compiling():
+        return jax.lax.map(function, xs, batch_size=chunk_size)
+    # Outside of `jax.jit` a loop of JAX would be compiled at each call.
+    chunks = [xs[start : start + chunk_size] for start in range(0, len(xs), chunk_size)]
+    return jnp.concatenate([mapped(chunk) for chunk in chunks])

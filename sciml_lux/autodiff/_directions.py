@@ -70,6 +70,30 @@ def directions_at(
     return directions
 
 
+def matrix_at(
+    owner: str, field: Field, matrix: Float[Array, "... coordinates coordinates"]
+) -> Float[Array, "... coordinates coordinates"]:
+    """`matrix` with all axes of the points of the field, of size 1 where it is for all.
+
+    Args:
+        owner: the operator, for messages.
+        field: the field.
+        matrix: a square matrix, of each point or for all points.
+
+    Raises:
+        ValueError: another shape.
+        TypeError: not real floats, or of a wider dtype than the points.
+    """
+    matrix = _in_dtype_of_points(owner, "a", field, matrix)
+    square = (field.x.shape[-1],) * 2
+    if matrix.shape not in (square, (*field.batch, *square)):
+        raise ValueError(
+            f"`{owner}` expects `a` to have the shape {square}, or {(*field.batch, *square)} for a "
+            f"matrix of each point, got {matrix.shape}."
+        )
+    return matrix.reshape(*[1] * len(field.batch), *square) if matrix.shape == square else matrix
+
+
 def coordinate_index(owner: str, name: str, index: int, count: int) -> int:
     """`index` of one of `count` coordinates, from the front.
 

@@ -6,9 +6,10 @@ from jaxtyping import Array, Float, PyTree
 
 from ..programs import interpret
 from ._directions import directions_at
-from ._laplacian_rules import DEFAULT_RULE, LAPLACIAN_RULES
-from ._points import field_of
+from ._laplacian_rules import laplacian_rules
+from ._points import Field, field_of
 from ._propagated import Propagated, full_laplacian
+from ._second_order import Partner
 from ._types import ArrayFunction, Differentiable
 
 
@@ -33,7 +34,7 @@ def laplacian(
         *args: what `f` takes after `x`.
         directions: rows vₖ, of each point or for all points, in place of the unit vectors: the
             result is then ∑ₖ ∂²f/∂vₖ² = ∑ᵢⱼ aᵢⱼ ∂²f/∂xᵢ∂xⱼ with a = ∑ₖ vₖ vₖᵀ, such as the
-            diffusion of a stochastic equation.
+            diffusion of a stochastic equation. `second_order_operator` takes any a.
         state_policy: "refuse" a model that changes its states, or leave them "frozen".
         check_samples: False takes `f` to be a function of each point by itself without reading its
             program.
@@ -62,16 +63,33 @@ def laplacian(
     field = field_of(
         "laplacian", f, x, args, state_policy=state_policy, check_samples=check_samples
     )
-    if directions is None:
-        directions = jnp.eye(field.x.shape[-1], dtype=field.x.dtype)
-    rows = directions_at("laplacian", field, directions)
-    return _sum_of_second_derivatives(field.function, field.x, rows)
+    rows = unit_rows(field)
+    if directions is not None:
+        rows = directions_at("laplacian", field, directions)
+    return sum_of_second_derivatives(field.function, field.x, rows)
 
 
-def _sum_of_second_derivatives(
-    function: ArrayFunction, x: Array, directions: Float[Array, "... directions coordinates"]
+def unit_rows(field: Field) -> Float[Array, "... coordinates coordinates"]:
+    """The unit vectors, the same at all points, with all axes of the points."""
+    count = field.x.shape[-1]
+    return jnp.eye(count, dtype=field.x.dtype).reshape(*[1] * len(field.batch), count, count)
+
+
+def sum_of_second_derivatives(
+    function: ArrayFunction,
+    x: Array,
+    directions: Float[Array, "... directions coordinates"],
+    partner: Partner = lambda jacobian: jacobian,
 ) -> Array:
-    """The sum over the directions of the second derivatives along each."""
+    """The sum over the directions of the second derivatives along each and its partner.
+
+    Args:
+        function: of the points.
+        x: the points.
+        directions: the directions, of each point or for all points.
+        partner: of derivatives along the directions, those along the partner of each.
+    """
+    rules, default = laplacian_rules(partner)
     program = jax.make_jaxpr(function)(x)
-    [y] = interpret(program, [Propagated(x, directions)], LAPLACIAN_RULES, default=DEFAULT_RULE)
+    [y] = interpret(program, [Propagated(x, directions)], rules, default=default)
     return full_laplacian(y) if isinstance(y, Propagated) else jnp.zeros_like(y)

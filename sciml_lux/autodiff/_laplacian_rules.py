@@ -1,8 +1,8 @@
 """How value, Jacobian and Laplacian pass each primitive together."""
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,9 @@ from jaxtyping import Array
 from ..precision import accumulating
 from ..programs import Call, bind, inlined
 from ._elementwise import is_elementwise
-from ._equations import has_derivative, shape_of
+from ._equations import shape_of
+from ._operands import Rule, constant, each, guarded, values_of, without_forward_mode
+from ._primitives import CONSTANT, ENTRY_BY_ENTRY, LINEAR, PIECEWISE_LINEAR
 from ._propagated import (
     Operand,
     Propagated,
@@ -25,23 +27,22 @@ from ._propagated import (
     total,
     total_or_zero,
 )
-from ._second_order import Result, aligned, elementwise, linear, second_order, values_of
+from ._second_order import Partner, Result, aligned, elementwise, linear, second_order
 from ._slopes import SLOPES
 
-Rule = Callable[..., Any]
 
-
-def propagate(call: Call, *operands: Operand) -> Result:
+def propagate(partner: Partner, call: Call, *operands: Operand) -> Result:
     """The rule of a primitive that has no other, by what JAX knows of it."""
     rule = elementwise if is_elementwise(call.equation) else second_order
-    return rule(call, *operands)
+    return rule(partner, call, *operands)
 
 
-def _known_slopes(call: Call, x: Propagated) -> Result:
+def _known_slopes(partner: Partner, call: Call, x: Propagated) -> Result:
     if jnp.iscomplexobj(x.value):
-        return second_order(call, x)
-    y, slope, curvature = SLOPES[call.name](call, x.value)
-    laplacian = times(curvature, sum_of_products(x.jacobian, x.jacobian))
+        return second_order(partner, call, x)
+    known = SLOPES[call.name]
+    y, slope, curvature = itertools.islice(known.slopes(*known.kept(call, x.value)), 3)
+    laplacian = times(curvature, sum_of_products(x.jacobian, partner(x.jacobian)))
     if x.laplacian is not None:
         laplacian = slope * x.laplacian + laplacian
     return Propagated(y, scaled(x.jacobian, slope), laplacian)
@@ -71,7 +72,7 @@ def _sum(call: Call, left: Operand, right: Operand, sign: Callable[[Array], Arra
     return Propagated(y, total(jacobians), total_or_zero(laplacians))
 
 
-def _multiply(call: Call, left: Operand, right: Operand) -> Propagated:
+def _multiply(partner: Partner, call: Call, left: Operand, right: Operand) -> Propagated:
     values = values_of([left, right])
     y, jacobians, laplacians = bind(call, *values), [], []
     for operand, factor in zip((left, right), reversed(values), strict=True):
@@ -80,7 +81,7 @@ def _multiply(call: Call, left: Operand, right: Operand) -> Propagated:
             if operand.laplacian is not None:
                 laplacians.append(jnp.broadcast_to(operand.laplacian * factor, y.shape))
     if isinstance(left, Propagated) and isinstance(right, Propagated):
-        products = sum_of_products(aligned(left, call), aligned(right, call))
+        products = sum_of_products(aligned(left, call), partner(aligned(right, call)))
         laplacians.append(jnp.broadcast_to(2 * products, y.shape))
     return Propagated(y, total(jacobians), total_or_zero(laplacians))
 
@@ -89,10 +90,10 @@ def _scaled_by_any(jacobian: Array, factor: Array) -> Array:
     return jacobian * factor if jnp.ndim(factor) == 0 else scaled(jacobian, factor)
 
 
-def _divide(call: Call, left: Operand, right: Operand) -> Result:
+def _divide(partner: Partner, call: Call, left: Operand, right: Operand) -> Result:
     alike = isinstance(left, Propagated) and left.value.shape == shape_of(call.equation.outvars[0])
     if isinstance(right, Propagated) or not isinstance(left, Propagated) or not alike:
-        return elementwise(call, left, right)
+        return elementwise(partner, call, left, right)
     laplacian = None if left.laplacian is None else left.laplacian / right
     if jnp.ndim(right) == 0:
         jacobian = left.jacobian / right
@@ -103,7 +104,7 @@ def _divide(call: Call, left: Operand, right: Operand) -> Result:
     return Propagated(bind(call, left.value, right), jacobian, laplacian)
 
 
-def _dot_general(call: Call, left: Operand, right: Operand) -> Propagated:
+def _dot_general(partner: Partner, call: Call, left: Operand, right: Operand) -> Propagated:
     product = functools.partial(bind, call)
     out_axis = directions_axis(len(shape_of(call.equation.outvars[0])))
     values = values_of([left, right])
@@ -120,7 +121,7 @@ def _dot_general(call: Call, left: Operand, right: Operand) -> Propagated:
             given[side] = operand.laplacian
             laplacians.append(product(*given))
     if isinstance(left, Propagated) and isinstance(right, Propagated):
-        laplacians.append(2 * _sum_of_dots(call, left, right))
+        laplacians.append(2 * _sum_of_dots(partner, call, left, right))
     return Propagated(product(*values), total(jacobians), total_or_zero(laplacians))
 
 
@@ -135,9 +136,9 @@ def _free_jacobian(call: Call, operand: Propagated, side: int) -> Array:
     return full_jacobian(operand)
 
 
-def _sum_of_dots(call: Call, left: Propagated, right: Propagated) -> Array:
+def _sum_of_dots(partner: Partner, call: Call, left: Propagated, right: Propagated) -> Array:
     """The sum over the directions of the products, as one product."""
-    a, b = full_jacobian(left), full_jacobian(right)
+    a, b = full_jacobian(left), partner(full_jacobian(right))
     (of_a, of_b), (batch_a, batch_b) = call.params["dimension_numbers"]
     contracted = [axis_of(a), *_in_jacobian(a, of_a)], [axis_of(b), *_in_jacobian(b, of_b)]
     batched = _in_jacobian(a, batch_a), _in_jacobian(b, batch_b)
@@ -150,62 +151,42 @@ def _in_jacobian(jacobian: Array, axes: Sequence[int]) -> list[int]:
     return [axis + (axis >= axis_of(jacobian)) for axis in axes]
 
 
-def _product(call: Call, *operands: Operand) -> Result:
+def _product(partner: Partner, call: Call, *operands: Operand) -> Result:
     """Of what is linear in each operand alone."""
     both = sum(isinstance(operand, Propagated) for operand in operands) > 1
-    return second_order(call, *operands) if both else linear(call, *operands)
+    return second_order(partner, call, *operands) if both else linear(call, *operands)
 
 
-def _constant(call: Call, *operands: Operand) -> Result:
-    """Of what has no derivative other than zero."""
-    return bind(call, *values_of(operands))
+def laplacian_rules(partner: Partner) -> tuple[Mapping[str, Rule], Rule]:
+    """The table of rules, and the rule of all other primitives.
+
+    Args:
+        partner: of derivatives along directions those along the partner of each, which they are
+            multiplied with in sums of second derivatives; for a Laplacian each is its own.
+    """
+    quadratic = {
+        **each(second_order, "scan", "while", "cond"),
+        **each(_known_slopes, *SLOPES),
+        "conv_general_dilated": _product,
+        "custom_jvp_call": propagate,
+        "div": _divide,
+        "dot_general": _dot_general,
+        "mul": _multiply,
+    }
+    rules = {
+        **{name: functools.partial(rule, partner) for name, rule in quadratic.items()},
+        **_LINEAR,
+    }
+    default = functools.partial(propagate, partner)
+    return {name: guarded(rule) for name, rule in rules.items()}, guarded(default)
 
 
-def _without_forward_mode(call: Call, *operands: Operand) -> Result:
-    raise TypeError(
-        f"`laplacian` expects functions that have a forward mode, got the `custom_vjp` at "
-        f"{call.line}. Give that function a `jax.custom_jvp` rule instead."
-    )
-
-
-def _each(rule: Rule, *names: str) -> dict[str, Rule]:
-    return dict.fromkeys(names, rule)
-
-
-def _guarded(rule: Rule) -> Rule:
-    """`rule` where an operand depends on the points and a result may; else the primitive."""
-
-    @functools.wraps(rule)
-    def guarded(call: Call, *operands: Operand) -> Result:
-        depends = any(isinstance(operand, Propagated) for operand in operands)
-        if depends and any(map(has_derivative, call.equation.outvars)):
-            return rule(call, *operands)
-        return bind(call, *values_of(operands))
-
-    return guarded
-
-
-_RULES: Mapping[str, Rule] = {
-    **_each(inlined, "jit", "call", "closed_call", "eval_jaxpr"),
-    **_each(second_order, "scan", "while", "cond"),
-    **_each(_known_slopes, *SLOPES),
-    **_each(_entry_by_entry, "neg", "convert_element_type", "real", "imag", "conj", "copy"),
-    **_each(_entry_by_entry, "copy_p"),
-    **_each(_add, "add", "add_any"),
-    **_each(linear, "broadcast_in_dim", "complex", "concatenate", "cumsum", "dynamic_slice"),
-    **_each(linear, "dynamic_update_slice", "fft", "gather", "pad", "reduce_sum", "reshape"),
-    **_each(linear, "reduce_window_sum", "rev", "scatter", "scatter-add", "scatter_add"),
-    **_each(linear, "select_n", "slice", "split", "squeeze", "stack", "tile", "transpose"),
-    # Linear in pieces: the second derivatives are zero but where pieces meet.
-    **_each(linear, "clamp", "cummax", "cummin", "max", "min", "reduce_max", "reduce_min", "sort"),
-    **_each(_constant, "ceil", "floor", "round", "stop_gradient"),
-    "conv_general_dilated": _product,
-    "custom_jvp_call": propagate,
-    "custom_vjp_call": _without_forward_mode,
-    "div": _divide,
-    "dot_general": _dot_general,
-    "mul": _multiply,
+_LINEAR: Mapping[str, Rule] = {
+    **each(inlined, "jit", "call", "closed_call", "eval_jaxpr"),
+    **each(_entry_by_entry, *ENTRY_BY_ENTRY),
+    **each(_add, "add", "add_any"),
+    **each(linear, *LINEAR, *PIECEWISE_LINEAR),
+    **each(constant, *CONSTANT),
+    "custom_vjp_call": without_forward_mode,
     "sub": _subtract,
 }
-LAPLACIAN_RULES: Mapping[str, Rule] = {name: _guarded(rule) for name, rule in _RULES.items()}
-DEFAULT_RULE: Rule = _guarded(propagate)

@@ -4,14 +4,16 @@ Each takes the `Call` of an equation and its operands, of which some are `Propag
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ..programs import Call, bind
+from ..programs import Call
 from ._equations import has_derivative, shape_of
+from ._fallbacks import note_fallback
+from ._operands import function_of, results_of
 from ._propagated import (
     Operand,
     Propagated,
@@ -26,23 +28,28 @@ from ._propagated import (
 )
 
 Result = Operand | Sequence[Operand]
+Partner = Callable[[Array], Array]
+"""Of derivatives along directions, those along the partner of each."""
 
 
-def second_order(call: Call, *operands: Operand) -> Result:
-    """A primitive by forward mode over forward mode along each direction, all at once."""
+def second_order(partner: Partner, call: Call, *operands: Operand) -> Result:
+    """A primitive by forward mode over forward mode along each direction and its partner."""
+    note_fallback(call)
     function, given = _of_propagated(call, operands)
     values = tuple(operand.value for operand in given)
 
-    def along(*direction: Array) -> tuple[list[Array], list[Array]]:
+    def along(direction: list[Array], other: list[Array]) -> tuple[list[Array], list[Array]]:
         def push(*values: Array) -> list[Array]:
-            return jax.jvp(function, values, direction)[1]
+            return jax.jvp(function, values, tuple(direction))[1]
 
-        return jax.jvp(push, values, direction)
+        return jax.jvp(push, values, tuple(other))
 
-    jacobians, second = _of_each_direction(call, along, given, lists=2)
+    directions = list(map(full_jacobian, given))
+    others = list(map(partner, directions))
+    jacobians, second = _of_each_direction(call, along, directions, others, lists=2)
     ys, laplacians = jax.jvp(function, values, tuple(map(full_laplacian, given)))
     sums = [lap + jnp.sum(s, axis=axis_of(s)) for lap, s in zip(laplacians, second, strict=True)]
-    return _results(call, operands, map(Propagated, ys, jacobians, sums))
+    return results_of(call, operands, map(Propagated, ys, jacobians, sums))
 
 
 def linear(call: Call, *operands: Operand) -> Result:
@@ -50,35 +57,38 @@ def linear(call: Call, *operands: Operand) -> Result:
     function, given = _of_propagated(call, operands)
     values = tuple(operand.value for operand in given)
 
-    def push(*direction: Array) -> list[Array]:
-        return jax.jvp(function, values, direction)[1]
+    def push(direction: list[Array]) -> list[Array]:
+        return jax.jvp(function, values, tuple(direction))[1]
 
-    [jacobians] = _of_each_direction(call, lambda *direction: (push(*direction),), given)
+    directions = list(map(full_jacobian, given))
+    [jacobians] = _of_each_direction(call, lambda direction: (push(direction),), directions)
     ys, laplacians = function(*values), [None] * len(jacobians)
     if any(operand.laplacian is not None for operand in given):
-        laplacians = push(*map(full_laplacian, given))
-    return _results(call, operands, map(Propagated, ys, jacobians, laplacians))
+        laplacians = push(list(map(full_laplacian, given)))
+    return results_of(call, operands, map(Propagated, ys, jacobians, laplacians))
 
 
 def _of_each_direction(
     call: Call,
     function: Callable[..., tuple[list[Array], ...]],
-    given: list[Propagated],
+    *directions: list[Array],
     lists: int = 1,
 ) -> tuple[list[Array], ...]:
     """`function` of each direction, all at once; it returns as many `lists` like the results."""
-    jacobians = list(map(full_jacobian, given))
     ranks = [len(shape_of(v)) for v in call.equation.outvars if has_derivative(v)]
     out_axes = (list(map(directions_axis, ranks)),) * lists
-    return jax.vmap(function, tuple(map(axis_of, jacobians)), out_axes)(*jacobians)
+    in_axes = tuple(list(map(axis_of, jacobians)) for jacobians in directions)
+    return jax.vmap(function, in_axes, out_axes)(*directions)
 
 
-def elementwise(call: Call, *operands: Operand) -> Result:
+def elementwise(partner: Partner, call: Call, *operands: Operand) -> Result:
     """A function of the entries in one place, by its partial derivatives there."""
     function, given = _of_propagated(call, operands)
     values = tuple(operand.value for operand in given)
     if any(jnp.iscomplexobj(value) for value in values):
-        return second_order(call, *operands)  # Not every such function has a complex derivative.
+        return second_order(
+            partner, call, *operands
+        )  # Not every such function has a complex derivative.
     jacobians = [aligned(operand, call) for operand in given]
     [y], slopes, curvatures = _partial_derivatives(function, values)
     jacobian = total(list(map(scaled, jacobians, slopes)))
@@ -88,9 +98,9 @@ def elementwise(call: Call, *operands: Operand) -> Result:
         if operand.laplacian is not None
     ]
     for (i, j), curvature in curvatures.items():
-        products = sum_of_products(jacobians[i], jacobians[j])
+        products = sum_of_products(jacobians[i], partner(jacobians[j]))
         terms.append(times(curvature if i == j else 2 * curvature, products))
-    return _results(call, operands, [Propagated(y, jacobian, total(terms))])
+    return results_of(call, operands, [Propagated(y, jacobian, total(terms))])
 
 
 def _partial_derivatives(
@@ -128,33 +138,4 @@ def _of_propagated(
 ) -> tuple[Callable[..., list[Array]], list[Propagated]]:
     """The results that have derivatives, as a function of the operands that have."""
     propagated = {i: o for i, o in enumerate(operands) if isinstance(o, Propagated)}
-    kept = [i for i, variable in enumerate(call.equation.outvars) if has_derivative(variable)]
-
-    def function(*values: Array) -> list[Array]:
-        given: list[Operand] = list(operands)
-        for place, value in zip(propagated, values, strict=True):
-            given[place] = value
-        results = bind(call, *given)
-        results = results if call.equation.primitive.multiple_results else [results]
-        return [results[index] for index in kept]
-
-    return function, list(propagated.values())
-
-
-def values_of(operands: Iterable[Operand]) -> list[Array]:
-    """The values alone."""
-    return [o.value if isinstance(o, Propagated) else o for o in operands]
-
-
-def _results(call: Call, operands: tuple[Operand, ...], propagated: Iterable[Propagated]) -> Result:
-    """The results of an equation: those that have derivatives as given, the others computed."""
-    found = list(propagated)
-    if not call.equation.primitive.multiple_results:
-        return found[0]
-    if len(found) == len(call.equation.outvars):
-        return found
-    plain, rest = bind(call, *values_of(operands)), iter(found)
-    return [
-        next(rest) if has_derivative(variable) else value
-        for variable, value in zip(call.equation.outvars, plain, strict=True)
-    ]
+    return function_of(call, operands, list(propagated)), list(propagated.values())

@@ -43,7 +43,7 @@ def divergence(
     field = field_of(
         "divergence", f, x, args, state_policy=state_policy, check_samples=check_samples
     )
-    _check_vector("divergence", field, (field.x.shape[-1],))
+    check_vector("divergence", field, (field.x.shape[-1],))
     return jnp.trace(forward_columns(field, field.function), axis1=-2, axis2=-1)
 
 
@@ -86,7 +86,7 @@ def curl(
             "`curl` expects two or three coordinates along the last axis of `x`, got shape "
             f"{field.x.shape}."
         )
-    _check_vector("curl", field, (field.x.shape[-1],))
+    check_vector("curl", field, (field.x.shape[-1],))
     columns = forward_columns(field, field.function)
 
     def rotation(i: int, j: int) -> Array:
@@ -97,7 +97,12 @@ def curl(
     return jnp.stack([rotation(1, 2), rotation(2, 0), rotation(0, 1)], axis=-1)
 
 
-def _check_vector(owner: str, field: Field, wanted: tuple[int, ...]) -> None:
+def check_vector(owner: str, field: Field, wanted: tuple[int, ...]) -> None:
+    """Raise unless the field has `wanted` values at each point.
+
+    Raises:
+        ValueError: it has others.
+    """
     if field.out != wanted:
         raise ValueError(
             f"`{owner}` expects `f` to have as many values for each point as coordinates, "

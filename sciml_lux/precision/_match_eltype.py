@@ -66,7 +66,7 @@ def match_eltype_mode() -> str:
         'warn'
     """
     mode, of_thread = (found or _process.value for found in (_mode.get(), _thread.value))
-    if mode != of_thread and _is_compiling():
+    if mode != of_thread and is_compiling():
         raise RuntimeError(
             f"`match_eltype`: a function is compiled for the mode {of_thread!r} of this thread, "
             f"but is called in the mode {mode!r}: that was entered in another thread, or another "
@@ -139,7 +139,8 @@ def _tell_jax() -> None:
     _thread(_mode.get()).__enter__()
 
 
-def _is_compiling() -> bool:
+def is_compiling() -> bool:
+    """Whether this runs inside of `jax.jit` or another trace to a program."""
     return isinstance(jnp.zeros((), bool), Tracer)
 
 

@@ -10,6 +10,7 @@ from ._int32 import count_in_int32 as count_in_int32
 from ._int32 import index_in_int32 as index_in_int32
 from ._leaves import NO_DERIVATIVE as NO_DERIVATIVE
 from ._leaves import floating_leaves as floating_leaves
+from ._match_eltype import is_compiling as is_compiling
 from ._match_eltype import match_input as match_input
 from ._own_array import own_array as own_array
 from ._own_array import own_memory as own_memory

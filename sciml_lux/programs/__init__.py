@@ -1,5 +1,6 @@
 """Traced programs: reading them equation by equation, and evaluating them by other rules."""
 
+from ._control_flow import CONTROL_FLOW as CONTROL_FLOW
 from ._control_flow import INLINED as INLINED
 from ._control_flow import inlined as inlined
 from ._expand import expanded as expanded

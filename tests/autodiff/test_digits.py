@@ -31,6 +31,18 @@ def mirrored(*orders):
     return np.array([[float(derivative(value, p[::-1], o)) for o in orders] for p in POINTS])
 
 
+def conducted(x, u, gradient):
+    return (1 + u**2)[..., None] * gradient
+
+
+def conduction(value, point):
+    """The divergence of `conducted`, by hand: (1 + u²) Δu + 2u |∇u|²."""
+    u, *first = (derivative(value, point, order) for order in ((0, 0), X, Y))
+    with mp.workdps(40):
+        laplacian = derivative(value, point, XX) + derivative(value, point, YY)
+        return (1 + u**2) * laplacian + 2 * u * mp.fsum(slope**2 for slope in first)
+
+
 X, Y, XX, XY, YY = (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)
 OPERATORS = {
     "gradient": (autodiff.gradient, lambda: at_points(X, Y)),
@@ -55,8 +67,31 @@ OPERATORS = {
         lambda f, x: autodiff.directional_derivative(f, x, (1.0, -1.0), order=2),
         lambda: at_points(XX, XY, YY) @ [[1.0], [-2.0], [1.0]],
     ),
+    "directional_derivative, third": (
+        lambda f, x: autodiff.directional_derivative(f, x, (1.0, -1.0), order=3),
+        lambda: at_points((3, 0), (2, 1), (1, 2), (0, 3)) @ [[1.0], [-3.0], [3.0], [-1.0]],
+    ),
     "laplacian": (autodiff.laplacian, lambda: at_points(XX, YY) @ [[1.0], [1.0]]),
+    "second_order_operator": (
+        lambda f, x: autodiff.second_order_operator(f, x, ((1.0, 2.0), (0.0, -3.0))),
+        lambda: at_points(XX, XY, YY) @ [[1.0], [2.0], [-3.0]],
+    ),
+    "bilaplacian": (
+        autodiff.bilaplacian,
+        lambda: at_points((4, 0), (2, 2), (0, 4)) @ [[1.0], [2.0], [1.0]],
+    ),
+    "flux_divergence": (
+        lambda f, x: autodiff.flux_divergence(f, x, conducted),
+        lambda: np.array([[float(conduction(exact(network(jnp.float64)), p))] for p in POINTS]),
+    ),
     "partial": (lambda f, x: autodiff.partial(f, x, "xxy"), lambda: at_points((2, 1))),
+    "partial, fourth": (lambda f, x: autodiff.partial(f, x, "xxyy"), lambda: at_points((2, 2))),
+    "derivatives": (
+        lambda f, x: jnp.stack(
+            [*autodiff.derivatives(f, x, ["u_x", "u_yyyy", "u_xyy"]).values()], axis=1
+        ),
+        lambda: at_points(X, (0, 4), (1, 2)),
+    ),
     "time_derivative": (
         lambda f, x: autodiff.time_derivative(f, x, order=3),
         lambda: at_points((0, 3)),
@@ -83,16 +118,31 @@ def test_operator_has_the_digits_of_mpmath_and_a_float32_twin_does_not(name):
         np.testing.assert_allclose(twin, expected(), rtol=1e-12, atol=1e-13)
 
 
+def combined(*terms):
+    """A sum of derivatives of a function of two mpmath numbers, as a function of the point."""
+    return lambda value, p: mp.fsum(count * derivative(value, p, order) for count, order in terms)
+
+
 NESTED = {
-    "laplacian": (autodiff.laplacian, [(2, 0), (0, 2)]),
-    "third derivative": (lambda f, x, ps: autodiff.partial(f, x, "xxy", ps), [(2, 1)]),
+    "laplacian": (autodiff.laplacian, combined((1, XX), (1, YY))),
+    "third derivative": (lambda f, x, ps: autodiff.partial(f, x, "xxy", ps), combined((1, (2, 1)))),
+    "fourth derivative": (
+        lambda f, x, ps: autodiff.time_derivative(f, x, ps, order=4),
+        combined((1, (0, 4))),
+    ),
+    "mixed fourth derivative": (
+        lambda f, x, ps: autodiff.partial(f, x, "xxyy", ps),
+        combined((1, (2, 2))),
+    ),
+    "bilaplacian": (autodiff.bilaplacian, combined((1, (4, 0)), (2, (2, 2)), (1, (0, 4)))),
+    "flux": (lambda f, x, ps: autodiff.flux_divergence(f, x, conducted, ps), conduction),
 }
 
 
 @needs_x64
 @pytest.mark.parametrize("name", NESTED)
 def test_parameter_gradient_has_the_digits_of_mpmath_and_a_float32_twin_does_not(name):
-    operator, orders = NESTED[name]
+    operator, value_at = NESTED[name]
     f = network(jnp.float64)
 
     def loss(ps, f=f):
@@ -104,7 +154,7 @@ def test_parameter_gradient_has_the_digits_of_mpmath_and_a_float32_twin_does_not
     found, rounded = jax.jit(lambda ps: (jax.grad(loss)(ps), jax.grad(twin)(ps)))(f.ps)
 
     def value(w):
-        return mp.fsum(derivative(exact(f, weight=w), POINTS[0], order) for order in orders)
+        return value_at(exact(f, weight=w), POINTS[0])
 
     with mp.workdps(40):
         w0 = mp.mpf(float(f.ps.layer_1.weight[0, 0]))

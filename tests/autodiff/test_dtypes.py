@@ -11,6 +11,7 @@ from tests.autodiff.networks import in_float32, network
 from tests.conftest import X64, needs_x64
 
 pytestmark = pytest.mark.traced
+KEY = jax.random.key(0)
 DTYPES = ["float16", "bfloat16", "float32", *(["float64"] if X64 else [])]
 
 
@@ -27,6 +28,15 @@ OPERATORS = {
     "directional_derivative": lambda f, x: autodiff.directional_derivative(f, x, (1.0, 2.0)),
     "laplacian": autodiff.laplacian,
     "partial": lambda f, x: autodiff.partial(f, x, "xy"),
+    "fourth": lambda f, x: autodiff.partial(f, x, "xxyy"),
+    "second_order_operator": lambda f, x: autodiff.second_order_operator(f, x, x[:2] + x[:2].T),
+    "bilaplacian": autodiff.bilaplacian,
+    "flux_divergence": lambda f, x: autodiff.flux_divergence(
+        f, x, lambda x, u, gradient: (u**2)[..., None] * gradient
+    ),
+    "stochastic_laplacian": lambda f, x: autodiff.stochastic_laplacian(f, x, KEY, samples=3),
+    "stochastic_divergence": lambda f, x: autodiff.stochastic_divergence(both(f), x, KEY),
+    "stochastic_bilaplacian": lambda f, x: autodiff.stochastic_bilaplacian(f, x, KEY, samples=3),
     "time_derivative": autodiff.time_derivative,
     "divergence": lambda f, x: autodiff.divergence(both(f), x),
     "curl": lambda f, x: autodiff.curl(both(f), x),
@@ -35,8 +45,13 @@ OPERATORS = {
 }
 
 
+LONG = ("bilaplacian", "flux_divergence", "stochastic_laplacian", "stochastic_bilaplacian")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in OPERATORS]
+)
 def test_operator_and_its_gradient_narrow_nothing(name, dtype):
     f, x = network(dtype), jnp.ones((3, 2), dtype)
 
@@ -78,3 +93,19 @@ def test_complex_values_have_derivatives_by_forward_mode():
     expected = np.exp(0.8j) * np.array([[1j, 1j]])
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert autodiff.hessian(f, x).dtype == jnp.complex64
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_gradient_in_half_precision_adds_thousands_of_points_in_float32(dtype):
+    f = network(dtype)
+    wide = jax.tree.map(lambda p: p.astype("float32"), f.ps)
+    x = jnp.broadcast_to(jnp.asarray([[0.5, 0.25]], dtype), (4096, 2))
+
+    def loss(ps, x):
+        third = autodiff.partial(lambda x: f(x, ps), x, "xxx")
+        return jnp.mean(third + autodiff.second_order_operator(lambda x: f(x, ps), x, x[:2] - 1.5))
+
+    found, expected = jax.jit(jax.grad(loss))(f.ps, x), jax.grad(loss)(wide, x.astype("float32"))
+    for ours, exact in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        scale = float(jnp.abs(exact).max())
+        np.testing.assert_allclose(ours, exact, rtol=0, atol=6 * jnp.finfo(dtype).eps * scale)

@@ -106,6 +106,41 @@ CASES = {
         TypeError,
         "`direction` to hold floats no wider than the float32 of the points, got int",
     ),
+    "matrix": (
+        lambda: autodiff.second_order_operator(first, X, jnp.ones((3, 3), jnp.float32)),
+        ValueError,
+        "`a` to have the shape \\(2, 2\\), or \\(4, 2, 2\\) for a matrix of each point, got",
+    ),
+    "integer matrix": (
+        lambda: autodiff.second_order_operator(first, X, jnp.ones((2, 2), int)),
+        TypeError,
+        "`a` to hold floats no wider than the float32 of the points, got int",
+    ),
+    "flux": (
+        lambda: autodiff.flux_divergence(first, X, lambda x, u, gradient: u),
+        ValueError,
+        "batch axes \\(4,\\) in front and the 2 components .* got shape \\(4,\\)",
+    ),
+    "flux of another shape": (
+        lambda: autodiff.flux_divergence(first, X, lambda x, u, gradient: gradient[:, :1]),
+        ValueError,
+        "got shape \\(4, 1\\)",
+    ),
+    "tree of fluxes": (
+        lambda: autodiff.flux_divergence(first, X, lambda x, u, gradient: (gradient, u)),
+        ValueError,
+        "got tuple",
+    ),
+    "no flux": (
+        lambda: autodiff.flux_divergence(first, X, 2.0),
+        TypeError,
+        "`flux` to be a function of \\(x, u, gradient\\), got 2.0",
+    ),
+    "flux that mixes samples": (
+        lambda: autodiff.flux_divergence(first, X, lambda x, u, g: g * jnp.mean(u)),
+        ValueError,
+        "`flux_divergence` expects .* mixes samples along axis 0: `reduce_sum` at .*test_errors",
+    ),
     "order": (
         lambda: autodiff.directional_derivative(first, X, (1.0, 0.0), order=0),
         ValueError,

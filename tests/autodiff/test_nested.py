@@ -16,6 +16,8 @@ COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(
     lambda event, seconds, **_: COMPILED.append(1) if "backend_compile" in event else None
 )
+INDEFINITE = jnp.asarray([[1.0, 2.0], [0.5, -1.0]], jnp.float32)
+KEY = jax.random.key(0)
 OPERATORS = {
     "gradient": autodiff.gradient,
     "gradient, forward": lambda f, x: autodiff.gradient(f, x, mode="forward"),
@@ -24,6 +26,14 @@ OPERATORS = {
     "hvp": lambda f, x: autodiff.hvp(f, x, DIRECTION),
     "laplacian": autodiff.laplacian,
     "partial": lambda f, x: autodiff.partial(f, x, "xxy"),
+    "second_order_operator": lambda f, x: autodiff.second_order_operator(
+        f, x, x[:, :, None] * INDEFINITE[None]
+    ),
+    "bilaplacian": autodiff.bilaplacian,
+    "flux_divergence": lambda f, x: autodiff.flux_divergence(
+        f, x, lambda x, u, gradient: jnp.exp(u)[..., None] * gradient
+    ),
+    "stochastic_bilaplacian": lambda f, x: autodiff.stochastic_bilaplacian(f, x, KEY),
     "divergence": lambda f, x: autodiff.divergence(lambda x: x * f(x), x),
 }
 
@@ -112,12 +122,13 @@ def test_function_that_reads_a_changed_variable_is_traced_again():
 
 def test_nothing_leaks_out_of_a_trace():
     with jax.checking_leaks():
-        jax.jit(jax.grad(lambda ps: autodiff.hessian(F, X, ps).sum()))(F.ps)
-        jax.jit(jax.grad(lambda ps: autodiff.laplacian(F, X, ps).sum()))(F.ps)
+        for name in ("hessian", "laplacian", "partial", "bilaplacian", "flux_divergence"):
+            jax.jit(jax.grad(lambda ps, op=OPERATORS[name]: op(lambda x: F(x, ps), X).sum()))(F.ps)
 
 
-def test_eager_call_compiles_nothing_again():
-    autodiff.laplacian(F, X)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_eager_call_compiles_nothing_again(name):
+    OPERATORS[name](F, X)
     count = len(COMPILED)
-    autodiff.laplacian(F, X)
+    OPERATORS[name](F, X)
     assert len(COMPILED) == count
