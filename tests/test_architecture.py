@@ -29,6 +29,7 @@ LEVELS = {
 }
 # The families of a package, from what knows of no other to what uses them all.
 FAMILIES = {
+    "autodiff": ("primitives", "points", "propagation", "operators"),
     "ode": (
         "problem",
         "method",

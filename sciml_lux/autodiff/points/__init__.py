@@ -1,0 +1,1 @@
+"""Functions at points: samples apart, states that stay, directions."""

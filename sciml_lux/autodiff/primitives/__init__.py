@@ -1,0 +1,1 @@
+"""What is read from the equations of a program."""
