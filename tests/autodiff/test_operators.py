@@ -38,6 +38,13 @@ def test_bilaplacian_of_a_biharmonic_function_vanishes():
     assert float(jnp.abs(term).min()) > 1
 
 
+@pytest.mark.traced
+@pytest.mark.parametrize("operator", [autodiff.laplacian, autodiff.bilaplacian])
+def test_points_without_coordinates_have_no_derivatives(operator):
+    x = jnp.zeros((3, 0), jnp.float32)
+    assert operator(lambda x: jnp.sum(x, axis=-1), x).tolist() == [0.0, 0.0, 0.0]
+
+
 def test_bilaplacian_is_the_laplacian_of_the_laplacian():
     f = FUNCTIONS["two layers"]
 

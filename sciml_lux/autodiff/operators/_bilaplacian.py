@@ -55,7 +55,7 @@ def bilaplacian(
     field = field_of(
         "bilaplacian", f, x, args, state_policy=state_policy, check_samples=check_samples
     )
-    if field.x.shape[-1] <= _MOST:
+    if 0 < field.x.shape[-1] <= _MOST:
         return _sum_of_fourth_derivatives(field)
     rows = unit_rows(field)
 
