@@ -1,6 +1,8 @@
 """Whether the derivative of a step has its stages one by one in its program, and not in a loop.
 
-That is faster, but there is more to compile, and the activations of all stages are in memory.
+That is faster, but there is more to compile, and the activations of all stages are in memory. It
+pays where the stages are neither so small that compiling takes longer than thousands of calls save,
+nor so large that their memory counts.
 """
 
 import itertools
@@ -11,18 +13,19 @@ from ._primitive import ClosedJaxpr
 from ._tableau import Tableau
 
 MOST_EQUATIONS = 128
+LEAST_BYTES = 2**15
 MOST_BYTES = 2**19
 
 
 def is_written_out(field: ClosedJaxpr, tableau: Tableau) -> bool:
-    """Whether all stages together have few equations, no loops, and small results."""
+    """Whether all stages together have few equations, no loops, and results of middle size."""
     stages = len(tableau.float64.p)
     most = MOST_EQUATIONS // stages
     visited = (visit.equation for visit in walk(field) if visit.equation is not None)
     equations = list(itertools.islice(filter(_counts, visited), most + 1))
     if len(equations) > most or any(map(has_programs, equations)):
         return False
-    return stages * sum(map(_size, equations)) <= MOST_BYTES
+    return LEAST_BYTES <= stages * sum(map(_size, equations)) <= MOST_BYTES
 
 
 def _counts(equation: JaxprEqn) -> bool:

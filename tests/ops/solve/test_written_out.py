@@ -35,6 +35,7 @@ def loss(x, capacity=32):
 def in_both_ways(monkeypatch, function, *args):
     """The results with the stages written out, and with a loop over them."""
     results, programs = [], []
+    monkeypatch.setattr(_written_out, "LEAST_BYTES", 0)
     for most in (10**6, 0):
         monkeypatch.setattr(_written_out, "MOST_EQUATIONS", most)
         lowered = jax.jit(lambda *args: function(*args)).lower(*args)  # noqa: PLW0108
@@ -99,7 +100,8 @@ def test_half_precision_is_added_up_in_float32(monkeypatch):
 
 
 @any_precision
-def test_stages_of_states_inside_matter_where_one_is_wanted():
+def test_stages_of_states_inside_matter_where_one_is_wanted(monkeypatch):
+    monkeypatch.setattr(_written_out, "LEAST_BYTES", 0)
     # The field is not defined where the second step has a stage of the states inside.
     node = float(FINE.float64.extra_c[0])
     assert not np.isclose(FINE.float64.c, node, atol=0.01).any()
@@ -131,12 +133,21 @@ def test_stages_of_states_inside_matter_where_one_is_wanted():
     ],
     ids=["short", "nested", "most", "more", "many-stages", "loop", "branches"],
 )
-def test_short_programs_without_loops_are_written_out(field, tableau, expected):
+def test_short_programs_without_loops_are_written_out(monkeypatch, field, tableau, expected):
+    monkeypatch.setattr(_written_out, "LEAST_BYTES", 0)
     assert is_written_out(jax.make_jaxpr(field)(jnp.ones(2, jnp.float32)), tableau) is expected
 
 
 @any_precision
-@pytest.mark.parametrize("size, expected", [(2**19 // 28, True), (2**19 // 28 + 1, False)])
-def test_large_results_are_not(size, expected):
+@pytest.mark.parametrize(
+    "size, expected",
+    [
+        (2**15 // 28, False),
+        (2**15 // 28 + 1, True),
+        (2**19 // 28, True),
+        (2**19 // 28 + 1, False),
+    ],
+)
+def test_small_and_large_results_are_not(size, expected):
     program = jax.make_jaxpr(jnp.sin)(jnp.ones(size, jnp.float32))
     assert is_written_out(program, tableaus.TSIT5) is expected
