@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from sciml_lux import autodiff
-from sciml_lux.autodiff._points import field_of
-from sciml_lux.autodiff._stochastic import (
+from sciml_lux.autodiff.operators._stochastic import (
     _bilaplacian_along,
     _divergence_along,
     _laplacian_along,
 )
+from sciml_lux.autodiff.points._points import field_of
 from sciml_lux.programs import walk
 
 pytestmark = pytest.mark.any_precision

@@ -90,7 +90,9 @@ def is_running(process):
 def test_processes_end_with_the_launcher_and_have_time_to_save(tmp_path, number):
     script = tmp_path / "script.py"
     script.write_text(WAITING)
+    before = signal.signal(number, signal.SIG_DFL)  # Under `nohup` it would be ignored.
     launcher = subprocess.Popen([*LAUNCH, "2", script, tmp_path], env=environment())
+    signal.signal(number, before)
     started = [tmp_path / "started0", tmp_path / "started1"]
     deadline = time.monotonic() + 120
     while not all(file.exists() for file in started) and time.monotonic() < deadline:
