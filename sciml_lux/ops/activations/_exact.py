@@ -1,7 +1,8 @@
 """What activations are made of, with derivatives that keep their digits in both tails and at 0.
 
 JAX differentiates tanh as (1 - tanh)(1 + tanh), the logistic function as y (1 - y), and eˣ - 1 as
-itself plus 1. Where these cancel, ours are products, at the price of an exponential of their own.
+itself plus 1. Where these cancel, ours are products, at the price of an exponential of their own;
+in float16 and bfloat16 those of tanh and the logistic function are JAX's.
 """
 
 import jax
@@ -22,13 +23,26 @@ def logistic_slope(x: Array) -> Array:
     return decay / (1 + decay * (2 + decay))
 
 
-@with_derivative(lambda x, _: logistic_slope(x))
+def _slope_of_logistic(x: Array, y: Array) -> Array:
+    return y * (1 - y) if _in_half(x) else logistic_slope(x)
+
+
+def _slope_of_tanh(x: Array, y: Array) -> Array:
+    return (1 - y) * (1 + y) if _in_half(x) else 4 * logistic_slope(2 * x)
+
+
+def _in_half(x: Array) -> bool:
+    """Whether fewer operations, and so fewer roundings, are worth more than the tails."""
+    return jnp.finfo(x.dtype).nmant < jnp.finfo(jnp.float32).nmant
+
+
+@with_derivative(_slope_of_logistic)
 def logistic(x: Array) -> Array:
     """1 / (1 + e⁻ˣ)."""
     return jax.lax.logistic(x)
 
 
-@with_derivative(lambda x, _: 4 * logistic_slope(2 * x))
+@with_derivative(_slope_of_tanh)
 def tanh(x: Array) -> Array:
     """Hyperbolic tangent, with the derivative sech²."""
     return jnp.tanh(x)
