@@ -23,12 +23,14 @@ def logistic_slope(x: Array) -> Array:
     return decay / (1 + decay * (2 + decay))
 
 
-def _slope_of_logistic(x: Array, y: Array) -> Array:
-    return y * (1 - y) if _in_half(x) else logistic_slope(x)
+def logistic(x: Array) -> Array:
+    """1 / (1 + e⁻ˣ)."""
+    return jax.lax.logistic(x) if _in_half(x) else _logistic(x)
 
 
-def _slope_of_tanh(x: Array, y: Array) -> Array:
-    return (1 - y) * (1 + y) if _in_half(x) else 4 * logistic_slope(2 * x)
+def tanh(x: Array) -> Array:
+    """Hyperbolic tangent, with the derivative sech²."""
+    return jnp.tanh(x) if _in_half(x) else _tanh(x)
 
 
 def _in_half(x: Array) -> bool:
@@ -36,15 +38,13 @@ def _in_half(x: Array) -> bool:
     return jnp.finfo(x.dtype).nmant < jnp.finfo(jnp.float32).nmant
 
 
-@with_derivative(_slope_of_logistic)
-def logistic(x: Array) -> Array:
-    """1 / (1 + e⁻ˣ)."""
+@with_derivative(lambda x, _: logistic_slope(x))
+def _logistic(x: Array) -> Array:
     return jax.lax.logistic(x)
 
 
-@with_derivative(_slope_of_tanh)
-def tanh(x: Array) -> Array:
-    """Hyperbolic tangent, with the derivative sech²."""
+@with_derivative(lambda x, _: 4 * logistic_slope(2 * x))
+def _tanh(x: Array) -> Array:
     return jnp.tanh(x)
 
 
