@@ -112,7 +112,8 @@ TWINS = {
 FORWARD = [[(forward,) * order] for order in range(4)]
 
 
-@pytest.mark.parametrize("name", TWINS)
+# From jax 0.12 on, elu and selu of JAX have their digits.
+@pytest.mark.parametrize("name", [name for name in TWINS if name not in ("elu", "selu")])
 def test_formulas_of_jax_miss_the_digits(name):
     assert max(errors(TWINS[name], name, grid(DTYPE), FORWARD))[0] > 8
 
