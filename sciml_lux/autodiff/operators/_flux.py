@@ -89,6 +89,7 @@ def _check_flux(field: Field, flux: Flux, check_samples: bool) -> None:
             f"`{OWNER}` expects `flux` to be a function of (x, u, gradient), got {flux!r}."
         )
     count, batch = field.x.shape[-1], field.batch
+    wanted = (*batch, count)
 
     def of_points(x: Array) -> Array:
         sums = x.sum(axis=-1).reshape(*batch, *[1] * len(field.out)).astype(field.dtype)
@@ -97,15 +98,7 @@ def _check_flux(field: Field, flux: Flux, check_samples: bool) -> None:
 
     program, found = jax.make_jaxpr(of_points, return_shape=True)(field.x)
     shape = getattr(found, "shape", None)
-    if (
-        shape is None
-        or len(shape) <= len(batch)
-        or (*shape[: len(batch)], shape[-1])
-        != (
-            *batch,
-            count,
-        )
-    ):
+    if not shape or len(shape) <= len(batch) or (*shape[: len(batch)], shape[-1]) != wanted:
         raise ValueError(
             f"`{OWNER}` expects `flux` to return one array with the batch axes {batch} in front "
             f"and the {count} components along the last axis, got "
