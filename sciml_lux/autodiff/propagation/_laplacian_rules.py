@@ -3,6 +3,7 @@
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -114,15 +115,37 @@ def _dot_general(partner: Partner, call: Call, left: Operand, right: Operand) ->
             continue
         given = list(values)
         given[side] = _free_jacobian(call, operand, side)
-        axis = axis_of(given[side])
-        along = (axis, None) if side == 0 else (None, axis)
-        jacobians.append(jax.vmap(product, along, out_axis)(*given))
+        if side == 0 and _is_of_rows(call):
+            jacobians.append(_product_of_rows(call, *given))
+        else:
+            axis = axis_of(given[side])
+            along = (axis, None) if side == 0 else (None, axis)
+            jacobians.append(jax.vmap(product, along, out_axis)(*given))
         if operand.laplacian is not None:
             given[side] = operand.laplacian
             laplacians.append(product(*given))
     if isinstance(left, Propagated) and isinstance(right, Propagated):
         laplacians.append(2 * _sum_of_dots(partner, call, left, right))
     return Propagated(product(*values), total(jacobians), total_or_zero(laplacians))
+
+
+def _is_of_rows(call: Call) -> bool:
+    """Whether each row of the left operand is multiplied by the same matrix, as in a layer."""
+    (of_left, _), (batch, _) = call.params["dimension_numbers"]
+    left, right = (len(shape_of(v)) for v in call.equation.invars)
+    return not batch and of_left == (left - 1,) and right == 2
+
+
+def _product_of_rows(call: Call, rows: Array, matrix: Array) -> Array:
+    """One product of two matrices: that of more axes costs a copy where it is differentiated."""
+    (_, of_matrix), no_batch = call.params["dimension_numbers"]
+    flat = lax.collapse(rows, 0, rows.ndim - 1)
+    product = lax.dot_general(flat, matrix, (([1], of_matrix), no_batch), **_precision(call))
+    return product.reshape(*rows.shape[:-1], product.shape[-1])
+
+
+def _precision(call: Call) -> Any:
+    return {name: call.params[name] for name in ("precision", "preferred_element_type")}
 
 
 def _free_jacobian(call: Call, operand: Propagated, side: int) -> Array:
@@ -142,8 +165,7 @@ def _sum_of_dots(partner: Partner, call: Call, left: Propagated, right: Propagat
     (of_a, of_b), (batch_a, batch_b) = call.params["dimension_numbers"]
     contracted = [axis_of(a), *_in_jacobian(a, of_a)], [axis_of(b), *_in_jacobian(b, of_b)]
     batched = _in_jacobian(a, batch_a), _in_jacobian(b, batch_b)
-    options = {name: call.params[name] for name in ("precision", "preferred_element_type")}
-    return lax.dot_general(a, b, (contracted, batched), **options)
+    return lax.dot_general(a, b, (contracted, batched), **_precision(call))
 
 
 def _in_jacobian(jacobian: Array, axes: Sequence[int]) -> list[int]:

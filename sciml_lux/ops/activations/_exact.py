@@ -11,16 +11,27 @@ from jaxtyping import Array
 
 from ._with_derivative import with_derivative
 
+# From here on XLA's tanh has lost digits that 1 - (1 - |tanh|) has.
+_NEAR = 0.5625
 
-def _falling(x: Array, slope: Array) -> Array:
-    return -slope * tanh_of_half(x)
+
+def _rest(x: Array) -> Array:
+    """1 - |tanh(x)|, also where that is less than the rounding of tanh."""
+    decay = jnp.exp(-2 * jnp.abs(x))
+    return 2 * decay / (1 + decay)
 
 
-@with_derivative(_falling)
-def logistic_slope(x: Array) -> Array:
-    """e⁻ˣ / (1 + e⁻ˣ)², which is even."""
-    decay = jnp.exp(-jnp.abs(x))
-    return decay / (1 + decay * (2 + decay))
+@with_derivative(lambda x, slope: -2 * slope * tanh_to_the_end(x))
+def tanh_slope(x: Array) -> Array:
+    """1 - tanh²(x)."""
+    rest = _rest(x)
+    return rest * (2 - rest)
+
+
+@with_derivative(lambda x, _: tanh_slope(x))
+def tanh_to_the_end(x: Array) -> Array:
+    """tanh(x), within two ulps also where it is almost 1."""
+    return jnp.where(jnp.abs(x) < _NEAR, jnp.tanh(x), jnp.sign(x) * (1 - _rest(x)))
 
 
 def logistic(x: Array) -> Array:
@@ -38,22 +49,14 @@ def _in_half(x: Array) -> bool:
     return jnp.finfo(x.dtype).nmant < jnp.finfo(jnp.float32).nmant
 
 
-@with_derivative(lambda x, _: logistic_slope(x))
+@with_derivative(lambda x, _: tanh_slope(x / 2) / 4)
 def _logistic(x: Array) -> Array:
     return jax.lax.logistic(x)
 
 
-@with_derivative(lambda x, _: 4 * logistic_slope(2 * x))
+@with_derivative(lambda x, _: tanh_slope(x))
 def _tanh(x: Array) -> Array:
     return jnp.tanh(x)
-
-
-@with_derivative(lambda x, _: 2 * logistic_slope(x))
-def tanh_of_half(x: Array) -> Array:
-    """tanh(x/2) = (1 - e⁻ˣ) / (1 + e⁻ˣ), which XLA's tanh misses by more where it is almost 1."""
-    size = jnp.abs(x)
-    decay = jnp.exp(-size)
-    return jnp.where(size < 1, jnp.tanh(x / 2), jnp.sign(x) * ((1 - decay) / (1 + decay)))
 
 
 @with_derivative(lambda x, _: jnp.exp(x))

@@ -5,7 +5,7 @@ from fractions import Fraction
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ._exact import tanh_of_half
+from ._exact import tanh_to_the_end
 from ._gated import exhausted, gated
 from ._normal import normal_distribution
 from ._real_numbers import of_real_floats
@@ -79,9 +79,9 @@ def _sigmoid_of(rate: Fraction, cubic: Fraction) -> Elementwise:
         steepness_squared = float(rate * rate) + square * (
             float(6 * rate * cubic) + float(9 * cubic * cubic) * square
         )
-        return float(6 * cubic) * x - steepness_squared * tanh_of_half(argument(x))
+        return float(6 * cubic) * x - steepness_squared * tanh_to_the_end(argument(x) / 2)
 
-    @with_derivative(lambda x, b: -steepness(x) * b * tanh_of_half(argument(x)))
+    @with_derivative(lambda x, b: -steepness(x) * b * tanh_to_the_end(argument(x) / 2))
     def bell(x: Array) -> Array:
         decay = decay_of_cubic(x, rate, cubic)
         return decay / (1 + decay * (2 + decay))

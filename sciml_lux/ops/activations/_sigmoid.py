@@ -103,4 +103,4 @@ def _rest_of_tanh(x: Array) -> Array:
     return jnp.where(is_near, near * (rest / (1 + rest)), x - jnp.tanh(x))
 
 
-_tanhshrink = with_derivative(lambda x, _: jnp.square(_exact.tanh_of_half(2 * x)))(_rest_of_tanh)
+_tanhshrink = with_derivative(lambda x, _: jnp.square(_exact.tanh_to_the_end(x)))(_rest_of_tanh)
