@@ -21,7 +21,11 @@ def _rest(x: Array) -> Array:
     return 2 * decay / (1 + decay)
 
 
-@with_derivative(lambda x, slope: -2 * slope * tanh_to_the_end(x))
+def _falling(x: Array, slope: Array) -> Array:
+    return -2 * slope * tanh_to_the_end(x)
+
+
+@with_derivative(_falling)
 def tanh_slope(x: Array) -> Array:
     """1 - tanh²(x)."""
     rest = _rest(x)
