@@ -106,7 +106,7 @@ def forget_programs():
     """
     gc.freeze()
     yield
-    if _events["/jax/core/compile/backend_compile_duration"] > 2000:
+    if _events["/jax/core/compile/backend_compile_duration"] > 3000:
         gc.unfreeze()
         jax.clear_caches()
         gc.collect()

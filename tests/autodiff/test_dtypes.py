@@ -8,9 +8,9 @@ import pytest
 from sciml_lux import autodiff
 from sciml_lux.precision import assert_no_narrowing
 from tests.autodiff.networks import in_float32, network
-from tests.conftest import X64, needs_x64
+from tests.conftest import X64, in_third, needs_x64, on_another_day, slow
 
-pytestmark = pytest.mark.traced
+pytestmark = [pytest.mark.traced, pytest.mark.any_precision]
 KEY = jax.random.key(0)
 DTYPES = ["float16", "bfloat16", "float32", *(["float64"] if X64 else [])]
 
@@ -48,9 +48,20 @@ OPERATORS = {
 LONG = ("bilaplacian", "flux_divergence", "stochastic_laplacian", "stochastic_bilaplacian")
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+def marks(index, name, dtype):
+    """The long ones are deep checks; the others have a turn every day in the widest dtype."""
+    if name in LONG:
+        return [slow]
+    return [] if dtype == DTYPES[-1] or in_third(index) else on_another_day
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in OPERATORS]
+    ("name", "dtype"),
+    [
+        pytest.param(name, dtype, id=f"{name}-{dtype}", marks=marks(i, name, dtype))
+        for i, name in enumerate(OPERATORS)
+        for dtype in DTYPES
+    ],
 )
 def test_operator_and_its_gradient_narrow_nothing(name, dtype):
     f, x = network(dtype), jnp.ones((3, 2), dtype)

@@ -222,6 +222,7 @@ def test_unknown_mode_lists_the_four(set_mode):
         set_mode("strict")
 
 
+@pytest.mark.any_precision
 @pytest.mark.parametrize(("value", "code"), [("error", 0), ("loud", 1)])
 def test_environment_variable_sets_the_mode(value, code):
     script = "from sciml_lux import precision; assert precision.match_eltype_mode() == 'error'"

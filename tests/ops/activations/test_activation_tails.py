@@ -67,6 +67,7 @@ def orders(f):
     return jax.jit(lambda x: jnp.stack([of(x) for of in derivatives]))
 
 
+@pytest.mark.any_precision
 @pytest.mark.parametrize("name", sorted(TAILS))
 @pytest.mark.parametrize("at", ["float16", "bfloat16", "float32"] + ["float64"] * X64)
 def test_value_slope_and_curvature_far_out_are_the_limits(name, at):

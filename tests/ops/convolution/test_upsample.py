@@ -48,7 +48,8 @@ def test_linear_upsampling_equals_torch(case, corners, to):
         y = upsample(x, size=size, align_corners=corners == "corners")
         return jnp.sum(torch["weight"] * y), y
 
-    (_, y), gradient = jax.value_and_grad(loss, has_aux=True)(jnp.asarray(torch["x"]))
+    program = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    (_, y), gradient = program(jnp.asarray(torch["x"]))
     np.testing.assert_allclose(y, torch["y"], rtol=0, atol=1e-14)
     np.testing.assert_allclose(gradient, torch["gradient"], rtol=0, atol=1e-14)
 
