@@ -5,10 +5,10 @@ four kinds of runs of the same suite. `make test` is two of them, without what i
 
 - `slow`: deep checks;
 - `any_precision`, with float64 off: what shows the same as with float64 on. Examples in docstrings
-  count among it;
+  count among it; with float64 off a third of the files has them each day, in `make test-deep`;
 - in a catalogue, by `rotating`: what two thirds of the entries have on other days only.
 
-`make test-deep` runs that, with float64 off for a third of the catalogue; all but what is `traced`
+`make test-deep` runs that, with float64 off for a third of what rotates; all but what is `traced`
 with XLA as users have it; and what `make test` runs under standard promotion, where dtypes are the
 point.
 """
@@ -83,11 +83,13 @@ def pytest_report_header():
 
 @pytest.hookimpl(tryfirst=True)  # Before `-m` is looked at.
 def pytest_collection_modifyitems(items):
-    """With float64 off, what shows the same as with float64 on is `slow`."""
+    """With float64 off, what shows the same as with float64 on is `slow`, and rests on two days."""
+    files = {path: index for index, path in enumerate(sorted({item.path for item in items}))}
     for item in [] if X64 else items:
         repeats = isinstance(item, pytest.DoctestItem) or item.get_closest_marker("any_precision")
         if repeats and needs_x32.mark not in item.iter_markers():
-            item.add_marker(slow)
+            for mark in [slow] if in_third(files[item.path]) else on_another_day:
+                item.add_marker(mark)
 
 
 _events = collections.Counter()
