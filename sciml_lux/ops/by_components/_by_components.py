@@ -19,7 +19,9 @@ from ._refusal import Refusal, refusal, refuse
 MOST_OPERATIONS = 20_000
 
 
-def by_components(program: ClosedJaxpr, emitter: Emitter = vectors) -> Callable[..., list[Atom]]:
+def by_components(
+    program: ClosedJaxpr, emitter: Emitter = vectors, most: int = MOST_OPERATIONS
+) -> Callable[..., list[Atom]]:
     """`program` as a function of the components of its arguments, one scalar operation at a time.
 
     What moves entries becomes nothing. A `custom_jvp_call` keeps its derivative rule, by components
@@ -28,6 +30,7 @@ def by_components(program: ClosedJaxpr, emitter: Emitter = vectors) -> Callable[
     Args:
         program: of one trajectory, what `jax.make_jaxpr` returns.
         emitter: what an operation becomes; `vectors` does it by JAX.
+        most: operations; more are refused.
 
     Returns:
         `function(*atoms)`, of the components of all arguments one after the other, which returns
@@ -47,15 +50,19 @@ def by_components(program: ClosedJaxpr, emitter: Emitter = vectors) -> Callable[
     shapes = [t.shape for t in types]
 
     def function(*atoms: Atom) -> list[Atom]:
-        rules = _rules(_Counted(emitter))
+        rules = _rules(_Counted(emitter, most))
         found = interpret(program, split(atoms, shapes), rules, default=_refused, lift=lifted)
         return joined(found)
 
     return function
 
 
-def why_not_by_components(program: ClosedJaxpr) -> str:
+def why_not_by_components(program: ClosedJaxpr, most: int = MOST_OPERATIONS) -> str:
     """Why `program`, or its derivative, has no form by components; empty if it has.
+
+    Args:
+        program: as in `by_components`.
+        most: operations of its value.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -76,6 +83,7 @@ def why_not_by_components(program: ClosedJaxpr) -> str:
         return jax.jvp(of, some, some)
 
     try:
+        jax.eval_shape(by_components(program, most=most), *scalars)
         jax.eval_shape(moved, *scalars)
     except Refusal as found:
         return str(found)
@@ -85,14 +93,15 @@ def why_not_by_components(program: ClosedJaxpr) -> str:
 class _Counted:
     """An emitter of not too many operations."""
 
-    def __init__(self, emitter: Emitter) -> None:
+    def __init__(self, emitter: Emitter, most: int) -> None:
         self.emitter = emitter
+        self.most = most
         self.number = 0
 
     def __call__(self, operation: Operation, *atoms: Atom) -> Atom:
         self.number += 1
-        if self.number > MOST_OPERATIONS:
-            raise Refusal(f"more than {MOST_OPERATIONS} scalar operations are faster on arrays.")
+        if self.number > self.most:
+            raise Refusal(f"more than {self.most} scalar operations are faster on arrays.")
         return self.emitter(operation, *atoms)
 
 
