@@ -10,14 +10,12 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ..by_components import by_components, why_not_by_components
+from ._dynamic_scan import dynamic_scan
 from ._primitive import program_of
 from ._solve import Solved, solve
 
 CHUNK = 64
 """Trajectories that a CPU solves together: their states stay in its nearest cache."""
-
-MOST_RECORDED = 1024
-"""Beyond as many steps the record of all chunks costs more than a second solve of each."""
 
 MOST_COMPUTED = 512
 """Operations of the field times components: XLA's loop of each component repeats the others."""
@@ -41,8 +39,8 @@ def solve_ensemble(
     """`jax.vmap(solve)` over the first axis of `y0`, with one vector for each component.
 
     Every trajectory has the steps that it would have by itself. On a CPU they are solved in chunks,
-    one after the other; a chunk of more than `MOST_RECORDED` possible steps once more for its
-    derivatives.
+    one after the other, and once more for their derivatives, so that one record at a time is in
+    memory.
 
     Args:
         field: the right-hand side of one trajectory.
@@ -85,8 +83,7 @@ def solve_ensemble(
             return solve(own, t0, t1, y, (apart, shared), **tolerances, **options)
         return _one(form, t0, t1, y, (apart, shared), tolerances, options)
 
-    again = options.get("max_steps", 4096) > MOST_RECORDED
-    return _in_chunks(one, (y0, apart), chunk, again), reason
+    return _in_chunks(one, (y0, apart), chunk), reason
 
 
 def _is_none(value: object) -> bool:
@@ -190,8 +187,8 @@ def _tolerance(value: PyTree, y0: PyTree) -> list[Any]:
     return found
 
 
-def _in_chunks(one: Callable[..., Solved], given: PyTree, chunk: int | None, again: bool) -> Solved:
-    """`jax.vmap(one)`, on a CPU a chunk at a time; for its derivatives once more if `again`."""
+def _in_chunks(one: Callable[..., Solved], given: PyTree, chunk: int | None) -> Solved:
+    """`jax.vmap(one)`, on a CPU a chunk at a time."""
     number = len(jax.tree.leaves(given)[0])
     if chunk is None:
         chunk = CHUNK if jax.default_backend() == "cpu" else max(number, 1)
@@ -202,9 +199,10 @@ def _in_chunks(one: Callable[..., Solved], given: PyTree, chunk: int | None, aga
     # The last are solved again where a chunk is not full: what is not read has no cotangent.
     order = np.minimum(np.arange(count * chunk), number - 1).reshape(count, chunk)
 
-    def part(given: PyTree) -> Solved:
-        return jax.vmap(one)(*given)
+    def part(_: PyTree, given: PyTree, nothing: PyTree) -> tuple[PyTree, Solved]:
+        return nothing, jax.vmap(one)(*given)
 
-    solved = jax.checkpoint(part) if again else part
-    found = jax.lax.map(solved, jax.tree.map(lambda x: x[order], given))
+    # Not `jax.lax.map`, inside which JAX loses the rule of second derivatives of a solve.
+    rows = jax.tree.map(lambda x: x[order], given)
+    _, found = dynamic_scan(part, jnp.int32(count), (), rows, (), length=count)
     return jax.tree.map(lambda x: x.reshape(count * chunk, *x.shape[2:])[:number], found)

@@ -77,6 +77,23 @@ def test_steps_states_and_gradients_are_those_of_vmap():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    "second", [jax.hessian, lambda f: jax.jacrev(jax.grad(f))], ids=["forward", "reverse"]
+)
+def test_second_derivatives_through_chunks_are_those_of_vmap(second):
+    y0, rates, _ = given()
+
+    def curvature(ensemble):
+        def loss(drift):
+            found = ends(ensemble, y0, rates, drift, 0.05, max_steps=20)
+            return jnp.sum(jnp.square(found.y1["sum"])) + jnp.sum(found.y1["x"])
+
+        return jax.jit(second(loss))(jnp.asarray(0.3, REAL))
+
+    close(curvature(True), curvature(False), 100 * PRECISE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
     "options",
     [
         {"capacity": 4},
@@ -88,7 +105,16 @@ def test_steps_states_and_gradients_are_those_of_vmap():
         {"tableau": tableaus.VERN7},
         {"rtol": 1e-4, "atol": {"x": 1e-5, "sum": None}},
     ],
-    ids=["few-rows", "twice", "fixed", "pid", "dopri5", "heun", "vern7", "outside-of-the-norm"],
+    ids=[
+        "few-rows",
+        "many-steps",
+        "fixed",
+        "pid",
+        "dopri5",
+        "heun",
+        "vern7",
+        "outside-of-the-norm",
+    ],
 )
 def test_options_are_those_of_vmap(options):
     @functools.partial(jax.jit, static_argnums=0)
