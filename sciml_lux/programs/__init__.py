@@ -3,6 +3,7 @@
 from ._control_flow import CONTROL_FLOW as CONTROL_FLOW
 from ._control_flow import INLINED as INLINED
 from ._control_flow import inlined as inlined
+from ._elementwise import ELEMENTWISE as ELEMENTWISE
 from ._expand import expanded as expanded
 from ._inside import Inside as Inside
 from ._inside import inside as inside

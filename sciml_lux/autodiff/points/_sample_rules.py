@@ -7,8 +7,7 @@ which is a `SampleAxis`. It returns the place in all results, None where the sam
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from ...programs import JaxprEqn
-from ..primitives._elementwise import ELEMENTWISE
+from ...programs import ELEMENTWISE, JaxprEqn
 from ..primitives._equations import operand_shapes, shape_of
 from ._sample_axis import SampleAxis
 

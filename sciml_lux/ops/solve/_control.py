@@ -70,10 +70,10 @@ def factor(control: Adaptive, order: int, error: jax.Array, errors: Errors) -> j
     return jnp.where(jnp.isfinite(error), change, control.shrink)
 
 
-def largest_error(
+def largest_square(
     error: Leaves, y0: Leaves, y1: Leaves, rtol: Leaves, atol: Tolerances, samples: int
 ) -> jax.Array:
-    """The error relative to the tolerance: the root mean square over components, and the largest
+    """The square of the error relative to the tolerance: the mean over components, and the largest
     over samples.
 
     Args:
@@ -90,11 +90,11 @@ def largest_error(
         for e, u, v, r, a in zip(error, y0, y1, rtol, atol, strict=True)
         if a is not None
     ]
-    return root_mean_square(scaled, samples)
+    return mean_square(scaled, samples)
 
 
-def root_mean_square(values: Leaves, samples: int) -> jax.Array:
-    """The root mean square over the components of each sample, and the largest over samples."""
+def mean_square(values: Leaves, samples: int) -> jax.Array:
+    """The mean square over the components of each sample, and the largest over samples."""
     axes = [min(samples, v.ndim) for v in values]
     squares = [
         jnp.sum(jnp.square(jnp.abs(v)), axis=tuple(range(n, v.ndim)))
@@ -107,15 +107,15 @@ def root_mean_square(values: Leaves, samples: int) -> jax.Array:
     else:  # Leaves without the samples of the others are measured separately.
         groups = [s.astype(widest) / max(n, 1) for s, n in zip(squares, sizes, strict=True)]
     # Of no samples, or no components, the error is 0.
-    return jnp.sqrt(jnp.stack([jnp.max(g, initial=0) for g in groups]).max())
+    return jnp.stack([jnp.max(g, initial=0) for g in groups]).max()
 
 
 def _without_overflow(values: Leaves, samples: int) -> jax.Array:
-    """`root_mean_square`, also of numbers whose squares are not finite."""
+    """The root of `mean_square`, also of numbers whose squares are not finite."""
     widest = max((v.dtype for v in values), key=lambda dtype: dtype.itemsize)
     largest = jnp.stack([jnp.max(v, initial=0).astype(widest) for v in values]).max()
     unit = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1.0)
-    return unit * root_mean_square([v / unit.astype(v.dtype) for v in values], samples)
+    return unit * jnp.sqrt(mean_square([v / unit.astype(v.dtype) for v in values], samples))
 
 
 def first_step(

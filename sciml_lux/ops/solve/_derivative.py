@@ -18,7 +18,21 @@ from ._ended import Tried
 from ._loop import Given, Options, Steering, number_reached, places_of, run
 from ._record import Record, order_of, rows_of, step_of_row
 from ._rows import row_of, with_row
-from ._step import Leaves, Table, advanced, end_of_step, inside, no_stages, put, stage, table_of
+from ._step import (
+    Field,
+    Leaves,
+    Stages,
+    Table,
+    advanced,
+    end_of_step,
+    in_line,
+    inside,
+    no_stages,
+    no_stages_in_line,
+    put,
+    stage,
+    table_of,
+)
 
 ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
 """du/dt of parameters, a time and the leaves of a state."""
@@ -109,17 +123,26 @@ def _replayed(
     length = rows + int(thinned)
     start = [_instantiated(dy, y) for dy, y in zip(tangent.y0, given.y0, strict=True)]
     saved = [jnp.zeros((len(places), *y.shape), y.dtype) for y in given.y0]
-    (_, dy1, dys), states = linear_scan(
-        replay.row if thinned else replay.single,
-        jax.lax.div(record.steps + record.stride - 1, record.stride),
-        constants,
-        (np.arange(length, dtype=np.int32), record.starts, record.states),
-        (linear, start, saved if len(places) else []),
-        (),
-        length=length,
-        order=order,
-    )
-    return dy1, dys, states
+    count = jax.lax.div(record.steps + record.stride - 1, record.stride)
+    bodies = [(replay.row, count)] if thinned else [(replay.single, count)]
+    if thinned and options.by_components:
+        # Rows of one step, as most have, do without the loops of the others.
+        ones = jnp.where(record.stride == 1, count, 0)
+        bodies = [(replay.single, ones), (replay.row, count - ones)]
+    carry, states = (linear, start, saved if len(places) else []), []
+    for body, number in bodies:
+        carry, found = linear_scan(
+            body,
+            number,
+            constants,
+            (np.arange(length, dtype=np.int32), record.starts, record.states),
+            carry,
+            (),
+            length=length,
+            order=order,
+        )
+        states.append(found)
+    return carry[1], carry[2], jax.tree.map(lambda *rows: sum(rows), *states)
 
 
 def _flat(given: Given) -> list[jax.Array]:
@@ -198,11 +221,9 @@ class Replay:
     def step(self, fixed: list[jax.Array], length: jax.Array, carry: PyTree) -> Any:
         """One step, and its start."""
         start, y = carry
-        given = _given(fixed, y)
-        field = functools.partial(self.field, given.parameters)
-        span = given.t1 - given.t0
-        t, h = given.t0 + start * span, length * span
-        return (start + length, end_of_step(field, self.options.tableau, t, h, y)), carry
+        field, t, h, _ = self._step((fixed, start, length, y))
+        end = end_of_step(field, self.options.tableau, t, h, y, self.options.by_components)
+        return (start + length, end), carry
 
     def tangent(self, constants: PyTree, row: PyTree, carry: PyTree, _: PyTree) -> Any:
         """The tangent after a step, of the one before it; and of the wanted states inside."""
@@ -245,7 +266,7 @@ class Replay:
         if wanted is not None:
             total = len(table.c)
         table = table.rows(0, total, total)
-        if self.options.written_out:
+        if self.options.written_out or self.options.by_components:
             return self._written_out(here, wanted, table, linear, dy)
         n, room = jnp.int32(self.count), no_stages(total, y)
         if wanted is not None:
@@ -268,9 +289,10 @@ class Replay:
         """As above without loops: a stage is evaluated once, for its value and its tangent."""
         fixed, start, length, y = here
 
-        def stages_of(moving: list[jax.Array], y: Leaves) -> Leaves:
+        def stages_of(moving: list[jax.Array], y: Leaves) -> Stages:
             own = self._merged(moving, fixed)
-            stages = self._in_turn((own, start, length, y), table, no_stages(0, y), self.count)
+            none = no_stages_in_line(y) if self.options.by_components else no_stages(0, y)
+            stages = self._in_turn((own, start, length, y), table, none, self.count)
             if wanted is None:
                 return stages
             # Where no state inside is wanted the field need not be defined at their stages.
@@ -281,13 +303,9 @@ class Replay:
         stages, dstages = jax.jvp(stages_of, (moving, y), (linear, dy))
         return stages, (linear, dy, dstages)
 
-    def _in_turn(self, here: PyTree, table: Table, stages: Leaves, stop: int) -> Leaves:
+    def _in_turn(self, here: PyTree, table: Table, stages: Stages, stop: int) -> Stages:
         """`stages` and those that follow, until before `stop`."""
-        for i in range(len(stages[0]), stop):
-            line = Table(table.number[i], table.a[i, :i], table.c[i])
-            new = self._stage(here, line, stages)
-            stages = [jnp.append(k, row[None], axis=0) for k, row in zip(stages, new, strict=True)]
-        return stages
+        return in_line(*self._step(here), table, stages, stop)
 
     def stage(self, here: PyTree, line: Table, stages: Leaves) -> Any:
         """One stage put in its row."""
@@ -305,11 +323,15 @@ class Replay:
         return (linear, dy, added(dstages, line.number, found)), ()
 
     def _stage(self, here: PyTree, line: Table, stages: Leaves) -> Leaves:
+        return stage(*self._step(here), line, stages)
+
+    def _step(self, here: PyTree) -> tuple[Field, jax.Array, jax.Array, Leaves]:
+        """The field, and of a step its start, its length and the state there."""
         fixed, start, length, y = here
         given = _given(fixed, y)
-        field = functools.partial(self.field, given.parameters)
         span = given.t1 - given.t0
-        return stage(field, given.t0 + start * span, length * span, y, line, stages)
+        field = functools.partial(self.field, given.parameters)
+        return field, given.t0 + start * span, length * span, y
 
     def saved(self, constants: PyTree, number: jax.Array, carry: PyTree, _: PyTree) -> Any:
         """The tangent of one wanted state put in its row."""

@@ -17,13 +17,14 @@ from ._control import (
     Tolerances,
     factor,
     first_step,
-    largest_error,
+    largest_square,
 )
 from ._ended import Ended, Tried
 from ._record import Record, empty, remembered, rows_of
 from ._step import (
     Field,
     Leaves,
+    Stages,
     advanced,
     inside,
     no_stages,
@@ -31,6 +32,7 @@ from ._step import (
     table_of,
     weighted,
     with_stages,
+    with_stages_in_line,
 )
 from ._tableau import Tableau
 
@@ -48,6 +50,8 @@ class Options:
         capacity: states to remember for derivatives.
         samples: leading axes of the state that are of samples.
         written_out: whether the derivative of a step has its stages one by one, and not in a loop.
+        by_components: whether all steps have, and leaves are components: then XLA makes one loop of
+            each result of a step.
     """
 
     tableau: Tableau
@@ -56,6 +60,7 @@ class Options:
     capacity: int
     samples: int
     written_out: bool = False
+    by_components: bool = False
 
 
 class Given(NamedTuple):
@@ -180,7 +185,8 @@ def _start(
         s=jnp.zeros((), clock),
         h=jnp.where(span == 0, 1.0, part),
         y=given.y0,
-        first=slope if options.tableau.fsal else [],
+        # By components it is cheaper to evaluate than to keep.
+        first=slope if options.tableau.fsal and not options.by_components else [],
         errors=steering.errors or Errors(one, one),
         saves=zero,
         ys=[jnp.full((count + 1, *y.shape), jnp.nan, y.dtype) for y in given.y0] if count else [],
@@ -219,7 +225,7 @@ class Trial(NamedTuple):
     h: jax.Array
     end: jax.Array
     until: jax.Array
-    stages: Leaves
+    stages: Stages
     y1: Leaves
     error: jax.Array
     evaluations: jax.Array
@@ -246,14 +252,17 @@ def _trial(
     table, count = table_of(tableau, y), tableau.num_stages
     total = len(table.c) if state.ys else count
     wanted = any_in_batch(_goes_on(state) & (until > state.saves))
-    first = state.first if tableau.fsal else field(t, y)
-    stop = jnp.where(wanted, total, count) if total > count else np.int32(count)
-    stages = put(no_stages(total, y), 0, first)
-    stages = with_stages(field, t, h, y, table, stages, 1, stop)
+    if options.by_components:
+        stages = with_stages_in_line(field, t, h, y, table, count, total, wanted)
+    else:
+        first = state.first if tableau.fsal else field(t, y)
+        stop = jnp.where(wanted, total, count) if total > count else np.int32(count)
+        stages = put(no_stages(total, y), 0, first)
+        stages = with_stages(field, t, h, y, table, stages, 1, stop)
     y1 = advanced(y, h, tableau.float64.b, stages)
     error = _error(options, steering, h, y, y1, stages)
     extra = jnp.where(until > state.saves, total - count, 0)
-    evaluations = (count - int(tableau.fsal) + extra).astype(jnp.int32)
+    evaluations = (count - int(bool(state.first)) + extra).astype(jnp.int32)
     return Trial(length, last, h, end, until, stages, y1, error, evaluations)
 
 
@@ -333,22 +342,23 @@ def _error(
     h: jax.Array,
     y0: Leaves,
     y1: Leaves,
-    stages: Leaves,
+    stages: Stages,
 ) -> jax.Array:
     """Of a step, relative to the tolerance; infinite for one to a state that is not finite."""
     arrays, finite = options.tableau.float64, all_finite(y1)
     if isinstance(options.control, Fixed) or arrays.b_error is None:
         return jnp.where(finite, 0.0, jnp.inf).astype(h.dtype)
     tolerances = (y0, y1, steering.rtol, steering.atol, options.samples)
-    error = largest_error(weighted(h, arrays.b_error, stages), *tolerances)
+    square = largest_square(weighted(h, arrays.b_error, stages), *tolerances)
     if arrays.b_error_coarse is not None:
-        coarse = largest_error(weighted(h, arrays.b_error_coarse, stages), *tolerances)
-        both = jnp.sqrt(jnp.square(error) + 0.01 * jnp.square(coarse))
-        error = jnp.where(both == 0, 0.0, error * (error / jnp.where(both == 0, 1.0, both)))
+        coarse = largest_square(weighted(h, arrays.b_error_coarse, stages), *tolerances)
+        both = square + 0.01 * coarse
+        square = jnp.where(both == 0, 0.0, square * (square / jnp.where(both == 0, 1.0, both)))
     # Powers of it stay finite.
-    least = float(jnp.finfo(error.dtype).tiny) ** 0.25
-    error = jnp.maximum(error, least).astype(h.dtype)
-    return jnp.where(finite & jnp.isfinite(error), error, jnp.inf)
+    least = float(jnp.finfo(square.dtype).tiny) ** 0.5
+    square = jnp.where(finite & jnp.isfinite(square), jnp.maximum(square, least), jnp.inf)
+    # The root comes last: XLA computes what it reads once, and not for each that reads it.
+    return jnp.sqrt(square).astype(h.dtype)
 
 
 def _change(options: Options, error: jax.Array, errors: Errors) -> jax.Array:

@@ -81,6 +81,7 @@ def solve(
     samples: int = 0,
     dense: bool = False,
     estimates: bool = False,
+    by_components: bool = False,
 ) -> Solved:
     """y with dy/dt = field(t, y, args) and y(t0) = y0, by an explicit Runge-Kutta method.
 
@@ -114,6 +115,8 @@ def solve(
         dense: whether the state between the steps is wanted; then all of them are remembered.
         estimates: whether those of the local error and the stiffness are wanted; then the steps
             are taken twice.
+        by_components: whether the leaves are scalars, and the field straight-line operations on
+            them, as in `solve_ensemble`. Then a step is one piece of program without loops.
 
     Raises:
         ValueError: fixed steps without `dt0`; adaptive ones, or estimates, of a method without an
@@ -140,7 +143,7 @@ def solve(
     elif capacity is None:
         capacity = capacity_of(max_steps, start, given.y0)
     written_out = is_written_out(program, tableau)
-    options = Options(tableau, control, max_steps, capacity, samples, written_out)
+    options = Options(tableau, control, max_steps, capacity, samples, written_out, by_components)
     found = solved(parametric, options, dense or estimates, given, steering)
     tried = found.tried
     reached = found.result == SUCCESSFUL

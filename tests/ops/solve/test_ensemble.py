@@ -1,0 +1,173 @@
+"""Many trajectories of one equation by components: those of `vmap`, with their derivatives."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sciml_lux.ops.internal import Adaptive, Fixed, solve, tableaus, with_fine_interpolant
+from sciml_lux.ops.solve import MAX_STEPS, solve_ensemble
+
+REAL = jnp.zeros(0).dtype
+PRECISE = 1e-13 if REAL.itemsize == 8 else 1e-4
+NUMBER = 7
+OPTIONS = {"rtol": 1e-5, "atol": 1e-5, "dt0": 0.01, "max_steps": 200}
+
+
+def field(t, y, p):
+    """Lorenz's equations, with a leaf beside the three and a parameter that all share."""
+    x, (rates, drift) = y["x"], p
+    turn = [
+        rates[0] * (x[1] - x[0]),
+        x[0] * (rates[1] - x[2]) - x[1],
+        x[0] * x[1] - rates[2] * x[2],
+    ]
+    return {"x": jnp.stack(turn), "sum": drift * jnp.sum(x) + jnp.sin(t)}
+
+
+def given():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(NUMBER, 3)) + np.array([1, 1, 20])
+    rates = np.array([10, 28, 8 / 3]) * (1 + 0.1 * rng.normal(size=(NUMBER, 3)))
+    y0 = {"x": jnp.asarray(x, REAL), "sum": jnp.zeros(NUMBER, REAL)}
+    return y0, jnp.asarray(rates, REAL), jnp.asarray(0.3, REAL)
+
+
+def ends(ensemble, y0, rates, drift, t1, **options):
+    """Of both forms: the result."""
+    t0, t1 = jnp.asarray(0.0, REAL), jnp.asarray(t1, REAL)
+    options = {"tableau": tableaus.TSIT5, **OPTIONS, **options}
+    if ensemble:
+        found, why = solve_ensemble(
+            field, t0, t1, y0, (rates, drift), args_axes=(0, None), chunk=3, **options
+        )
+        assert why == ""
+        return found
+    options.pop("chunk", None)
+    return jax.vmap(lambda y, r: solve(field, t0, t1, y, (r, drift), **options))(y0, rates)
+
+
+def close(one, other, precise=PRECISE):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=0, atol=precise * max(1, np.max(np.abs(b))))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def ends_and_gradients(ensemble, y0, rates, drift):
+    def loss(*arguments):
+        found = ends(ensemble, *arguments, 0.4, ts=jnp.asarray([0.1, 0.25], REAL))
+        squares = [jnp.sum(x**2) for x in jax.tree.leaves((found.y1, found.ys))]
+        return sum(squares), found
+
+    return jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(y0, rates, drift)
+
+
+def test_steps_states_and_gradients_are_those_of_vmap():
+    (_, found), slopes = ends_and_gradients(True, *given())
+    (_, wanted), wanted_slopes = ends_and_gradients(False, *given())
+    np.testing.assert_array_equal(found.num_steps, wanted.num_steps)
+    np.testing.assert_array_equal(found.num_accepted, wanted.num_accepted)
+    assert len(set(found.num_steps.tolist())) > 1  # Each has its own.
+    close((found.y1, found.ys, found.t), (wanted.y1, wanted.ys, wanted.t))
+    close(slopes, wanted_slopes, 100 * PRECISE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "second", [jax.hessian, lambda f: jax.jacrev(jax.grad(f))], ids=["forward", "reverse"]
+)
+def test_second_derivatives_through_chunks_are_those_of_vmap(second):
+    y0, rates, _ = given()
+
+    def curvature(ensemble):
+        def loss(drift):
+            found = ends(ensemble, y0, rates, drift, 0.05, max_steps=20)
+            return jnp.sum(jnp.square(found.y1["sum"])) + jnp.sum(found.y1["x"])
+
+        return jax.jit(second(loss))(jnp.asarray(0.3, REAL))
+
+    close(curvature(True), curvature(False), 100 * PRECISE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"capacity": 4},
+        {"max_steps": 2000},
+        {"control": Fixed(), "dt0": 0.01},
+        {"control": Adaptive(p=0.3, i=0.3, d=0.1), "dt0": None},
+        {"tableau": with_fine_interpolant(tableaus.DOPRI5)},
+        {"tableau": tableaus.HEUN, "rtol": 1e-3, "atol": 1e-3},
+        {"tableau": tableaus.VERN7},
+        {"rtol": 1e-4, "atol": {"x": 1e-5, "sum": None}},
+    ],
+    ids=[
+        "few-rows",
+        "many-steps",
+        "fixed",
+        "pid",
+        "dopri5",
+        "heun",
+        "vern7",
+        "outside-of-the-norm",
+    ],
+)
+def test_options_are_those_of_vmap(options):
+    @functools.partial(jax.jit, static_argnums=0)
+    def both(ensemble, y0, rates, drift):
+        def loss(*arguments):
+            found = ends(ensemble, *arguments, 0.3, **options)
+            return sum(jnp.sum(x**2) for x in jax.tree.leaves(found.y1)), found
+
+        return jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(y0, rates, drift)
+
+    (_, found), slopes = both(True, *given())
+    (_, wanted), wanted_slopes = both(False, *given())
+    np.testing.assert_array_equal(found.num_steps, wanted.num_steps)
+    close(found.y1, wanted.y1, 10 * PRECISE)
+    close(slopes, wanted_slopes, 1000 * PRECISE)
+
+
+def test_a_trajectory_that_fails_is_alone_and_padding_is_not_seen():
+    y0, rates, drift = given()
+    rates = rates.at[2, 1].set(jnp.nan).at[4].set(1e6)
+
+    @jax.jit
+    def slopes(y0, rates):
+        def loss(y0, rates):
+            found = ends(True, y0, rates, drift, 0.4, max_steps=40, rtol=1e-3, atol=1e-3)
+            kept = found.result == 1
+            ys = jnp.where(kept[:, None], found.y1["x"], 0.0)
+            return jnp.sum(ys), found
+
+        return jax.value_and_grad(loss, (0, 1), has_aux=True)(y0, rates)
+
+    (_, found), (dy, dr) = slopes(y0, rates)
+    good = np.array([True, True, False, True, False, True, True])
+    np.testing.assert_array_equal(found.result == 1, good)
+    assert found.result[4] == MAX_STEPS and found.num_steps.shape == (NUMBER,)
+    finite = np.isfinite(np.asarray(dy["x"])).all(axis=1) & np.isfinite(np.asarray(dr)).all(axis=1)
+    np.testing.assert_array_equal(finite, good)
+
+
+@pytest.mark.any_precision
+@pytest.mark.traced
+def test_a_field_without_a_form_by_components_is_solved_by_arrays_and_says_why():
+    def sorted_field(t, y, p):
+        return -jnp.sort(y)
+
+    reasons = []
+
+    def end(y0):
+        found, why = solve_ensemble(
+            sorted_field, jnp.float32(0), jnp.float32(1), y0, tableau=tableaus.TSIT5
+        )
+        reasons.append(why)
+        return found.y1
+
+    assert jax.eval_shape(end, jnp.ones((5, 3), jnp.float32)).shape == (5, 3)
+    assert reasons[0].startswith("`sort`") and "an order that depends on values" in reasons[0]
