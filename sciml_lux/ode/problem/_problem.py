@@ -28,7 +28,8 @@ class Problem:
             gets one sample at a time, and each sample has its own steps. None for the `saveat` of
             the layer.
         tspan: (t0, t1), numbers or, of each sample, (batch,) arrays. None for the t0 of the layer,
-            or the first of `ts`, masked or not, in `ode.solve`, and for the last of `ts`, or the t1 of the layer.
+            or in `ode.solve` the first of `ts`, masked or not, and for the last of `ts`, or the t1
+            of the layer.
         inputs: controls by name, `{"force": Interpolated(times, values)}`; the layer says what it
             does with them.
         mask: booleans of the shape of `ts`; where one is False the time beside it does not count,
