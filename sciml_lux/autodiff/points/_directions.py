@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from ...core.internal import is_integer
 from ...precision.internal import own_array, require_exact_floats
 from ._points import Field
+from ._varying import varying_as
 
 
 def direction_at(
@@ -166,7 +167,7 @@ def _in_dtype_of_points(owner: str, name: str, field: Field, given: Float[Array,
             f"`{owner}` expects `{name}` to hold floats no wider than the {field.x.dtype} of the "
             f"points, got {given.dtype}. Convert it, or the points."
         )
-    return own_array(given).astype(field.x.dtype)
+    return varying_as(field.x, own_array(given).astype(field.x.dtype))
 
 
 def _as_array(owner: str, name: str, given: object, dtype: jnp.dtype) -> Array:

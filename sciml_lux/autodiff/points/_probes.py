@@ -11,6 +11,7 @@ from ...core import Key
 from ...core.internal import check_choice, check_integer
 from ...precision.internal import draw_dtype, rounded
 from ._points import Field
+from ._varying import varying_as
 
 DISTRIBUTIONS = "rademacher", "normal", "coordinates"
 
@@ -35,7 +36,8 @@ def probes(
     check_integer(owner, "samples", samples, least=1)
     check_choice(owner, "distribution", distribution, DISTRIBUTIONS)
     key = probe_key(owner, key)
-    return _drawn(key, (*field.batch, samples, field.x.shape[-1]), field.x.dtype, distribution)
+    shape = (*field.batch, samples, field.x.shape[-1])
+    return varying_as(field.x, _drawn(key, shape, field.x.dtype, distribution))
 
 
 def probe_key(owner: str, key: Key) -> Key:
