@@ -12,6 +12,7 @@ from ...core.internal import check_function, describe, path_name
 from ...precision.internal import own_memory, require_exact_floats
 from ..equation._solvable import Inputs, VectorField
 from ..method._method import Method
+from ..problem._as_array import as_array
 from ..problem._problem import Problem
 from ..solution._solution import Solution
 from ._compiled import compiled_for
@@ -100,7 +101,7 @@ def solve(
         )
     _check_args(args)
     require_exact_floats((problem, args), "`ode.solve`")
-    problem, args = own_memory((problem, args))
+    problem, args = own_memory((problem, jax.tree.map(as_array, args)))
     functions = [field]
     if running_cost is not None:
         check_function("ode.solve", "running_cost", running_cost)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sciml_lux as lux
-from sciml_lux import nn, ode
+from sciml_lux import nn, ode, precision
 from tests.conftest import needs_x64
 
 any_precision = pytest.mark.any_precision
@@ -146,3 +146,13 @@ def test_list_for_a_state_that_is_an_array_is_refused_with_the_remedy(dtype):
     problem = ode.Problem(jnp.ones(2, dtype), tspan=(0.0, 1.0))
     with pytest.raises(ValueError, match=r"got PyTreeDef.*Stack its parts: jnp.stack\(\[...\]\)"):
         ode.solve(lambda t, u, args: [u[1], -u[0]], problem)
+
+
+@any_precision
+@pytest.mark.parametrize("mode", ["none", "warn"])  # With "warn" the solve is not compiled.
+def test_argument_may_be_a_number(mode, dtype):
+    problem = ode.Problem(jnp.ones(1, dtype), tspan=(0.0, 1.0))
+    with precision.match_eltype(mode):
+        found = ode.solve(lambda t, u, rate: -rate * u, problem, 2.0).ys
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found[-1], np.exp(-2), rtol=1e-5)
