@@ -67,6 +67,7 @@ FUNCTIONS = {
     "angle": lambda x: jnp.arctan2(x[:, 0], x[:, 1]),
     "power": lambda x: jnp.power(x, x[:, ::-1]),
     "sorted": lambda x: jnp.sort(jnp.sin(3 * x), axis=1),
+    "two largest": lambda x: jax.lax.top_k(jnp.sin(3 * x), 2)[0] ** 2,
     "where": lambda x: jnp.where(x > 0.5, x**3, jnp.exp(x)),
     "largest": lambda x: jnp.max(x**2, axis=1) + jnp.minimum(x, x**2)[:, 0],
     "clipped": lambda x: jnp.clip(x**2, 0.1, 0.8),

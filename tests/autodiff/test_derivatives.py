@@ -71,7 +71,7 @@ def test_residual_of_a_travelling_wave_vanishes_and_has_a_gradient():
     [
         (["u_z"], {}, "to be named by x, y, got 'z' in 'z'. Pass coordinates="),
         (["w"], {}, "such as 'u' or 'u_x', of the components u, got 'w'. Pass components="),
-        (["u_"], {}, "`by` to name at least one coordinate, got ''"),
+        (["u_"], {}, "such as 'u' or 'u_x', of the components u, got 'u_'"),
         (["u"], {"components": "uv"}, "each of the components u, v, got values of shape \\(1,\\)"),
         (["u"], {"components": "uu"}, "`components` to differ, got 'uu'"),
         (["u_x"], {"coordinates": "xx"}, "`coordinates` to differ, got 'xx'"),
@@ -82,9 +82,18 @@ def test_wrong_names_say_what_there_is(names, options, text):
         autodiff.derivatives(F, XT, names, **options)
 
 
-def test_one_name_alone_is_an_error():
-    with pytest.raises(TypeError, match=r"a list such as \['u_x'\], got 'u_x'"):
-        autodiff.derivatives(F, XT, "u_x")
+@pytest.mark.parametrize(
+    ("names", "options", "text"),
+    [
+        ("u_x", {}, r"a list such as \['u_x'\], got 'u_x'"),
+        (None, {}, r"a list such as \['u_x'\], got None"),
+        ([1], {}, "`names` to be strings such as 'u_x', got 1"),
+        (["u"], {"components": [0]}, r"`components` to be names, such as \"uv\", got \[0\]"),
+    ],
+)
+def test_names_that_are_not_a_list_of_strings_are_an_error(names, options, text):
+    with pytest.raises(TypeError, match=text):
+        autodiff.derivatives(F, XT, names, **options)
 
 
 def test_state_that_changes_is_refused():

@@ -134,12 +134,17 @@ CASES = {
     "no flux": (
         lambda: autodiff.flux_divergence(first, X, 2.0),
         TypeError,
-        "`flux` to be a function of \\(x, u, gradient\\), got 2.0",
+        "`flux` to be a function of \\(x, u, gradient\\), got 2.0. .*: k \\* gradient, with a",
+    ),
+    "flux of integers": (
+        lambda: autodiff.flux_divergence(first, X, lambda x, u, g: jnp.ones(x.shape, int)),
+        TypeError,
+        "`flux_divergence` expects `flux` to return floats, got int",
     ),
     "flux that mixes samples": (
         lambda: autodiff.flux_divergence(first, X, lambda x, u, g: g * jnp.mean(u)),
         ValueError,
-        "`flux_divergence` expects .* mixes samples along axis 0: `reduce_sum` at .*test_errors",
+        "`flux_divergence` expects .* `flux` at .* mixes samples along axis 0: `reduce_sum`",
     ),
     "order": (
         lambda: autodiff.directional_derivative(first, X, (1.0, 0.0), order=0),
@@ -170,6 +175,26 @@ CASES = {
         lambda: autodiff.partial(first, X, (0, 2)),
         ValueError,
         "one of the 2 coordinates along the last axis of `x`, from -2 to 1, got 2",
+    ),
+    "no sequence": (
+        lambda: autodiff.partial(first, X, 0),
+        TypeError,
+        '`by` to be names, such as "xxy", or indices, such as \\(0, 0, 1\\), got 0',
+    ),
+    "long names": (
+        lambda: autodiff.partial(first, X, "x", coordinates=["x1", "x2"]),
+        ValueError,
+        "`coordinates` to be names of one letter, such as \"xt\", got \\['x1', 'x2'\\]",
+    ),
+    "direction of text": (
+        lambda: autodiff.hvp(first, X, "x"),
+        TypeError,
+        "`hvp` expects `direction` to be an array of numbers, got 'x'",
+    ),
+    "ragged directions": (
+        lambda: autodiff.laplacian(first, X, directions=[[1.0], [1.0, 0.0]]),
+        TypeError,
+        "`laplacian` expects `directions` to be an array of numbers, got \\[\\[1.0\\], ",
     ),
     "no index": (
         lambda: autodiff.partial(first, X, (True,)),

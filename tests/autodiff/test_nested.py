@@ -132,3 +132,28 @@ def test_eager_call_compiles_nothing_again(name):
     count = len(COMPILED)
     OPERATORS[name](F, X)
     assert len(COMPILED) == count
+
+
+def test_loop_without_reverse_mode_is_differentiated_in_forward_mode():
+    loop = lambda p: jax.lax.while_loop(lambda c: c.sum() < 9, lambda c: c * c + 1.0, p).prod()
+    f, v = jax.vmap(loop), jnp.asarray([0.5, -2.0], X.dtype)
+
+    @jax.jit
+    def all_of(x):
+        found = autodiff.gradient(f, x), autodiff.hvp(f, x, v), autodiff.hessian(f, x)
+        slopes, curvatures = jax.jacfwd(loop), jax.jacfwd(jax.jacfwd(loop))
+        return found, (jax.vmap(slopes)(x), jax.vmap(curvatures)(x) @ v, jax.vmap(curvatures)(x))
+
+    for found, expected in zip(*all_of(jnp.abs(X)), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_loops_of_integers_and_inside_custom_rules_leave_reverse_mode():
+    @jax.custom_vjp
+    def power(x):
+        return jax.lax.while_loop(lambda s: s[0] < 2, lambda s: (s[0] + 1, s[1] * x), (0, x))[1]
+
+    power.defvjp(lambda x: (power(x), x), lambda x, slope: (3 * x**2 * slope,))
+    count = lambda x: jax.lax.while_loop(lambda n: n < 3, lambda n: n + 1, 0).astype(x.dtype)
+    found = autodiff.gradient(lambda x: jnp.sum(power(x), axis=1) * count(x), X)
+    np.testing.assert_allclose(found, 9 * X**2, rtol=1e-5)

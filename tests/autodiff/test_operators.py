@@ -45,6 +45,14 @@ def test_points_without_coordinates_have_no_derivatives(operator):
     assert operator(lambda x: jnp.sum(x, axis=-1), x).tolist() == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("components", [(), (2,)])
+def test_flux_without_coordinates_has_no_divergence(components):
+    x = jnp.zeros((3, 0), jnp.float32)
+    value = lambda x: jnp.ones((3, *components), x.dtype)
+    found = autodiff.flux_divergence(value, x, lambda x, u, gradient: gradient)
+    assert found.tolist() == jnp.zeros((3, *components)).tolist()
+
+
 def test_bilaplacian_is_the_laplacian_of_the_laplacian():
     f = FUNCTIONS["two layers"]
 

@@ -26,6 +26,7 @@ APART = {
         lambda p: jax.lax.while_loop(lambda c: jnp.sum(c**2) < 9, lambda c: 2 * c, p)
     ),
     "sort of coordinates": lambda x: jnp.sort(x, axis=1),
+    "largest coordinates": lambda x: jax.lax.top_k(x, 2)[0] ** 2,
     "columns": lambda x: x[:, jnp.array([0, 2])],
     "gather by each sample": lambda x: jnp.take_along_axis(x, jnp.argsort(x, axis=1), axis=1),
     "set a column": lambda x: x.at[:, 0].add(x[:, 1]),
@@ -57,6 +58,7 @@ MIXED = {
         "scan",
     ),
     "sorted": (lambda x: jnp.sort(x, axis=0), "sort"),
+    "largest samples": (lambda x: jax.lax.top_k(x.T, 5)[0].T, "top_k"),
     "cumulative": (lambda x: jnp.cumsum(x, axis=0), "cumsum"),
     "softmax": (lambda x: jax.nn.softmax(x, axis=0), "reduce_max|reduce_sum"),
     "Gram matrix": (lambda x: x @ x.T, "dot_general|transpose"),

@@ -123,6 +123,9 @@ def test_wrong_use_says_what_to_do():
         autodiff.stochastic_laplacian(value, POINT, KEY, distribution="uniform")
     with pytest.raises(ValueError, match="`stochastic_divergence` expects `f` to have as many"):
         autodiff.stochastic_divergence(value, POINT, KEY)
+    for operator in (autodiff.stochastic_laplacian, autodiff.stochastic_bilaplacian):
+        with pytest.raises(ValueError, match="one random key, got an array of shape \\(3,\\)"):
+            operator(value, POINT, jax.random.split(KEY, 3))
 
 
 def test_gradient_adds_directions_in_float32():

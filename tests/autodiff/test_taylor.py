@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sciml_lux import autodiff, nn, setup
+from sciml_lux.autodiff.propagation._words import partitions, parts_of, splits
 from sciml_lux.programs import walk
 from tests.autodiff.functions import FUNCTIONS, W, X, solved
 
@@ -109,3 +110,11 @@ def test_custom_vjp_is_an_error_with_its_line():
     f.defvjp(lambda x: (jnp.sin(x), x), lambda x, t: (jnp.cos(x) * t,))
     with pytest.raises(TypeError, match=r"got the `custom_vjp` at .*test_taylor.py:\d+\. Give"):
         autodiff.bilaplacian(lambda x: 2.0 * f(x), X)
+
+
+def test_number_of_products_of_a_high_order_stays_small():
+    """Subsets of 20 places are a million, and divisions of them into blocks are 5e13."""
+    assert len(parts_of([(0,) * 20])) == 20
+    assert sum(splits((0,) * 20).values()) == 2**20
+    assert len(partitions((0,) * 20)) == 627
+    assert sum(partitions((0,) * 20).values()) == 51724158235372

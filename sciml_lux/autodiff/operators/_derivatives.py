@@ -1,6 +1,6 @@
 """Several derivatives of one function in one evaluation, by name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from jaxtyping import Array, Float, PyTree
 
@@ -48,8 +48,8 @@ def derivatives(
     Raises:
         ValueError: a coordinate or component that is not there; another number of components than
             `f` has values; `f` mixes samples.
-        TypeError: the points are not real floats; `names` is one name; a function with a
-            `custom_vjp`.
+        TypeError: the points are not real floats; `names` is one name, or a name is not a string; a
+            function with a `custom_vjp`.
         StateChangedError: the model changes its states.
 
     Example:
@@ -63,7 +63,7 @@ def derivatives(
     field = field_of(
         "derivatives", f, x, args, state_policy=state_policy, check_samples=check_samples
     )
-    if isinstance(names, str):
+    if isinstance(names, str) or not isinstance(names, Iterable):
         raise TypeError(
             f"`derivatives` expects `names` to be a list such as ['u_x'], got {names!r}."
         )
@@ -80,6 +80,10 @@ def derivatives(
 def _components(field: Field, components: str | Sequence[str]) -> list[str]:
     """The names of the values at a point."""
     parts = list(components)
+    if not all(isinstance(part, str) for part in parts):
+        raise TypeError(
+            f'`derivatives` expects `components` to be names, such as "uv", got {components!r}.'
+        )
     if len(set(parts)) < len(parts):
         raise ValueError(f"`derivatives` expects `components` to differ, got {components!r}.")
     if field.out not in ([(), (1,)] if len(parts) == 1 else [(len(parts),)]):
@@ -95,10 +99,14 @@ def _parsed(
     field: Field, name: str, parts: list[str], coordinates: str | Sequence[str]
 ) -> tuple[str, Word]:
     """The component and the coordinates of a name."""
+    if not isinstance(name, str):
+        raise TypeError(
+            f"`derivatives` expects `names` to be strings such as '{parts[0]}_x', got {name!r}."
+        )
     if name in parts:
         return name, ()
     component, _, by = name.rpartition("_")
-    if component not in parts:
+    if component not in parts or not by:
         raise ValueError(
             f"`derivatives` expects `names` such as {parts[0]!r} or '{parts[0]}_x', of the "
             f"components {', '.join(parts)}, got {name!r}. Pass components=, a name for each."

@@ -50,7 +50,8 @@ def flux_divergence(
 
     Raises:
         ValueError: a flux of another shape; `f` or `flux` mixes samples.
-        TypeError: the points are not real floats; a function with a `custom_vjp`.
+        TypeError: the points are not real floats; `flux` is not a function or does not return
+            floats; a function with a `custom_vjp`.
         StateChangedError: the model changes its states.
 
     Example:
@@ -61,7 +62,9 @@ def flux_divergence(
         [5.0]
     """
     field = field_of(OWNER, f, x, args, state_policy=state_policy, check_samples=check_samples)
-    _check_flux(field, flux, check_samples)
+    of_flux = _checked_flux(field, flux, check_samples)
+    if not field.x.shape[-1]:
+        return jnp.zeros(of_flux.shape[:-1], of_flux.dtype)
     u, gradient, second = _second_derivatives(field)
 
     def slope(direction: Array, slope: Array, slopes: Array) -> Array:
@@ -82,11 +85,17 @@ def _second_derivatives(field: Field) -> tuple[Array, Array, Array]:
     return found[()], gradient, jnp.stack(rows, axis=-2)
 
 
-def _check_flux(field: Field, flux: Flux, check_samples: bool) -> None:
-    """Raise unless the flux has one component for each coordinate, at each point by itself."""
+def _checked_flux(field: Field, flux: Flux, check_samples: bool) -> jax.ShapeDtypeStruct:
+    """The shape and dtype of the flux, which has one component for each coordinate at each point.
+
+    Raises:
+        TypeError: it is not a function, or does not return floats.
+        ValueError: it returns another shape, or mixes samples.
+    """
     if not callable(flux):
         raise TypeError(
-            f"`{OWNER}` expects `flux` to be a function of (x, u, gradient), got {flux!r}."
+            f"`{OWNER}` expects `flux` to be a function of (x, u, gradient), got {flux!r}. With a "
+            "number k it is lambda x, u, gradient: k * gradient, with a matrix gradient @ k.T."
         )
     count, batch = field.x.shape[-1], field.batch
     wanted = (*batch, count)
@@ -104,5 +113,8 @@ def _check_flux(field: Field, flux: Flux, check_samples: bool) -> None:
             f"and the {count} components along the last axis, got "
             f"{'shape ' + str(shape) if shape is not None else type(found).__name__}."
         )
+    if not jnp.issubdtype(found.dtype, jnp.inexact):
+        raise TypeError(f"`{OWNER}` expects `flux` to return floats, got {found.dtype}.")
     if check_samples:
-        check_samples_are_independent(OWNER, program, batch)
+        check_samples_are_independent(OWNER, program, batch, "flux")
+    return found

@@ -63,7 +63,8 @@ def hvp(
 ) -> Float[Array, "*batch coordinates"]:
     """The Hessian of `f` times a direction at each point, without the Hessian: ∇(∇f · v).
 
-    It takes forward mode over reverse mode once, whatever the number of coordinates.
+    It takes forward mode over reverse mode once, whatever the number of coordinates; where `f` has
+    a `while` loop, forward mode over forward mode, once for each coordinate.
 
     Args:
         f: a function `f(x, *args)` of all points at once, with one value for each; a layer, whose

@@ -29,8 +29,8 @@ def gradient(
             `StatefulLuxLayer`.
         x: the points: coordinates along the last axis, after any batch axes.
         *args: what `f` takes after `x`.
-        mode: "reverse", "forward", or "auto": reverse mode where there are several coordinates and
-            the values are real.
+        mode: "reverse", "forward", or "auto": reverse mode where there are several coordinates, the
+            values are real, and no `while` loop computes them.
         state_policy: "refuse" a model that changes its states, or leave them "frozen".
         check_samples: False takes `f` to be a function of each point by itself without reading its
             program.
@@ -74,7 +74,7 @@ def jacobian(
         x: the points: coordinates along the last axis, after any batch axes.
         *args: what `f` takes after `x`.
         mode: "forward" takes a pass for each coordinate, "reverse" one for each value, "auto" what
-            takes fewer.
+            takes fewer, and forward mode where a `while` loop has no other.
         chunk_size: how many passes are made at a time, to save memory; by default all.
         state_policy: "refuse" a model that changes its states, or leave them "frozen".
         check_samples: False takes `f` to be a function of each point by itself without reading its
@@ -118,7 +118,7 @@ def batched_jacobian(
         x: the samples, along the first axis.
         *args: what `f` takes after `x`.
         mode: "forward" takes a pass for each entry of a sample, "reverse" one for each entry of its
-            value, "auto" what takes fewer.
+            value, "auto" what takes fewer, and forward mode where a `while` loop has no other.
         chunk_size: how many passes are made at a time, to save memory; by default all.
         state_policy: "refuse" a model that changes its states, or leave them "frozen".
         check_samples: False takes `f` to be a function of each sample by itself without reading its
@@ -184,8 +184,8 @@ def jacobian_function(
     """The Jacobian of a field, as a function of the points."""
     if mode == "auto":
         fewer = math.prod(field.coordinates) <= math.prod(field.out)
-        real = jnp.issubdtype(field.dtype, jnp.floating)
-        mode = "reverse" if real and not fewer else "forward"
+        possible = field.has_reverse_mode and jnp.issubdtype(field.dtype, jnp.floating)
+        mode = "reverse" if possible and not fewer else "forward"
     columns = forward_columns if mode == "forward" else reverse_rows
     return lambda x: columns(field._replace(x=x), field.function, chunk_size)
 

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, PyTree
 from ...programs import interpret
 from ..points._directions import directions_at
 from ..points._points import Field, field_of
+from ..points._varying import varying_as
 from ..primitives._types import ArrayFunction, Differentiable
 from ..propagation._laplacian_rules import laplacian_rules
 from ..propagation._propagated import Propagated, full_laplacian
@@ -72,7 +73,8 @@ def laplacian(
 def unit_rows(field: Field) -> Float[Array, "... coordinates coordinates"]:
     """The unit vectors, the same at all points, with all axes of the points."""
     count = field.x.shape[-1]
-    return jnp.eye(count, dtype=field.x.dtype).reshape(*[1] * len(field.batch), count, count)
+    units = jnp.eye(count, dtype=field.x.dtype).reshape(*[1] * len(field.batch), count, count)
+    return varying_as(field.x, units)
 
 
 def sum_of_second_derivatives(

@@ -48,7 +48,8 @@ def stochastic_laplacian(
         An array of the shape of f(x).
 
     Raises:
-        ValueError: `f` mixes samples; `samples` below 1; an unknown distribution.
+        ValueError: `f` mixes samples; `samples` below 1; an unknown distribution; several
+            keys.
         TypeError: the points are not real floats; `key` is not a typed key; a function with a
             `custom_vjp`.
         StateChangedError: the model changes its states.
@@ -99,7 +100,7 @@ def stochastic_divergence(
 
     Raises:
         ValueError: another number of values; `f` mixes samples; `samples` below 1; an unknown
-            distribution.
+            distribution; several keys.
         TypeError: the points are not real floats; `key` is not a typed key.
         StateChangedError: the model changes its states.
 
@@ -149,7 +150,8 @@ def stochastic_bilaplacian(
         An array of the shape of f(x).
 
     Raises:
-        ValueError: `f` mixes samples; `samples` below 1; an unknown distribution.
+        ValueError: `f` mixes samples; `samples` below 1; an unknown distribution; several
+            keys.
         TypeError: the points are not real floats; `key` is not a typed key; a function with a
             `custom_vjp`.
         StateChangedError: the model changes its states.

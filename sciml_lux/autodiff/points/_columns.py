@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from ...precision.internal import is_compiling
 from ..primitives._types import ArrayFunction
 from ._points import Field
+from ._varying import varying_as
 
 
 def along(function: ArrayFunction, direction: Float[Array, "..."]) -> ArrayFunction:
@@ -18,12 +19,12 @@ def along(function: ArrayFunction, direction: Float[Array, "..."]) -> ArrayFunct
 
 def unit(field: Field, coordinate: int) -> Float[Array, "*batch coordinates"]:
     """The direction of one coordinate at all points."""
-    return jnp.zeros_like(field.x).at[..., coordinate].set(1)
+    return varying_as(field.x, jnp.zeros_like(field.x).at[..., coordinate].set(1))
 
 
 def directions(field: Field) -> Float[Array, "directions ..."]:
     """The direction of each coordinate at all points, along a new first axis."""
-    return _basis(field.coordinates, field.batch, field.x.dtype)
+    return _basis(field.coordinates, field.batch, field.x)
 
 
 def forward_columns(
@@ -44,20 +45,18 @@ def reverse_rows(
     field: Field, function: ArrayFunction, chunk_size: int | None = None
 ) -> Float[Array, "..."]:
     """The derivatives of `function`, whose values are those of the field, by reverse mode."""
-    _, pull = jax.vjp(function, field.x)
-    rows = _mapped(
-        lambda row: pull(row)[0], _basis(field.out, field.batch, field.dtype), chunk_size
-    )
+    y, pull = jax.vjp(function, field.x)
+    rows = _mapped(lambda row: pull(row)[0], _basis(field.out, field.batch, y), chunk_size)
     rows = rows.reshape(*field.out, *rows.shape[1:])
     first, count = len(field.batch), len(field.out)
     return jnp.moveaxis(rows, range(count), range(first, first + count))
 
 
-def _basis(shape: tuple[int, ...], batch: tuple[int, ...], dtype: jnp.dtype) -> Array:
+def _basis(shape: tuple[int, ...], batch: tuple[int, ...], like: Array) -> Array:
     """For each entry of an array of `shape`, ones there and zeros elsewhere, for each sample."""
     size = math.prod(shape)
-    entries = jnp.eye(size, dtype=dtype).reshape(size, *[1] * len(batch), *shape)
-    return jnp.broadcast_to(entries, (size, *batch, *shape))
+    entries = jnp.eye(size, dtype=like.dtype).reshape(size, *[1] * len(batch), *shape)
+    return varying_as(like, jnp.broadcast_to(entries, (size, *batch, *shape)))
 
 
 def _mapped(

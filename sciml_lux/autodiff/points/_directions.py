@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from ...core.internal import is_integer
 from ...precision.internal import own_array, require_exact_floats
 from ._points import Field
+from ._varying import varying_as
 
 
 def direction_at(
@@ -125,14 +126,25 @@ def coordinate_indices(
         count: how many there are; names beyond are not used.
 
     Raises:
-        TypeError: an index is not an integer.
-        ValueError: a coordinate that is not there; none; a name used twice.
+        TypeError: `by` is one index, or an index is not an integer.
+        ValueError: a coordinate that is not there; none; a name that is not one letter, or that is
+            used twice.
     """
+    if not hasattr(by, "__len__"):
+        raise TypeError(
+            f'`{owner}` expects `by` to be names, such as "xxy", or indices, such as (0, 0, 1), '
+            f"got {by!r}."
+        )
     if not len(by):
         raise ValueError(f"`{owner}` expects `by` to name at least one coordinate, got {by!r}.")
     if not isinstance(by, str):
         return [coordinate_index(owner, "by", index, count) for index in by]
-    known = list(coordinates[:count])
+    known = list(coordinates)[:count]
+    if not all(isinstance(name, str) and len(name) == 1 for name in known):
+        raise ValueError(
+            f'`{owner}` expects `coordinates` to be names of one letter, such as "xt", got '
+            f"{coordinates!r}."
+        )
     if len(set(known)) < len(known):
         raise ValueError(f"`{owner}` expects `coordinates` to differ, got {coordinates!r}.")
     for name in by:
@@ -148,14 +160,28 @@ def coordinate_indices(
 def _in_dtype_of_points(owner: str, name: str, field: Field, given: Float[Array, "..."]) -> Array:
     """`given` in the dtype of the points, which is no narrower."""
     if not hasattr(given, "dtype"):
-        given = jnp.asarray(given, field.x.dtype)
+        given = _as_array(owner, name, given, field.x.dtype)
     require_exact_floats(given, f"`{owner}`: `{name}`")
     if not jnp.issubdtype(given.dtype, jnp.floating) or not _fits(given.dtype, field.x.dtype):
         raise TypeError(
             f"`{owner}` expects `{name}` to hold floats no wider than the {field.x.dtype} of the "
             f"points, got {given.dtype}. Convert it, or the points."
         )
-    return own_array(given).astype(field.x.dtype)
+    return varying_as(field.x, own_array(given).astype(field.x.dtype))
+
+
+def _as_array(owner: str, name: str, given: object, dtype: jnp.dtype) -> Array:
+    """Python numbers as an array.
+
+    Raises:
+        TypeError: they are something else, or rows of different lengths.
+    """
+    try:
+        return jnp.asarray(given, dtype)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"`{owner}` expects `{name}` to be an array of numbers, got {given!r}."
+        ) from None
 
 
 def _fits(dtype: jnp.dtype, wanted: jnp.dtype) -> bool:

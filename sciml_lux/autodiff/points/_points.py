@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ...precision import result_dtype
 from ...precision.internal import own_array, require_exact_floats
+from ..primitives._reverse_mode import has_reverse_mode
 from ..primitives._types import ArrayFunction, Differentiable
 from ._samples import check_samples_are_independent
 from ._state_policy import check_states_stay, function_of_x
@@ -23,6 +24,7 @@ class Field(NamedTuple):
         coordinates: the rest of the shape of `x`.
         out: the rest of the shape of a value.
         dtype: that of a value.
+        has_reverse_mode: whether the function has one.
     """
 
     function: ArrayFunction
@@ -31,6 +33,7 @@ class Field(NamedTuple):
     coordinates: tuple[int, ...]
     out: tuple[int, ...]
     dtype: jnp.dtype
+    has_reverse_mode: bool
 
 
 def field_of(
@@ -67,7 +70,8 @@ def field_of(
     if check_samples:
         check_samples_are_independent(owner, program, batch)
     x = x.astype(result_dtype(x, jnp.finfo(y.dtype)))
-    return Field(function, x, batch, coordinates, y.shape[split:], y.dtype)
+    reversible = has_reverse_mode(program)
+    return Field(function, x, batch, coordinates, y.shape[split:], y.dtype, reversible)
 
 
 def checked_points(owner: str, x: Float[Array, "*batch coordinates"]) -> Array:

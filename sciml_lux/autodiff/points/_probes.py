@@ -11,6 +11,7 @@ from ...core import Key
 from ...core.internal import check_choice, check_integer
 from ...precision.internal import draw_dtype, rounded
 from ._points import Field
+from ._varying import varying_as
 
 DISTRIBUTIONS = "rademacher", "normal", "coordinates"
 
@@ -30,12 +31,13 @@ def probes(
 
     Raises:
         TypeError: `key` is not a typed random key; `samples` is not an integer.
-        ValueError: no samples; an unknown distribution.
+        ValueError: no samples; an unknown distribution; several keys.
     """
     check_integer(owner, "samples", samples, least=1)
     check_choice(owner, "distribution", distribution, DISTRIBUTIONS)
     key = probe_key(owner, key)
-    return _drawn(key, (*field.batch, samples, field.x.shape[-1]), field.x.dtype, distribution)
+    shape = (*field.batch, samples, field.x.shape[-1])
+    return varying_as(field.x, _drawn(key, shape, field.x.dtype, distribution))
 
 
 def probe_key(owner: str, key: Key) -> Key:
@@ -43,11 +45,18 @@ def probe_key(owner: str, key: Key) -> Key:
 
     Raises:
         TypeError: it is something else.
+        ValueError: it is an array of several keys.
     """
     if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
         raise TypeError(
             f"`{owner}` expects `key` to be a typed random key, got {key!r}. Make one with "
             "jax.random.key(seed)."
+        )
+    if key.shape:
+        raise ValueError(
+            f"`{owner}` expects `key` to be one random key, got an array of shape {key.shape}. "
+            "Each point has its own directions already; take key[0], or jax.vmap for one estimate "
+            "with each key."
         )
     return key
 

@@ -202,7 +202,7 @@ SAMPLE_RULES: Mapping[str, SampleRule] = {
     **_each(_elementwise, *ELEMENTWISE, "optimization_barrier", "sharding_constraint"),
     "watch_cotangent": _elementwise,  # Of `ops`; its operands are what it watches.
     **_each(_along_others, "cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"),
-    **_each(_along_others, "rev", "sort", "concatenate"),
+    **_each(_along_others, "rev", "sort", "top_k", "concatenate"),
     **_each(_reduce, "reduce_sum", "reduce_max", "reduce_min", "reduce_prod"),
     **_each(_whole, "dynamic_slice", "dynamic_update_slice"),
     **_each(_scatter, "scatter", "scatter-add", "scatter-mul", "scatter_add", "scatter_mul"),

@@ -21,7 +21,9 @@ from ._sample_axis import CURRENT, Mixed, Place, SampleAxis
 from ._sample_rules import SAMPLE_RULES
 
 
-def check_samples_are_independent(owner: str, program: ClosedJaxpr, batch: tuple[int, ...]) -> None:
+def check_samples_are_independent(
+    owner: str, program: ClosedJaxpr, batch: tuple[int, ...], function: str = "f"
+) -> None:
     """Raise unless no sample's value has a derivative with respect to another sample's point.
 
     Integers, booleans and what `stop_gradient` returns have no derivative, and may depend on all.
@@ -30,6 +32,7 @@ def check_samples_are_independent(owner: str, program: ClosedJaxpr, batch: tuple
         owner: the operator, for the message.
         program: of a function of the points, which returns the values.
         batch: the shape of the batch, in front in points and values.
+        function: its name, for the message.
 
     Raises:
         ValueError: samples are mixed; names the first primitive that does so, and its line.
@@ -43,8 +46,8 @@ def check_samples_are_independent(owner: str, program: ClosedJaxpr, batch: tuple
             continue
         where = _where(place, program)
         raise ValueError(
-            f"`{owner}` expects the value of `f` at each sample to depend on the point of that "
-            f"sample alone, got a function that mixes samples along axis {axis}: {where}. Use "
+            f"`{owner}` expects the value of `{function}` at each sample to depend on the point of "
+            f"that sample alone, got a function that mixes samples along axis {axis}: {where}. Use "
             "`testmode(st)` where it is a batch statistic, `jax.jacobian` for derivatives across "
             "samples, or check_samples=False where you know that it does not mix them."
         )

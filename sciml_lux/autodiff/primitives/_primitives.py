@@ -11,7 +11,17 @@ LINEAR = tuple(_NAMES.split())
 ENTRY_BY_ENTRY = ("neg", "convert_element_type", "real", "imag", "conj", "copy", "copy_p")
 """Linear, and a function of each entry, which arrays of all shapes pass alike."""
 
-PIECEWISE_LINEAR = ("clamp", "cummax", "cummin", "max", "min", "reduce_max", "reduce_min", "sort")
+PIECEWISE_LINEAR = (
+    "clamp",
+    "cummax",
+    "cummin",
+    "max",
+    "min",
+    "reduce_max",
+    "reduce_min",
+    "sort",
+    "top_k",
+)
 """Their second derivatives are zero but where pieces meet."""
 
 CONSTANT = ("ceil", "floor", "round", "sign", "stop_gradient")

@@ -1,9 +1,8 @@
 """Words: derivatives by the letters of what they are taken along, and how they are composed."""
 
 import functools
-import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 Word: TypeAlias = tuple[int, ...]
@@ -12,12 +11,7 @@ Word: TypeAlias = tuple[int, ...]
 
 def parts_of(words: Iterable[Word]) -> tuple[Word, ...]:
     """`words` and all that they are composed of, the shorter ones first, without the empty one."""
-    parts = {
-        part
-        for word in words
-        for length in range(1, len(word) + 1)
-        for part in itertools.combinations(word, length)
-    }
+    parts = {part for word in words for part, _ in splits(word)} - {()}
     return tuple(sorted(parts, key=lambda word: (len(word), word)))
 
 
@@ -25,14 +19,16 @@ def parts_of(words: Iterable[Word]) -> tuple[Word, ...]:
 def splits(word: Word) -> Mapping[tuple[Word, Word], int]:
     """The derivatives of two factors whose products are that of the product, and how often.
 
-    It is the rule of Leibniz: (fg)'' = f''g + 2 f'g' + fg''.
+    It is the rule of Leibniz: (fg)'' = f''g + 2 f'g' + fg''. Each letter falls on either factor.
     """
-    places = range(len(word))
-    return Counter(
-        (_letters(word, chosen), _letters(word, sorted({*places}.difference(chosen))))
-        for length in range(len(word) + 1)
-        for chosen in itertools.combinations(places, length)
-    )
+    if not word:
+        return {((), ()): 1}
+    *rest, letter = word
+    found: Counter[tuple[Word, Word]] = Counter()
+    for (a, b), count in splits(tuple(rest)).items():
+        found[(*a, letter), b] += count
+        found[a, (*b, letter)] += count
+    return dict(sorted(found.items(), key=lambda item: (len(item[0][0]), item[0])))
 
 
 @functools.cache
@@ -40,25 +36,16 @@ def partitions(word: Word) -> Mapping[tuple[Word, ...], int]:
     """The derivatives inside a function of one number whose products compose `word`.
 
     It is the formula of Faà di Bruno: g(f)'' = g'(f) f'' + g''(f) f' f', where each product goes
-    with the derivative of g of as many orders as it has factors.
+    with the derivative of g of as many orders as it has factors. A letter falls on g, and begins a
+    factor, or on one of the factors.
     """
-    return Counter(tuple(sorted(blocks)) for blocks in _blocks(word))
-
-
-def _blocks(word: Word) -> Iterator[tuple[Word, ...]]:
-    """The ways to divide the letters of `word`; letters in different places are different."""
     if not word:
-        yield ()
-        return
-    first, *rest = word
-    places = range(len(rest))
-    for length in range(len(rest) + 1):
-        for chosen in itertools.combinations(places, length):
-            others = _letters(rest, sorted({*places}.difference(chosen)))
-            for blocks in _blocks(others):
-                yield ((first, *_letters(rest, chosen)), *blocks)
-
-
-def _letters(word: Iterable[int], places: Iterable[int]) -> Word:
-    letters = tuple(word)
-    return tuple(letters[place] for place in places)
+        return {(): 1}
+    *rest, letter = word
+    found: Counter[tuple[Word, ...]] = Counter()
+    for blocks, count in partitions(tuple(rest)).items():
+        found[tuple(sorted((*blocks, (letter,))))] += count
+        for place, block in enumerate(blocks):
+            others = (*blocks[:place], *blocks[place + 1 :])
+            found[tuple(sorted((*others, (*block, letter))))] += count
+    return dict(sorted(found.items()))

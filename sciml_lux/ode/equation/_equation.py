@@ -122,9 +122,10 @@ def _function_of(
 def _check_field(layer: LayerLike, du: PyTree, u0: PyTree) -> None:
     """Raise unless du/dt has the tree, shapes and dtypes of u, where an engine might cast."""
     if jax.tree.structure(du) != jax.tree.structure(u0):
+        remedy = " Stack its parts: jnp.stack([...])." if hasattr(u0, "dtype") else ""
         raise ValueError(
             f"{subject(layer)}: the vector field must return a tree like the state, expected "
-            f"{jax.tree.structure(u0)}, got {jax.tree.structure(du)}."
+            f"{jax.tree.structure(u0)}, got {jax.tree.structure(du)}.{remedy}"
         )
     returned = named_leaves(du)
     for name, leaf in named_leaves(u0).items():

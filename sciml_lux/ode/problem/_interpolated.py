@@ -5,6 +5,8 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
@@ -21,8 +23,9 @@ class Interpolated:
     """A signal between the times at which it is known; before and after them, that at the nearest.
 
     Args:
-        times: (m,) increasing times; or (batch, m), those of each sample.
-        values: (m, *dims), the signal then; or (batch, m, *dims).
+        times: (m,) increasing times; or (batch, m), those of each sample. In a solve they take the
+            real dtype of the state.
+        values: (m, *dims), the signal then; or (batch, m, *dims). Of no wider dtype than the state.
         basis: "linear"; "constant", which holds the last value; or "quadratic".
 
     A solve differentiates the steps that it took, in which the signal counts as smooth. Derivatives
@@ -32,7 +35,8 @@ class Interpolated:
     Called with a time it returns the signal then, dims; or (batch, *dims), of every sample.
 
     Raises:
-        ValueError: no such basis, too few times, or shapes that do not fit.
+        ValueError: no such basis, too few times, times that do not increase, or shapes that do not
+            fit.
 
     Source: see `ops.interpolate`.
 
@@ -62,6 +66,7 @@ class Interpolated:
                 "`Interpolated` expects `times` of shape (m,) or (batch, m), and `values` that "
                 f"begin with it, got {shape} and {size}."
             )
+        self._check_order()
         if shape[-1] < LEAST_KNOTS[basis]:
             raise ValueError(
                 f'`Interpolated` expects at least {LEAST_KNOTS[basis]} times for "{basis}", got '
@@ -91,6 +96,27 @@ class Interpolated:
         signal.times, signal.values = children
         signal.basis = basis
         return signal
+
+    def _check_order(self) -> None:
+        """Raise unless the times increase, where they are known."""
+        if isinstance(self.times, Tracer):
+            return
+        steps = np.diff(np.asarray(self.times).astype(np.float64))
+        if not (steps > 0).all():
+            raise ValueError(
+                f"`Interpolated` expects increasing `times`, got {np.asarray(self.times)}. Sort "
+                "them with their values, and take each once."
+            )
+
+    def in_clock(self, clock: np.dtype) -> "Interpolated":
+        """The same signal with its times in the dtype of the clock.
+
+        Raises:
+            ValueError: two of them are the same there.
+        """
+        if self.times.dtype == clock:
+            return self
+        return Interpolated(jnp.asarray(self.times).astype(clock), self.values, self.basis)
 
     def _at(self, t: Array, times: Array, values: Array) -> Array:
         # At an end the derivative is that from inside, which the half-open steps before t1 need.

@@ -28,7 +28,8 @@ class Problem:
             gets one sample at a time, and each sample has its own steps. None for the `saveat` of
             the layer.
         tspan: (t0, t1), numbers or, of each sample, (batch,) arrays. None for the t0 of the layer,
-            or the first of `ts` in `ode.solve`, and for the last of `ts`, or the t1 of the layer.
+            or in `ode.solve` the first of `ts`, masked or not, and for the last of `ts`, or the t1
+            of the layer.
         inputs: controls by name, `{"force": Interpolated(times, values)}`; the layer says what it
             does with them.
         mask: booleans of the shape of `ts`; where one is False the time beside it does not count,
@@ -37,6 +38,9 @@ class Problem:
         first_step: the length of the first step that is tried, a number, or a `Step`, such as the
             `solution.final.next_step` of the solve that this one continues. None for the `dt0` of
             the layer or method. With times of each sample it may be (batch,).
+
+    Raises:
+        TypeError: `tspan` is not a pair, or `inputs` have no names.
 
     Example:
         A growing horizon, compiled once:
@@ -74,8 +78,8 @@ class Problem:
     ) -> None:
         self.u0 = u0
         self.ts = as_array(ts)
-        self.tspan = None if tspan is None else tuple(map(as_array, tspan))
-        self.inputs = None if inputs is None else Record(dict(sorted(inputs.items())))
+        self.tspan = None if tspan is None else _ends(tspan)
+        self.inputs = None if inputs is None else _signals(inputs)
         self.mask = as_array(mask)
         self.first_step = as_step(first_step)
 
@@ -99,6 +103,24 @@ class Problem:
         problem = object.__new__(cls)
         problem.__dict__.update(zip(cls._names, children, strict=True))
         return problem
+
+
+def _ends(tspan: Sequence[ArrayLike]) -> tuple[Any, ...]:
+    try:
+        return tuple(map(as_array, tspan))
+    except TypeError:
+        raise TypeError(
+            f"`Problem` expects `tspan` to be the pair (t0, t1) of numbers, got {tspan!r}."
+        ) from None
+
+
+def _signals(inputs: Mapping[str, Any]) -> Record:
+    if not isinstance(inputs, Mapping | Record):
+        raise TypeError(
+            f"`Problem` expects `inputs` to be signals by name, got {type(inputs).__name__}. Write "
+            '{"force": ode.Interpolated(times, values)}.'
+        )
+    return Record(dict(sorted(inputs.items())))
 
 
 def as_problem(x: PyTree) -> Problem:

@@ -20,10 +20,10 @@ def as_times(values: ArrayLike, layer: str, name: str) -> tuple[float, ...]:
         TypeError: they are traced, or not numbers.
         ValueError: they are empty, not finite, or have more than one axis.
     """
-    if isinstance(values, Tracer):
+    if any(isinstance(value, Tracer) for value in jax.tree.leaves(values)):
         raise TypeError(
             f"`{layer}` expects `{name}` to be known when the layer is built, got a traced array. "
-            "Build the layer outside of jit."
+            "Build the layer outside of jit, and give it traced times as data, in an ode.Problem."
         )
     try:
         if np.asarray(values).dtype.kind in _NOT_REAL:

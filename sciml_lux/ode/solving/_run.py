@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 
 from ...core import Parameters, Record, States, Static, layer_name
 from ...core.internal import is_observed, subject
-from ...precision import match_eltype_mode
+from ...precision import match_eltype_mode, result_dtype
 from ..engines._diffrax_engine import solve_with_diffrax
 from ..engines._lean_engine import check_estimates, solve_lean, why_not_lean
 from ..equation._equation import equation_of
@@ -52,11 +52,12 @@ def run(
     """
     name, mode = layer_name(layer), match_eltype_mode()
     u0 = initial_state(layer, problem.u0, ps)
-    clock = real_dtype(state_dtype(name, u0))
+    dtype = state_dtype(name, u0)
+    clock = real_dtype(dtype)
     check_tolerance(name, layer.method, clock)
     check_engine(layer)
     check_estimates(name, layer.method)
-    inputs = _checked_inputs(layer, problem.inputs)
+    inputs = _checked_inputs(layer, problem.inputs, dtype)
     times = times_of(name, problem, layer.tspan, layer.saveat, clock)
     times = _with_first_step(layer, times, problem.first_step, clock)
     # So that whoever watches the calls of the model, or is warned by them, sees each of them.
@@ -141,7 +142,8 @@ def _axes_of_inputs(inputs: Inputs) -> Any:
     return Record(axes)
 
 
-def _checked_inputs(layer: Solvable, inputs: Inputs) -> Any:
+def _checked_inputs(layer: Solvable, inputs: Inputs, dtype: np.dtype) -> Any:
+    """The signals, which must not be of a wider dtype than the state, with times in its clock."""
     if inputs is None:
         return None
     parameters = inspect.signature(layer.vector_field).parameters
@@ -156,4 +158,10 @@ def _checked_inputs(layer: Solvable, inputs: Inputs) -> Any:
                 f"{subject(layer)} expects the input `{name}` to be an `Interpolated`, got "
                 f"{type(signal).__name__}. Write ode.Interpolated(times, values)."
             )
-    return inputs
+        if result_dtype(signal.values, jax.ShapeDtypeStruct((), dtype)) != dtype:
+            raise TypeError(
+                f"{subject(layer)} expects the input `{name}` to be of the dtype of the state, "
+                f"{dtype.name}, or a narrower one, got {signal.values.dtype.name}. Convert its "
+                "values, or the state."
+            )
+    return Record({name: s.in_clock(real_dtype(dtype)) for name, s in inputs.items()})

@@ -8,10 +8,11 @@ import jax
 from jaxtyping import PyTree
 
 from ...core import Parameters, States
-from ...core.internal import check_function
+from ...core.internal import check_function, describe, path_name
 from ...precision.internal import own_memory, require_exact_floats
 from ..equation._solvable import Inputs, VectorField
 from ..method._method import Method
+from ..problem._as_array import as_array
 from ..problem._problem import Problem
 from ..solution._solution import Solution
 from ._compiled import compiled_for
@@ -70,7 +71,8 @@ def solve(
             to t1 is `solution.cost`: a number or a tree of arrays. Steps do not depend on it.
 
     Raises:
-        TypeError: the state is not floating or has two dtypes, or du/dt has another dtype.
+        TypeError: the state is not floating or has two dtypes, du/dt has another dtype, or `args`
+            have a leaf that is not an array.
         ValueError: no times, or times out of order; a state that is not finite; du/dt of another
             shape.
         RuntimeError: the solve failed.
@@ -97,8 +99,9 @@ def solve(
             f"`ode.solve` expects `method` to be a `Method`, got {type(method).__name__}. Write "
             "ode.Method(rtol=1e-8)."
         )
+    _check_args(args)
     require_exact_floats((problem, args), "`ode.solve`")
-    problem, args = own_memory((problem, args))
+    problem, args = own_memory((problem, jax.tree.map(as_array, args)))
     functions = [field]
     if running_cost is not None:
         check_function("ode.solve", "running_cost", running_cost)
@@ -110,6 +113,22 @@ def solve(
         compiled = compiled_for(functions, method, _solved_by)
     solution, _ = run(function, problem, args, (), compiled)
     return solution
+
+
+def _check_args(args: PyTree) -> None:
+    """Raise unless all leaves are arrays or numbers, as what is compiled takes.
+
+    Raises:
+        TypeError: names the first leaf that is neither.
+    """
+    for path, leaf in jax.tree.leaves_with_path(args):
+        if not (hasattr(leaf, "dtype") or isinstance(leaf, bool | int | float | complex)):
+            where = f" at `{path_name(path)}`" if path else ""
+            raise TypeError(
+                f"`ode.solve` expects `args` to be a tree of arrays, got {describe(leaf)}{where}. "
+                "Let `field` close over what has other parts, such as a model: the arrays in it "
+                "have derivatives all the same."
+            )
 
 
 def _solved_by(

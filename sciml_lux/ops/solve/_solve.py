@@ -120,11 +120,13 @@ def solve(
 
     Raises:
         ValueError: fixed steps without `dt0`; adaptive ones, or estimates, of a method without an
-            error estimate.
+            error estimate; a state without arrays, or with no tolerance at all; no times in `ts`.
+        TypeError: the state is not of floating or complex arrays, or `args` not of arrays.
 
     Source: the discrete adjoint of the recorded steps, as in arXiv 1812.01892.
     """
     _check(tableau, control, dt0, estimates)
+    _check_arrays(y0, args, ts)
     leaves, tree = jax.tree.flatten(y0)
     clock = jnp.result_type(t0)
     program, parametric, parameters = _parametric(field, jnp.asarray(t0), y0, args)
@@ -228,6 +230,8 @@ def _tolerances(name: str, value: PyTree, y0: PyTree) -> list[Any]:
         return value is None
 
     spread = jax.tree.leaves(jax.tree.broadcast(value, y0, is_none), is_leaf=is_none)
+    if all(map(is_none, spread)):
+        raise ValueError(f"`solve` expects `{name}` to be a number for some leaf, got {value!r}.")
     states = _wide(jax.tree.leaves(y0))
     return [
         None if v is None else _tolerance(name, v, y) for v, y in zip(spread, states, strict=True)
@@ -262,3 +266,24 @@ def _check(tableau: Tableau, control: Control, dt0: ArrayLike | None, estimates:
             f"`solve` expects a method with an error estimate for estimates=True, got "
             f"{tableau.name}. Take another, such as TSIT5."
         )
+
+
+def _check_arrays(y0: PyTree, args: PyTree, ts: jax.Array | None) -> None:
+    leaves = jax.tree.leaves(y0)
+    if not leaves:
+        raise ValueError(f"`solve` expects `y0` to have at least one array, got {y0!r}.")
+    for leaf in leaves:
+        if not (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)):
+            found = getattr(leaf, "dtype", repr(leaf))
+            raise TypeError(
+                f"`solve` expects `y0` to hold floating or complex arrays, got {found}. Convert "
+                "it: jnp.asarray(y0, dtype)."
+            )
+    for leaf in jax.tree.leaves(args):
+        if not hasattr(leaf, "dtype"):
+            raise TypeError(
+                f"`solve` expects `args` to be a tree of arrays, got {leaf!r}. Convert numbers, "
+                "and let `field` close over what is not an array."
+            )
+    if ts is not None and ts.shape[0] == 0:
+        raise ValueError("`solve` expects at least one time in `ts`, got none. Leave it out.")

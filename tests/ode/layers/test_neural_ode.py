@@ -206,6 +206,8 @@ def test_bad_options_are_errors_when_the_layer_is_built(options, error, text):
 def test_traced_times_are_an_error():
     with pytest.raises(TypeError, match="`saveat` to be known when the layer is built"):
         jax.jit(lambda ts: ode.NeuralODE(Decay(), (0.0, 1.0), saveat=ts) and 0)(jnp.ones(2))
+    with pytest.raises(TypeError, match="`tspan` to be known .* as data, in an ode.Problem"):
+        jax.jit(lambda end: ode.NeuralODE(Decay(), (0.0, end)) and 0)(1.0)
 
 
 @any_precision

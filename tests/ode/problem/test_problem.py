@@ -234,7 +234,7 @@ def test_layer_that_takes_no_inputs_says_so(dtype):
         def vector_field(self, ps, st):
             return lambda t, u: -u
 
-    signal = ode.Interpolated(jnp.zeros(2, dtype), jnp.zeros(2, dtype))
+    signal = ode.Interpolated(jnp.arange(2.0, dtype=dtype), jnp.zeros(2, dtype))
     with pytest.raises(TypeError, match=r"`Plain` takes no `inputs`, got c. Define `vector_field"):
         Plain()(ode.Problem(jnp.ones(1, dtype), inputs={"c": signal}), (), ())
 
@@ -333,6 +333,8 @@ def test_a_float32_problem_stays_float32():
         ((jnp.zeros(2), jnp.zeros(3)), ValueError, r"`values` that begin with it, got \(2,\)"),
         ((jnp.zeros(1), jnp.zeros(1)), ValueError, 'at least 2 times for "linear", got 1'),
         ((jnp.zeros(()), jnp.zeros(())), ValueError, r"of shape \(m,\) or \(batch, m\)"),
+        (([1, 0], [1, 2]), ValueError, r"expects increasing `times`, got \[1 0\]. Sort them"),
+        (([[0, 1], [2, 2]], [[1, 2], [1, 2]]), ValueError, "expects increasing `times`, got"),
     ],
 )
 def test_signals_that_make_no_sense_are_refused(arguments, error, text):

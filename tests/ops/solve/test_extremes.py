@@ -117,3 +117,21 @@ def test_gradient_by_wanted_times_of_a_solve_of_no_length():
     found = ends(array([0.0, 1.0]))
     want = [-2 * c * np.exp(-2 * c * t1) for t1 in (0, 1) for c in (0.5, 1, 1)]
     np.testing.assert_allclose(found.ravel(), want, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("u0", "args", "options", "error", "text"),
+    [
+        ({}, None, {}, ValueError, "`solve` expects `y0` to have at least one array, got {}"),
+        (1.0, None, {}, TypeError, "`y0` to hold floating or complex arrays, got 1.0. Convert it"),
+        (jnp.ones(1, int), None, {}, TypeError, "`y0` to hold floating or complex arrays, got int"),
+        (jnp.ones(1), "rate", {}, TypeError, "`args` to be a tree of arrays, got 'rate'. Convert"),
+        (jnp.ones(1), None, {"atol": None}, ValueError, "`atol` to be a number for some leaf, got"),
+        (jnp.ones(1), None, {"ts": jnp.ones(0)}, ValueError, "at least one time in `ts`, got none"),
+    ],
+    ids=["no array", "number", "integers", "text", "no tolerance", "no times"],
+)
+def test_what_is_not_a_problem_is_refused(u0, args, options, error, text):
+    with pytest.raises(error, match=text):
+        field = lambda t, u, args: jax.tree.map(jnp.negative, u)
+        lean.solve(field, array(0.0), array(1.0), u0, args, tableau=tableaus.TSIT5, **options)
