@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from ._jax import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, primitive_name, scan_sizes
 
-_CALLS = frozenset(
-    {"jit", "remat", "call", "closed_call", "eval_jaxpr", "custom_jvp_call", "custom_vjp_call"}
-)
+_CALLS = frozenset({"jit", "remat", "eval_jaxpr"})
+_PROGRAM_OF_CALL = "call_jaxpr"
+"""The parameter of JAX's other calls and of ours."""
 
 
 class Inside(NamedTuple):
@@ -44,9 +44,10 @@ def inside(equation: JaxprEqn) -> Iterator[Inside]:
     """
     name, params, operands = primitive_name(equation), equation.params, list(equation.invars)
     results = equation.outvars
-    if name in _CALLS:
-        program = params["call_jaxpr" if "call_jaxpr" in params else "jaxpr"]
-        yield Inside(program, operands, results)
+    if _PROGRAM_OF_CALL in params:
+        yield Inside(params[_PROGRAM_OF_CALL], operands, results)
+    elif name in _CALLS:
+        yield Inside(params["jaxpr"], operands, results)
     elif name == "cond":
         yield from (Inside(branch, operands[1:], results) for branch in params["branches"])
     elif name == "scan":

@@ -3,7 +3,7 @@
 from ...programs import ClosedJaxpr, Jaxpr, inside, open_jaxpr, primitive_name
 from ._equations import has_derivative
 
-_OWN_RULE = ("custom_jvp_call", "custom_vjp_call")
+_OWN_RULE = ("custom_jvp_call", "custom_vjp_call", "own_derivative")
 
 
 def has_reverse_mode(program: ClosedJaxpr | Jaxpr) -> bool:

@@ -55,12 +55,20 @@ def _convert(emitter: Emitter) -> Rule:
     return rule
 
 
+def _refuse_half_precision(call: Call) -> None:
+    """Raise where a sum by arrays would be taken in float32."""
+    kind: Any = call.equation.invars[0].aval
+    if jnp.issubdtype(kind.dtype, jnp.inexact) and kind.dtype.itemsize < 4:
+        raise refusal(call, f"a sum of {kind.dtype} is taken in float32, which its values are not")
+
+
 def _over(operation: Operation, emitter: Emitter, atoms: Sequence[Atom]) -> Atom:
     return functools.reduce(functools.partial(emitter, operation), atoms)
 
 
 def _reduction(operation: Operation, emitter: Emitter) -> Rule:
     def values(call: Call, x: Components) -> Components:
+        _refuse_half_precision(call)
         axes = call.params["axes"]
         kept = [i for i in range(x.ndim) if i not in axes]
         shape = [x.shape[i] for i in kept]
@@ -77,6 +85,7 @@ def _reduction(operation: Operation, emitter: Emitter) -> Rule:
 
 def _cumulative(operation: Operation, emitter: Emitter) -> Rule:
     def rule(call: Call, x: Components) -> Components:
+        _refuse_half_precision(call)
         axis, back = call.params["axis"], call.params["reverse"]
         rows = np.moveaxis(np.flip(x, axis) if back else x, axis, 0)
         found = [rows[:1]]
@@ -92,6 +101,7 @@ def _cumulative(operation: Operation, emitter: Emitter) -> Rule:
 
 def _dot_general(emitter: Emitter) -> Rule:
     def rule(call: Call, x: Components, y: Components) -> Components:
+        _refuse_half_precision(call)
         result: Any = call.equation.outvars[0].aval
         for atom in call.equation.invars:
             kind: Any = atom.aval

@@ -9,7 +9,7 @@ _KEY = "random numbers are drawn as arrays"
 _CALLBACK = "a callback takes arrays"
 _BRANCH = "a condition has no straight-line form; take `jnp.where`"
 _REASONS = {
-    **dict.fromkeys(["scan", "while", "dynamic_scan", "dynamic_scan_jvp"], _LOOP),
+    **dict.fromkeys(["scan", "while", "dynamic_scan", "dynamic_scan_jvp", "own_derivative"], _LOOP),
     **dict.fromkeys(["cond", "switch"], _BRANCH),
     **dict.fromkeys(["sort", "top_k", "approx_top_k", "argmax", "argmin"], _ORDER),
     **dict.fromkeys(["cholesky", "lu", "lu_pivots_to_permutation"], _LINEAR_ALGEBRA),

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_derivatives import SymbolicZero
-from jax.dtypes import float0
 from jaxtyping import PyTree
 
 from ._across_batch import largest_in_batch
 from ._dynamic_scan import dynamic_scan, linear_scan
 from ._ended import Tried
 from ._loop import Given, Options, Steering, number_reached, places_of, run
+from ._own_derivative import Tangents, with_own_derivative
 from ._record import Record, order_of, rows_of, step_of_row
 from ._rows import row_of, with_row
 from ._step import (
@@ -33,6 +32,9 @@ from ._step import (
     stage,
     table_of,
 )
+
+_STILL = object()
+"""In the place of a tangent that is 0."""
 
 ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
 """du/dt of parameters, a time and the leaves of a state."""
@@ -60,11 +62,10 @@ class Found(NamedTuple):
     record: Record | None
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
 def solved(
     field: ParametricField, options: Options, remember: bool, given: Given, steering: Steering
-) -> Found:
-    """The solve, which has every derivative by `given`.
+) -> Any:
+    """The solve, `Found`, which has every derivative by `given`.
 
     Args:
         field: what is solved.
@@ -73,31 +74,39 @@ def solved(
         given: what it depends on.
         steering: what its steps depend on.
     """
+    function = functools.partial(_taken, field, options, remember)
+    tree = jax.tree.structure((given, steering))
+    rule = functools.partial(_moved, field, options, remember, tree)
+    return with_own_derivative(function, rule, given, steering)
+
+
+def _taken(
+    field: ParametricField, options: Options, remember: bool, given: Given, steering: Steering
+) -> Found:
     end = run(functools.partial(field, given.parameters), options, given, steering, remember)
     ys = [kept[:-1] for kept in end.ys]
     return Found(end.y, ys, end.s, end.accepted, end.tried, end.result, end.record)
 
 
-@functools.partial(solved.defjvp, symbolic_zeros=True)
-def _(
-    field: ParametricField, options: Options, remember: bool, primals: PyTree, tangents: PyTree
-) -> tuple[Found, Found]:
-    given, steering = primals
+def _moved(
+    field: ParametricField,
+    options: Options,
+    remember: bool,
+    tree: Any,
+    operands: Sequence[jax.Array],
+    tangents: Tangents,
+) -> tuple[list[jax.Array], Tangents]:
+    """The rule: the tangents of the recorded steps."""
+    given, steering = tree.unflatten(operands)
     found = solved(field, options, True, given, steering)
-    dy1, dys, states = _replayed(field, options, remember, found.record, given, tangents[0])
-    record = _still(found.record)._replace(states=states) if remember else None
-    moved = _still(found)._replace(y1=dy1, ys=dys, record=record)
-    return (found if remember else found._replace(record=None)), moved
-
-
-def _still(tree: PyTree) -> Any:
-    """A zero tangent."""
-
-    def zero(x: jax.Array) -> Any:
-        inexact = jnp.issubdtype(x.dtype, jnp.inexact)
-        return jnp.zeros_like(x) if inexact else np.zeros(x.shape, float0)
-
-    return jax.tree.map(zero, tree)
+    tangent, _ = tree.unflatten(tangents)
+    dy1, dys, states = _replayed(field, options, remember, found.record, given, tangent)
+    still = jax.tree.map(lambda _: _STILL, found)
+    record = still.record._replace(states=states) if remember else None
+    moved = still._replace(y1=dy1, ys=dys, record=record)
+    results = found if remember else found._replace(record=None)
+    leaves = (None if t is _STILL else t for t in jax.tree.leaves(moved))
+    return jax.tree.leaves(results), list(leaves)
 
 
 def _replayed(
@@ -111,9 +120,7 @@ def _replayed(
     """The tangents of the state at the end, at the wanted times, and at the starts of rows."""
     rows, longest = rows_of(options.max_steps, options.capacity)
     fixed, moved = _flat(given), _flat(tangent)
-    flags = [not isinstance(t, SymbolicZero) for t in moved]
-    # Integers among the parameters have no tangent.
-    flags = [f and jnp.issubdtype(v.dtype, jnp.inexact) for f, v in zip(flags, fixed, strict=True)]
+    flags = [t is not None for t in moved]
     linear = list(itertools.compress(moved, flags))
     replay = Replay(field, options, flags, remember)
     places = jax.lax.stop_gradient(places_of(given))
@@ -154,8 +161,8 @@ def _given(flat: Sequence[jax.Array], y0: Leaves) -> Given:
     return Given(t0, t1, ts, y0, parameters)
 
 
-def _instantiated(tangent: jax.Array | SymbolicZero, like: jax.Array) -> jax.Array:
-    return jnp.zeros_like(like) if isinstance(tangent, SymbolicZero) else tangent
+def _instantiated(tangent: jax.Array | None, like: jax.Array) -> jax.Array:
+    return jnp.zeros_like(like) if tangent is None else tangent
 
 
 def added(rows: Leaves, number: Any, values: Leaves) -> Leaves:

@@ -43,6 +43,11 @@ def is_inexact(value: Value) -> bool:
     return jnp.issubdtype(value.dtype, jnp.inexact)
 
 
+def is_mapped(value: Value) -> bool:
+    """Whether a value has one member for each of a batch, inside a function that `vmap` maps."""
+    return getattr(value, "batch_dim", None) is not None
+
+
 def program_of(f: Callable, types: Sequence[Value]) -> tuple[ClosedJaxpr, list[Value]]:
     """The program of `f`, and the arrays it closes over, which are its first operands."""
     structs = [jax.ShapeDtypeStruct(t.shape, t.dtype) for t in types]

@@ -134,6 +134,14 @@ def test_what_has_no_form_by_components_is_refused_by_name_with_the_reason(name)
 
 @pytest.mark.any_precision
 @pytest.mark.traced
+def test_sums_of_half_precision_are_refused():
+    for function in (lambda y: jax.lax.dot(y, y), jnp.cumsum):
+        program = jax.make_jaxpr(function)(jnp.ones(3, jnp.bfloat16))
+        assert "a sum of bfloat16 is taken in float32" in why_not_by_components(program)
+
+
+@pytest.mark.any_precision
+@pytest.mark.traced
 def test_too_many_operations_are_refused():
     program = jax.make_jaxpr(lambda y: jnp.outer(y, y))(jnp.ones(15))
     reason = "more than 224 scalar operations are faster on arrays."
