@@ -11,7 +11,7 @@ from jax import lax
 
 from ...programs import ELEMENTWISE, Call, bind
 from ._components import Components, array_of
-from ._derivative import with_own_derivative
+from ._derivative import with_derivative_of_primitive
 from ._emitter import Atom, Emitter, Operation
 from ._refusal import refusal
 
@@ -78,7 +78,7 @@ def _reduction(operation: Operation, emitter: Emitter) -> Rule:
     def rule(call: Call, x: Components) -> Components:
         if call.name not in _SHARE_TIES:
             return values(call, x)
-        return with_own_derivative(call, lambda x: [values(call, x)], [x])[0]
+        return with_derivative_of_primitive(call, lambda x: [values(call, x)], [x])[0]
 
     return rule
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ...programs import INLINED, Call, ClosedJaxpr, bind, interpret
 from ._arithmetic import arithmetic_rules
 from ._components import Components, is_constant, joined, lifted, numbers, split
-from ._derivative import with_own_derivative
+from ._derivative import with_derivative_of_primitive
 from ._emitter import Atom, Emitter, Operation, vectors
 from ._movement import MOVEMENT
 from ._places import places_rules
@@ -123,7 +123,7 @@ def _custom_jvp(call: Call, *operands: Components) -> list[Components]:
 
     if all(map(is_constant, operands)):
         return values(*operands)
-    return with_own_derivative(call, values, operands)
+    return with_derivative_of_primitive(call, values, operands)
 
 
 def _folded(rule: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from ._emitter import Atom
 from ._refusal import refusal
 
 
-def with_own_derivative(
+def with_derivative_of_primitive(
     call: Call,
     values: Callable[..., Sequence[Components]],
     operands: Sequence[Components],
