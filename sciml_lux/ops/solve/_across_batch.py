@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from ._primitive import Primitive, register
+from .._primitive import Primitive, register
 
 largest_in_batch_p = Primitive("largest_in_batch")
 

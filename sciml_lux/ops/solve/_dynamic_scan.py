@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-from ._primitive import (
+from .._primitive import (
     Value,
     program_of,
     register,

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from .._primitive import program_of
 from ..by_components import by_components, why_not_by_components
 from ._dynamic_scan import dynamic_scan
-from ._primitive import program_of
 from ._solve import Solved, solve
 
 CHUNK = 64

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-from ._primitive import (
+from .._primitive import (
     ClosedJaxpr,
     Primitive,
     Value,

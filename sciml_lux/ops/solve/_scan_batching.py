@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ._primitive import (
+from .._primitive import (
     ClosedJaxpr,
     Value,
     jaxpr_as_fun,

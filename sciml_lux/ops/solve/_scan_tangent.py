@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ._primitive import (
+from .._primitive import (
     ClosedJaxpr,
     Primitive,
     Value,

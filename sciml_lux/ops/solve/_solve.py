@@ -10,12 +10,12 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from ...precision import accumulated
+from .._primitive import ClosedJaxpr, jaxpr_as_fun, program_of
 from ._between import between
 from ._control import Adaptive, Control, Errors, Fixed
 from ._derivative import ParametricField, solved
 from ._estimates import Estimates, estimates_of
 from ._loop import SUCCESSFUL, Given, Options, Steering
-from ._primitive import ClosedJaxpr, jaxpr_as_fun, program_of
 from ._record import capacity_of
 from ._step import Leaves
 from ._tableau import Tableau

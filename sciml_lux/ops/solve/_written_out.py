@@ -9,7 +9,7 @@ import itertools
 from typing import Any
 
 from ...programs import INLINED, JaxprEqn, has_programs, primitive_name, walk
-from ._primitive import ClosedJaxpr
+from .._primitive import ClosedJaxpr
 from ._tableau import Tableau
 
 MOST_EQUATIONS = 128

@@ -12,7 +12,7 @@ from jax.extend.core import Primitive as Primitive
 from jax.extend.core import jaxpr_as_fun as jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir, partial_eval
 
-from ...programs import constants_of, with_constants_as_arguments
+from ..programs import constants_of, with_constants_as_arguments
 
 Value: TypeAlias = Any
 """What JAX hands to a rule: an array, a tracer, a type, a symbolic zero or an undefined primal."""
