@@ -1,6 +1,7 @@
 """The extension points of JAX that a primitive of our own needs, all in one place."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -71,6 +72,7 @@ def register(
     batch: Callable,
     jvp: Callable | None = None,
     transpose: Callable | None = None,
+    run_on: Mapping[str, Callable] | None = None,
 ) -> None:
     """Define what a primitive computes, the types of its results, and its rules.
 
@@ -81,6 +83,7 @@ def register(
         batch: the rule of `vmap`.
         jvp: the rule of forward mode; None for one without derivatives.
         transpose: the rule of reverse mode.
+        run_on: by the name of a platform, what it compiles to there instead.
     """
     several = primitive.multiple_results
 
@@ -90,8 +93,18 @@ def register(
         return made if several else made[0]
 
     primitive.def_abstract_eval(abstract)
-    primitive.def_impl(lambda *args, **params: jax.jit(lambda *a: run(*a, **params))(*args))
+
+    def eager(*args: Value, **params: object) -> Any:
+        # Bound again, for what it compiles to here; without `jit` that would go on for ever.
+        disabled = jax.config.jax_disable_jit  # pyright: ignore[reportAttributeAccessIssue]
+        called = run if disabled else primitive.bind
+        return jax.jit(functools.partial(called, **params))(*args)
+
+    primitive.def_impl(eager)
     mlir.register_lowering(primitive, mlir.lower_fun(run, multiple_results=several))
+    for platform, run_there in (run_on or {}).items():
+        lowered = mlir.lower_fun(run_there, multiple_results=several)
+        mlir.register_lowering(primitive, lowered, platform=platform)
     batching.primitive_batchers[primitive] = batch
     if jvp is not None:
         ad.primitive_jvps[primitive] = jvp

@@ -1,0 +1,78 @@
+"""The one batch axis of a kernel: the last of every operand that is not shared, and of results."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun, program_of
+
+Flags = tuple[bool, ...]
+
+
+def bind(
+    primitive: Primitive,
+    member: ClosedJaxpr,
+    operands: Sequence[Value],
+    mapped: Flags,
+    size: int,
+    **options: Any,
+) -> list[Value]:
+    """The results of `member` for all of a batch, by `primitive`.
+
+    Args:
+        primitive: what is bound.
+        member: the program of one member.
+        operands: its operands, those that are mapped with the batch as their last axis.
+        mapped: which these are.
+        size: the number of members; 1 where nothing is mapped.
+        options: parameters that `primitive` has besides `member`, `mapped`, `size`, and
+            `call_jaxpr`, the program of the batch.
+    """
+    whole, _ = program_of(_of_all(member, mapped, size), operands)  # `member` has no constants.
+    return primitive.bind(
+        *operands, call_jaxpr=whole, member=member, mapped=mapped, size=size, **options
+    )
+
+
+def _of_all(member: ClosedJaxpr, mapped: Flags, size: int) -> Callable[..., list[Value]]:
+    one = jaxpr_as_fun(member)
+    if any(mapped):
+        axes = tuple(-1 if flag else None for flag in mapped)
+        return jax.vmap(one, axes, -1, axis_size=size)
+    return lambda *operands: [jnp.expand_dims(result, -1) for result in one(*operands)]
+
+
+def batch_rule(primitive: Primitive) -> Callable[..., tuple[list[Value], list[int]]]:
+    """The rule of `vmap`, which folds its axis into the one of the batch."""
+
+    def rule(
+        operands: Sequence[Value],
+        axes: Sequence[int | None],
+        *,
+        call_jaxpr: ClosedJaxpr,
+        member: ClosedJaxpr,
+        mapped: Flags,
+        size: int,
+        **options: Any,
+    ) -> tuple[list[Value], list[int]]:
+        more = next(x.shape[a] for x, a in zip(operands, axes, strict=True) if a is not None)
+        both = tuple(m or a is not None for m, a in zip(mapped, axes, strict=True))
+        given = [
+            _folded(x, axis, was, more, size) if is_now else x
+            for x, axis, was, is_now in zip(operands, axes, mapped, both, strict=True)
+        ]
+        found = bind(primitive, member, given, both, more * size, **options)
+        places = [result.ndim - 1 for result in found]
+        return [y.reshape(*y.shape[:-1], more, size) for y in found], places
+
+    return rule
+
+
+def _folded(x: Value, axis: int | None, is_mapped: bool, more: int, size: int) -> Value:
+    """`x` with one axis for both batches, its last, in which the new one changes slowest."""
+    x = x if is_mapped else jnp.expand_dims(x, -1)
+    x = jnp.expand_dims(x, -2) if axis is None else jnp.moveaxis(x, axis, -2)
+    shape = x.shape[:-2]
+    return jnp.broadcast_to(x, (*shape, more, size)).reshape(*shape, more * size)

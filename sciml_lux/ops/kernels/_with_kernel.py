@@ -1,0 +1,94 @@
+"""with_kernel: a function of one member of a batch, which CUDA computes by a kernel."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun, program_of, register
+from ._batch import Flags, batch_rule, bind
+from ._kernel import Kernel
+from ._launch import launched
+from ._tangents import tangents_of_program
+
+with_kernel_p = Primitive("with_kernel")
+with_kernel_p.multiple_results = True
+
+
+def with_kernel(
+    function: Callable[..., Sequence[Value]], kernel: Kernel, *operands: Value
+) -> list[jax.Array]:
+    """`function(*operands)`, which is `kernel` where the program is compiled for CUDA.
+
+    `vmap` makes a batch of it, in one call of the kernel, and `vmap` of that a larger batch. What
+    is differentiated is `function`.
+
+    Args:
+        function: of arrays, those of one member of the batch; returns a list of arrays.
+        kernel: computes the same.
+        operands: the arrays.
+    """
+    member, constants = member_program(function, operands)
+    found = bind(
+        with_kernel_p,
+        member,
+        [*constants, *operands],
+        (False,) * (len(constants) + len(operands)),
+        1,
+        kernel=kernel,
+        constants=len(constants),
+    )
+    return [jnp.squeeze(result, -1) for result in found]
+
+
+def member_program(
+    function: Callable[..., Sequence[Value]], operands: Sequence[Value]
+) -> tuple[ClosedJaxpr, list[Value]]:
+    """The program of `function`, and the constants in it, which are its first operands.
+
+    Raises:
+        TypeError: it closes over a traced array, of which its kernel would know nothing.
+    """
+    program, constants = program_of(
+        lambda *operands: list(function(*operands)), [jax.typeof(x) for x in operands]
+    )
+    for constant in constants:
+        if isinstance(constant, Tracer):
+            raise TypeError(
+                "a function with a kernel expects all its arrays as operands, got one that closes "
+                f"over the traced {constant.aval}. Make it an operand."
+            )
+    return program, constants
+
+
+def _run(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Value]:
+    return jaxpr_as_fun(call_jaxpr)(*operands)
+
+
+def _on_cuda(
+    *operands: Value,
+    call_jaxpr: ClosedJaxpr,
+    kernel: Kernel,
+    constants: int,
+    mapped: Flags,
+    size: int,
+    **_: Any,
+) -> list[Value]:
+    found = launched(kernel, mapped[constants:], size, operands[constants:], call_jaxpr.out_avals)
+    return jaxpr_as_fun(call_jaxpr)(*operands) if found is None else found
+
+
+def _types(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Any]:
+    return [(t.shape, t.dtype) for t in call_jaxpr.out_avals]
+
+
+register(
+    with_kernel_p,
+    run=_run,
+    types=_types,
+    batch=batch_rule(with_kernel_p),
+    jvp=tangents_of_program,
+    run_on={"cuda": _on_cuda},
+)
