@@ -16,3 +16,4 @@ from .solution import Final as Final
 from .solution import Solution as Solution
 from .solution import plot_solution as plot_solution
 from .solving import solve as solve
+from .solving import solve_ensemble as solve_ensemble

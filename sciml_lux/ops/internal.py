@@ -24,6 +24,5 @@ from .solve import any_in_batch as any_in_batch
 from .solve import dynamic_scan as dynamic_scan
 from .solve import interpolation_weights as interpolation_weights
 from .solve import solve as solve
-from .solve import solve_ensemble as solve_ensemble
 from .solve import tableaus as tableaus
 from .solve import with_fine_interpolant as with_fine_interpolant

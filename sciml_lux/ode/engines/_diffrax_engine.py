@@ -47,6 +47,7 @@ def solve_with_diffrax(
     ts: jax.Array | None,
     u0: PyTree,
     first_step: Step | None = None,
+    is_member: bool = False,  # noqa: ARG001
 ) -> Attempt:
     """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
 
@@ -58,6 +59,7 @@ def solve_with_diffrax(
         u0: the state at t0.
         first_step: the step that it begins with, of which the errors before are not read; None for
             the `dt0` of the method.
+        is_member: whether it is one of an ensemble; diffrax solves all alike.
     """
     t0, t1 = span
     adjoint = plain(method.adjoint) or diffrax.RecursiveCheckpointAdjoint()
@@ -83,6 +85,7 @@ def solve_with_diffrax(
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
     unknown = {"num_field_evaluations": None, "first_step": None}
     stats = Record(counts) | unknown | {"time_reached": t, "engine": Static("diffrax")}
+    stats |= {"why_not_components": Static("diffrax solves.")}
     final = Final(t1, jax.tree.map(lambda y: y[-1], found.ys)) if with_end else None
     ts = span[1:] if ts is None else ts
     ys = jax.tree.map(lambda y: y[: len(ts)], found.ys)

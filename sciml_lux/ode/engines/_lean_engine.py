@@ -106,6 +106,7 @@ def solve_lean(
     ts: jax.Array | None,
     u0: PyTree,
     first_step: Step | None = None,
+    is_member: bool = False,
 ) -> Attempt:
     """The states of `equation` at `ts`; a failed solve does not raise: its `result` says why.
 
@@ -116,6 +117,7 @@ def solve_lean(
         ts: (n,) the times at which the states are wanted; None for t1 alone.
         u0: the state at t0.
         first_step: the step that it begins with; None for the `dt0` of the method.
+        is_member: whether it is one of an ensemble.
     """
     controller = plain(method.stepsize_controller)
     tolerances = controller if isinstance(controller, diffrax.PIDController) else method
@@ -142,6 +144,7 @@ def solve_lean(
         dense=method.dense,
         estimates=method.estimates,
         samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(state_of(u0)))),
+        by_components=_wants_components(method, ts, is_member),
     )
     ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
     result: Any = RESULTS.successful
@@ -154,13 +157,24 @@ def solve_lean(
         num_field_evaluations=found.num_evaluations,
         first_step=found.first_step,
         time_reached=jax.lax.stop_gradient(found.t),
-        engine=Static("lean"),
+        engine=Static("lean" if found.why_by_arrays.value else "lean-components"),
+        why_not_components=found.why_by_arrays,
     )
     estimates = None if found.estimates is None else _named(found.estimates)
     following = None if method.has_fixed_steps else Step(found.next_step, *found.errors)
     ts, final = span[1:] if ts is None else ts, Final(span[1], found.y1, following)
     solution = Solution(ts, ys, stats, result, found.between, final, estimates=estimates)
     return Attempt(solution, found.y)
+
+
+def _wants_components(method: Method, ts: jax.Array | None, is_member: bool) -> bool:
+    """Whether steps are to be taken by components, if the field has such a form.
+
+    States inside the steps of one solve cost more than its steps save.
+    """
+    if method.kernel == "auto":
+        return ts is None or is_member
+    return method.kernel == "always"
 
 
 def _named(estimates: lean.Estimates) -> Record:

@@ -1,7 +1,7 @@
 """What is solved: layers, and functions in the form of layers."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from jaxtyping import Array, PyTree
 
@@ -32,6 +32,12 @@ class Solvable(Protocol):
 
     @property
     def batch_axis(self) -> int | None: ...
+
+    @property
+    def parameters_axes(self) -> Any:
+        """With times of each sample, of each leaf of the parameters 0 where they are of each too,
+        else None; None where all samples share all."""
+        ...
 
     @property
     def state_policy(self) -> str: ...

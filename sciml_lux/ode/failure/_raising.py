@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import PyTree
 
-from ...core import layer_name
+from ...core import Parameters, layer_name
 from ..equation._solvable import Solvable
 from ..method._method import plain
 from ..problem._interpolated import signals_of_sample
@@ -65,9 +65,19 @@ def raising(
     elif layer.method.throw and np.any(failure.failed):
         facts = _Facts.of(times, solution, failure).first()
         ps, st, *inputs = trees
+        ps = _of_sample(layer, ps, facts.sample)
         of_sample = [signals_of_sample(signals, facts.sample) for signals in inputs]
         raise RuntimeError(_message(layer, facts) + _hint(layer, facts, (ps, st, *of_sample)))
     return solution
+
+
+def _of_sample(layer: Solvable, ps: Parameters, sample: int | None) -> Any:
+    """The parameters of one sample."""
+    if layer.parameters_axes is None or sample is None:
+        return ps
+    leaves, tree = jax.tree.flatten(ps)
+    pairs = zip(leaves, layer.parameters_axes, strict=True)
+    return tree.unflatten([x if axis is None else x[sample] for x, axis in pairs])
 
 
 class _Facts(NamedTuple):

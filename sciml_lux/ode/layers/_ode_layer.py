@@ -45,6 +45,10 @@ class ODELayer(Layer):
         estimates: whether `solve(...)` returns the `estimates` of how hard the solve was, which a
             loss may make small, so that the model learns to be solved in few steps. The lean engine
             has them; they cost a second pass over the steps.
+        kernel: whether the lean engine takes the steps of a small field by its components. "auto":
+            in a solve for the state at t1 alone, and where each sample has its own steps; that is
+            several times as fast. "always" with wanted times too, where it seldom pays. "never".
+            `docs/kernels.md` says which fields are small.
         batch_axis: 0 for states whose first axis is a batch: the output then has it first too, and
             its times second. By default times come first.
         running_cost: a function `running_cost(t, u, du, ps)` of the time, the state, its derivative
@@ -96,6 +100,7 @@ class ODELayer(Layer):
     """
 
     has_summary_row: ClassVar[bool] = True
+    parameters_axes: ClassVar[None] = None
 
     _: dataclasses.KW_ONLY
     saveat: Any = None
@@ -109,6 +114,7 @@ class ODELayer(Layer):
     throw: bool | Literal["callback"] = True
     dense: bool = False
     estimates: bool = False
+    kernel: Literal["auto", "always", "never"] = "auto"
     batch_axis: int | None = None
     state_policy: str = "refuse"
     running_cost: Callable[..., PyTree] | None = None
@@ -133,7 +139,7 @@ class ODELayer(Layer):
 
     @functools.cached_property
     def method(self) -> Method:
-        """How the equation is solved: the options from `solver` to `estimates`."""
+        """How the equation is solved: the options from `solver` to `kernel`."""
         return Method(**{name: getattr(self, name) for name in Method._field_names})
 
     def vector_field(self, ps: Parameters, st: States) -> VectorField:

@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ...core import StaticValue
-from ...core.internal import check_integer, check_number
+from ...core.internal import check_choice, check_integer, check_number
 
 _KINDS = {
     "solver": (diffrax.AbstractSolver, "a diffrax solver, such as diffrax.Tsit5()"),
@@ -26,6 +26,7 @@ _KINDS = {
     ),
 }
 
+KERNEL = ("auto", "always", "never")
 _MOST_STEPS = 2**31 - 1
 
 
@@ -86,6 +87,7 @@ class Method(StaticValue):
     throw: bool | Literal["callback"] = True
     dense: bool = False
     estimates: bool = False
+    kernel: Literal["auto", "always", "never"] = "auto"
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -145,6 +147,7 @@ def check_options(name: str, options: Any, tspan: tuple[float, ...] | None) -> N
         value = getattr(options, option)
         if not isinstance(value, bool):
             raise TypeError(f"`{name}` expects `{option}` to be True or False, got {value!r}.")
+    check_choice(name, "kernel", options.kernel, KERNEL)
     check_integer(name, "max_steps", options.max_steps, least=1)
     if options.max_steps > _MOST_STEPS:
         raise ValueError(

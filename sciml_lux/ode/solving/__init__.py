@@ -1,3 +1,4 @@
 """One solve, from its arguments to its solution."""
 
 from ._solve import solve as solve
+from ._solve_ensemble import solve_ensemble as solve_ensemble

@@ -76,18 +76,22 @@ def solved(
     `mode` is that of `match_eltype`, on which the program depends.
     """
 
-    def one(u0: PyTree, times: Times, inputs: Inputs) -> tuple[Solution, Failure, Updates]:
-        return _solved_once(layer, u0, ps, st, times, inputs)
+    def one(
+        u0: PyTree, ps: Parameters, times: Times, inputs: Inputs, is_member: bool = False
+    ) -> tuple[Solution, Failure, Updates]:
+        return _solved_once(layer, u0, ps, st, times, inputs, is_member)
 
     if times.t0.ndim > 0:
-        found = jax.vmap(one, (0, 0, _axes_of_inputs(inputs)))(u0, times, inputs)
+        axes = (0, _axes_of_parameters(layer, ps), 0, _axes_of_inputs(inputs))
+        member = functools.partial(one, is_member=True)
+        found = jax.vmap(member, axes)(u0, ps, times, inputs)
         if found[2]:
             raise ValueError(
                 f'{subject(layer)} has state_policy="{layer.state_policy}", but with times of each '
                 'sample there is not one new value of a state. Take state_policy="frozen".'
             )
         return found
-    solution, failure, updates = one(u0, times, inputs)
+    solution, failure, updates = one(u0, ps, times, inputs)
     if layer.batch_axis is not None and times.ts is not None:
         ys = jax.tree.map(lambda y: jnp.moveaxis(y, 0, 1), solution.ys)
         solution = solution._replace(ys=ys)
@@ -95,7 +99,13 @@ def solved(
 
 
 def _solved_once(
-    layer: Solvable, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Inputs
+    layer: Solvable,
+    u0: PyTree,
+    ps: Parameters,
+    st: States,
+    times: Times,
+    inputs: Inputs,
+    is_member: bool,
 ) -> tuple[Solution, Failure, Updates]:
     # Times and steps that make no sense are not solved for; that they do not is the result.
     t0, t1, ts = jax.tree.map(
@@ -109,7 +119,7 @@ def _solved_once(
     step = times.first_step
     if step is not None:
         step = Step(*(jnp.where(is_sound(step), part, 1) for part in step))
-    solution, reached = engine(equation, layer.method, span, ts, start, step)
+    solution, reached = engine(equation, layer.method, span, ts, start, step, is_member)
     stats = solution.stats | {"why_not_lean": Static(reason or "")}
     solution = solution._replace(stats=stats, result=_sound(times, solution.result))
     attempt = Attempt(solution, reached)
@@ -132,6 +142,12 @@ def _sound(times: Times, result: RESULTS) -> Any:
     if times.first_step is None:
         return result
     return RESULTS.where(is_sound(times.first_step), result, RESULTS.first_step_not_positive)
+
+
+def _axes_of_parameters(layer: Solvable, ps: Parameters) -> Any:
+    """Of each parameter, whether it has a leading axis of samples."""
+    axes = layer.parameters_axes
+    return axes if axes is None else jax.tree.unflatten(jax.tree.structure(ps), axes)
 
 
 def _axes_of_inputs(inputs: Inputs) -> Any:

@@ -1,47 +1,13 @@
 """solve: an initial-value problem of a function, without a layer."""
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-import jax
 from jaxtyping import PyTree
 
-from ...core import Parameters, States
-from ...core.internal import check_function, describe, path_name
-from ...precision.internal import own_memory, require_exact_floats
-from ..equation._solvable import Inputs, VectorField
 from ..method._method import Method
-from ..problem._as_array import as_array
 from ..problem._problem import Problem
 from ..solution._solution import Solution
-from ._compiled import compiled_for
-from ._run import run, solved
-
-
-class _Function:
-    """A function as `run` takes a layer; its parameters are the arguments of the function."""
-
-    display_name = "ode.solve"
-    state_policy = "frozen"
-    tspan = None
-    saveat = None
-    batch_axis = None
-
-    def __init__(
-        self,
-        method: Method,
-        function: Callable[..., PyTree],
-        running_cost: Callable[..., PyTree] | None = None,
-    ) -> None:
-        self.method = method
-        self.function = function
-        self.running_cost = running_cost
-
-    def vector_field(self, ps: Parameters, st: States, inputs: Inputs = None) -> VectorField:
-        """`function(t, u, args)`, or with the inputs too."""
-        more = () if inputs is None else (inputs,)
-        return lambda t, u: self.function(t, u, ps, *more)
+from ._function import solve_function
 
 
 def solve(
@@ -88,50 +54,4 @@ def solve(
         >>> round(float(end(rate)), 5), round(float(jax.hessian(end)(rate)), 4)  # exp(-2) twice
         (0.13534, 0.1353)
     """
-    check_function("ode.solve", "field", field)
-    if not isinstance(problem, Problem):
-        raise TypeError(
-            f"`ode.solve` expects a `Problem`, got {type(problem).__name__}. Write "
-            "ode.Problem(u0, ts=ts)."
-        )
-    if not isinstance(method, Method):
-        raise TypeError(
-            f"`ode.solve` expects `method` to be a `Method`, got {type(method).__name__}. Write "
-            "ode.Method(rtol=1e-8)."
-        )
-    _check_args(args)
-    require_exact_floats((problem, args), "`ode.solve`")
-    problem, args = own_memory((problem, jax.tree.map(as_array, args)))
-    functions = [field]
-    if running_cost is not None:
-        check_function("ode.solve", "running_cost", running_cost)
-        functions.append(running_cost)
-    function = _Function(method, *functions)
-    if method.is_traced:
-        compiled = jax.jit(functools.partial(solved, function), static_argnums=5)
-    else:
-        compiled = compiled_for(functions, method, _solved_by)
-    solution, _ = run(function, problem, args, (), compiled)
-    return solution
-
-
-def _check_args(args: PyTree) -> None:
-    """Raise unless all leaves are arrays or numbers, as what is compiled takes.
-
-    Raises:
-        TypeError: names the first leaf that is neither.
-    """
-    for path, leaf in jax.tree.leaves_with_path(args):
-        if not (hasattr(leaf, "dtype") or isinstance(leaf, bool | int | float | complex)):
-            where = f" at `{path_name(path)}`" if path else ""
-            raise TypeError(
-                f"`ode.solve` expects `args` to be a tree of arrays, got {describe(leaf)}{where}. "
-                "Let `field` close over what has other parts, such as a model: the arrays in it "
-                "have derivatives all the same."
-            )
-
-
-def _solved_by(
-    functions: Sequence[Callable[..., PyTree]], method: Method, *arguments: PyTree
-) -> Any:
-    return solved(_Function(method, *functions), *arguments)
+    return solve_function("ode.solve", field, problem, args, method, running_cost)

@@ -1,4 +1,7 @@
-"""The one batch axis of a kernel: the last of every operand that is not shared, and of results."""
+"""The one batch axis of a kernel: the last of every operand that is not shared, and of results.
+
+Where no operand has one there is one member, and results have none either.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,22 +33,29 @@ def bind(
         options: parameters that `primitive` has besides `member`, `mapped`, `size`, and
             `call_jaxpr`, the program of the batch.
     """
-    whole, _ = program_of(_of_all(member, mapped, size), operands)  # `member` has no constants.
+    whole = member
+    if any(mapped):
+        whole, _ = program_of(of_all(member, mapped), operands)  # `member` has no constants.
     return primitive.bind(
         *operands, call_jaxpr=whole, member=member, mapped=mapped, size=size, **options
     )
 
 
-def _of_all(member: ClosedJaxpr, mapped: Flags, size: int) -> Callable[..., list[Value]]:
-    one = jaxpr_as_fun(member)
-    if any(mapped):
-        axes = tuple(-1 if flag else None for flag in mapped)
-        return jax.vmap(one, axes, -1, axis_size=size)
-    return lambda *operands: [jnp.expand_dims(result, -1) for result in one(*operands)]
+def of_all(member: ClosedJaxpr, mapped: Flags) -> Callable[..., list[Value]]:
+    """The function of a batch, of the program of one member."""
+    axes = tuple(-1 if flag else None for flag in mapped)
+    return jax.vmap(jaxpr_as_fun(member), axes, -1)
 
 
-def batch_rule(primitive: Primitive) -> Callable[..., tuple[list[Value], list[int]]]:
-    """The rule of `vmap`, which folds its axis into the one of the batch."""
+def batch_rule(
+    primitive: Primitive, shared: Callable[..., int | None] = lambda **_: None
+) -> Callable[..., tuple[list[Value], list[int]]]:
+    """The rule of `vmap`, which folds its axis into the one of the batch.
+
+    Args:
+        primitive: of which it is the rule.
+        shared: of its parameters, how many operands members can share; None for all.
+    """
 
     def rule(
         operands: Sequence[Value],
@@ -58,13 +68,17 @@ def batch_rule(primitive: Primitive) -> Callable[..., tuple[list[Value], list[in
         **options: Any,
     ) -> tuple[list[Value], list[int]]:
         more = next(x.shape[a] for x, a in zip(operands, axes, strict=True) if a is not None)
-        both = tuple(m or a is not None for m, a in zip(mapped, axes, strict=True))
+        first = shared(**options)
+        own = [first is not None and i >= first for i in range(len(operands))]
+        both = tuple(m or a is not None or o for m, a, o in zip(mapped, axes, own, strict=True))
         given = [
             _folded(x, axis, was, more, size) if is_now else x
             for x, axis, was, is_now in zip(operands, axes, mapped, both, strict=True)
         ]
         found = bind(primitive, member, given, both, more * size, **options)
         places = [result.ndim - 1 for result in found]
+        if not any(mapped):
+            return found, places
         return [y.reshape(*y.shape[:-1], more, size) for y in found], places
 
     return rule

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from .._primitive import (
     ClosedJaxpr,
@@ -18,6 +17,7 @@ from .._primitive import (
     register,
 )
 from ._batch import Flags, batch_rule, bind
+from ._in_chunks import in_chunks
 from ._kernel import Kernel
 from ._tangents import tangents_of_program
 from ._with_kernel import member_program, with_kernel_p
@@ -28,7 +28,7 @@ linear_with_kernel_p.multiple_results = True
 
 def linear_with_kernel(
     function: Callable[[Sequence[Value], Sequence[Value]], Sequence[Value]],
-    transposed: Kernel,
+    transposed: Kernel | None,
     residuals: Sequence[Value],
     tangents: Sequence[Value],
 ) -> list[jax.Array]:
@@ -41,7 +41,7 @@ def linear_with_kernel(
         function: linear in the tangents; of lists of arrays, those of one member of the batch;
             returns a list of arrays.
         transposed: from the residuals and the cotangents of the results, in this order, the
-            cotangents of the tangents.
+            cotangents of the tangents; None where there is none.
         residuals: what is constant.
         tangents: what it is linear in.
     """
@@ -50,19 +50,16 @@ def linear_with_kernel(
         lambda *given: function(given[:count], given[count:]), [*residuals, *tangents]
     )
     fixed = [*constants, *residuals]
-    # Always mapped: where members share a tangent, its copies are what is transposed to their sum.
-    own = [jnp.expand_dims(tangent, -1) for tangent in tangents]
-    found = bind(
+    return bind(
         linear_with_kernel_p,
         member,
-        [*fixed, *own],
-        (False,) * len(fixed) + (True,) * len(own),
+        [*fixed, *tangents],
+        (False,) * (len(fixed) + len(tangents)),
         1,
         transposed=transposed,
         constants=len(constants),
         fixed=len(fixed),
     )
-    return [jnp.squeeze(result, -1) for result in found]
 
 
 def _run(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Value]:
@@ -90,7 +87,7 @@ def _transpose(
     member: ClosedJaxpr,
     mapped: Flags,
     size: int,
-    transposed: Kernel,
+    transposed: Kernel | None,
     constants: int,
     fixed: int,
 ) -> list[Value | None]:
@@ -98,7 +95,7 @@ def _transpose(
         with_kernel_p,
         _transposed(member, fixed),
         [*operands[:fixed], *map(instantiated, cotangents)],
-        mapped[:fixed] + (True,) * len(cotangents),
+        mapped[:fixed] + (any(mapped),) * len(cotangents),
         size,
         kernel=transposed,
         constants=constants,
@@ -125,7 +122,9 @@ register(
     linear_with_kernel_p,
     run=_run,
     types=_types,
-    batch=batch_rule(linear_with_kernel_p),
+    # Of tangents that members share, the copies are what is transposed to their sum.
+    batch=batch_rule(linear_with_kernel_p, lambda *, fixed, **_: fixed),
     jvp=_jvp,
     transpose=_transpose,
+    run_on={"cpu": in_chunks},
 )

@@ -9,6 +9,7 @@ from jax.core import Tracer
 
 from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun, program_of, register
 from ._batch import Flags, batch_rule, bind
+from ._in_chunks import in_chunks
 from ._kernel import Kernel
 from ._launch import launched
 from ._tangents import tangents_of_program
@@ -18,20 +19,20 @@ with_kernel_p.multiple_results = True
 
 
 def with_kernel(
-    function: Callable[..., Sequence[Value]], kernel: Kernel, *operands: Value
+    function: Callable[..., Sequence[Value]], kernel: Kernel | None, *operands: Value
 ) -> list[jax.Array]:
     """`function(*operands)`, which is `kernel` where the program is compiled for CUDA.
 
-    `vmap` makes a batch of it, in one call of the kernel, and `vmap` of that a larger batch. What
-    is differentiated is `function`.
+    `vmap` makes a batch of it, in one call of the kernel, and `vmap` of that a larger batch. A CPU
+    computes a chunk of the batch at a time. What is differentiated is `function`.
 
     Args:
         function: of arrays, those of one member of the batch; returns a list of arrays.
-        kernel: computes the same.
+        kernel: computes the same; None where there is none.
         operands: the arrays.
     """
     member, constants = member_program(function, operands)
-    found = bind(
+    return bind(
         with_kernel_p,
         member,
         [*constants, *operands],
@@ -40,7 +41,6 @@ def with_kernel(
         kernel=kernel,
         constants=len(constants),
     )
-    return [jnp.squeeze(result, -1) for result in found]
 
 
 def member_program(
@@ -70,14 +70,21 @@ def _run(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Value]:
 def _on_cuda(
     *operands: Value,
     call_jaxpr: ClosedJaxpr,
-    kernel: Kernel,
+    kernel: Kernel | None,
     constants: int,
     mapped: Flags,
     size: int,
     **_: Any,
 ) -> list[Value]:
-    found = launched(kernel, mapped[constants:], size, operands[constants:], call_jaxpr.out_avals)
-    return jaxpr_as_fun(call_jaxpr)(*operands) if found is None else found
+    plain, types = jaxpr_as_fun(call_jaxpr), call_jaxpr.out_avals
+    if kernel is None:
+        return plain(*operands)
+    if not any(mapped):
+        types = [jax.ShapeDtypeStruct((*t.shape, 1), t.dtype) for t in types]
+    found = launched(kernel, mapped[constants:], size, operands[constants:], types)
+    if found is None:
+        return plain(*operands)
+    return found if any(mapped) else [jnp.squeeze(result, -1) for result in found]
 
 
 def _types(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Any]:
@@ -90,5 +97,5 @@ register(
     types=_types,
     batch=batch_rule(with_kernel_p),
     jvp=tangents_of_program,
-    run_on={"cuda": _on_cuda},
+    run_on={"cuda": _on_cuda, "cpu": in_chunks},
 )

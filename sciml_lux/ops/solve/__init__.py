@@ -6,7 +6,6 @@ from ._control import Adaptive as Adaptive
 from ._control import Control as Control
 from ._control import Fixed as Fixed
 from ._dynamic_scan import dynamic_scan as dynamic_scan
-from ._ensemble import solve_ensemble as solve_ensemble
 from ._estimates import Estimates as Estimates
 from ._fine_interpolant import with_fine_interpolant as with_fine_interpolant
 from ._interpolation_weights import interpolation_weights as interpolation_weights

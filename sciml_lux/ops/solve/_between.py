@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from ._derivative import ParametricField
+from ._form import ParametricField
 from ._loop import Given
 from ._record import Record
 from ._rows import row_of

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ._derivative import ParametricField
+from ._form import ParametricField
 from ._dynamic_scan import dynamic_scan, linear_scan
 from ._loop import Given, Options
 from ._record import Record, order_of, rows_of, step_of_row

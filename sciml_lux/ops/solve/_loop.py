@@ -20,19 +20,20 @@ from ._control import (
     largest_square,
 )
 from ._ended import Ended, Tried
+from ._form import Fields, Form
 from ._record import Record, empty, remembered, rows_of
 from ._step import (
-    Field,
     Leaves,
     Stages,
     advanced,
+    in_line,
     inside,
     no_stages,
+    no_stages_in_line,
     put,
     table_of,
     weighted,
     with_stages,
-    with_stages_in_line,
 )
 from ._tableau import Tableau
 
@@ -50,8 +51,6 @@ class Options:
         capacity: states to remember for derivatives.
         samples: leading axes of the state that are of samples.
         written_out: whether the derivative of a step has its stages one by one, and not in a loop.
-        by_components: whether all steps have, and leaves are components: then XLA makes one loop of
-            each result of a step.
     """
 
     tableau: Tableau
@@ -60,7 +59,6 @@ class Options:
     capacity: int
     samples: int
     written_out: bool = False
-    by_components: bool = False
 
 
 class Given(NamedTuple):
@@ -143,19 +141,19 @@ def number_reached(places: jax.Array, s: jax.Array) -> jax.Array:
     return jnp.where(s >= 1, len(places), jnp.sum(places <= s, dtype=jnp.int32))
 
 
-def run(field: Field, options: Options, given: Given, steering: Steering, remember: bool) -> Ended:
+def run(form: Form, options: Options, given: Given, steering: Steering, remember: bool) -> Ended:
     """The loop, to its end.
 
     Args:
-        field: du/dt of a time and the leaves of a state.
+        form: of the field.
         options: what is known before.
         given: what is solved.
         steering: what the steps depend on.
         remember: whether the steps are recorded.
     """
-    places = places_of(given)
-    start = _start(field, options, given, steering, remember)
-    attempt = functools.partial(_attempt, field, options, given, steering, places)
+    places, fields = places_of(given), form.at(given.parameters)
+    start = _start(fields, options, given, steering, remember)
+    attempt = functools.partial(_attempt, fields, options, given, steering, places)
     end = jax.lax.while_loop(lambda state: any_in_batch(_goes_on(state)), attempt, start)
     tried = Tried(end.tried, end.evaluations, end.opening, end.h, end.errors)
     return Ended(end.s, end.y, end.ys, end.accepted, tried, end.result, end.record)
@@ -166,9 +164,10 @@ def _goes_on(state: State) -> jax.Array:
 
 
 def _start(
-    field: Field, options: Options, given: Given, steering: Steering, remember: bool
+    fields: Fields, options: Options, given: Given, steering: Steering, remember: bool
 ) -> State:
     clock, span = given.t0.dtype, given.t1 - given.t0
+    field, arrays = fields.of_steps, fields.states(given.y0)
     slope = field(given.t0, given.y0)
     if steering.dt0 is not None:
         h = steering.dt0
@@ -186,10 +185,10 @@ def _start(
         h=jnp.where(span == 0, 1.0, part),
         y=given.y0,
         # By components it is cheaper to evaluate than to keep.
-        first=slope if options.tableau.fsal and not options.by_components else [],
+        first=slope if options.tableau.fsal and not fields.by_components else [],
         errors=steering.errors or Errors(one, one),
         saves=zero,
-        ys=[jnp.full((count + 1, *y.shape), jnp.nan, y.dtype) for y in given.y0] if count else [],
+        ys=[jnp.full((count + 1, *y.shape), jnp.nan, y.dtype) for y in arrays] if count else [],
         accepted=zero,
         tried=zero,
         # That of the slope, and another that chooses the first step.
@@ -211,10 +210,11 @@ class Trial(NamedTuple):
     Attributes:
         length: as a part of the whole.
         last: whether it ends the solve.
+        t: its start.
         h: its length in time.
         end: the fraction of t1 - t0 that is done after it.
         until: how many wanted states are found then.
-        stages: du/dt at its stages; where it has wanted states, with those they need.
+        stages: du/dt at its stages; of arrays, where it has wanted states, with those they need.
         y1: the state at its end.
         error: relative to the tolerance.
         evaluations: of the field, for this step by itself.
@@ -222,6 +222,7 @@ class Trial(NamedTuple):
 
     length: jax.Array
     last: jax.Array
+    t: jax.Array
     h: jax.Array
     end: jax.Array
     until: jax.Array
@@ -232,7 +233,7 @@ class Trial(NamedTuple):
 
 
 def _trial(
-    field: Field,
+    fields: Fields,
     options: Options,
     given: Given,
     steering: Steering,
@@ -249,21 +250,21 @@ def _trial(
     length = end - state.s
     t, h = given.t0 + state.s * span, length * span
     until = number_reached(places, end)
-    table, count = table_of(tableau, y), tableau.num_stages
-    total = len(table.c) if state.ys else count
+    field, table, count = fields.of_steps, table_of(tableau, y), tableau.num_stages
+    more = len(table.c) if state.ys else count
     wanted = any_in_batch(_goes_on(state) & (until > state.saves))
-    if options.by_components:
-        stages = with_stages_in_line(field, t, h, y, table, count, total, wanted)
+    if fields.by_components:
+        stages = in_line(field, t, h, y, table, no_stages_in_line(y), count)
+        extra = more if state.ys else 0
     else:
-        first = state.first if tableau.fsal else field(t, y)
-        stop = jnp.where(wanted, total, count) if total > count else np.int32(count)
-        stages = put(no_stages(total, y), 0, first)
+        first, extra = state.first if tableau.fsal else field(t, y), more - count
+        stop = jnp.where(wanted, more, count) if extra else np.int32(count)
+        stages = put(no_stages(more, y), 0, first)
         stages = with_stages(field, t, h, y, table, stages, 1, stop)
     y1 = advanced(y, h, tableau.float64.b, stages)
     error = _error(options, steering, h, y, y1, stages)
-    extra = jnp.where(until > state.saves, total - count, 0)
-    evaluations = (count - int(bool(state.first)) + extra).astype(jnp.int32)
-    return Trial(length, last, h, end, until, stages, y1, error, evaluations)
+    evaluations = count - int(bool(state.first)) + jnp.where(until > state.saves, extra, 0)
+    return Trial(length, last, t, h, end, until, stages, y1, error, evaluations.astype(jnp.int32))
 
 
 def _next(control: Control, state: State) -> jax.Array:
@@ -274,7 +275,7 @@ def _next(control: Control, state: State) -> jax.Array:
 
 
 def _attempt(
-    field: Field,
+    fields: Fields,
     options: Options,
     given: Given,
     steering: Steering,
@@ -283,14 +284,16 @@ def _attempt(
 ) -> State:
     """One step, accepted or not; a solve that has ended stays as it is."""
     live, y = _goes_on(state), state.y
-    trial = _trial(field, options, given, steering, places, state)
+    trial = _trial(fields, options, given, steering, places, state)
     accepted = live & (trial.error <= 1)
 
     def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(accepted, new, old)
 
     trial = trial._replace(until=chosen(trial.until, state.saves))
-    saves, ys = _saved(options, trial, places, state) if state.ys else (state.saves, [])
+    saves, ys = (state.saves, state.ys)
+    if ys:
+        saves, ys = _saved(fields, options, trial, places, state)
     longer = _change(options, trial.error, state.errors)
     # Of a rejected step also what rounding added to it, or it might not get shorter.
     length = chosen(trial.length, jnp.minimum(trial.length, state.h))
@@ -368,15 +371,21 @@ def _change(options: Options, error: jax.Array, errors: Errors) -> jax.Array:
 
 
 def _saved(
-    options: Options, trial: Trial, places: jax.Array, state: State
+    fields: Fields, options: Options, trial: Trial, places: jax.Array, state: State
 ) -> tuple[jax.Array, Leaves]:
     """How many wanted states are found, and they, with those inside this step."""
+    y, stages = fields.states(state.y), trial.stages
+    if fields.by_components:
+        table = table_of(options.tableau, y)
+        wanted = any_in_batch(trial.until > state.saves)
+        room, stop = no_stages(len(table.c), y), jnp.where(wanted, len(table.c), 0)
+        stages = with_stages(fields.of_arrays, trial.t, trial.h, y, table, room, 0, stop)
 
     def save(saved: tuple[jax.Array, Leaves]) -> tuple[jax.Array, Leaves]:
         at, ys = saved
         wanted = at < trial.until
         fraction = (places[at] - state.s) / jnp.where(trial.length == 0, 1.0, trial.length)
-        values = inside(options.tableau, fraction, trial.h, state.y, trial.stages)
+        values = inside(options.tableau, fraction, trial.h, y, stages)
         row = jnp.where(wanted, at, len(places))
         return at + wanted.astype(jnp.int32), put(ys, row, values)
 

@@ -9,12 +9,14 @@ from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
+from ...core import Static
 from ...precision import accumulated
 from .._primitive import ClosedJaxpr, jaxpr_as_fun, program_of
 from ._between import between
-from ._control import Adaptive, Control, Errors, Fixed
-from ._derivative import ParametricField, solved
+from ._control import Adaptive, Control, Errors, Fixed, Tolerances
+from ._derivative import solved
 from ._estimates import Estimates, estimates_of
+from ._form import Form, ParametricField, form_of
 from ._loop import SUCCESSFUL, Given, Options, Steering
 from ._record import capacity_of
 from ._step import Leaves
@@ -45,6 +47,8 @@ class Solved(NamedTuple):
             not finite, or `NO_STEP`: however short, its error was too large.
         estimates: how hard it was, with derivatives; None unless they are asked for. Not numbers
             where t1 was not reached.
+        why_by_arrays: why steps are taken by arrays, and not by components; empty if they are by
+            components.
     """
 
     y1: PyTree
@@ -60,6 +64,7 @@ class Solved(NamedTuple):
     between: Callable[[jax.Array], PyTree] | None
     result: jax.Array
     estimates: Estimates | None
+    why_by_arrays: Static
 
 
 def solve(
@@ -115,8 +120,8 @@ def solve(
         dense: whether the state between the steps is wanted; then all of them are remembered.
         estimates: whether those of the local error and the stiffness are wanted; then the steps
             are taken twice.
-        by_components: whether the leaves are scalars, and the field straight-line operations on
-            them, as in `solve_ensemble`. Then a step is one piece of program without loops.
+        by_components: whether the steps of a small field may be taken by components: then one is a
+            piece of program without loops, of which XLA makes one loop over a batch.
 
     Raises:
         ValueError: fixed steps without `dt0`; adaptive ones, or estimates, of a method without an
@@ -133,10 +138,16 @@ def solve(
     wanted = jnp.zeros(0, clock) if ts is None else ts
     # The time, the state and the cotangents of parameters are sums over the steps.
     start, end, wanted = _wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
-    given = Given(start, end, wanted, _wide(leaves), _wide(parameters))
+    before = len(parameters) - len(jax.tree.leaves(args)) + 1
+    reason = "" if by_components else "By arrays was asked for."
+    reason = reason or _why_arrays(dense, estimates, samples)
+    form, reason = form_of(program, parametric, slice(before, before + len(leaves)), reason)
+    given = Given(
+        start, end, wanted, form.split(_wide(leaves)), form.split(_wide(parameters))
+    )
     steering = Steering(
-        _tolerances("rtol", rtol, y0),
-        _tolerances("atol", atol, y0),
+        _split_tolerances(form, _tolerances("rtol", rtol, y0), leaves),
+        _split_tolerances(form, _tolerances("atol", atol, y0), leaves),
         None if dt0 is None else _still(jnp.abs(dt0), start.dtype),
         None if errors is None else Errors(*(_still(error, start.dtype) for error in errors)),
     )
@@ -145,8 +156,8 @@ def solve(
     elif capacity is None:
         capacity = capacity_of(max_steps, start, given.y0)
     written_out = is_written_out(program, tableau)
-    options = Options(tableau, control, max_steps, capacity, samples, written_out, by_components)
-    found = solved(parametric, options, dense or estimates, given, steering)
+    options = Options(tableau, control, max_steps, capacity, samples, written_out)
+    found = solved(form, options, dense or estimates, given, steering)
     tried = found.tried
     reached = found.result == SUCCESSFUL
     # A product, so that the derivatives of a failed solve are not numbers either.
@@ -158,7 +169,8 @@ def solve(
     def inner(given: Given, record: Any, s: jax.Array, t: jax.Array) -> PyTree:
         return rounded(between(parametric, tableau, given, record, s, t.astype(start.dtype)))
 
-    y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (found.y1, found.ys))
+    end_state = form.states(found.y1)
+    y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (end_state, found.ys))
     counted = [tolerance is not None for tolerance in steering.atol]
     hardness = None
     if estimates:
@@ -168,7 +180,7 @@ def solve(
         rounded(y1),
         None if ts is None else rounded(ys),
         t.astype(clock),
-        rounded(list(map(jax.lax.stop_gradient, found.y1))),
+        rounded(list(map(jax.lax.stop_gradient, end_state))),
         found.accepted,
         tried.steps,
         tried.evaluations,
@@ -178,7 +190,28 @@ def solve(
         Partial(inner, given, found.record, found.s) if dense else None,
         found.result,
         jax.tree.map(lambda sum_: sum_ * valid.astype(sum_.dtype), hardness),
+        Static(reason),
     )
+
+
+def _why_arrays(dense: bool, estimates: bool, samples: int) -> str:
+    """Why what is asked for needs steps by arrays; empty if it does not."""
+    if samples:
+        return "Several samples have their steps in common."
+    if dense or estimates:
+        return "The state between the steps is wanted." if dense else "Estimates are wanted."
+    return ""
+
+
+def _split_tolerances(form: Form, values: Tolerances, leaves: Leaves) -> list[Any]:
+    """The tolerance of each leaf, or of each of its components."""
+    if not form.by_components:
+        return list(values)
+    found = []
+    for tolerance, y in zip(values, leaves, strict=True):
+        none = [None] * y.size
+        found += none if tolerance is None else form.split([jnp.broadcast_to(tolerance, y.shape)])
+    return found
 
 
 def _parametric(

@@ -84,30 +84,6 @@ def in_line(
     return stages
 
 
-def with_stages_in_line(
-    field: Field,
-    t: jax.Array,
-    h: jax.Array,
-    y: Leaves,
-    table: Table,
-    count: int,
-    total: int,
-    wanted: jax.Array,
-) -> Stages:
-    """The stages of a step, and where states inside are wanted those that they need."""
-    stages = in_line(field, t, h, y, table, no_stages_in_line(y), count)
-    if total == count:
-        return stages
-
-    def with_extra(stages: Stages) -> Stages:
-        return in_line(field, t, h, y, table, stages, total)
-
-    def with_zeros(stages: Stages) -> Stages:
-        return [[*k, *(jnp.zeros_like(k[0]) for _ in range(count, total))] for k in stages]
-
-    return jax.lax.cond(wanted, with_extra, with_zeros, stages)
-
-
 def put(stages: Leaves, number: ArrayLike, stage: Leaves) -> Leaves:
     """`stages` with `stage` in its row."""
     return [with_row(all_, k, number) for all_, k in zip(stages, stage, strict=True)]

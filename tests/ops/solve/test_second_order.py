@@ -7,6 +7,7 @@ import numpy as np
 
 from sciml_lux.ops import solve as lean
 from sciml_lux.ops.solve import tableaus
+from sciml_lux.ops.solve._form import arrays
 from sciml_lux.ops.solve._loop import Given, Options, Steering, run
 from tests.conftest import needs_x64
 
@@ -41,7 +42,8 @@ def recorded_lengths():
     options = Options(TABLEAU, lean.Adaptive(), OPTIONS["max_steps"], 32, 0)
     given = Given(x[4], x[5], x[6:], [x[:2]], [])
     steering = Steering(rtol, rtol, jnp.asarray(OPTIONS["dt0"]))
-    record = run(lambda t, u: [field(t, u[0], x[2:4])], options, given, steering, True).record
+    form = arrays(lambda parameters, t, u: [field(t, u[0], x[2:4])])
+    record = run(form, options, given, steering, True).record
     return [mpmath.mpf(float(length)) for length in record.lengths[: int(record.steps)]]
 
 

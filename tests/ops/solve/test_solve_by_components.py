@@ -1,4 +1,4 @@
-"""Many trajectories of one equation by components: those of `vmap`, with their derivatives."""
+"""Steps by components are those by arrays, with their derivatives, of one and of a batch."""
 
 import functools
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sciml_lux.ops.internal import Adaptive, Fixed, solve, tableaus, with_fine_interpolant
-from sciml_lux.ops.solve import MAX_STEPS, solve_ensemble
+from sciml_lux.ops.kernels import _in_chunks
+from sciml_lux.ops.solve import MAX_STEPS
 
 REAL = jnp.zeros(0).dtype
 PRECISE = 1e-13 if REAL.itemsize == 8 else 1e-4
@@ -35,18 +36,19 @@ def given():
     return y0, jnp.asarray(rates, REAL), jnp.asarray(0.3, REAL)
 
 
-def ends(ensemble, y0, rates, drift, t1, **options):
+@pytest.fixture(autouse=True)
+def chunks_of_three(monkeypatch):
+    """Seven trajectories are three chunks, of which the last overlaps that before it."""
+    monkeypatch.setattr(_in_chunks, "CHUNK", 3)
+
+
+def ends(by_components, y0, rates, drift, t1, **options):
     """Of both forms: the result."""
     t0, t1 = jnp.asarray(0.0, REAL), jnp.asarray(t1, REAL)
-    options = {"tableau": tableaus.TSIT5, **OPTIONS, **options}
-    if ensemble:
-        found, why = solve_ensemble(
-            field, t0, t1, y0, (rates, drift), args_axes=(0, None), chunk=3, **options
-        )
-        assert why == ""
-        return found
-    options.pop("chunk", None)
-    return jax.vmap(lambda y, r: solve(field, t0, t1, y, (r, drift), **options))(y0, rates)
+    options = {"tableau": tableaus.TSIT5, **OPTIONS, **options, "by_components": by_components}
+    found = jax.vmap(lambda y, r: solve(field, t0, t1, y, (r, drift), **options))(y0, rates)
+    assert bool(found.why_by_arrays.value) != by_components
+    return found
 
 
 def close(one, other, precise=PRECISE):
@@ -56,9 +58,9 @@ def close(one, other, precise=PRECISE):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def ends_and_gradients(ensemble, y0, rates, drift):
+def ends_and_gradients(by_components, y0, rates, drift):
     def loss(*arguments):
-        found = ends(ensemble, *arguments, 0.4, ts=jnp.asarray([0.1, 0.25], REAL))
+        found = ends(by_components, *arguments, 0.4, ts=jnp.asarray([0.1, 0.25], REAL))
         squares = [jnp.sum(x**2) for x in jax.tree.leaves((found.y1, found.ys))]
         return sum(squares), found
 
@@ -82,9 +84,9 @@ def test_steps_states_and_gradients_are_those_of_vmap():
 def test_second_derivatives_through_chunks_are_those_of_vmap(second):
     y0, rates, _ = given()
 
-    def curvature(ensemble):
+    def curvature(by_components):
         def loss(drift):
-            found = ends(ensemble, y0, rates, drift, 0.05, max_steps=20)
+            found = ends(by_components, y0, rates, drift, 0.05, max_steps=20)
             return jnp.sum(jnp.square(found.y1["sum"])) + jnp.sum(found.y1["x"])
 
         return jax.jit(second(loss))(jnp.asarray(0.3, REAL))
@@ -118,9 +120,9 @@ def test_second_derivatives_through_chunks_are_those_of_vmap(second):
 )
 def test_options_are_those_of_vmap(options):
     @functools.partial(jax.jit, static_argnums=0)
-    def both(ensemble, y0, rates, drift):
+    def both(by_components, y0, rates, drift):
         def loss(*arguments):
-            found = ends(ensemble, *arguments, 0.3, **options)
+            found = ends(by_components, *arguments, 0.3, **options)
             return sum(jnp.sum(x**2) for x in jax.tree.leaves(found.y1)), found
 
         return jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(y0, rates, drift)
@@ -156,18 +158,24 @@ def test_a_trajectory_that_fails_is_alone_and_padding_is_not_seen():
 
 @pytest.mark.any_precision
 @pytest.mark.traced
-def test_a_field_without_a_form_by_components_is_solved_by_arrays_and_says_why():
-    def sorted_field(t, y, p):
-        return -jnp.sort(y)
-
-    reasons = []
-
-    def end(y0):
-        found, why = solve_ensemble(
-            sorted_field, jnp.float32(0), jnp.float32(1), y0, tableau=tableaus.TSIT5
-        )
-        reasons.append(why)
-        return found.y1
-
-    assert jax.eval_shape(end, jnp.ones((5, 3), jnp.float32)).shape == (5, 3)
-    assert reasons[0].startswith("`sort`") and "an order that depends on values" in reasons[0]
+@pytest.mark.parametrize(
+    ("given", "options", "reason"),
+    [
+        (lambda t, y, p: -jnp.sort(y), {}, "`sort`"),
+        (lambda t, y, p: -y * jnp.sum(p), {"args": jnp.ones(2000, jnp.float32)}, "2003 components"),
+        (lambda t, y, p: -y, {"dense": True}, "The state between the steps is wanted."),
+        (lambda t, y, p: -y, {"estimates": True}, "Estimates are wanted."),
+        (lambda t, y, p: -y, {"samples": 1}, "Several samples have their steps in common."),
+        (lambda t, y, p: -y, {"by_components": False}, "By arrays was asked for."),
+        (lambda t, y, p: -y * p.shape[0], {"args": jax.random.key(0)[None]}, "random keys"),
+    ],
+    ids=["order", "many", "dense", "estimates", "samples", "asked", "keys"],
+)
+def test_why_steps_are_by_arrays_is_told(given, options, reason):
+    options = {"tableau": tableaus.TSIT5, "by_components": True, "args": None, **options}
+    found = jax.eval_shape(
+        lambda y0: solve(given, jnp.float32(0), jnp.float32(1), y0, **options),
+        jnp.ones(3, jnp.float32),
+    )
+    assert reason in found.why_by_arrays.value
+    assert found.y1.shape == (3,)

@@ -1,0 +1,119 @@
+"""Solves of a function, without a layer."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import PyTree
+
+from ...core import Parameters, States
+from ...core.internal import check_function, describe, path_name
+from ...precision.internal import own_memory, require_exact_floats
+from ..equation._solvable import Inputs, VectorField
+from ..method._method import Method
+from ..problem._as_array import as_array
+from ..problem._problem import Problem
+from ..solution._solution import Solution
+from ._compiled import compiled_for
+from ._run import run, solved
+
+
+class _Caller(NamedTuple):
+    """What a program depends on beside the functions.
+
+    Attributes:
+        name: of the public function, for messages.
+        method: how it is solved.
+        axes: those of trajectories in the arguments, as `jax.vmap` takes them; None if shared.
+    """
+
+    name: str
+    method: Method
+    axes: Any
+
+
+class _Function:
+    """A function as `run` takes a layer; its parameters are the arguments of the function."""
+
+    state_policy = "frozen"
+    tspan = None
+    saveat = None
+    batch_axis = None
+
+    def __init__(
+        self,
+        caller: _Caller,
+        function: Callable[..., PyTree],
+        running_cost: Callable[..., PyTree] | None = None,
+    ) -> None:
+        self.display_name = caller.name
+        self.method = caller.method
+        self.parameters_axes = caller.axes
+        self.function = function
+        self.running_cost = running_cost
+
+    def vector_field(self, ps: Parameters, st: States, inputs: Inputs = None) -> VectorField:
+        """`function(t, u, args)`, or with the inputs too."""
+        more = () if inputs is None else (inputs,)
+        return lambda t, u: self.function(t, u, ps, *more)
+
+
+def solve_function(
+    name: str,
+    field: Callable[..., PyTree],
+    problem: Problem,
+    args: PyTree,
+    method: Method,
+    running_cost: Callable[..., PyTree] | None,
+    axes: Any = None,
+) -> Solution:
+    """The solution of `problem` with `field`, for a public function of this name."""
+    check_function(name, "field", field)
+    if not isinstance(problem, Problem):
+        raise TypeError(
+            f"`{name}` expects a `Problem`, got {type(problem).__name__}. Write "
+            "ode.Problem(u0, ts=ts)."
+        )
+    if not isinstance(method, Method):
+        raise TypeError(
+            f"`{name}` expects `method` to be a `Method`, got {type(method).__name__}. Write "
+            "ode.Method(rtol=1e-8)."
+        )
+    _check_args(name, args)
+    require_exact_floats((problem, args), f"`{name}`")
+    problem, args = own_memory((problem, jax.tree.map(as_array, args)))
+    functions = [field]
+    if running_cost is not None:
+        check_function(name, "running_cost", running_cost)
+        functions.append(running_cost)
+    caller = _Caller(name, method, axes)
+    function = _Function(caller, *functions)
+    if method.is_traced:
+        compiled = jax.jit(functools.partial(solved, function), static_argnums=5)
+    else:
+        compiled = compiled_for(functions, caller, _solved_by)
+    solution, _ = run(function, problem, args, (), compiled)
+    return solution
+
+
+def _check_args(name: str, args: PyTree) -> None:
+    """Raise unless all leaves are arrays or numbers, as what is compiled takes.
+
+    Raises:
+        TypeError: names the first leaf that is neither.
+    """
+    for path, leaf in jax.tree.leaves_with_path(args):
+        if not (hasattr(leaf, "dtype") or isinstance(leaf, bool | int | float | complex)):
+            where = f" at `{path_name(path)}`" if path else ""
+            raise TypeError(
+                f"`{name}` expects `args` to be a tree of arrays, got {describe(leaf)}{where}. "
+                "Let `field` close over what has other parts, such as a model: the arrays in it "
+                "have derivatives all the same."
+            )
+
+
+def _solved_by(
+    functions: Sequence[Callable[..., PyTree]], caller: _Caller, *arguments: PyTree
+) -> Any:
+    return solved(_Function(caller, *functions), *arguments)

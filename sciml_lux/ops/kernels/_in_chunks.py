@@ -1,0 +1,52 @@
+"""A batch on a CPU: a chunk at a time, whose arrays stay in its nearest cache."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from .._primitive import ClosedJaxpr, Value, jaxpr_as_fun
+from ._batch import Flags, of_all
+
+CHUNK = 64
+"""Members of a chunk."""
+
+
+def in_chunks(
+    *operands: Value,
+    call_jaxpr: ClosedJaxpr,
+    member: ClosedJaxpr,
+    mapped: Flags,
+    size: int,
+    **_: Any,
+) -> list[Value]:
+    """The results of a batch.
+
+    Args:
+        operands: those that are mapped with the batch as their last axis.
+        call_jaxpr: the program of the whole batch.
+        member: the program of one member.
+        mapped: which operands are mapped.
+        size: the number of members.
+    """
+    count = -(-size // CHUNK)
+    if count <= 1:
+        return jaxpr_as_fun(call_jaxpr)(*operands)
+    width = -(-size // count)
+    chunk = of_all(member, mapped)
+
+    def body(i: jax.Array, found: list[Value]) -> list[Value]:
+        # The last chunk ends with the batch, and computes again what is in two.
+        start = jnp.minimum(i * width, size - width)
+        parts = [
+            lax.dynamic_slice_in_dim(x, start, width, -1) if flag else x
+            for x, flag in zip(operands, mapped, strict=True)
+        ]
+        results = zip(found, chunk(*parts), strict=True)
+        return [lax.dynamic_update_slice_in_dim(y, part, start, -1) for y, part in results]
+
+    types: list[Any] = call_jaxpr.out_avals
+    empty = [jnp.zeros(t.shape, t.dtype) for t in types]
+    return lax.fori_loop(np.int32(0), np.int32(count), body, empty)
