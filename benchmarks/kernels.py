@@ -1,7 +1,6 @@
 """kernels: ensembles of Lorenz's equations, each trajectory with its own steps, against diffrax.
 
-Levels: 0, `jax.vmap(diffrax.diffeqsolve)`; 1, ours by arrays, `jax.vmap(solve)`, and by components,
-`solve_ensemble`. Directions: `value`; `gradient` of the sum of squares of the end states by the
+Levels: 0, `jax.vmap(diffrax.diffeqsolve)`; 1, ours, `jax.vmap(solve)`, by arrays and by components. Directions: `value`; `gradient` of the sum of squares of the end states by the
 initial states and by three parameters of each trajectory. All begin with the same step and have the
 same tolerance. `difference` is the largest error of 128 trajectories, of the end states or of the
 gradient, relative to the largest of them, against a solve at a tolerance a thousand times finer.
@@ -16,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sciml_lux.ops.internal import solve, solve_ensemble, tableaus
+from sciml_lux.ops.internal import solve, tableaus
 
 from ._measure import Case, Run, device_name
 
@@ -40,11 +39,11 @@ def _rows(number: int, dtype: str) -> list[Case]:
     few = [x[:_FEW] for x in given]
     solves: dict[str, Solve] = {
         "diffrax": functools.partial(_diffrax, tolerance),
-        "sciml_lux by arrays": functools.partial(_by_arrays, tolerance),
-        "sciml_lux by components": functools.partial(_by_components, tolerance),
+        "sciml_lux by arrays": functools.partial(_ours, False, tolerance),
+        "sciml_lux by components": functools.partial(_ours, True, tolerance),
     }
     finer = max(tolerance / 1000, 2 * float(jnp.finfo(dtype).eps))
-    best = functools.partial(_by_components, finer, max_steps=4096)
+    best = functools.partial(_ours, True, finer, max_steps=4096)
     found = []
     for direction, made in (("value", _value), ("gradient", _gradient)):
         name = f"kernels/lorenz-{number}/{dtype}-{direction}/{direction}/{device_name()}"
@@ -88,17 +87,10 @@ def _diffrax(tolerance: float, y0: jax.Array, parameters: jax.Array) -> jax.Arra
     return jax.vmap(one)(y0, parameters)[:, -1]
 
 
-def _by_arrays(tolerance: float, y0: jax.Array, parameters: jax.Array) -> jax.Array:
-    span, options = _span(y0), _options(tolerance)
-    return jax.vmap(lambda y, p: solve(_field, *span, y, p, **options).y1)(y0, parameters)
-
-
-def _by_components(
-    tolerance: float, y0: jax.Array, parameters: jax.Array, max_steps: int = _MAX_STEPS
-) -> jax.Array:
-    options = _options(tolerance) | {"max_steps": max_steps}
-    found, _ = solve_ensemble(_field, *_span(y0), y0, parameters, capacity=128, **options)
-    return found.y1
+def _ours(by_components: bool, tolerance: float, y0: jax.Array, parameters: jax.Array, **more: int):
+    """Our solve."""
+    options = _options(tolerance) | {"by_components": by_components} | more
+    return jax.vmap(lambda y, p: solve(_field, *_span(y0), y, p, **options).y1)(y0, parameters)
 
 
 def _span(y0: jax.Array) -> tuple[jax.Array, jax.Array]:

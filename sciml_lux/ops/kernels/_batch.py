@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun, program_of
+from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun
 
 Flags = tuple[bool, ...]
 
@@ -35,7 +35,7 @@ def bind(
     """
     whole = member
     if any(mapped):
-        whole, _ = program_of(of_all(member, mapped), operands)  # `member` has no constants.
+        whole = jax.make_jaxpr(of_all(member, mapped))(*map(jax.typeof, operands))
     return primitive.bind(
         *operands, call_jaxpr=whole, member=member, mapped=mapped, size=size, **options
     )

@@ -36,6 +36,7 @@ from ._step import (
     with_stages,
 )
 from ._tableau import Tableau
+from ._while_loop import while_loop
 
 RUNNING, SUCCESSFUL, MAX_STEPS, STATE_NOT_FINITE, FIELD_NOT_FINITE, DIVERGED, NO_STEP = range(7)
 
@@ -154,7 +155,7 @@ def run(form: Form, options: Options, given: Given, steering: Steering, remember
     places, fields = places_of(given), form.at(given.parameters)
     start = _start(fields, options, given, steering, remember)
     attempt = functools.partial(_attempt, fields, options, given, steering, places)
-    end = jax.lax.while_loop(lambda state: any_in_batch(_goes_on(state)), attempt, start)
+    end = while_loop(lambda state: any_in_batch(_goes_on(state)), attempt, start)
     tried = Tried(end.tried, end.evaluations, end.opening, end.h, end.errors)
     return Ended(end.s, end.y, end.ys, end.accepted, tried, end.result, end.record)
 

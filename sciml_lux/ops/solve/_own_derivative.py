@@ -95,9 +95,10 @@ def _batch(
         rest = {axis: iter(found[name]) for name, axis in by_axis.items()}
         return [next(rest[axis]) for axis in out_axes]
 
-    program, _ = program_of(whole, operands)  # Of a program without constants: it has none.
+    program, constants = program_of(whole, operands)
 
     def rule_of_all(operands: Sequence[Value], tangents: Tangents) -> tuple[list[Value], Tangents]:
+        operands, tangents = operands[len(constants) :], tangents[len(constants) :]
         moves: list[bool] = []
 
         def rule_of_one(operands: Sequence[Value], tangents: Tangents) -> Any:
@@ -111,6 +112,7 @@ def _batch(
         rest = iter(moved)
         return results, [next(rest) if m else None for m in moves]
 
+    operands = [*constants, *operands]
     found = own_derivative_p.bind(*operands, call_jaxpr=program, rule=rule_of_all)
     return found, out_axes
 

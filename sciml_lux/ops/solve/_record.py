@@ -11,8 +11,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ._rows import with_row
 from ._step import Leaves
+from ._while_loop import with_line
 
 
 class Record(NamedTuple):
@@ -86,9 +86,9 @@ def remembered(
         stride = jnp.where(i >= rows * stride, 2 * stride, stride)
         row = jnp.where(jax.lax.rem(i, stride) == 0, row_of_step(i, rows), rows)
     return Record(
-        with_row(record.lengths, length, i),
-        with_row(record.starts, start, row),
-        [with_row(kept, y, row) for kept, y in zip(record.states, state, strict=True)],
+        with_line(record.lengths, length, i),
+        with_line(record.starts, start, row),
+        [with_line(kept, y, row) for kept, y in zip(record.states, state, strict=True)],
         i + more.astype(jnp.int32),
         stride,
     )
