@@ -19,7 +19,7 @@ from .._primitive import (
 )
 from ._batch import Flags, batch_rule, bind
 from ._kernel import Kernel
-from ._tangents import tangents_of_program
+from ._of_program import jvp, run, types
 from ._with_kernel import member_program, with_kernel_p
 
 linear_with_kernel_p = Primitive("linear_with_kernel")
@@ -65,19 +65,11 @@ def linear_with_kernel(
     return [jnp.squeeze(result, -1) for result in found]
 
 
-def _run(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Value]:
-    return jaxpr_as_fun(call_jaxpr)(*operands)
-
-
-def _types(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Any]:
-    return [(t.shape, t.dtype) for t in call_jaxpr.out_avals]
-
-
 def _jvp(
     operands: Sequence[Value], tangents: Sequence[Value], *, fixed: int, **params: Any
 ) -> tuple[list[Value], list[Value]]:
     if not all(map(is_zero, tangents[:fixed])):
-        return tangents_of_program(operands, tangents, **params)
+        return jvp(operands, tangents, **params)
     moved = [*operands[:fixed], *map(instantiated, tangents[fixed:])]
     through = linear_with_kernel_p.bind
     return through(*operands, fixed=fixed, **params), through(*moved, fixed=fixed, **params)
@@ -123,8 +115,8 @@ def _transposed(member: ClosedJaxpr, fixed: int) -> ClosedJaxpr:
 
 register(
     linear_with_kernel_p,
-    run=_run,
-    types=_types,
+    run=run,
+    types=types,
     batch=batch_rule(linear_with_kernel_p),
     jvp=_jvp,
     transpose=_transpose,

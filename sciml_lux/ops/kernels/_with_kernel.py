@@ -11,7 +11,7 @@ from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun, program_of
 from ._batch import Flags, batch_rule, bind
 from ._kernel import Kernel
 from ._launch import launched
-from ._tangents import tangents_of_program
+from ._of_program import jvp, run, types
 
 with_kernel_p = Primitive("with_kernel")
 with_kernel_p.multiple_results = True
@@ -63,10 +63,6 @@ def member_program(
     return program, constants
 
 
-def _run(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Value]:
-    return jaxpr_as_fun(call_jaxpr)(*operands)
-
-
 def _on_cuda(
     *operands: Value,
     call_jaxpr: ClosedJaxpr,
@@ -80,15 +76,11 @@ def _on_cuda(
     return jaxpr_as_fun(call_jaxpr)(*operands) if found is None else found
 
 
-def _types(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Any]:
-    return [(t.shape, t.dtype) for t in call_jaxpr.out_avals]
-
-
 register(
     with_kernel_p,
-    run=_run,
-    types=_types,
+    run=run,
+    types=types,
     batch=batch_rule(with_kernel_p),
-    jvp=tangents_of_program,
+    jvp=jvp,
     run_on={"cuda": _on_cuda},
 )
