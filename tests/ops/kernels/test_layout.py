@@ -1,13 +1,16 @@
 """What a kernel gets and returns: the batch last, operands that members share without it."""
 
+import functools
+
 import jax
+import numpy as np
 import pytest
 
 from sciml_lux import programs
-from sciml_lux.ops.kernels import _with_kernel
+from sciml_lux.ops.kernels import _with_kernel, linear_with_kernel, with_kernel
 
-from .recurrence import differentiable, plain
-from .test_rules import OWN, VALUES, equal
+from .recurrence import Forward, Transposed, differentiable, plain, plain_linear
+from .test_rules import ONE, OWN, PUSH, VALUES, X, equal
 
 RUN = ("vmap of all", "vmap of the second axis", "vmap of vmap", "vmap of vmap, shared by neither")
 DIFFERENTIATED = ("grad", "vmap of grad", "jacobian by reverse mode", "grad of scan")
@@ -57,3 +60,28 @@ def test_operands_shared_by_all_batches_have_no_axis_for_them(monkeypatch):
     monkeypatch.setattr(_with_kernel, "launched", emulated(called))
     as_on_cuda(lambda: CASES["vmap of vmap, shared by neither"](differentiable))
     assert called == [("Forward", (True, True, False, False), 6)]
+
+
+def test_constants_of_a_function_are_not_operands_of_its_kernels(monkeypatch):
+    zeros, called = np.zeros(3, PUSH.dtype), []
+    monkeypatch.setattr(_with_kernel, "launched", emulated(called))
+
+    def closing(x, rate, push, start):
+        return plain(x, rate, push + zeros, start)
+
+    def closing_linear(residuals, tangents):
+        return plain_linear([(residuals[0] + zeros)[0]], tangents)
+
+    def found(function, linear):
+        def one(x):
+            path, above = function(x, *ONE[1:])
+            through = jax.linear_transpose(lambda x, push: linear([ONE[1]], [x, push]), x, PUSH)
+            return path, above, through([path])
+
+        return jax.vmap(one)(X[0])
+
+    kernels = Forward(PUSH.dtype.name), Transposed(PUSH.dtype.name)
+    with_kernels = functools.partial(with_kernel, closing, kernels[0])
+    linear = functools.partial(linear_with_kernel, closing_linear, kernels[1])
+    equal(as_on_cuda(lambda: found(with_kernels, linear)), found(plain, plain_linear))
+    assert [name for name, *_ in called] == ["Forward", "Transposed"]

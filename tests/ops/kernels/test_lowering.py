@@ -11,7 +11,7 @@ from sciml_lux.ops.kernels import _availability, _launch, with_kernel
 from sciml_lux.ops.kernels._unavailable import Unavailable
 
 from .lowered import calls, replace_nvrtc, stand_in, text_for
-from .recurrence import Forward, differentiable, plain, recurrence
+from .recurrence import Forward, differentiable, linear, plain, recurrence
 from .test_rules import DTYPE, OWN, PUSH, RATES, START, VALUES, X
 
 pytestmark = pytest.mark.traced
@@ -49,6 +49,15 @@ def test_one_call_for_a_batch(case, compiled):
 @pytest.mark.parametrize("case", OF_DERIVATIVES)
 def test_one_call_forward_and_one_backward(case, compiled):
     assert names(text_for(lambda: OWN[case](differentiable))) == OF_DERIVATIVES[case]
+
+
+def test_derivative_of_the_linear_function_alone_is_its_kernel(compiled):
+    def squares(push):
+        return jnp.sum(linear([RATES[0]], [X[0, 0], push])[0] ** 2)
+
+    assert names(text_for(jax.grad(squares), PUSH)) == ["transposed"]
+    # As has the gradient of a gradient by what it is linear in.
+    assert "transposed" in names(text_for(jax.jacrev(jax.grad(squares)), PUSH))
 
 
 def batch(x):
