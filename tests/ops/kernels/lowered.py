@@ -40,8 +40,8 @@ def calls(text):
     """For each call its attributes, and `operands`, `layouts` and `types` as text."""
     found = []
     for match in CALL.finditer(text):
-        attributes, rest = match["rest"].split("}", 1)
-        numbers = {name: (int(value), kind) for name, value, kind in NUMBER.findall(attributes)}
-        strings = dict(STRING.findall(attributes))
+        strings = dict(STRING.findall(match["rest"]))
+        rest = STRING.sub("", match["rest"])  # A kernel's text has brackets of its own.
+        numbers = {name: (int(value), kind) for name, value, kind in NUMBER.findall(rest)}
         found.append(numbers | strings | {"operands": match["operands"].split(", "), "rest": rest})
     return found
