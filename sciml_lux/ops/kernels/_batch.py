@@ -1,6 +1,7 @@
 """The one batch axis of a kernel: the last of every operand that is not shared, and of results."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -11,33 +12,43 @@ from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun, program_of
 Flags = tuple[bool, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Member:
+    """The program of one member of a batch, without constants.
+
+    In a value of its own, so that what reads programs finds that of the batch alone.
+    """
+
+    program: ClosedJaxpr
+
+
 def bind(
     primitive: Primitive,
-    member: ClosedJaxpr,
+    member: Member,
     operands: Sequence[Value],
     mapped: Flags,
     size: int,
     **options: Any,
 ) -> list[Value]:
-    """The results of `member` for all of a batch, by `primitive`.
+    """The results of all of a batch, by `primitive`.
 
     Args:
         primitive: what is bound.
-        member: the program of one member.
+        member: one of the batch.
         operands: its operands, those that are mapped with the batch as their last axis.
         mapped: which these are.
         size: the number of members; 1 where nothing is mapped.
         options: parameters that `primitive` has besides `member`, `mapped`, `size`, and
             `call_jaxpr`, the program of the batch.
     """
-    whole, _ = program_of(_of_all(member, mapped, size), operands)  # `member` has no constants.
+    whole, _ = program_of(_of_all(member.program, mapped, size), operands)
     return primitive.bind(
         *operands, call_jaxpr=whole, member=member, mapped=mapped, size=size, **options
     )
 
 
-def _of_all(member: ClosedJaxpr, mapped: Flags, size: int) -> Callable[..., list[Value]]:
-    one = jaxpr_as_fun(member)
+def _of_all(program: ClosedJaxpr, mapped: Flags, size: int) -> Callable[..., list[Value]]:
+    one = jaxpr_as_fun(program)
     if any(mapped):
         axes = tuple(-1 if flag else None for flag in mapped)
         return jax.vmap(one, axes, -1, axis_size=size)
@@ -52,7 +63,7 @@ def batch_rule(primitive: Primitive) -> Callable[..., tuple[list[Value], list[in
         axes: Sequence[int | None],
         *,
         call_jaxpr: ClosedJaxpr,
-        member: ClosedJaxpr,
+        member: Member,
         mapped: Flags,
         size: int,
         **options: Any,

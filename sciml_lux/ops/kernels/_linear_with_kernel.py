@@ -17,7 +17,7 @@ from .._primitive import (
     program_of,
     register,
 )
-from ._batch import Flags, batch_rule, bind
+from ._batch import Flags, Member, batch_rule, bind
 from ._kernel import Kernel
 from ._of_program import jvp, run, types
 from ._with_kernel import member_program, with_kernel_p
@@ -46,7 +46,7 @@ def linear_with_kernel(
         tangents: what it is linear in.
     """
     count = len(residuals)
-    member, constants = member_program(
+    program, constants = member_program(
         lambda *given: function(given[:count], given[count:]), [*residuals, *tangents]
     )
     fixed = [*constants, *residuals]
@@ -54,7 +54,7 @@ def linear_with_kernel(
     own = [jnp.expand_dims(tangent, -1) for tangent in tangents]
     found = bind(
         linear_with_kernel_p,
-        member,
+        Member(program),
         [*fixed, *own],
         (False,) * len(fixed) + (True,) * len(own),
         1,
@@ -79,7 +79,7 @@ def _transpose(
     cotangents: Sequence[Value],
     *operands: Value,
     call_jaxpr: ClosedJaxpr,
-    member: ClosedJaxpr,
+    member: Member,
     mapped: Flags,
     size: int,
     transposed: Kernel,
@@ -88,7 +88,7 @@ def _transpose(
 ) -> list[Value | None]:
     found = bind(
         with_kernel_p,
-        _transposed(member, fixed),
+        Member(_transposed(member.program, fixed)),
         [*operands[:fixed], *map(instantiated, cotangents)],
         mapped[:fixed] + (True,) * len(cotangents),
         size,
@@ -99,9 +99,9 @@ def _transpose(
     return [*(None for _ in range(fixed)), *(c if is_undefined(x) else None for x, c in pairs)]
 
 
-def _transposed(member: ClosedJaxpr, fixed: int) -> ClosedJaxpr:
+def _transposed(program: ClosedJaxpr, fixed: int) -> ClosedJaxpr:
     """From what is constant and the cotangents of the results to those of the tangents."""
-    types, function = member.in_avals, jaxpr_as_fun(member)
+    types, function = program.in_avals, jaxpr_as_fun(program)
 
     def backward(*given: Value) -> list[Value]:
         def forward(*tangents: Value) -> list[Value]:
@@ -109,8 +109,7 @@ def _transposed(member: ClosedJaxpr, fixed: int) -> ClosedJaxpr:
 
         return list(jax.linear_transpose(forward, *types[fixed:])(list(given[fixed:])))
 
-    program, _ = program_of(backward, [*types[:fixed], *member.out_avals])
-    return program
+    return program_of(backward, [*types[:fixed], *program.out_avals])[0]
 
 
 register(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun, program_of, register
-from ._batch import Flags, batch_rule, bind
+from ._batch import Flags, Member, batch_rule, bind
 from ._kernel import Kernel
 from ._launch import launched
 from ._of_program import jvp, run, types
@@ -30,10 +30,10 @@ def with_kernel(
         kernel: computes the same.
         operands: the arrays.
     """
-    member, constants = member_program(function, operands)
+    program, constants = member_program(function, operands)
     found = bind(
         with_kernel_p,
-        member,
+        Member(program),
         [*constants, *operands],
         (False,) * (len(constants) + len(operands)),
         1,

@@ -12,6 +12,7 @@ from sciml_lux.ops.kernels import _with_kernel, linear_with_kernel, with_kernel
 from .recurrence import Forward, Transposed, differentiable, plain, plain_linear
 from .test_rules import ONE, OWN, PUSH, VALUES, X, equal
 
+pytestmark = pytest.mark.any_precision
 RUN = ("vmap of all", "vmap of the second axis", "vmap of vmap", "vmap of vmap, shared by neither")
 DIFFERENTIATED = ("grad", "vmap of grad", "jacobian by reverse mode", "grad of scan")
 CASES = {

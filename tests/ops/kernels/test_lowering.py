@@ -14,7 +14,7 @@ from .lowered import calls, replace_nvrtc, stand_in, text_for
 from .recurrence import Forward, differentiable, linear, plain, recurrence
 from .test_rules import DTYPE, OWN, PUSH, RATES, START, VALUES, X
 
-pytestmark = pytest.mark.traced
+pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
 NAMES = {
     "jit": ["forward"],
     "vmap of all": ["forward"],
