@@ -19,7 +19,7 @@ RUN := $(VENV)/bin/python
 EXTRAS := dev
 WORKERS ?= 2
 
-.PHONY: help setup demo test test-digits test-deep test-short bench lint types clean \
+.PHONY: help setup demo test test-digits test-deep test-short test-gpu-compile bench lint types clean \
   deep-optimised deep-float64-off deep-standard deep-standard-float64-off
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make test-digits  the part of it where digits are the point, with XLA as users have it"
 	@echo "make test-deep  all of it so, with what make test leaves out, and under standard promotion"
 	@echo "make test-short  some minutes of it; PYTHON=python3.13 VENV=.venv313 takes another Python"
+	@echo "make test-gpu-compile  what XLA makes for a GPU, without one; installs JAX's CUDA plugin"
 	@echo "make bench     benchmarks against equinox and flax; ARGS='dispatch' picks one"
 	@echo "make lint      format and lint checks;  make types  static types"
 
@@ -62,7 +63,7 @@ test-digits: setup
 test-deep: deep-optimised deep-float64-off deep-standard deep-standard-float64-off
 
 deep-optimised: setup
-	JAX_ENABLE_X64=1 CATALOGUE_THIRD=all $(PYTEST) -m "slow or not traced"
+	JAX_ENABLE_X64=1 CATALOGUE_THIRD=all $(PYTEST) -m "(slow or not traced) and not gpu_compile"
 
 deep-float64-off: setup
 	JAX_ENABLE_X64=0 $(HURRY) $(PYTEST) -m "slow and not another_day"
@@ -88,6 +89,13 @@ SHORT = tests/programs/test_interpret.py tests/precision/test_audit.py \
 
 test-short: setup
 	JAX_ENABLE_X64=1 $(PYTEST) $(SHORT)
+
+# What XLA makes for a GPU that is described and not there; in an environment of its own, with JAX's
+# CUDA plugin and NVRTC, of some 600 MB.
+test-gpu-compile:
+	@$(MAKE) --no-print-directory setup VENV=.venv-gpu-compile EXTRAS=gpu-compile
+	JAX_SKIP_CUDA_CONSTRAINTS_CHECK=1 CUDA_VISIBLE_DEVICES=-1 JAX_PLATFORMS=cpu JAX_ENABLE_X64=1 \
+	  .venv-gpu-compile/bin/python -m pytest -m "not slow" tests/gpu_compile tests/ops/kernels $(ARGS)
 
 bench:
 	@$(MAKE) --no-print-directory setup EXTRAS=dev,bench

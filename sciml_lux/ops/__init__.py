@@ -87,6 +87,7 @@ from .science import legendre_basis as legendre_basis
 from .science import polynomial_basis as polynomial_basis
 from .science import sine_basis as sine_basis
 from .science import spectral_convolution as spectral_convolution
+from .tools import OperationMode as OperationMode
 from .tools import eachslice as eachslice
 from .tools import foldl_init as foldl_init
 from .tools import getproperty as getproperty

@@ -3,10 +3,8 @@
 A call goes straight to the plain function of `jax.numpy` that is decorated: there is no `jit` in
 between, so that `print` and the debugger see values. It stays within reach as `__wrapped__`.
 
-A kernel of an op will be one more argument of `op`: the lowering, for the platform it is written
-for, of a primitive whose plain implementation, derivatives and batching are those of the decorated
-function. JAX then chooses between the two where a program is lowered, and `operation_mode` tells
-which it took and why. Nothing else in an op, or in the layers that call it, has to change for that.
+A kernel of an op is reached through the plain function as well: `kernels/README.md`. Nothing in an
+op, or in the layers that call it, changes for that.
 """
 
 import functools

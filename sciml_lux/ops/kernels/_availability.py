@@ -1,6 +1,7 @@
 """Whether kernels can run here, and for which devices they are compiled."""
 
 import warnings
+from typing import Any
 
 import jax
 
@@ -48,13 +49,16 @@ def tell_once(message: str) -> None:
         warnings.warn(message, stacklevel=2)
 
 
-def _capabilities() -> list[int]:
-    """Those of the CUDA devices of this process; none where a program is lowered for others."""
+def cuda_devices() -> list[Any]:
+    """Those of this process; none where programs are only lowered for CUDA."""
     try:
-        devices = jax.local_devices(backend="cuda")
+        return jax.local_devices(backend="cuda")
     except RuntimeError:
         return []
-    return [int(device.compute_capability.replace(".", "")) for device in devices]
+
+
+def _capabilities() -> list[int]:
+    return [int(device.compute_capability.replace(".", "")) for device in cuda_devices()]
 
 
 def _dotted(architecture: int) -> str:

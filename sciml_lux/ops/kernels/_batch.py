@@ -4,6 +4,7 @@ Where no operand has one there is one member, and results have none either.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -14,37 +15,47 @@ from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun
 Flags = tuple[bool, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Member:
+    """The program of one member of a batch, without constants.
+
+    In a value of its own, so that what reads programs finds that of the batch alone.
+    """
+
+    program: ClosedJaxpr
+
+
 def bind(
     primitive: Primitive,
-    member: ClosedJaxpr,
+    member: Member,
     operands: Sequence[Value],
     mapped: Flags,
     size: int,
     **options: Any,
 ) -> list[Value]:
-    """The results of `member` for all of a batch, by `primitive`.
+    """The results of all of a batch, by `primitive`.
 
     Args:
         primitive: what is bound.
-        member: the program of one member.
+        member: one of the batch.
         operands: its operands, those that are mapped with the batch as their last axis.
         mapped: which these are.
         size: the number of members; 1 where nothing is mapped.
         options: parameters that `primitive` has besides `member`, `mapped`, `size`, and
             `call_jaxpr`, the program of the batch.
     """
-    whole = member
+    whole = member.program
     if any(mapped):
-        whole = jax.make_jaxpr(of_all(member, mapped))(*map(jax.typeof, operands))
+        whole = jax.make_jaxpr(of_all(member.program, mapped))(*map(jax.typeof, operands))
     return primitive.bind(
         *operands, call_jaxpr=whole, member=member, mapped=mapped, size=size, **options
     )
 
 
-def of_all(member: ClosedJaxpr, mapped: Flags) -> Callable[..., list[Value]]:
+def of_all(program: ClosedJaxpr, mapped: Flags) -> Callable[..., list[Value]]:
     """The function of a batch, of the program of one member."""
     axes = tuple(-1 if flag else None for flag in mapped)
-    return jax.vmap(jaxpr_as_fun(member), axes, -1)
+    return jax.vmap(jaxpr_as_fun(program), axes, -1)
 
 
 def batch_rule(
@@ -62,7 +73,7 @@ def batch_rule(
         axes: Sequence[int | None],
         *,
         call_jaxpr: ClosedJaxpr,
-        member: ClosedJaxpr,
+        member: Member,
         mapped: Flags,
         size: int,
         **options: Any,

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 
 from .._primitive import ClosedJaxpr, Value, jaxpr_as_fun
-from ._batch import Flags, of_all
+from ._batch import Flags, Member, of_all
 
 CHUNK = 64
 """Members of a chunk."""
@@ -17,7 +17,7 @@ CHUNK = 64
 def in_chunks(
     *operands: Value,
     call_jaxpr: ClosedJaxpr,
-    member: ClosedJaxpr,
+    member: Member,
     mapped: Flags,
     size: int,
     **_: Any,
@@ -35,7 +35,7 @@ def in_chunks(
     if count <= 1:
         return jaxpr_as_fun(call_jaxpr)(*operands)
     width = -(-size // count)
-    chunk = of_all(member, mapped)
+    chunk = of_all(member.program, mapped)
 
     def body(i: jax.Array, found: list[Value]) -> list[Value]:
         # The last chunk ends with the batch, and computes again what is in two.

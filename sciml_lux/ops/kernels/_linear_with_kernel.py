@@ -16,10 +16,10 @@ from .._primitive import (
     program_of,
     register,
 )
-from ._batch import Flags, batch_rule, bind
+from ._batch import Flags, Member, batch_rule, bind
 from ._in_chunks import in_chunks
 from ._kernel import Kernel
-from ._tangents import tangents_of_program
+from ._of_program import jvp, run, types
 from ._with_kernel import member_program, with_kernel_p
 
 linear_with_kernel_p = Primitive("linear_with_kernel")
@@ -46,13 +46,13 @@ def linear_with_kernel(
         tangents: what it is linear in.
     """
     count = len(residuals)
-    member, constants = member_program(
+    program, constants = member_program(
         lambda *given: function(given[:count], given[count:]), [*residuals, *tangents]
     )
     fixed = [*constants, *residuals]
     return bind(
         linear_with_kernel_p,
-        member,
+        Member(program),
         [*fixed, *tangents],
         (False,) * (len(fixed) + len(tangents)),
         1,
@@ -62,19 +62,11 @@ def linear_with_kernel(
     )
 
 
-def _run(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Value]:
-    return jaxpr_as_fun(call_jaxpr)(*operands)
-
-
-def _types(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Any]:
-    return [(t.shape, t.dtype) for t in call_jaxpr.out_avals]
-
-
 def _jvp(
     operands: Sequence[Value], tangents: Sequence[Value], *, fixed: int, **params: Any
 ) -> tuple[list[Value], list[Value]]:
     if not all(map(is_zero, tangents[:fixed])):
-        return tangents_of_program(operands, tangents, **params)
+        return jvp(operands, tangents, **params)
     moved = [*operands[:fixed], *map(instantiated, tangents[fixed:])]
     through = linear_with_kernel_p.bind
     return through(*operands, fixed=fixed, **params), through(*moved, fixed=fixed, **params)
@@ -84,7 +76,7 @@ def _transpose(
     cotangents: Sequence[Value],
     *operands: Value,
     call_jaxpr: ClosedJaxpr,
-    member: ClosedJaxpr,
+    member: Member,
     mapped: Flags,
     size: int,
     transposed: Kernel | None,
@@ -93,7 +85,7 @@ def _transpose(
 ) -> list[Value | None]:
     found = bind(
         with_kernel_p,
-        _transposed(member, fixed),
+        Member(_transposed(member.program, fixed)),
         [*operands[:fixed], *map(instantiated, cotangents)],
         mapped[:fixed] + (any(mapped),) * len(cotangents),
         size,
@@ -104,9 +96,9 @@ def _transpose(
     return [*(None for _ in range(fixed)), *(c if is_undefined(x) else None for x, c in pairs)]
 
 
-def _transposed(member: ClosedJaxpr, fixed: int) -> ClosedJaxpr:
+def _transposed(program: ClosedJaxpr, fixed: int) -> ClosedJaxpr:
     """From what is constant and the cotangents of the results to those of the tangents."""
-    types, function = member.in_avals, jaxpr_as_fun(member)
+    types, function = program.in_avals, jaxpr_as_fun(program)
 
     def backward(*given: Value) -> list[Value]:
         def forward(*tangents: Value) -> list[Value]:
@@ -114,14 +106,13 @@ def _transposed(member: ClosedJaxpr, fixed: int) -> ClosedJaxpr:
 
         return list(jax.linear_transpose(forward, *types[fixed:])(list(given[fixed:])))
 
-    program, _ = program_of(backward, [*types[:fixed], *member.out_avals])
-    return program
+    return program_of(backward, [*types[:fixed], *program.out_avals])[0]
 
 
 register(
     linear_with_kernel_p,
-    run=_run,
-    types=_types,
+    run=run,
+    types=types,
     # Of tangents that members share, the copies are what is transposed to their sum.
     batch=batch_rule(linear_with_kernel_p, lambda *, fixed, **_: fixed),
     jvp=_jvp,

@@ -119,7 +119,7 @@ def _text(nvrtc: ctypes.CDLL, program: ctypes.c_void_p, name: str) -> str:
     _check(nvrtc, getattr(nvrtc, f"nvrtcGet{name}Size")(program, ctypes.byref(size)))
     found = ctypes.create_string_buffer(size.value)
     _check(nvrtc, getattr(nvrtc, f"nvrtcGet{name}")(program, found))
-    return found.value.decode()
+    return found.value.decode(errors="replace")
 
 
 def _check(nvrtc: ctypes.CDLL, code: int) -> None:

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun, program_of, register
-from ._batch import Flags, batch_rule, bind
+from ._batch import Flags, Member, batch_rule, bind
 from ._in_chunks import in_chunks
 from ._kernel import Kernel
 from ._launch import launched
-from ._tangents import tangents_of_program
+from ._of_program import jvp, run, types
 
 with_kernel_p = Primitive("with_kernel")
 with_kernel_p.multiple_results = True
@@ -31,10 +31,10 @@ def with_kernel(
         kernel: computes the same; None where there is none.
         operands: the arrays.
     """
-    member, constants = member_program(function, operands)
+    program, constants = member_program(function, operands)
     return bind(
         with_kernel_p,
-        member,
+        Member(program),
         [*constants, *operands],
         (False,) * (len(constants) + len(operands)),
         1,
@@ -63,10 +63,6 @@ def member_program(
     return program, constants
 
 
-def _run(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Value]:
-    return jaxpr_as_fun(call_jaxpr)(*operands)
-
-
 def _on_cuda(
     *operands: Value,
     call_jaxpr: ClosedJaxpr,
@@ -87,15 +83,11 @@ def _on_cuda(
     return found if any(mapped) else [jnp.squeeze(result, -1) for result in found]
 
 
-def _types(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Any]:
-    return [(t.shape, t.dtype) for t in call_jaxpr.out_avals]
-
-
 register(
     with_kernel_p,
-    run=_run,
-    types=_types,
+    run=run,
+    types=types,
     batch=batch_rule(with_kernel_p),
-    jvp=tangents_of_program,
-    run_on={"cuda": _on_cuda, "cpu": in_chunks},
+    jvp=jvp,
+    run_on={"cuda": _on_cuda},
 )

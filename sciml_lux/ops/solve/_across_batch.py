@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from .._primitive import Primitive, register
 
 largest_in_batch_p = Primitive("largest_in_batch")
+any_in_batch_p = Primitive("any_in_batch")
 
 
 def largest_in_batch(value: jax.Array) -> jax.Array:
@@ -22,18 +23,20 @@ def largest_in_batch(value: jax.Array) -> jax.Array:
 
 def any_in_batch(flag: jax.Array) -> jax.Array:
     """`flag`; under `vmap` whether any of the batch is true."""
-    return largest_in_batch(flag.astype(jnp.int32)) > 0
+    return any_in_batch_p.bind(flag)
 
 
-def _batch(args: Sequence[jax.Array], axes: Sequence[int | None]) -> tuple[jax.Array, None]:
+def _largest(args: Sequence[jax.Array], axes: Sequence[int | None]) -> tuple[jax.Array, None]:
     # Bound again, for a `vmap` around this one.
     # Of an empty batch, 0.
     return largest_in_batch(jnp.max(args[0], axis=axes[0], initial=0)), None
 
 
-register(
-    largest_in_batch_p,
-    run=lambda value: value,
-    types=lambda value: (value.shape, value.dtype),
-    batch=_batch,
-)
+def _any(args: Sequence[jax.Array], axes: Sequence[int | None]) -> tuple[jax.Array, None]:
+    # Not whether the largest number is above 0: a GPU would compare in one more kernel.
+    return any_in_batch(jnp.any(args[0], axis=axes[0])), None
+
+
+_one = {"run": lambda value: value, "types": lambda value: (value.shape, value.dtype)}
+register(largest_in_batch_p, **_one, batch=_largest)
+register(any_in_batch_p, **_one, batch=_any)

@@ -47,9 +47,7 @@ class Found(NamedTuple):
     record: Record | None
 
 
-def solved(
-    form: Form, options: Options, remember: bool, given: Given, steering: Steering
-) -> Any:
+def solved(form: Form, options: Options, remember: bool, given: Given, steering: Steering) -> Any:
     """The solve, `Found`, which has every derivative by `given`.
 
     Args:
@@ -65,9 +63,7 @@ def solved(
     return with_own_derivative(function, rule, given, steering)
 
 
-def _taken(
-    form: Form, options: Options, remember: bool, given: Given, steering: Steering
-) -> Found:
+def _taken(form: Form, options: Options, remember: bool, given: Given, steering: Steering) -> Found:
     def taken(given: Given, steering: Steering) -> Found:
         end = run(form, options, given, steering, remember)
         ys = [kept[:-1] for kept in end.ys]

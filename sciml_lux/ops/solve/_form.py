@@ -18,6 +18,7 @@ ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
 
 Shapes = Sequence[tuple[int, ...]]
 
+
 class Fields(NamedTuple):
     """A field with its parameters.
 

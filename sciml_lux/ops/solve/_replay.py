@@ -78,9 +78,7 @@ class Replay:
         remember: whether the tangents at the starts of rows are wanted.
     """
 
-    def __init__(
-        self, form: Form, options: Options, flags: list[bool], remember: bool
-    ) -> None:
+    def __init__(self, form: Form, options: Options, flags: list[bool], remember: bool) -> None:
         self.form = form
         self.options = options
         self.flags = flags

@@ -142,9 +142,7 @@ def solve(
     reason = "" if by_components else "By arrays was asked for."
     reason = reason or _why_arrays(dense, estimates, samples)
     form, reason = form_of(program, parametric, slice(before, before + len(leaves)), reason)
-    given = Given(
-        start, end, wanted, form.split(_wide(leaves)), form.split(_wide(parameters))
-    )
+    given = Given(start, end, wanted, form.split(_wide(leaves)), form.split(_wide(parameters)))
     steering = Steering(
         _split_tolerances(form, _tolerances("rtol", rtol, y0), leaves),
         _split_tolerances(form, _tolerances("atol", atol, y0), leaves),

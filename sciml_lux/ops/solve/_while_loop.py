@@ -43,7 +43,9 @@ def while_loop(
     program, more = program_of(lambda *s: jax.tree.leaves(body(tree.unflatten(s))), leaves)
     counts = (len(constants), len(more))
     operands = [*constants, *more, *leaves]
-    return tree.unflatten(while_loop_p.bind(*operands, goes_on=condition, body=program, counts=counts))
+    return tree.unflatten(
+        while_loop_p.bind(*operands, goes_on=condition, body=program, counts=counts)
+    )
 
 
 def with_line(rows: jax.Array, row: jax.Array, number: jax.Array) -> jax.Array:
@@ -57,7 +59,9 @@ def _run(
     first, second = counts[0], sum(counts)
     constants, more, state = operands[:first], operands[first:second], list(operands[second:])
     condition, step = jaxpr_as_fun(goes_on), jaxpr_as_fun(body)
-    return jax.lax.while_loop(lambda s: condition(*constants, *s)[0], lambda s: step(*more, *s), state)
+    return jax.lax.while_loop(
+        lambda s: condition(*constants, *s)[0], lambda s: step(*more, *s), state
+    )
 
 
 def _types(*operands: Value, counts: tuple[int, int], **_: Any) -> list[Any]:
@@ -74,9 +78,13 @@ def _batch(
 ) -> tuple[list[Value], list[int | None]]:
     size = next(x.shape[a] for x, a in zip(operands, axes, strict=True) if a is not None)
     first, second = counts[0], sum(counts)
-    moved = [x if a is None else jnp.moveaxis(x, a, -1) for x, a in zip(operands, axes, strict=True)]
+    moved = [
+        x if a is None else jnp.moveaxis(x, a, -1) for x, a in zip(operands, axes, strict=True)
+    ]
     mapped = [a is not None for a in axes]
-    while (after := _mapped_after(body, moved[first:], mapped[first:], counts[1], size)) != mapped[second:]:
+    while (after := _mapped_after(body, moved[first:], mapped[first:], counts[1], size)) != mapped[
+        second:
+    ]:
         for i, flag in enumerate(after, second):
             if flag and not mapped[i]:
                 mapped[i], shape = True, moved[i].shape
@@ -92,7 +100,9 @@ def _batch(
     operands = [*constants, *moved[:first], *more, *moved[first:]]
     counts = (first + len(constants), counts[1] + len(more))
     found = while_loop_p.bind(*operands, goes_on=whole, body=program, counts=counts)
-    return found, [y.ndim - 1 if flag else None for y, flag in zip(found, mapped[second:], strict=True)]
+    return found, [
+        y.ndim - 1 if flag else None for y, flag in zip(found, mapped[second:], strict=True)
+    ]
 
 
 def _mapped_after(
@@ -111,9 +121,7 @@ def _mapped_after(
     return [a or b for a, b in zip(found, mapped[constants:], strict=True)]
 
 
-def _batch_row(
-    operands: Sequence[Value], axes: Sequence[int | None]
-) -> tuple[Value, int]:
+def _batch_row(operands: Sequence[Value], axes: Sequence[int | None]) -> tuple[Value, int]:
     (rows, row, number), (rows_axis, row_axis, number_axis) = operands, axes
     if number_axis is not None:
         found = jax.vmap(with_row, tuple(axes), -1)(rows, row, number)

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Inexact, Shaped
 
 from .._op import op
@@ -150,30 +149,3 @@ def rsqrt(x: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
             "float that you want back."
         )
     return jax.lax.rsqrt(x)
-
-
-def operation_mode(x: Any) -> str:
-    """Which implementation the operations take for an array: "xla".
-
-    Every operation is plain JAX, compiled by XLA, on every device and for every array, so that this
-    is the only answer. Once an operation has a kernel of its own, this function says so.
-
-    Args:
-        x: an array, under a transformation or not.
-
-    Returns:
-        "xla".
-
-    Raises:
-        TypeError: `x` is not an array.
-
-    Source: `internal_operation_mode` of LuxLib 1.15, which has three, by the type of the array.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> operation_mode(jnp.zeros(2, jnp.float32))
-        'xla'
-    """
-    if not isinstance(x, jax.Array | np.ndarray):
-        raise TypeError(f"`operation_mode` expects an array, got {type(x).__name__}.")
-    return "xla"

@@ -1,4 +1,4 @@
-"""The tangents of a primitive that are those of its program."""
+"""What a primitive has of the program of the batch, its parameter `call_jaxpr`."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,10 +9,20 @@ import jax
 from .._primitive import ClosedJaxpr, Value, is_inexact, is_zero, jaxpr_as_fun, zero_like
 
 
-def tangents_of_program(
+def run(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Value]:
+    """The results."""
+    return jaxpr_as_fun(call_jaxpr)(*operands)
+
+
+def types(*operands: Value, call_jaxpr: ClosedJaxpr, **_: Any) -> list[Any]:
+    """Shape and dtype of each result."""
+    return [(t.shape, t.dtype) for t in call_jaxpr.out_avals]
+
+
+def jvp(
     operands: Sequence[Value], tangents: Sequence[Value], *, call_jaxpr: ClosedJaxpr, **_: Any
 ) -> tuple[list[Value], list[Value]]:
-    """The results of `call_jaxpr`, and their tangents."""
+    """The results and their tangents."""
     moves = [not is_zero(tangent) for tangent in tangents]
 
     def of_moving(*moving: Value) -> list[Value]:
