@@ -47,7 +47,7 @@ def solve_with_diffrax(
     ts: jax.Array | None,
     u0: PyTree,
     first_step: Step | None = None,
-    is_member: bool = False,  # noqa: ARG001
+    is_member: bool = False,
 ) -> Attempt:
     """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.core import Tracer
 
 from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun, program_of, register
@@ -72,15 +71,12 @@ def _on_cuda(
     size: int,
     **_: Any,
 ) -> list[Value]:
-    plain, types = jaxpr_as_fun(call_jaxpr), call_jaxpr.out_avals
-    if kernel is None:
-        return plain(*operands)
-    if not any(mapped):
-        types = [jax.ShapeDtypeStruct((*t.shape, 1), t.dtype) for t in types]
-    found = launched(kernel, mapped[constants:], size, operands[constants:], types)
-    if found is None:
-        return plain(*operands)
-    return found if any(mapped) else [jnp.squeeze(result, -1) for result in found]
+    found = None
+    if kernel is not None:
+        # Where there is one member, with a batch of one or without is the same in memory.
+        each = mapped[constants:] if any(mapped) else (True,) * (len(mapped) - constants)
+        found = launched(kernel, each, size, operands[constants:], call_jaxpr.out_avals)
+    return jaxpr_as_fun(call_jaxpr)(*operands) if found is None else found
 
 
 register(
@@ -89,5 +85,5 @@ register(
     types=types,
     batch=batch_rule(with_kernel_p),
     jvp=jvp,
-    run_on={"cuda": _on_cuda},
+    run_on={"cuda": _on_cuda, "cpu": in_chunks},
 )
