@@ -27,7 +27,7 @@ static inline double __longlong_as_double(long long bits)
 // Newton's method on erfc of the smaller tail, from Winitzki's approximation.
 static double erfinv(double y)
 {
-    if (!(fabs(y) < 1)) return fabs(y) == 1 ? y * HUGE_VAL : y - y == 0 ? NAN : y;
+    if (!(fabs(y) < 1)) return fabs(y) == 1 ? y * HUGE_VAL : NAN;
     if (y == 0) return y;
     const double tail = 1 - fabs(y), l = log(tail * (1 + fabs(y))), b = 4.330746750799873 + l / 2;
     double x = sqrt(sqrt(b * b - l / 0.147) - b);

@@ -30,8 +30,8 @@ def library(text):
 
 
 def pointers(arrays):
-    """The addresses of arrays, as C has them."""
-    return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+    """The addresses of arrays."""
+    return [ctypes.c_void_p(array.ctypes.data) for array in arrays]
 
 
 def poisoned(shape, dtype):
@@ -86,5 +86,6 @@ class Kernels:
         given = [np.ascontiguousarray(x) for x in (np.array([number], np.int32), *operands)]
         blocks = -(-number // source.block)
         run = getattr(self.library, f"run_{index}")
-        run(blocks, source.block, pointers([*given, *found]))
+        addresses = pointers([*given, *found])
+        run(blocks, source.block, (ctypes.c_void_p * len(addresses))(*addresses))
         return found

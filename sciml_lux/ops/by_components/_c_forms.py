@@ -65,7 +65,9 @@ def _commuting(template: str, wrapped: str) -> Form:
 def _by_type(of_floats: str, of_integers: str, of_booleans: str = "") -> Form:
     def form(writer: Writer, operation: Operation, *atoms: Atom) -> Atom:
         dtype = atoms[0].dtype
-        template = of_booleans if dtype == BOOL else of_floats if is_float(atoms[0]) else of_integers
+        template = (
+            of_booleans if dtype == BOOL else of_floats if is_float(atoms[0]) else of_integers
+        )
         if not template:
             raise no_form(operation, f"it has no C form for {dtype}")
         return writer.write(dtype, template, *atoms)
@@ -113,7 +115,9 @@ def _integer_pow(writer: Writer, operation: Operation, x: Atom) -> Atom:
 
 
 def _pow(writer: Writer, operation: Operation, x: Atom, y: Atom) -> Atom:
-    if is_float(x) and not is_float(y):
+    if is_float(x) and isinstance(y, np.generic):
+        y = x.dtype.type(y)
+    elif is_float(x) and not is_float(y):
         y = writer.write(x.dtype, f"({C_TYPES[x.dtype]}){{}}", y)
     return _function("pow")(writer, operation, x, y)
 
@@ -167,9 +171,40 @@ def _convert(writer: Writer, operation: Operation, x: Atom) -> Atom:
 
 
 _FUNCTIONS: Mapping[str, str] = {
-    **{name: name for name in "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh".split()},
-    **{name: name for name in "exp exp2 expm1 log log1p sqrt cbrt erf erfc lgamma ceil".split()},
-    **{name: name for name in "floor atan2 nextafter".split()},
+    **{
+        name: name
+        for name in [
+            "sin",
+            "cos",
+            "tan",
+            "asin",
+            "acos",
+            "atan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "asinh",
+            "acosh",
+            "atanh",
+        ]
+    },
+    **{
+        name: name
+        for name in [
+            "exp",
+            "exp2",
+            "expm1",
+            "log",
+            "log1p",
+            "sqrt",
+            "cbrt",
+            "erf",
+            "erfc",
+            "lgamma",
+            "ceil",
+        ]
+    },
+    **{name: name for name in ["floor", "atan2", "nextafter"]},
     "erf_inv": "erfinv",
 }
 _ADD = _commuting("{} + {}", "(int)((unsigned){} + (unsigned){})")
@@ -177,7 +212,9 @@ _FORMS: Mapping[str, Form] = {
     **{name: _function(c) for name, c in _FUNCTIONS.items()},
     **{
         name: _comparison(sign)
-        for name, sign in zip("eq ne lt le gt ge".split(), "== != < <= > >=".split(), strict=True)
+        for name, sign in zip(
+            ["eq", "ne", "lt", "le", "gt", "ge"], ["==", "!=", "<", "<=", ">", ">="], strict=True
+        )
     },
     "abs": _by_type("magnitude({})", "magnitude({})"),
     "add": _ADD,

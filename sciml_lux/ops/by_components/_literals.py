@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ._refusal import Refusal
+
 C_TYPES: Mapping[np.dtype, str] = {
     np.dtype(np.float32): "float",
     np.dtype("float64"): "double",
@@ -22,6 +24,8 @@ _FROM_BITS = {
 
 def literal(value: np.generic) -> str:
     """The number in C; floats in hexadecimal, which no compiler rounds."""
+    if value.dtype not in C_TYPES:
+        raise Refusal(f"{value.dtype} has no C form: components are float32, float64, int32, bool.")
     if value.dtype == np.bool_:
         return "true" if value else "false"
     if value.dtype == np.int32:

@@ -49,7 +49,7 @@ class Text:
     def write(self, dtype: np.dtype, template: str, *atoms: Atom) -> Variable:
         """The variable of an expression, with the atoms in the places of `{}`."""
         if dtype not in C_TYPES:
-            raise Refusal(f"{dtype} has no C form: components are float32, float64, int32 or bool.")
+            raise Refusal(f"{dtype} has no C form: components are float32, float64, int32, bool.")
         expression = template.format(*map(written, atoms))
         key = (expression, dtype)
         if key not in self._known:

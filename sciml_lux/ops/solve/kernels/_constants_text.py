@@ -11,7 +11,15 @@ from .._control import Adaptive
 from .._loop import Options
 from .._record import rows_of
 
-_CODES = ("RUNNING", "SUCCESSFUL", "MAX_STEPS", "STATE_NOT_FINITE", "FIELD_NOT_FINITE", "DIVERGED", "NO_STEP")
+_CODES = (
+    "RUNNING",
+    "SUCCESSFUL",
+    "MAX_STEPS",
+    "STATE_NOT_FINITE",
+    "FIELD_NOT_FINITE",
+    "DIVERGED",
+    "NO_STEP",
+)
 
 
 def constants_text(options: Options, dtype: np.dtype, counts: Mapping[str, int]) -> str:

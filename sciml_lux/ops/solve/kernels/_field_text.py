@@ -36,8 +36,9 @@ def field_vjp_text(program: ClosedJaxpr, components: int, moving: Sequence[bool]
     Raises:
         Refusal: why it has no such form.
     """
-    time, y, p = arrays = _arrays(program, components)
-    function, dtype = by_components(program), y.dtype
+    arrays = _arrays(program, components)
+    y, function = arrays[1], by_components(program)
+    dtype = y.dtype
 
     def transposed(t: jax.Array, *rest: jax.Array) -> list[jax.Array]:
         state, others = list(rest[:components]), rest[components : len(rest) - components]

@@ -1,20 +1,22 @@
 """What is solved by a kernel, and what is not."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import jax
-import numpy as np
 
 from ....programs import ClosedJaxpr
-from ...by_components import C_TYPES, Refusal
+from ...by_components import Refusal
 from .._loop import Given, Options
+from .._record import rows_of
 from ._field_text import field_text, field_vjp_text
 
 MOST_COMPONENTS = {"float32": 16, "float64": 8}
 """Of these the stages of a step just about stay in the registers of a thread."""
 
 MOST_PARAMETERS = 64
+MOST_BETWEEN = 64
+"""Steps between two recorded states, which a thread takes again into memory of its own."""
+
 MOST_STATEMENTS = 20_000
 """Of all stages of a step, and of their transposes: the compiler's time grows with them."""
 
@@ -44,6 +46,9 @@ def _reasons(program: ClosedJaxpr, options: Options, given: Given) -> Iterator[s
         yield _more(len(given.y0), f"components in {dtypes[0]}", most)
     if len(given.parameters) > MOST_PARAMETERS:
         yield _more(len(given.parameters), "parameters", MOST_PARAMETERS)
+    _, longest = rows_of(options.max_steps, options.capacity)
+    if longest > MOST_BETWEEN:
+        yield _more(longest, "steps from one recorded state to the next", MOST_BETWEEN)
     moving = (True,) * len(given.parameters)
     try:
         texts = [field_text(program, len(given.y0)), field_vjp_text(program, len(given.y0), moving)]
@@ -56,4 +61,4 @@ def _reasons(program: ClosedJaxpr, options: Options, given: Given) -> Iterator[s
 
 
 def _more(number: int, what: str, most: int) -> str:
-    return f"it has {number} {what}; more than {most} do not fit a thread."
+    return f"it has {number} {what}; a kernel has room for {most}."

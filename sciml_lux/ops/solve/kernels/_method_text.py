@@ -46,12 +46,15 @@ def method_text(options: Options, dtype: np.dtype) -> str:
 def transposed_method_text(options: Options, dtype: np.dtype) -> str:
     """The functions of a step, the last first, that hand cotangents on to what they are of."""
     tableau = options.tableau
+    numbers = {**_parts(tableau), "stages": range(_kept(tableau))}
     parts = [
-        _function(f"void {name}_back({_BACK})", _stages_back(tableau, numbers, dtype))
-        for name, numbers in _parts(tableau).items()
+        _function(f"void {name}_back({_BACK})", _stages_back(tableau, which, dtype))
+        for name, which in numbers.items()
     ]
     b = tableau.float64.b[: _kept(tableau)]
-    lines = [f"EACH(d, D) k_bar[{i}][d] += {_literal(b[i], dtype)} * (h * y_bar[d]);" for i in _of(b)]
+    lines = [
+        f"EACH(d, D) k_bar[{i}][d] += {_literal(b[i], dtype)} * (h * y_bar[d]);" for i in _of(b)
+    ]
     return "\n\n".join(
         [*parts, _function("void advance_back(real h, const real* y_bar, real (*k_bar)[D])", lines)]
     )
@@ -109,12 +112,11 @@ def _stages(tableau: Tableau, numbers: Iterable[int], dtype: np.dtype) -> list[s
     return ["real u[D];", *lines] if lines else []
 
 
-def _stages_back(tableau: Tableau, numbers: Iterable[int], dtype: np.dtype) -> list[str]:
+def _stages_back(tableau: Tableau, numbers: range, dtype: np.dtype) -> list[str]:
     """The transpose of the above, in which the state of each stage is computed again."""
     table = table_of(tableau, [jnp.zeros((), dtype)])
-    first = [0] if 1 in numbers or tableau.num_stages == 1 else []
     lines = []
-    for i in [*reversed(list(numbers)), *first]:
+    for i in reversed(numbers):
         a, c = np.asarray(table.a)[i, :i], np.asarray(table.c)[i]
         state = _moved(a, dtype) if i else "y[d]"
         lines += [
@@ -135,7 +137,9 @@ def _interpolation(chebyshev: np.ndarray, dtype: np.dtype) -> str:
     degree = chebyshev.shape[1]
     names = [_literal(1.0, dtype), *(f"x{j}" for j in range(1, degree))]
     lines = ["const real x1 = 2 * theta - 1;"]
-    lines += [f"const real x{j} = 2 * x1 * {names[j - 1]} - {names[j - 2]};" for j in range(2, degree)]
+    lines += [
+        f"const real x{j} = 2 * x1 * {names[j - 1]} - {names[j - 2]};" for j in range(2, degree)
+    ]
     for i, row in enumerate(chebyshev):
         terms = [f"{_literal(c, dtype)} * {x}" for c, x in zip(row, names, strict=True)]
         lines.append(f"weights[{i}] = theta * ({' + '.join(terms)});")

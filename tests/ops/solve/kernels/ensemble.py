@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sciml_lux.ops.internal import Adaptive, tableaus
+from sciml_lux.ops.solve._control import Errors
 from sciml_lux.ops.solve._derivative import _taken, solved
 from sciml_lux.ops.solve._loop import Given, Options, Steering
 from sciml_lux.ops.solve.kernels import BackwardKernel, ForwardKernel, field_text, field_vjp_text
@@ -45,7 +46,7 @@ class Ensemble:
     max_steps: int = 64
     capacity: int = 64
     tableau: tableaus.TSIT5.__class__ = tableaus.TSIT5
-    control: object = Adaptive()  # noqa: RUF009
+    control: object = Adaptive()
     rtol: float = 1e-6
     atol: tuple[float | None, ...] | float = 1e-6
     dt0: float | None = None
@@ -138,7 +139,7 @@ class Ensemble:
             [members("steering", self.rtol)] * components,
             atol,
             None if self.dt0 is None else members("steering", self.dt0),
-            None if self.errors is None else tuple(members("steering", e) for e in self.errors),
+            None if self.errors is None else Errors(*(members("steering", e) for e in self.errors)),
         )
         return given, steering
 
@@ -155,9 +156,10 @@ class Ensemble:
         head = jax.tree.leaves(self.forward.operands)
         flags = dict(zip(head, self.mapped, strict=True))
         rest = len(self.backward.operands) - 3 - self.sizes[1]
-        return tuple(flags[name] for name in self.backward.operands[: 3 + self.sizes[1]]) + (
-            True,
-        ) * rest
+        return (
+            tuple(flags[name] for name in self.backward.operands[: 3 + self.sizes[1]])
+            + (True,) * rest
+        )
 
     def sources(self):
         """Both kernels."""
