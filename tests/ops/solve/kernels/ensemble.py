@@ -1,13 +1,13 @@
 """An ensemble solved by its kernels on a host, and by the loop, one trajectory at a time."""
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sciml_lux.ops.internal import Adaptive, tableaus
+from sciml_lux.ops.internal import Adaptive, Control, Tableau, tableaus
 from sciml_lux.ops.solve._control import Errors
 from sciml_lux.ops.solve._derivative import _taken, solved
 from sciml_lux.ops.solve._loop import Given, Options, Steering
@@ -16,6 +16,17 @@ from sciml_lux.ops.solve.kernels import BackwardKernel, ForwardKernel, field_tex
 from ...by_components.fields import FIELDS
 
 REAL = np.dtype(jnp.zeros(0).dtype)
+DOUBLE = REAL.itemsize == 8
+TOLERANCE = 1e-9 if DOUBLE else 1e-4
+
+
+def forced(t, y, p):
+    """One component that explodes, and one that oscillates."""
+    return jnp.stack([p[0] * y[0] ** 2, p[1] * jnp.cos(p[1] * t)])
+
+
+ADAPTIVE = Adaptive()
+ALL = {**FIELDS, "forced": (forced, 2, 2)}
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,7 @@ class Ensemble:
     """Trajectories of one field.
 
     Args:
-        name: of the field, in `FIELDS`.
+        name: of the field.
         ts: wanted times.
         t1: the end.
         shared: which of "t0", "t1", "ts", "y0", "parameters", "steering" have no axis of members.
@@ -32,10 +43,12 @@ class Ensemble:
         capacity: of its record.
         tableau: the method.
         control: of the steps.
-        rtol: relative tolerance.
-        atol: absolute ones; None for components outside the error norm.
+        atol: of each component, as a multiple of the relative tolerance; None for those outside the
+            error norm.
         dt0: first step.
         errors: of the steps before.
+        y0: of each trajectory; drawn where there are none.
+        parameters: of each trajectory; drawn where there are none.
     """
 
     name: str
@@ -45,19 +58,17 @@ class Ensemble:
     number: int = 3
     max_steps: int = 64
     capacity: int = 64
-    tableau: tableaus.TSIT5.__class__ = tableaus.TSIT5
-    control: object = Adaptive()
-    rtol: float = 1e-6
-    atol: tuple[float | None, ...] | float = 1e-6
+    tableau: Tableau = tableaus.TSIT5
+    control: Control = ADAPTIVE
+    atol: tuple[float | None, ...] = ()
     dt0: float | None = None
     errors: tuple[float, float] | None = None
-    bad: tuple[int, ...] = ()
-    spread: float = 0.1
-    y0: tuple[float, ...] = field(default=())
+    y0: tuple[tuple[float, ...], ...] = ()
+    parameters: tuple[tuple[float, ...], ...] = ()
 
     @property
     def sizes(self):
-        return FIELDS[self.name][1:]
+        return ALL[self.name][1:]
 
     @property
     def options(self):
@@ -65,7 +76,7 @@ class Ensemble:
 
     def field(self, parameters, t, y):
         p = jnp.stack(parameters) if parameters else jnp.zeros(0, REAL)
-        found = FIELDS[self.name][0](t, jnp.stack(y), p)
+        found = ALL[self.name][0](t, jnp.stack(y), p)
         return [found[i] for i in range(len(y))]
 
     @functools.cached_property
@@ -108,36 +119,37 @@ class Ensemble:
         )
 
     def _atol(self):
-        components = self.sizes[0]
-        return self.atol if isinstance(self.atol, tuple) else (self.atol,) * components
+        return self.atol or (1.0,) * self.sizes[0]
 
     @functools.cached_property
     def given(self):
         """`Given` and `Steering`, each leaf with an axis of members, the first."""
         rng = np.random.default_rng(3)
         components, parameters = self.sizes
-        start = np.array(self.y0) if self.y0 else 1 + rng.normal(size=components)
+        start, rates = 1 + rng.normal(size=components), np.resize([2.0, 1.5, 0.7, 1.1], parameters)
 
-        def members(name, value, relative=0.0):
+        def members(name, value, spread=0.0):
             drawn = rng.normal(size=(self.number, *np.shape(value)))
             if name in self.shared:
                 drawn = np.broadcast_to(drawn[:1], drawn.shape)
-            return (np.asarray(value) * (1 + relative * drawn)).astype(REAL)
+            return (np.asarray(value) * (1 + spread * drawn)).astype(REAL)
 
-        rates = np.resize([2.0, 1.5, 0.7, 1.1], parameters)
+        y0 = np.array(self.y0, REAL) if self.y0 else members("y0", start, 0.1)
+        p = (
+            np.array(self.parameters, REAL)
+            if self.parameters
+            else members("parameters", rates, 0.1)
+        )
         given = Given(
             members("t0", 0.0),
-            members("t1", self.t1, self.spread),
-            members("ts", np.array(self.ts), 0.3 * self.spread),
-            list(members("y0", start, self.spread).T),
-            list(members("parameters", rates, self.spread).T),
+            members("t1", self.t1, 0.1),
+            members("ts", np.array(self.ts), 0.03),
+            list(np.ascontiguousarray(y0.T)),
+            list(np.ascontiguousarray(p.T)),
         )
-        for member in self.bad:
-            given.parameters[0][member] = np.nan
-        atol = [None if a is None else members("steering", a) for a in self._atol()]
         steering = Steering(
-            [members("steering", self.rtol)] * components,
-            atol,
+            [members("steering", TOLERANCE)] * components,
+            [None if a is None else members("steering", a * TOLERANCE) for a in self._atol()],
             None if self.dt0 is None else members("steering", self.dt0),
             None if self.errors is None else Errors(*(members("steering", e) for e in self.errors)),
         )
