@@ -49,12 +49,12 @@ SLOW = {
         shared=("t0", "t1", "ts"),
     ),
     "outside the norm": Ensemble("softmax", (0.3,), atol=(1.0, None, 0.1), shared=("t0", "y0")),
-    "fine": Ensemble("lorenz", (0.2, 0.5), tableau=with_fine_interpolant(tableaus.VERN7)),
-    "two estimates": Ensemble("lotka-volterra", (0.2, 0.5), tableau=tableaus.DOPRI8),
-    "low order": Ensemble(
-        "fitzhugh-nagumo", (0.2,), t1=0.3, tableau=tableaus.BOSH3, max_steps=500, capacity=128
+    "fine": Ensemble("pendulum", (0.2, 0.5), tableau=with_fine_interpolant(tableaus.DOPRI5)),
+    "two estimates": Ensemble("pendulum", (0.2, 0.5), tableau=tableaus.DOPRI8),
+    "high order": Ensemble(
+        "fitzhugh-nagumo", (0.2,), t1=0.3, tableau=tableaus.VERN7, max_steps=1000, capacity=64
     ),
-    "heun": Ensemble("fitzhugh-nagumo", t1=0.01, tableau=tableaus.HEUN, max_steps=300, capacity=8),
+    "heun": Ensemble("fitzhugh-nagumo", t1=0.01, tableau=tableaus.HEUN, max_steps=4000, capacity=8),
     "euler": Ensemble("lotka-volterra", (0.3,), control=Fixed(), dt0=0.1, tableau=tableaus.EULER),
     "no length": Ensemble("lorenz", (0.0, 0.0), t1=0.0),
     "saves in one step": Ensemble("lorenz", (0.0, 0.001, 0.0011, 0.0012, 1.0), t1=1.0),

@@ -56,8 +56,8 @@ class Ensemble:
     t1: float = 1.0
     shared: tuple[str, ...] = ("t0", "t1", "ts", "steering")
     number: int = 3
-    max_steps: int = 64
-    capacity: int = 64
+    max_steps: int = 256
+    capacity: int = 256
     tableau: Tableau = tableaus.TSIT5
     control: Control = ADAPTIVE
     atol: tuple[float | None, ...] = ()
