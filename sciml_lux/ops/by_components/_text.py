@@ -76,7 +76,7 @@ def written(atom: Atom) -> str:
     return atom.name if isinstance(atom, Variable) else literal(atom)
 
 
-def _folded(operation: Operation, *atoms: np.generic) -> np.generic:
+def _folded(operation: Operation, *atoms: Atom) -> Atom:
     with jax.ensure_compile_time_eval():
         return np.asarray(operation.function(*map(jnp.asarray, atoms)))[()]
 
@@ -164,8 +164,8 @@ def c_function(
         >>> print(c_function(program, "line", [Array("y", real, 1)], [Array("dy", real, 1)]))
         INLINE void line(const float* y, float* dy)
         {
-            const float v0 = (0x1.0p+1f) * y[0];
-            const float v1 = (0x1.0p+0f) + v0;
+            const float v0 = y[0] * (0x1.0p+1f);
+            const float v1 = v0 + (0x1.0p+0f);
             dy[0] = v1;
         }
     """

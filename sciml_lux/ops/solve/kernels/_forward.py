@@ -50,36 +50,34 @@ class ForwardKernel:
     def operands(self) -> tuple[Given, Steering]:
         """What each operand is in C."""
         absolute = zip(numbered("atol", self.components), self.in_norm, strict=True)
-        errors = Errors(*numbered("errors", 2)) if self.continues else None
-        given = Given(
-            "t0",
-            "t1",
-            "ts",
+        given = [
+            *("t0", "t1", "ts"),
             numbered("y0", self.components),
             numbered("parameters", self.parameters),
-        )
-        steering = Steering(
+        ]
+        steering = [
             numbered("rtol", self.components),
             [name if inside else None for name, inside in absolute],
             "dt0" if self.has_first_step else None,
-            errors,
-        )
-        return given, steering
+            Errors._make(numbered("errors", 2)) if self.continues else None,
+        ]
+        return Given._make(given), Steering._make(steering)
 
     @property
     def results(self) -> Found:
         """What each result is in C."""
         states = numbered("states", self.components)
-        record = Record("lengths", "starts", states, "recorded", "stride")
-        return Found(
+        record = Record._make(["lengths", "starts", states, "recorded", "stride"])
+        errors = Errors._make(numbered("errors", 2))
+        found = [
             numbered("y1", self.components),
             numbered("ys", self.components) if self.wanted else [],
-            "s",
-            "accepted",
-            Tried("steps", "evaluations", "first", "following", Errors(*numbered("errors", 2))),
+            *("s", "accepted"),
+            Tried._make(["steps", "evaluations", "first", "following", errors]),
             "result",
             record if self.remember else None,
-        )
+        ]
+        return Found._make(found)
 
     def source(self, mapped: tuple[bool, ...]) -> Source:
         """The text.

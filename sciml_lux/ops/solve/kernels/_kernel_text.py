@@ -11,7 +11,7 @@ _INTEGERS = ("accepted", "steps", "evaluations", "result", "recorded", "stride")
 
 def device_text(*names: str) -> str:
     """Files of the folder `device`, one after the other."""
-    folder = resources.files(__package__) / "device"
+    folder = resources.files(__name__.rpartition(".")[0]) / "device"
     return "\n".join((folder / name).read_text("utf-8") for name in names)
 
 

@@ -1,14 +1,15 @@
 """A method as text: the stages of a step, what is made of them, and their transposes."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from ...by_components import literal
 from .._control import Adaptive
 from .._loop import Options
-from .._step import table_of
+from .._step import Table, table_of
 from .._tableau import Tableau
 
 _STEP = "real t, real h, const real* y, const real* p"
@@ -65,6 +66,12 @@ def _kept(tableau: Tableau) -> int:
     return tableau.num_stages - int(tableau.fsal)
 
 
+def _table(tableau: Tableau, dtype: np.dtype) -> Table:
+    """The weights of all stages."""
+    kind: Any = jax.ShapeDtypeStruct((), dtype)
+    return table_of(tableau, [kind])
+
+
 def _parts(tableau: Tableau) -> dict[str, range]:
     """The stages of each function; that at the start of a step stands before them."""
     kept, count, total = _kept(tableau), tableau.num_stages, len(tableau.float64.p)
@@ -103,7 +110,7 @@ def _time(c: float, dtype: np.dtype) -> str:
 
 def _stages(tableau: Tableau, numbers: Iterable[int], dtype: np.dtype) -> list[str]:
     """k[i] = field(t + h cᵢ, y + h Σⱼ aᵢⱼ k[j])."""
-    table = table_of(tableau, [jnp.zeros((), dtype)])
+    table = _table(tableau, dtype)
     lines = []
     for i in numbers:
         a, c = np.asarray(table.a)[i, :i], np.asarray(table.c)[i]
@@ -114,7 +121,7 @@ def _stages(tableau: Tableau, numbers: Iterable[int], dtype: np.dtype) -> list[s
 
 def _stages_back(tableau: Tableau, numbers: range, dtype: np.dtype) -> list[str]:
     """The transpose of the above, in which the state of each stage is computed again."""
-    table = table_of(tableau, [jnp.zeros((), dtype)])
+    table = _table(tableau, dtype)
     lines = []
     for i in reversed(numbers):
         a, c = np.asarray(table.a)[i, :i], np.asarray(table.c)[i]

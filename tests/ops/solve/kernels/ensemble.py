@@ -107,7 +107,7 @@ class Ensemble:
     @functools.cached_property
     def backward(self):
         components, parameters = self.sizes
-        moving = tuple(i != 1 for i in range(parameters)) if parameters > 1 else (True,)
+        moving = tuple(i != 1 for i in range(parameters))
         return BackwardKernel(
             field=field_text(self.program, components),
             field_vjp=field_vjp_text(self.program, components, moving),

@@ -61,6 +61,7 @@ INLINE void transpose(const Given& given, const Found& found)
             field(t, states[i - 1], p, k[0]);
             stages(t, h, states[i - 1], p, k);
             advance(h, states[i - 1], k, states[i]);
+            if (length == 0) EACH(d, D) states[i][d] = states[i - 1][d];
             starts[i] = starts[i - 1] + length;
         }
         for (int i = number - 1; i >= 0; i--) {
