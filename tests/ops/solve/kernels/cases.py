@@ -56,6 +56,8 @@ SLOW = {
     ),
     "heun": Ensemble("fitzhugh-nagumo", t1=0.01, tableau=tableaus.HEUN, max_steps=4000, capacity=8),
     "euler": Ensemble("lotka-volterra", (0.3,), control=Fixed(), dt0=0.1, tableau=tableaus.EULER),
+    "too many": Ensemble("pendulum", (0.2, 0.9), control=Fixed(), dt0=0.07, max_steps=6),
+    "stages in a loop": Ensemble("pendulum", (0.2, 0.9), in_line=False),
     "no length": Ensemble("lorenz", (0.0, 0.0), t1=0.0),
     "saves in one step": Ensemble("lorenz", (0.0, 0.001, 0.0011, 0.0012, 1.0), t1=1.0),
 }
@@ -67,7 +69,7 @@ def mutant(source, place):
     assert found, place
 
     def changed(match):
-        number = float.fromhex(match[1]) * (1 + (1e-4 if match[2] else 1e-10))
+        number = float.fromhex(match[1]) * (1 + (1e-3 if match[2] else 1e-10))
         return f"({number.hex()}{match[2]})"
 
     body = re.sub(r"\((-?0x1\.[0-9a-f]+p[-+]\d+)(f?)\)", changed, tail, count=1)

@@ -49,6 +49,7 @@ class Ensemble:
         errors: of the steps before.
         y0: of each trajectory; drawn where there are none.
         parameters: of each trajectory; drawn where there are none.
+        in_line: whether the loop has the stages of a step in line.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Ensemble:
     errors: tuple[float, float] | None = None
     y0: tuple[tuple[float, ...], ...] = ()
     parameters: tuple[tuple[float, ...], ...] = ()
+    in_line: bool = True
 
     @property
     def sizes(self):
@@ -72,7 +74,9 @@ class Ensemble:
 
     @property
     def options(self):
-        return Options(self.tableau, self.control, self.max_steps, self.capacity, 0, False, True)
+        return Options(
+            self.tableau, self.control, self.max_steps, self.capacity, 0, False, self.in_line
+        )
 
     def field(self, parameters, t, y):
         p = jnp.stack(parameters) if parameters else jnp.zeros(0, REAL)
@@ -191,15 +195,14 @@ class Ensemble:
 
         @jax.jit
         def both(given, steering, seeds):
-            found = _taken(self.field, self.options, True, given, steering)
-
             def ends(parameters, y0):
                 both = given._replace(parameters=parameters, y0=y0)
-                end = solved(self.field, self.options, False, both, steering)
-                return end.y1, end.ys
+                found = solved(self.field, self.options, True, both, steering)
+                return (found.y1, found.ys), found
 
-            pulled = jax.vjp(ends, given.parameters, given.y0)[1](seeds)
-            return found, ([p for p, m in zip(pulled[0], moving, strict=True) if m], pulled[1])
+            _, pull, found = jax.vjp(ends, given.parameters, given.y0, has_aux=True)
+            parameters, y0 = pull(seeds)
+            return found, ([p for p, m in zip(parameters, moving, strict=True) if m], y0)
 
         seeds = self.seeds
         return [
