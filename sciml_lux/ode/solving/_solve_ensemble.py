@@ -105,7 +105,7 @@ def _leading(args: PyTree, axes: PyTree, number: int) -> tuple[PyTree, tuple[int
     Raises:
         ValueError: the axes do not fit the arguments, or one has another number of trajectories.
     """
-    leaves, tree = jax.tree.flatten(args)
+    tree = jax.tree.structure(args)
     try:
         spread = jax.tree.leaves(
             jax.tree.map(_repeated, axes, args, is_leaf=_is_none), is_leaf=_is_none

@@ -32,7 +32,7 @@ _SHARE_TIES = ("reduce_max", "reduce_min")
 
 def _elementwise(emitter: Emitter) -> Rule:
     def rule(call: Call, *operands: Components) -> Components:
-        operation = Operation(call.name, functools.partial(bind, call))
+        operation = Operation(call.name, functools.partial(bind, call), call)
         arrays = np.broadcast_arrays(*operands)
         entries = zip(*(array.flat for array in arrays), strict=True)
         return array_of((emitter(operation, *atoms) for atoms in entries), arrays[0].shape)

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ...programs import Call, bind
 from ._components import Components, joined, split
@@ -24,11 +25,13 @@ def with_derivative_of_primitive(
         values: the results of the operands, by components.
         operands: its operands.
     """
+    atoms = joined(operands)
+    if not all(isinstance(atom, jax.Array | np.generic) for atom in atoms):
+        return list(values(*operands))  # What is not JAX's is not differentiated.
     types: list[Any] = [v.aval for v in (*call.equation.invars, *call.equation.outvars)]
     if not all(jnp.issubdtype(t.dtype, jnp.floating) for t in types):
         raise refusal(call, "its derivative rule is not of real numbers alone")
     shapes = [x.shape for x in operands]
-    atoms = joined(operands)
     common = jnp.broadcast_shapes(*map(jnp.shape, atoms))
 
     @jax.custom_jvp

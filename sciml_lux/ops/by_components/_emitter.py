@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from ...programs import Call
+
 Atom: TypeAlias = Any
 """A scalar of the function: a NumPy scalar where it is constant, else what the emitter returns."""
 
@@ -16,10 +18,12 @@ class Operation(NamedTuple):
     Attributes:
         name: of the primitive.
         function: what it computes, of arrays of one shape.
+        call: the equation that it is of, with its parameters; None for one of a sum.
     """
 
     name: str
     function: Callable[..., jax.Array]
+    call: Call | None = None
 
 
 Emitter: TypeAlias = Callable[..., Atom]

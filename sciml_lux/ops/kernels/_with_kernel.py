@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.core import Tracer
 
 from .._primitive import ClosedJaxpr, Primitive, Value, jaxpr_as_fun, program_of, register
@@ -71,12 +72,16 @@ def _on_cuda(
     size: int,
     **_: Any,
 ) -> list[Value]:
-    found = None
-    if kernel is not None:
-        # Where there is one member, with a batch of one or without is the same in memory.
-        each = mapped[constants:] if any(mapped) else (True,) * (len(mapped) - constants)
-        found = launched(kernel, each, size, operands[constants:], call_jaxpr.out_avals)
-    return jaxpr_as_fun(call_jaxpr)(*operands) if found is None else found
+    plain, found = jaxpr_as_fun(call_jaxpr), None
+    given, flags, types = operands[constants:], mapped[constants:], call_jaxpr.out_avals
+    if kernel is not None and any(mapped):
+        found = launched(kernel, flags, size, given, types)
+    elif kernel is not None:  # One member is a batch of one.
+        types = [jax.ShapeDtypeStruct((*t.shape, 1), t.dtype) for t in types]
+        given = [jnp.expand_dims(x, -1) for x in given]
+        found = launched(kernel, (True,) * len(given), size, given, types)
+        found = found and [jnp.squeeze(result, -1) for result in found]
+    return plain(*operands) if found is None else found
 
 
 register(
