@@ -63,13 +63,18 @@ def solved(form: Form, options: Options, remember: bool, given: Given, steering:
     return with_own_derivative(function, rule, given, steering)
 
 
-def _taken(form: Form, options: Options, remember: bool, given: Given, steering: Steering) -> Found:
+def _taken(
+    form: Form, options: Options, remember: bool, given: Given, steering: Steering
+) -> Found:
     def taken(given: Given, steering: Steering) -> Found:
         end = run(form, options, given, steering, remember)
-        ys = [kept[:-1] for kept in end.ys]
+        ys = form.split_rows([kept[:-1] for kept in end.ys])
         return Found(end.y, ys, end.s, end.accepted, end.tried, end.result, end.record)
 
-    return of_member(taken, given, steering) if form.by_components else taken(given, steering)
+    if not form.by_components:
+        return taken(given, steering)
+    kernel = None if form.kernels is None else form.kernels.forward(remember)
+    return of_member(taken, kernel, given, steering)
 
 
 def _moved(
@@ -84,13 +89,9 @@ def _moved(
     given, steering = tree.unflatten(operands)
     found = solved(form, options, True, given, steering)
     tangent, _ = tree.unflatten(tangents)
-
-    def replayed(residuals: tuple[Given, Record], tangent: Given) -> Any:
-        return _replayed(form, options, remember, *residuals, tangent)
-
-    residuals = (given, found.record)
-    through = linear_of_member if form.by_components else _applied
-    dy1, dys, states = through(replayed, residuals, tangent)
+    tangent = tangent._replace(y0=list(map(_instantiated, tangent.y0, given.y0)))
+    replay = _replayed_of_member if form.by_components else _replayed
+    dy1, dys, states = replay(form, options, remember, given, found.record, tangent)
     still = jax.tree.map(lambda _: _STILL, found)
     record = still.record._replace(states=states) if remember else None
     moved = still._replace(y1=dy1, ys=dys, record=record)
@@ -99,8 +100,48 @@ def _moved(
     return jax.tree.leaves(results), list(leaves)
 
 
-def _applied(function: Callable[..., PyTree], *arguments: PyTree) -> Any:
-    return function(*arguments)
+def _replayed_of_member(
+    form: Form,
+    options: Options,
+    remember: bool,
+    given: Given,
+    record: Record,
+    tangent: Given,
+) -> Any:
+    """As `_replayed`, of one member of a batch, with a kernel for its transpose if it has one."""
+    times, kernel = tangent[:3], None
+    if form.kernels is not None and all(time is None for time in times):
+        kernel = form.kernels.backward(tuple(d is not None for d in tangent.parameters))
+
+    def replayed(residuals: PyTree, tangents: PyTree) -> Any:
+        (*fixed, record), (times, parameters, y0) = residuals, tangents
+        if form.kernels is not None:
+            record = _with_steps_of_no_length(record)
+        # All of a batch have as many rows, of as many steps.
+        record = record._replace(
+            steps=largest_in_batch(record.steps), stride=largest_in_batch(record.stride)
+        )
+        given = Given(*fixed[:3], y0, fixed[3])
+        found = _replayed(
+            form, options, remember, given, record, Given(*times, y0, parameters)
+        )
+        return found[0], form.split_rows(found[1]), found[2]
+
+    residuals = (*given[:3], given.parameters, record)
+    return linear_of_member(replayed, kernel, residuals, (times, tangent.parameters, tangent.y0))
+
+
+def _with_steps_of_no_length(record: Record) -> Record:
+    """The record of one of a batch with steps of no length after its own, which others may have."""
+    own = jnp.arange(len(record.lengths), dtype=jnp.int32) < record.steps
+
+    def kept(rows: jax.Array, otherwise: jax.Array | float) -> jax.Array:
+        return jnp.where(own, rows, otherwise)
+
+    states = [kept(rows, rows[0]) for rows in record.states]
+    return record._replace(
+        lengths=kept(record.lengths, 0.0), starts=kept(record.starts, 1.0), states=states
+    )
 
 
 def _replayed(
@@ -112,9 +153,6 @@ def _replayed(
     tangent: Given,
 ) -> tuple[Leaves, Leaves, Leaves]:
     """The tangents of the state at the end, at the wanted times, and at the starts of rows."""
-    # All of a batch have as many rows, of as many steps.
-    shared = map(largest_in_batch, (record.steps, record.stride))
-    record = Record(record.lengths, record.starts, record.states, *shared)
     rows, longest = rows_of(options.max_steps, options.capacity)
     fixed, moved = flat(given), flat(tangent)
     flags = [t is not None for t in moved]
@@ -125,7 +163,7 @@ def _replayed(
     thinned = longest > 1
     order = order_of(record, rows) if thinned else None
     length = rows + int(thinned)
-    start = [_instantiated(dy, y) for dy, y in zip(tangent.y0, given.y0, strict=True)]
+    start = list(tangent.y0)
     saved = [jnp.zeros((len(places), *y.shape), y.dtype) for y in form.states(given.y0)]
     count = jax.lax.div(record.steps + record.stride - 1, record.stride)
     bodies = [(replay.row, count)] if thinned else [(replay.single, count)]

@@ -4,13 +4,14 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from .._primitive import ClosedJaxpr
 from ..by_components import by_components, why_not_by_components
+from ..kernels import Kernel
 from ._step import Field, Leaves
 
 ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
@@ -47,6 +48,18 @@ MOST_COMPUTED = 1024
 step, and of each of its cotangents, repeats what the others compute."""
 
 
+class Kernels(Protocol):
+    """The kernels of a solve by components."""
+
+    def forward(self, remember: bool) -> Kernel:
+        """That of the solve, with or without the record of its steps."""
+        ...
+
+    def backward(self, moving: tuple[bool, ...]) -> Kernel:
+        """That of the transpose of its recorded steps, for these parameters and the state."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Form:
     """A field as steps take it, and of whole arrays as what is not in every step does.
@@ -56,12 +69,14 @@ class Form:
         whole: of whole arrays.
         shapes: of the arrays of a state; None where steps have whole arrays.
         parameter_shapes: of the arrays of parameters.
+        kernels: of the solve; None where it has none.
     """
 
     field: ParametricField
     whole: ParametricField
     shapes: Shapes | None = None
     parameter_shapes: Shapes = ()
+    kernels: Kernels | None = None
 
     @property
     def by_components(self) -> bool:
@@ -73,8 +88,15 @@ class Form:
         return components(arrays) if self.by_components else arrays
 
     def states(self, leaves: Leaves) -> Leaves:
-        """The arrays of a state, of leaves as steps have them."""
-        return leaves if self.shapes is None else joined(leaves, self.shapes)
+        """The arrays of a state, of leaves as steps have them; none of none."""
+        return leaves if self.shapes is None or not leaves else joined(leaves, self.shapes)
+
+    def split_rows(self, arrays: Leaves) -> Leaves:
+        """Leaves as steps have them, of arrays that have an axis of wanted times before them."""
+        if self.shapes is None:
+            return arrays
+        flat = [jnp.reshape(array, (len(array), -1)) for array in arrays]
+        return [rows[:, i] for rows in flat for i in range(rows.shape[1])]
 
     def parameters(self, leaves: Leaves) -> Leaves:
         """The arrays of parameters, of leaves as steps have them."""

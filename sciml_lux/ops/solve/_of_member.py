@@ -7,14 +7,15 @@ import jax
 from jaxtyping import PyTree
 
 from .._primitive import Value
-from ..kernels import linear_with_kernel, with_kernel
+from ..kernels import Kernel, linear_with_kernel, with_kernel
 
 
-def of_member(function: Callable[..., PyTree], *given: PyTree) -> Any:
+def of_member(function: Callable[..., PyTree], kernel: Kernel | None, *given: PyTree) -> Any:
     """`function(*given)`, of trees of arrays.
 
     Args:
         function: of one member of a batch; `vmap` makes the batch.
+        kernel: computes the same of the leaves; None where there is none.
         given: what it takes.
     """
     leaves, tree = jax.tree.flatten(given)
@@ -25,17 +26,21 @@ def of_member(function: Callable[..., PyTree], *given: PyTree) -> Any:
         structures.append(structure)
         return found
 
-    found = with_kernel(flat, None, *leaves)
+    found = with_kernel(flat, kernel, *leaves)
     return structures[0].unflatten(found)
 
 
 def linear_of_member(
-    function: Callable[[PyTree, PyTree], PyTree], residuals: PyTree, tangents: PyTree
+    function: Callable[[PyTree, PyTree], PyTree],
+    transposed: Kernel | None,
+    residuals: PyTree,
+    tangents: PyTree,
 ) -> Any:
     """`function(residuals, tangents)`, of trees of arrays, linear in the second.
 
     Args:
         function: of one member of a batch; `vmap` makes the batch.
+        transposed: computes its transpose of the leaves; None where there is no such kernel.
         residuals: a tree of arrays.
         tangents: a tree of arrays and of None, tangents that are 0.
     """
@@ -49,5 +54,5 @@ def linear_of_member(
         structures.append(structure)
         return found
 
-    found = linear_with_kernel(flat, None, fixed, moving)
+    found = linear_with_kernel(flat, transposed, fixed, moving)
     return structures[0].unflatten(found)

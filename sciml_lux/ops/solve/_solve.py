@@ -1,5 +1,6 @@
 """solve: the initial-value problem of an ordinary differential equation."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from ._record import capacity_of
 from ._step import Leaves
 from ._tableau import Tableau
 from ._written_out import is_written_out
+from .kernels import with_kernels
 
 
 class Solved(NamedTuple):
@@ -49,6 +51,7 @@ class Solved(NamedTuple):
             where t1 was not reached.
         why_by_arrays: why steps are taken by arrays, and not by components; empty if they are by
             components.
+        why_no_kernel: why the solve has no kernel; empty if it has one.
     """
 
     y1: PyTree
@@ -65,6 +68,7 @@ class Solved(NamedTuple):
     result: jax.Array
     estimates: Estimates | None
     why_by_arrays: Static
+    why_no_kernel: Static
 
 
 def solve(
@@ -87,6 +91,7 @@ def solve(
     dense: bool = False,
     estimates: bool = False,
     by_components: bool = False,
+    kernel: bool = False,
 ) -> Solved:
     """y with dy/dt = field(t, y, args) and y(t0) = y0, by an explicit Runge-Kutta method.
 
@@ -122,6 +127,8 @@ def solve(
             are taken twice.
         by_components: whether the steps of a small field may be taken by components: then one is a
             piece of program without loops, of which XLA makes one loop over a batch.
+        kernel: whether a solve by components may be one kernel on CUDA, and its gradient another.
+            All steps are then recorded for derivatives.
 
     Raises:
         ValueError: fixed steps without `dt0`; adaptive ones, or estimates, of a method without an
@@ -153,8 +160,13 @@ def solve(
         capacity = max_steps
     elif capacity is None:
         capacity = capacity_of(max_steps, start, given.y0)
-    written_out = is_written_out(program, tableau)
-    options = Options(tableau, control, max_steps, capacity, samples, written_out)
+    options = Options(
+        tableau, control, max_steps, capacity, samples, is_written_out(program, tableau)
+    )
+    why_no_kernel = reason or "No kernel was asked for."
+    if kernel and form.by_components:
+        options = dataclasses.replace(options, capacity=max_steps)
+        form, why_no_kernel = with_kernels(form, options, given, steering)
     found = solved(form, options, dense or estimates, given, steering)
     tried = found.tried
     reached = found.result == SUCCESSFUL
@@ -168,7 +180,9 @@ def solve(
         return rounded(between(parametric, tableau, given, record, s, t.astype(start.dtype)))
 
     end_state = form.states(found.y1)
-    y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (end_state, found.ys))
+    y1, ys = (
+        [y * valid.astype(y.dtype) for y in ys] for ys in (end_state, form.states(found.ys))
+    )
     counted = [tolerance is not None for tolerance in steering.atol]
     hardness = None
     if estimates:
@@ -189,6 +203,7 @@ def solve(
         found.result,
         jax.tree.map(lambda sum_: sum_ * valid.astype(sum_.dtype), hardness),
         Static(reason),
+        Static(why_no_kernel),
     )
 
 

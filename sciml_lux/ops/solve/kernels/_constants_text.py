@@ -60,11 +60,10 @@ def control_text(options: Options, dtype: np.dtype, in_norm: tuple[bool, ...]) -
     """
     tableau, is_adaptive = options.tableau, isinstance(options.control, Adaptive)
     control = options.control if isinstance(options.control, Adaptive) else Adaptive()
-    keeps_first = tableau.fsal and not options.by_components
     limits = jnp.finfo(dtype)
     numbers = {
         **{name: getattr(loop, name) for name in _CODES},
-        "STAGES_COUNTED": tableau.num_stages - int(keeps_first),
+        "STAGES_COUNTED": tableau.num_stages,
         "FIRST_IS_LAST": int(tableau.fsal),
         "ADAPTIVE": int(is_adaptive),
         "ESTIMATED": int(is_adaptive and tableau.b_error is not None),

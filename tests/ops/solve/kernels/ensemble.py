@@ -10,6 +10,7 @@ import numpy as np
 from sciml_lux.ops.internal import Adaptive, Control, Tableau, tableaus
 from sciml_lux.ops.solve._control import Errors
 from sciml_lux.ops.solve._derivative import _taken, solved
+from sciml_lux.ops.solve._form import Form, arrays
 from sciml_lux.ops.solve._loop import Given, Options, Steering
 from sciml_lux.ops.solve.kernels import BackwardKernel, ForwardKernel, field_text, field_vjp_text
 
@@ -74,9 +75,14 @@ class Ensemble:
 
     @property
     def options(self):
-        return Options(
-            self.tableau, self.control, self.max_steps, self.capacity, 0, False, self.in_line
-        )
+        return Options(self.tableau, self.control, self.max_steps, self.capacity, 0)
+
+    @property
+    def form(self):
+        components, parameters = self.sizes
+        if not self.in_line:
+            return arrays(self.field)
+        return Form(self.field, self.field, [()] * components, [()] * parameters)
 
     def field(self, parameters, t, y):
         p = jnp.stack(parameters) if parameters else jnp.zeros(0, REAL)
@@ -197,7 +203,7 @@ class Ensemble:
         def both(given, steering, seeds):
             def ends(parameters, y0):
                 both = given._replace(parameters=parameters, y0=y0)
-                found = solved(self.field, self.options, True, both, steering)
+                found = solved(self.form, self.options, True, both, steering)
                 return (found.y1, found.ys), found
 
             _, pull, found = jax.vjp(ends, given.parameters, given.y0, has_aux=True)
@@ -224,7 +230,7 @@ class Ensemble:
     def types(self):
         """Shapes and dtypes of the results of the forward kernel."""
         return jax.eval_shape(
-            functools.partial(_taken, self.field, self.options, True), *self.member(0)
+            functools.partial(_taken, self.form, self.options, True), *self.member(0)
         )
 
     def solve(self, kernels, name="forward"):

@@ -14,7 +14,7 @@ from sciml_lux.ops.solve.kernels import why_not_kernel
 from .ensemble import REAL
 
 pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
-OPTIONS = Options(tableaus.TSIT5, Adaptive(), 64, 64, 0, False, True)
+OPTIONS = Options(tableaus.TSIT5, Adaptive(), 64, 64, 0)
 
 
 def why(function, components=2, parameters=1, dtype=REAL, shape=(), options=OPTIONS, clock=None):

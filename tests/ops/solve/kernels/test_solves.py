@@ -75,7 +75,8 @@ def test_steps_and_states_are_those_of_the_loop(name):
         return
     np.testing.assert_array_equal(found.accepted, wanted.accepted)
     np.testing.assert_array_equal(found.tried.steps, wanted.tried.steps)
-    np.testing.assert_array_equal(found.tried.evaluations, wanted.tried.evaluations)
+    if case_of(name).in_line:
+        np.testing.assert_array_equal(found.tried.evaluations, wanted.tried.evaluations)
     close((found.y1, found.ys), (wanted.y1, wanted.ys))
     np.testing.assert_allclose(found.tried.first, wanted.tried.first, 1e-4 * ESTIMATED)
     for one, other in zip(found.tried.errors, wanted.tried.errors, strict=True):

@@ -49,7 +49,7 @@ INLINE void solve(const Given& given, const Found& found)
         const real error = error_of(step, tolerances, y, y1, k);
         const bool is_accepted = error <= 1;
         // As the loop counts them.
-        evaluations += STAGES_COUNTED + (until > saves ? ALL_STAGES - STAGES : 0);
+        evaluations += STAGES_COUNTED + (until > saves ? ALL_STAGES : 0);
         if (RECORDED && THINNED && accepted >= ROWS * stride) stride *= 2;
         if (RECORDED && is_accepted) {
             found.lengths[accepted] = length;

@@ -1,0 +1,78 @@
+"""with_kernels: a solve by components with its kernels, or why it has none."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from ....programs import ClosedJaxpr
+from .._form import Form
+from .._loop import Given, Options, Steering
+from ._backward import BackwardKernel
+from ._field_text import field_text, field_vjp_text
+from ._forward import ForwardKernel
+from ._limits import why_not_kernel
+
+
+def with_kernels(
+    form: Form, options: Options, given: Given, steering: Steering
+) -> tuple[Form, str]:
+    """The form with the kernels of its solve, and why it has none; empty if it has.
+
+    Args:
+        form: by components.
+        options: of the solve, whose record has every step.
+        given: what it is differentiated with respect to.
+        steering: what its steps depend on.
+    """
+    components = len(given.y0)
+
+    def field(t: jax.Array, *rest: jax.Array) -> list[jax.Array]:
+        return form.field(list(rest[components:]), t, list(rest[:components]))
+
+    leaves = [given.t0, *given.y0, *given.parameters]
+    program = jax.make_jaxpr(field)(*(jax.ShapeDtypeStruct((), x.dtype) for x in leaves))
+    reason = why_not_kernel(program, options, given)
+    if reason:
+        return form, reason
+    kernels = _Kernels(program, options, given, steering)
+    return dataclasses.replace(form, kernels=kernels), ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Kernels:
+    """The kernels of a solve."""
+
+    program: ClosedJaxpr
+    options: Options
+    given: Given
+    steering: Steering
+
+    def forward(self, remember: bool) -> ForwardKernel:
+        """That of the solve."""
+        return ForwardKernel(
+            field=field_text(self.program, len(self.given.y0)),
+            dtype=np.dtype(self.given.t0.dtype),
+            components=len(self.given.y0),
+            parameters=len(self.given.parameters),
+            wanted=len(self.given.ts),
+            in_norm=tuple(tolerance is not None for tolerance in self.steering.atol),
+            has_first_step=self.steering.dt0 is not None,
+            continues=self.steering.errors is not None,
+            remember=remember,
+            options=self.options,
+        )
+
+    def backward(self, moving: tuple[bool, ...]) -> BackwardKernel:
+        """That of the transpose of its recorded steps."""
+        components = len(self.given.y0)
+        return BackwardKernel(
+            field=field_text(self.program, components),
+            field_vjp=field_vjp_text(self.program, components, moving),
+            dtype=np.dtype(self.given.t0.dtype),
+            components=components,
+            moving=moving,
+            wanted=len(self.given.ts),
+            options=self.options,
+        )
