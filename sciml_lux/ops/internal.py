@@ -8,6 +8,8 @@ from .convolution._windows import PerAxis as PerAxis
 from .convolution._windows import Windows as Windows
 from .convolution._windows import per_axis as per_axis
 from .convolution._windows import windows as windows
+from .kernels import tell_once as tell_once
+from .kernels import why_no_kernel as why_no_kernel
 from .solve import DIVERGED as DIVERGED
 from .solve import FIELD_NOT_FINITE as FIELD_NOT_FINITE
 from .solve import MAX_STEPS as MAX_STEPS
@@ -19,6 +21,7 @@ from .solve import Arrays as Arrays
 from .solve import Control as Control
 from .solve import Estimates as Estimates
 from .solve import Fixed as Fixed
+from .solve import Solved as Solved
 from .solve import Tableau as Tableau
 from .solve import any_in_batch as any_in_batch
 from .solve import dynamic_scan as dynamic_scan

@@ -85,7 +85,7 @@ def solve_with_diffrax(
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
     unknown = {"num_field_evaluations": None, "first_step": None}
     stats = Record(counts) | unknown | {"time_reached": t, "engine": Static("diffrax")}
-    stats |= {"why_not_components": Static("diffrax solves.")}
+    stats |= dict.fromkeys(["why_not_components", "why_not_kernel"], Static("diffrax solves."))
     final = Final(t1, jax.tree.map(lambda y: y[-1], found.ys)) if with_end else None
     ts = span[1:] if ts is None else ts
     ys = jax.tree.map(lambda y: y[: len(ts)], found.ys)

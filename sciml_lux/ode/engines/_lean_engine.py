@@ -145,6 +145,7 @@ def solve_lean(
         estimates=method.estimates,
         samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(state_of(u0)))),
         by_components=_wants_components(method, ts, is_member),
+        kernel=method.kernel == "always",
     )
     ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
     result: Any = RESULTS.successful
@@ -157,14 +158,24 @@ def solve_lean(
         num_field_evaluations=found.num_evaluations,
         first_step=found.first_step,
         time_reached=jax.lax.stop_gradient(found.t),
-        engine=Static("lean" if found.why_by_arrays.value else "lean-components"),
-        why_not_components=found.why_by_arrays,
+        **_engine(method, found, span),
     )
     estimates = None if found.estimates is None else _named(found.estimates)
     following = None if method.has_fixed_steps else Step(found.next_step, *found.errors)
     ts, final = span[1:] if ts is None else ts, Final(span[1], found.y1, following)
     solution = Solution(ts, ys, stats, result, found.between, final, estimates=estimates)
     return Attempt(solution, found.y)
+
+
+def _engine(method: Method, found: lean.Solved, span: jax.Array) -> dict[str, Static]:
+    """Which engine solved, and why no faster one did; told, once, where that was asked for."""
+    arrays, kernel = found.why_by_arrays.value, found.why_no_kernel.value
+    kernel = kernel or lean.why_no_kernel(span, "solve_ensemble")
+    if method.kernel == "always" and kernel:
+        lean.tell_once(f'kernel="always": a solve is not by a kernel. {kernel}')
+    name = "lean" if arrays else "lean-components" if kernel else "kernel"
+    named = {"engine": name, "why_not_components": arrays, "why_not_kernel": kernel}
+    return {key: Static(value) for key, value in named.items()}
 
 
 def _wants_components(method: Method, ts: jax.Array | None, is_member: bool) -> bool:

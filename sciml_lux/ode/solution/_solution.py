@@ -25,9 +25,11 @@ class Solution(NamedTuple):
             None where diffrax solved, which does not count them. `first_step`, the length of the
             first accepted step, with which a solve like this one may begin, see `Problem`; also
             None there, and 0 where no step was accepted. `time_reached`, t1 if the solve
-            succeeded; `engine`, `Static("lean")` or `Static("diffrax")`, which solved; and
+            succeeded; `engine`, which solved: `Static("diffrax")`, `Static("lean")`,
+            `Static("lean-components")`, the lean engine with its steps by components, or
+            `Static("kernel")`; and why no other did, each `Static("")` where it did:
             `why_not_lean`, the option that needs diffrax, such as `Static("solver=Kvaerno5()")`,
-            else `Static("")`.
+            `why_not_components` and `why_not_kernel`.
         between: the state as a function of time, where the solve had `dense=True`; call the
             solution itself.
         final: where the solve ended: `final.t` is t1 and `final.u` the state there, whatever the

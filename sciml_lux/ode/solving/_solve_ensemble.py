@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...core.internal import named_leaves
+from ...core.internal import named_leaves, path_name
 from ...precision.internal import own_memory
 from ..method._method import Method
 from ..problem._as_array import as_array
@@ -116,8 +116,8 @@ def _leading(args: PyTree, axes: PyTree, number: int) -> tuple[PyTree, tuple[int
             f"got {axes!r}. {error}"
         ) from None
     found: list[Any] = []
-    for (path, leaf), axis in zip(named_leaves(args).items(), spread, strict=True):
-        where = f"args.{path}" if path else "args"
+    for (path, leaf), axis in zip(jax.tree.leaves_with_path(args), spread, strict=True):
+        where = f"args.{path_name(path)}" if path else "args"
         if axis is None:
             found.append(leaf)
             continue

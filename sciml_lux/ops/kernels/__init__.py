@@ -1,5 +1,6 @@
 """Kernels: device code for a whole batch, reached through functions that are plain JAX as well."""
 
+from ._availability import tell_once as tell_once
 from ._kernel import Kernel as Kernel
 from ._kernel import Source as Source
 from ._linear_with_kernel import linear_with_kernel as linear_with_kernel

@@ -63,9 +63,7 @@ def solved(form: Form, options: Options, remember: bool, given: Given, steering:
     return with_own_derivative(function, rule, given, steering)
 
 
-def _taken(
-    form: Form, options: Options, remember: bool, given: Given, steering: Steering
-) -> Found:
+def _taken(form: Form, options: Options, remember: bool, given: Given, steering: Steering) -> Found:
     def taken(given: Given, steering: Steering) -> Found:
         end = run(form, options, given, steering, remember)
         ys = form.split_rows([kept[:-1] for kept in end.ys])
@@ -114,21 +112,19 @@ def _replayed_of_member(
         kernel = form.kernels.backward(tuple(d is not None for d in tangent.parameters))
 
     def replayed(residuals: PyTree, tangents: PyTree) -> Any:
-        (*fixed, record), (times, parameters, y0) = residuals, tangents
+        (t0, t1, ts, parameters, record), (dt0, dt1, dts, dparameters, dy0) = residuals, tangents
         if form.kernels is not None:
             record = _with_steps_of_no_length(record)
         # All of a batch have as many rows, of as many steps.
-        record = record._replace(
-            steps=largest_in_batch(record.steps), stride=largest_in_batch(record.stride)
-        )
-        given = Given(*fixed[:3], y0, fixed[3])
-        found = _replayed(
-            form, options, remember, given, record, Given(*times, y0, parameters)
-        )
-        return found[0], form.split_rows(found[1]), found[2]
+        shared = map(largest_in_batch, (record.steps, record.stride))
+        record = Record(record.lengths, record.starts, record.states, *shared)
+        given, moved = Given(t0, t1, ts, dy0, parameters), Given(dt0, dt1, dts, dy0, dparameters)
+        dy1, dys, states = _replayed(form, options, remember, given, record, moved)
+        return dy1, form.split_rows(dys), states
 
     residuals = (*given[:3], given.parameters, record)
-    return linear_of_member(replayed, kernel, residuals, (times, tangent.parameters, tangent.y0))
+    moved = (*times, tangent.parameters, tangent.y0)
+    return linear_of_member(replayed, kernel, residuals, moved)
 
 
 def _with_steps_of_no_length(record: Record) -> Record:

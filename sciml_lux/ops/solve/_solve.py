@@ -163,7 +163,7 @@ def solve(
     options = Options(
         tableau, control, max_steps, capacity, samples, is_written_out(program, tableau)
     )
-    why_no_kernel = reason or "No kernel was asked for."
+    why_no_kernel = reason or "It was not asked for."
     if kernel and form.by_components:
         options = dataclasses.replace(options, capacity=max_steps)
         form, why_no_kernel = with_kernels(form, options, given, steering)
@@ -180,9 +180,7 @@ def solve(
         return rounded(between(parametric, tableau, given, record, s, t.astype(start.dtype)))
 
     end_state = form.states(found.y1)
-    y1, ys = (
-        [y * valid.astype(y.dtype) for y in ys] for ys in (end_state, form.states(found.ys))
-    )
+    y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (end_state, form.states(found.ys)))
     counted = [tolerance is not None for tolerance in steering.atol]
     hardness = None
     if estimates:
