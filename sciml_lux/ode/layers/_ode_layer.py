@@ -27,7 +27,8 @@ class ODELayer(Layer):
 
     Args:
         saveat: the times of the output, sorted, within `tspan`; None for t1 alone.
-        solver: a diffrax solver; `Tsit5` by default.
+        solver: a diffrax solver, `Tsit5` by default; or one of ours: `Vern7`, `Vern9`, and the
+            symplectic `Leapfrog`, `Yoshida4` and `Yoshida6` for states that are pairs (q, p).
         rtol: relative tolerance of adaptive steps.
         atol: absolute tolerance of adaptive steps.
         dt0: the first step; None lets the solver choose. Solvers with fixed steps need a number.
@@ -66,7 +67,8 @@ class ODELayer(Layer):
     The lean engine, our own, solves where `solver` is one of diffrax's Euler, Heun, Midpoint,
     Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7 and Vern9, with the default `adjoint`, and with
     the default `stepsize_controller`, `ConstantStepSize`, or a `PIDController` of coefficients,
-    factors and tolerances alone, also those of each component; else diffrax does. `solve(...)`'s
+    factors and tolerances alone, also those of each component; symplectic solvers have an engine
+    of their own, see `Leapfrog`; else diffrax does. `solve(...)`'s
     `stats.engine` says which. The lean engine holds each sample of a batch to the tolerance, the
     first axis of a state of two axes or more; diffrax the batch together.
 

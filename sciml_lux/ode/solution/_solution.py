@@ -22,12 +22,13 @@ class Solution(NamedTuple):
         stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`, and
             `num_field_evaluations` of this solve by itself, forwards: in a batch the field is
             evaluated until all members end, and whether a gradient follows is not known here. It is
-            None where diffrax solved, which does not count them. `first_step`, the length of the
+            None where diffrax solved, which does not count them; with a symplectic solver those of
+            dp/dt. `first_step`, the length of the
             first accepted step, with which a solve like this one may begin, see `Problem`; also
             None there, and 0 where no step was accepted. `time_reached`, t1 if the solve
-            succeeded; `engine`, `Static("lean")` or `Static("diffrax")`, which solved; and
-            `why_not_lean`, the option that needs diffrax, such as `Static("solver=Kvaerno5()")`,
-            else `Static("")`.
+            succeeded; `engine`, which solved: `Static("lean")`, `Static("symplectic")` or
+            `Static("diffrax")`; and `why_not_lean`, the option that needs another than the lean
+            one, such as `Static("solver=Kvaerno5()")`, else `Static("")`.
         between: the state as a function of time, where the solve had `dense=True`; call the
             solution itself.
         final: where the solve ended: `final.t` is t1 and `final.u` the state there, whatever the

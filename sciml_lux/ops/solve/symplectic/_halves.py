@@ -62,9 +62,9 @@ def halves_of(
     sizes = (len(closed_over), 1, count, len(leaves) - count, len(arguments))
     is_drift = [i < count for i in range(len(leaves))]
     drift, read = _half("q", program, is_drift, sizes)
-    _check_separable(name, "q", y0[0], read)
+    _check_separable(name, "q", y0[0], read, program)
     kick, read = _half("p", program, [not d for d in is_drift], sizes)
-    _check_separable(name, "p", y0[1], read)
+    _check_separable(name, "p", y0[1], read, program)
     return Halves(drift, kick, count), [*closed_over, *arguments]
 
 
@@ -90,15 +90,19 @@ def _half(
     return half, q if own == "q" else p
 
 
-def _check_separable(name: str, half: str, tree: PyTree, read: Sequence[bool]) -> None:
+def _check_separable(
+    name: str, half: str, tree: PyTree, read: Sequence[bool], program: ClosedJaxpr
+) -> None:
     """Raise if the derivative of a half of the state reads a leaf of the same half."""
     for path, is_read in zip(named_leaves(tree), read, strict=True):
         if is_read:
             where = f"{half}.{path}" if path else half
+            remedy = "Compute them apart, or take a solver for any field, such as diffrax.Tsit5()."
+            if program.effects:
+                remedy = "A callback, such as `jax.debug.print`, reads both: leave it out."
             raise ValueError(
                 f"`{name}` expects dq/dt to depend on t and p alone and dp/dt on t and q alone, "
-                f"but in the program of the vector field d{half}/dt depends on `{where}`. Leave "
-                "out what cancels, or take a solver for any field, such as diffrax.Tsit5()."
+                f"but in the program of the vector field d{half}/dt depends on `{where}`. {remedy}"
             )
 
 

@@ -185,11 +185,11 @@ class _Inside(NamedTuple):
 
 
 def _step_before(given: Given, steps: jax.Array, t: jax.Array) -> jax.Array:
-    """How many of all steps end before `t`; not the last of them."""
+    """How many of all steps end at or before `t`."""
     start, end, t = jax.lax.stop_gradient((given.t0, given.t1, t))
     span = jnp.where(end == start, 1.0, end - start)
     number = jnp.floor((t - start) / span * steps.astype(start.dtype))
-    return jnp.clip(number.astype(jnp.int32), 0, steps - 1)
+    return jnp.clip(number.astype(jnp.int32), 0, steps)
 
 
 def _number_of_steps(start: jax.Array, end: jax.Array, dt0: ArrayLike) -> jax.Array:
