@@ -16,7 +16,7 @@ from sciml_lux.ops.internal import (
     YOSHIDA6,
     solve_symplectic,
 )
-from tests.conftest import needs_x64
+from tests.conftest import needs_x64, slow
 
 METHODS = {"Leapfrog": LEAPFROG, "Yoshida4": YOSHIDA4, "Yoshida6": YOSHIDA6}
 START = (np.array([1.0, 0.3]), np.array([0.1, -0.2]))
@@ -152,6 +152,7 @@ def test_gradients_are_those_of_differences_and_do_not_depend_on_the_memory():
         np.testing.assert_allclose(moved, (one - other) / 2e-5, rtol=1e-7)
 
 
+@slow
 def test_a_gradient_of_a_million_steps_needs_the_memory_of_two_thousand():
     kinds = tuple(jax.ShapeDtypeStruct((1000,), float) for _ in START)
     number = jax.ShapeDtypeStruct((), float)
