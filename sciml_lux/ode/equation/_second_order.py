@@ -7,7 +7,6 @@ from typing import Any
 from jaxtyping import Array, PyTree
 
 from ...core.internal import check_function
-from ..problem._phase import Phase
 
 
 def second_order(acceleration: Callable[..., PyTree]) -> Callable[..., tuple[PyTree, PyTree]]:
@@ -20,17 +19,18 @@ def second_order(acceleration: Callable[..., PyTree]) -> Callable[..., tuple[PyT
         acceleration: q'' of the time, the positions and the arguments, a tree like p.
 
     Returns:
-        The field, (p, q'') in the form of the state: a `Phase`, or a tuple.
+        The field, (p, q'') in the form of the state: a `Phase` or another `NamedTuple`, or a tuple.
 
     Raises:
         TypeError: `acceleration` is not a function.
 
     Example:
         >>> import jax.numpy as jnp
+        >>> from sciml_lux import ode
         >>> @second_order
         ... def pendulum(t, q, args):
         ...     return -jnp.sin(q)
-        >>> pendulum(0.0, Phase(q=jnp.zeros(()), p=jnp.ones(())), None).q.item()
+        >>> pendulum(0.0, ode.Phase(q=jnp.zeros(()), p=jnp.ones(())), None).q.item()
         1.0
     """
     check_function("second_order", "acceleration", acceleration)
@@ -43,4 +43,5 @@ def _first_order(
 ) -> Any:
     q, p = u
     change = acceleration(t, q, *given)
-    return Phase(p, change) if isinstance(u, Phase) else (p, change)
+    pair = (p, change)
+    return type(u)(*pair) if hasattr(u, "_fields") else pair

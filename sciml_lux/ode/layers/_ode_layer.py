@@ -14,6 +14,7 @@ from ...core.internal import check_choice, check_function, guarded, match_own_dt
 from ..equation._solvable import VectorField
 from ..equation._state_policy import POLICIES, with_updates
 from ..method._method import Method, check_options, hashable
+from ..method._symplectic import Symplectic
 from ..problem._problem import as_problem
 from ..problem._times import as_times, check_span, ends_met, rounding
 from ..solution._solution import Solution
@@ -101,7 +102,7 @@ class ODELayer(Layer):
 
     _: dataclasses.KW_ONLY
     saveat: Any = None
-    solver: diffrax.AbstractSolver = diffrax.Tsit5()
+    solver: diffrax.AbstractSolver | Symplectic = diffrax.Tsit5()
     rtol: float = 1e-6
     atol: float = 1e-6
     dt0: float | None = None

@@ -90,6 +90,9 @@ def register(
         return made if several else made[0]
 
     primitive.def_abstract_eval(abstract)
+    # Newer JAX would take it apart where a program inside it, as of `jnp.searchsorted`, is made of
+    # primitives that compile as others; `run` does that.
+    primitive.is_high = lambda *_, **__: False  # pyright: ignore[reportAttributeAccessIssue]
     primitive.def_impl(lambda *args, **params: jax.jit(lambda *a: run(*a, **params))(*args))
     mlir.register_lowering(primitive, mlir.lower_fun(run, multiple_results=several))
     batching.primitive_batchers[primitive] = batch
