@@ -51,8 +51,8 @@ def check_symplectic(layer: Solvable, u0: PyTree) -> None:
     solver = plain(method.solver)
     for option, value in others.items():
         raise ValueError(
-            f"`{name}` has solver={solver!r}, whose steps are all of the length `dt0`, and which "
-            f"has no `{option}`, got {value!r}. Leave it out, or take diffrax.Tsit5()."
+            f"`{name}` has solver={solver!r}, which has steps of one length, and no "
+            f"`{option}`, got {value!r}. Leave it out, or take diffrax.Tsit5()."
         )
     if method.max_steps * solver.composition.number > _MOST_SUBSTEPS:
         raise ValueError(
