@@ -43,5 +43,5 @@ def _first_order(
 ) -> Any:
     q, p = u
     change = acceleration(t, q, *given)
-    pair = (p, change)
-    return type(u)(*pair) if hasattr(u, "_fields") else pair
+    kind: Any = type(u)
+    return kind(p, change) if hasattr(u, "_fields") else (p, change)

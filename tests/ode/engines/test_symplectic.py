@@ -1,5 +1,7 @@
 """Symplectic solvers, as users reach them."""
 
+from typing import NamedTuple
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -146,6 +148,19 @@ def test_second_order_of_one_function_is_traced_once():
     np.testing.assert_array_equal(states[1].ys.q, states[2].ys[0])
     with pytest.raises(TypeError, match="`second_order` expects `acceleration` to be a function"):
         ode.second_order(1.0)
+
+
+class Pair(NamedTuple):
+    place: float
+    speed: float
+
+
+@pytest.mark.any_precision
+@pytest.mark.parametrize("form", [ode.Phase, Pair, lambda *pair: pair], ids=["Phase", "Pair", "()"])
+def test_second_order_returns_the_form_of_the_state(form):
+    falling = ode.second_order(lambda t, q, gravity: -gravity)
+    found = falling(0.0, form(1.0, 2.0), 9.81)
+    assert found == (2.0, -9.81) and type(found) is type(form(1.0, 2.0))
 
 
 @pytest.mark.any_precision
