@@ -1,14 +1,19 @@
 """Neural differential equations as layers, on an engine of our own and on diffrax."""
 
+from .equation import second_order as second_order
 from .layers import UDE as UDE
 from .layers import Bounded as Bounded
 from .layers import NeuralODE as NeuralODE
 from .layers import ODELayer as ODELayer
 from .layers import Positive as Positive
+from .method import Leapfrog as Leapfrog
 from .method import Method as Method
 from .method import Vern7 as Vern7
 from .method import Vern9 as Vern9
+from .method import Yoshida4 as Yoshida4
+from .method import Yoshida6 as Yoshida6
 from .problem import Interpolated as Interpolated
+from .problem import Phase as Phase
 from .problem import Problem as Problem
 from .problem import Step as Step
 from .solution import RESULTS as RESULTS

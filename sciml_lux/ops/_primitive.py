@@ -100,6 +100,9 @@ def register(
         called = run if disabled else primitive.bind
         return jax.jit(functools.partial(called, **params))(*args)
 
+    # Newer JAX would take it apart where a program inside it, as of `jnp.searchsorted`, is made of
+    # primitives that compile as others; `run` does that.
+    primitive.is_high = lambda *_, **__: False  # pyright: ignore[reportAttributeAccessIssue]
     primitive.def_impl(eager)
     mlir.register_lowering(primitive, mlir.lower_fun(run, multiple_results=several))
     for platform, run_there in (run_on or {}).items():

@@ -12,12 +12,16 @@ from .kernels import tell_once as tell_once
 from .kernels import why_no_kernel as why_no_kernel
 from .solve import DIVERGED as DIVERGED
 from .solve import FIELD_NOT_FINITE as FIELD_NOT_FINITE
+from .solve import LEAPFROG as LEAPFROG
 from .solve import MAX_STEPS as MAX_STEPS
 from .solve import NO_STEP as NO_STEP
 from .solve import STATE_NOT_FINITE as STATE_NOT_FINITE
 from .solve import SUCCESSFUL as SUCCESSFUL
+from .solve import YOSHIDA4 as YOSHIDA4
+from .solve import YOSHIDA6 as YOSHIDA6
 from .solve import Adaptive as Adaptive
 from .solve import Arrays as Arrays
+from .solve import Composition as Composition
 from .solve import Control as Control
 from .solve import Estimates as Estimates
 from .solve import Fixed as Fixed
@@ -27,5 +31,6 @@ from .solve import any_in_batch as any_in_batch
 from .solve import dynamic_scan as dynamic_scan
 from .solve import interpolation_weights as interpolation_weights
 from .solve import solve as solve
+from .solve import solve_symplectic as solve_symplectic
 from .solve import tableaus as tableaus
 from .solve import with_fine_interpolant as with_fine_interpolant

@@ -14,6 +14,7 @@ from ...core.internal import check_choice, check_function, guarded, match_own_dt
 from ..equation._solvable import VectorField
 from ..equation._state_policy import POLICIES, with_updates
 from ..method._method import Method, check_options, hashable
+from ..method._symplectic import Symplectic
 from ..problem._problem import as_problem
 from ..problem._times import as_times, check_span, ends_met, rounding
 from ..solution._solution import Solution
@@ -27,7 +28,8 @@ class ODELayer(Layer):
 
     Args:
         saveat: the times of the output, sorted, within `tspan`; None for t1 alone.
-        solver: a diffrax solver; `Tsit5` by default.
+        solver: a diffrax solver, `Tsit5` by default; or one of ours: `Vern7`, `Vern9`, and the
+            symplectic `Leapfrog`, `Yoshida4` and `Yoshida6` for states that are pairs (q, p).
         rtol: relative tolerance of adaptive steps.
         atol: absolute tolerance of adaptive steps.
         dt0: the first step; None lets the solver choose. Solvers with fixed steps need a number.
@@ -71,7 +73,8 @@ class ODELayer(Layer):
     The lean engine, our own, solves where `solver` is one of diffrax's Euler, Heun, Midpoint,
     Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7 and Vern9, with the default `adjoint`, and with
     the default `stepsize_controller`, `ConstantStepSize`, or a `PIDController` of coefficients,
-    factors and tolerances alone, also those of each component; else diffrax does. `solve(...)`'s
+    factors and tolerances alone, also those of each component; symplectic solvers have an engine
+    of their own, see `Leapfrog`; else diffrax does. `solve(...)`'s
     `stats.engine` says which. The lean engine holds each sample of a batch to the tolerance, the
     first axis of a state of two axes or more; diffrax the batch together.
 
@@ -105,7 +108,7 @@ class ODELayer(Layer):
 
     _: dataclasses.KW_ONLY
     saveat: Any = None
-    solver: diffrax.AbstractSolver = diffrax.Tsit5()
+    solver: diffrax.AbstractSolver | Symplectic = diffrax.Tsit5()
     rtol: float = 1e-6
     atol: float = 1e-6
     dt0: float | None = None

@@ -13,9 +13,13 @@ from jax.core import Tracer
 
 from ...core import StaticValue
 from ...core.internal import check_choice, check_integer, check_number
+from ._symplectic import Symplectic
 
 _KINDS = {
-    "solver": (diffrax.AbstractSolver, "a diffrax solver, such as diffrax.Tsit5()"),
+    "solver": (
+        (diffrax.AbstractSolver, Symplectic),
+        "a diffrax solver, such as diffrax.Tsit5()",
+    ),
     "adjoint": (
         diffrax.AbstractAdjoint,
         "None or a diffrax adjoint, such as diffrax.DirectAdjoint()",
@@ -180,8 +184,10 @@ def check_tolerance(name: str, method: Method, clock: np.dtype) -> None:
         )
 
 
-def _check_terms(name: str, solver: diffrax.AbstractSolver) -> None:
+def _check_terms(name: str, solver: diffrax.AbstractSolver | Symplectic) -> None:
     """Raise for solvers of stochastic equations, and of sums of which each term is solved apart."""
+    if isinstance(solver, Symplectic):
+        return
     terms = solver.term_structure
     kind = typing.get_origin(terms) or terms
     if not isinstance(kind, type) or issubclass(kind, diffrax.MultiTerm):

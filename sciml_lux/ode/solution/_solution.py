@@ -22,13 +22,15 @@ class Solution(NamedTuple):
         stats: int32 scalars `num_steps`, `num_accepted_steps`, `num_rejected_steps`, and
             `num_field_evaluations` of this solve by itself, forwards: in a batch the field is
             evaluated until all members end, and whether a gradient follows is not known here. It is
-            None where diffrax solved, which does not count them. `first_step`, the length of the
+            None where diffrax solved, which does not count them; with a symplectic solver those of
+            dp/dt. `first_step`, the length of the
             first accepted step, with which a solve like this one may begin, see `Problem`; also
             None there, and 0 where no step was accepted. `time_reached`, t1 if the solve
-            succeeded; `engine`, which solved: `Static("diffrax")`, `Static("lean")`,
+            succeeded; `engine`, which solved: `Static("diffrax")`,
+            `Static("symplectic")`, `Static("lean")`,
             `Static("lean-components")`, the lean engine with its steps by components, or
             `Static("kernel")`; and why no other did, each `Static("")` where it did:
-            `why_not_lean`, the option that needs diffrax, such as `Static("solver=Kvaerno5()")`,
+            `why_not_lean`, the option that needs another, such as `Static("solver=Kvaerno5()")`,
             `why_not_components` and `why_not_kernel`.
         between: the state as a function of time, where the solve had `dense=True`; call the
             solution itself.

@@ -15,6 +15,7 @@ from ...core.internal import is_observed, subject
 from ...precision import match_eltype_mode, result_dtype
 from ..engines._diffrax_engine import solve_with_diffrax
 from ..engines._lean_engine import check_estimates, solve_lean, why_not_lean
+from ..engines._symplectic_engine import check_symplectic, is_symplectic, solve_symplectic
 from ..equation._equation import equation_of
 from ..equation._solvable import Inputs, Solvable
 from ..failure._failure import Failure, with_failure
@@ -55,6 +56,7 @@ def run(
     dtype = state_dtype(name, u0)
     clock = real_dtype(dtype)
     check_tolerance(name, layer.method, clock)
+    check_symplectic(layer, u0)
     check_engine(layer)
     check_estimates(name, layer.method)
     inputs = _checked_inputs(layer, problem.inputs, dtype)
@@ -114,6 +116,7 @@ def _solved_once(
     equation = equation_of(layer, t0, u0, ps, st, inputs)
     reason = why_not_lean(layer.method)
     engine = solve_lean if reason is None else solve_with_diffrax
+    engine = solve_symplectic if is_symplectic(layer.method) else engine
     span = jnp.stack([t0, t1])
     start = equation.start(u0)
     step = times.first_step

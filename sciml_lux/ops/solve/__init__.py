@@ -19,3 +19,9 @@ from ._solve import Solved as Solved
 from ._solve import solve as solve
 from ._tableau import Arrays as Arrays
 from ._tableau import Tableau as Tableau
+from .symplectic import LEAPFROG as LEAPFROG
+from .symplectic import YOSHIDA4 as YOSHIDA4
+from .symplectic import YOSHIDA6 as YOSHIDA6
+from .symplectic import Composition as Composition
+from .symplectic import SolvedSymplectic as SolvedSymplectic
+from .symplectic import solve_symplectic as solve_symplectic
