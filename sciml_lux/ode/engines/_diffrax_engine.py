@@ -73,7 +73,7 @@ def solve_with_diffrax(
         u0,
         args=equation.parameters,
         saveat=diffrax.SaveAt(ts=ts, t1=with_end, dense=method.dense),
-        stepsize_controller=_controller(method, ts, isinstance(u0, WithCost)),
+        stepsize_controller=controller_of(method, ts, isinstance(u0, WithCost)),
         adjoint=adjoint,
         max_steps=method.max_steps,
         throw=False,
@@ -87,7 +87,7 @@ def solve_with_diffrax(
     ts = span[1:] if ts is None else ts
     ys = jax.tree.map(lambda y: y[: len(ts)], found.ys)
     between = Partial(_evaluated, found.interpolation, span) if method.dense else None
-    result = _result(method, found.result, reached)
+    result = result_of(method, found.result, reached)
     return Attempt(Solution(ts, ys, stats, result, between, final), reached)
 
 
@@ -103,7 +103,7 @@ def _evaluated(interpolation: diffrax.AbstractPath, span: jax.Array, t: jax.Arra
     return jax.tree.map(lambda y: y * valid.astype(y.dtype), states)
 
 
-def _controller(
+def controller_of(
     method: Method, ts: jax.Array | None, has_cost: bool
 ) -> diffrax.AbstractStepSizeController:
     if not method.uses_tolerances:
@@ -129,7 +129,7 @@ def _last(ts: jax.Array, ys: PyTree, t0: jax.Array, u0: PyTree) -> tuple[jax.Arr
     return jax.tree.map(lambda x, x0: jnp.where(count > 0, x[row], x0), saved, first)
 
 
-def _result(method: Method, found: diffrax.RESULTS, reached: PyTree) -> Any:
+def result_of(method: Method, found: diffrax.RESULTS, reached: PyTree) -> Any:
     """Why diffrax stopped; with a user's controller NaN may be a success to it."""
     implicit = isinstance(plain(method.solver), diffrax.AbstractImplicitSolver)
     result = RESULTS.promote(found)

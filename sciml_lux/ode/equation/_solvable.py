@@ -1,7 +1,7 @@
 """What is solved: layers, and functions in the form of layers."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from jaxtyping import Array, PyTree
 
@@ -38,3 +38,9 @@ class Solvable(Protocol):
 
     @property
     def running_cost(self) -> Callable[..., PyTree] | None: ...
+
+    @property
+    def events(self) -> tuple[Any, ...]: ...
+
+    @property
+    def max_events(self) -> int: ...

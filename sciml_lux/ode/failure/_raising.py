@@ -39,6 +39,10 @@ _SENTENCES = {
     "`ts` between. Sort them.",
     "first_step_not_positive": "{name} expects a `first_step` that is finite and above 0. Leave it "
     "out and the solve chooses it.",
+    "max_events_reached": "{name}: more than max_events={max_events} events happened before "
+    "t1={t1}: it is at t={t}. Raise `max_events`. Where events come ever closer together, as those "
+    "of a ball that comes to rest, end the solve before they do, by an `ode.Event` without "
+    "`affect`.",
     "max_steps_reached": "{name} took max_steps={max_steps} steps and did not reach t1={t1}: it is "
     "at t={t}, after {accepted} accepted and {rejected} rejected steps.",
 }
@@ -130,6 +134,7 @@ def _message(layer: Solvable, found: _Facts) -> str:
         "size": f"{_largest(found.reached):.3g}",
         "tolerances": f"rtol={tolerances.rtol} and atol={tolerances.atol}",
         "max_steps": method.max_steps,
+        "max_events": layer.max_events,
         "accepted": int(stats.num_accepted_steps),
         "rejected": int(stats.num_rejected_steps),
     }

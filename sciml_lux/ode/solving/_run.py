@@ -13,10 +13,13 @@ from jaxtyping import PyTree
 from ...core import Parameters, Record, States, Static, layer_name
 from ...core.internal import is_observed, subject
 from ...precision import match_eltype_mode, result_dtype
-from ..engines._diffrax_engine import solve_with_diffrax
-from ..engines._lean_engine import check_estimates, solve_lean, why_not_lean
+from ..engines._engine import DIFFRAX, LEAN
+from ..engines._lean_engine import check_estimates, why_not_lean
 from ..equation._equation import equation_of
 from ..equation._solvable import Inputs, Solvable
+from ..events._happening import check_method, happening_of
+from ..events._stretch import Task
+from ..events._stretches import solve_with_events
 from ..failure._failure import Failure, with_failure
 from ..failure._raising import raising
 from ..method._method import check_tolerance
@@ -57,6 +60,7 @@ def run(
     check_tolerance(name, layer.method, clock)
     check_engine(layer)
     check_estimates(name, layer.method)
+    check_method(layer)
     inputs = _checked_inputs(layer, problem.inputs, dtype)
     times = times_of(name, problem, layer.tspan, layer.saveat, clock)
     times = _with_first_step(layer, times, problem.first_step, clock)
@@ -103,13 +107,18 @@ def _solved_once(
     )
     equation = equation_of(layer, t0, u0, ps, st, inputs)
     reason = why_not_lean(layer.method)
-    engine = solve_lean if reason is None else solve_with_diffrax
+    engine = LEAN if reason is None else DIFFRAX
     span = jnp.stack([t0, t1])
     start = equation.start(u0)
     step = times.first_step
     if step is not None:
         step = Step(*(jnp.where(is_sound(step), part, 1) for part in step))
-    solution, reached = engine(equation, layer.method, span, ts, start, step)
+    if layer.events:
+        happening = happening_of(layer, span, u0, ps, inputs)
+        task = Task(engine, equation, layer.method, span, ts, step, happening)
+        solution, reached = solve_with_events(task, start)
+    else:
+        solution, reached = engine.solve(equation, layer.method, span, ts, start, step)
     stats = solution.stats | {"why_not_lean": Static(reason or "")}
     solution = solution._replace(stats=stats, result=_sound(times, solution.result))
     attempt = Attempt(solution, reached)

@@ -11,6 +11,8 @@ from ...core import Parameters, States
 from ...core.internal import check_function, describe, path_name
 from ...precision.internal import own_memory, require_exact_floats
 from ..equation._solvable import Inputs, VectorField
+from ..events._event import Event, PresetTimes, check_events
+from ..events._parted import joined, parted, preset_data
 from ..method._method import Method
 from ..problem._as_array import as_array
 from ..problem._problem import Problem
@@ -33,7 +35,10 @@ class _Function:
         method: Method,
         function: Callable[..., PyTree],
         running_cost: Callable[..., PyTree] | None = None,
+        events: tuple[Event | PresetTimes, ...] = (),
+        max_events: int = 64,
     ) -> None:
+        self.events, self.max_events = events, max_events
         self.method = method
         self.function = function
         self.running_cost = running_cost
@@ -51,6 +56,8 @@ def solve(
     *,
     method: Method = Method(),  # noqa: B008
     running_cost: Callable[..., PyTree] | None = None,
+    events: tuple[Event | PresetTimes, ...] = (),
+    max_events: int = 64,
 ) -> Solution:
     """u with du/dt = field(t, u, args) and u(t0) = u0.
 
@@ -69,6 +76,9 @@ def solve(
         method: how it is solved.
         running_cost: `running_cost(t, u, du, args)`, or with the inputs too, whose integral from t0
             to t1 is `solution.cost`: a number or a tree of arrays. Steps do not depend on it.
+        events: what may happen on the way; what did is `solution.events`.
+        max_events: how many of them that are not preset may happen before the solve fails. Each has
+            room in memory where a derivative is taken.
 
     Raises:
         TypeError: the state is not floating or has two dtypes, du/dt has another dtype, or `args`
@@ -102,16 +112,19 @@ def solve(
     _check_args(args)
     require_exact_floats((problem, args), "`ode.solve`")
     problem, args = own_memory((problem, jax.tree.map(as_array, args)))
-    functions = [field]
     if running_cost is not None:
         check_function("ode.solve", "running_cost", running_cost)
-        functions.append(running_cost)
-    function = _Function(method, *functions)
+    check_events("ode.solve", events, max_events)
+    function = _Function(method, field, running_cost, events, max_events)
     if method.is_traced:
         compiled = jax.jit(functools.partial(solved, function), static_argnums=5)
     else:
-        compiled = compiled_for(functions, method, _solved_by)
-    solution, _ = run(function, problem, args, (), compiled)
+        functions, form = parted(events)
+        has_cost = running_cost is not None
+        functions = [field, *([running_cost] if has_cost else []), *functions]
+        key = (method, has_cost, form, max_events)
+        compiled = compiled_for(functions, key, _solved_by)
+    solution, _ = run(function, problem, args, preset_data(events), compiled)
     return solution
 
 
@@ -132,6 +145,12 @@ def _check_args(args: PyTree) -> None:
 
 
 def _solved_by(
-    functions: Sequence[Callable[..., PyTree]], method: Method, *arguments: PyTree
+    functions: Sequence[Callable[..., PyTree]], key: tuple[Any, ...], *arguments: PyTree
 ) -> Any:
-    return solved(_Function(method, *functions), *arguments)
+    method, has_cost, form, max_events = key
+    field, *others = functions
+    running_cost = others.pop(0) if has_cost else None
+    # The preset times, which take the place of states that a function does not have.
+    events = joined(others, form, arguments[2])
+    function = _Function(method, field, running_cost, events, max_events)
+    return solved(function, *arguments)

@@ -2,7 +2,7 @@
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from ._control import (
 )
 from ._ended import Ended, Tried
 from ._record import Record, empty, remembered, rows_of
+from ._sight import Seen, Watch, looked_over, nothing_seen
 from ._step import (
     Field,
     Leaves,
@@ -114,6 +115,7 @@ class State(NamedTuple):
         opening: the length of the first accepted step, as a part of the whole.
         result: RUNNING, or why it ended.
         record: of the steps; None where it is not wanted.
+        seen: of conditions that are watched; None without them.
     """
 
     s: jax.Array
@@ -129,6 +131,7 @@ class State(NamedTuple):
     opening: jax.Array
     result: jax.Array
     record: Record | None
+    seen: Seen | None = None
 
 
 def places_of(given: Given) -> jax.Array:
@@ -143,8 +146,15 @@ def number_reached(places: jax.Array, s: jax.Array) -> jax.Array:
     return jnp.where(s >= 1, len(places), jnp.sum(places <= s, dtype=jnp.int32))
 
 
-def run(field: Field, options: Options, given: Given, steering: Steering, remember: bool) -> Ended:
-    """The loop, to its end.
+def run(
+    field: Field,
+    options: Options,
+    given: Given,
+    steering: Steering,
+    remember: bool,
+    watch: Watch | None = None,
+) -> Ended:
+    """The loop, to its end, or to the first step in which a watched condition reaches 0.
 
     Args:
         field: du/dt of a time and the leaves of a state.
@@ -152,13 +162,16 @@ def run(field: Field, options: Options, given: Given, steering: Steering, rememb
         given: what is solved.
         steering: what the steps depend on.
         remember: whether the steps are recorded.
+        watch: the conditions; None without them.
     """
     places = places_of(given)
     start = _start(field, options, given, steering, remember)
-    attempt = functools.partial(_attempt, field, options, given, steering, places)
+    if watch is not None:
+        start = start._replace(seen=nothing_seen(watch, given.t0, given.y0))
+    attempt = functools.partial(_attempt, field, options, given, steering, places, watch)
     end = jax.lax.while_loop(lambda state: any_in_batch(_goes_on(state)), attempt, start)
     tried = Tried(end.tried, end.evaluations, end.opening, end.h, end.errors)
-    return Ended(end.s, end.y, end.ys, end.accepted, tried, end.result, end.record)
+    return Ended(end.s, end.y, end.ys, end.accepted, tried, end.result, end.record, end.seen)
 
 
 def _goes_on(state: State) -> jax.Array:
@@ -237,6 +250,7 @@ def _trial(
     given: Given,
     steering: Steering,
     places: jax.Array,
+    watched: bool,
     state: State,
 ) -> Trial:
     tableau, y = options.tableau, state.y
@@ -250,8 +264,9 @@ def _trial(
     t, h = given.t0 + state.s * span, length * span
     until = number_reached(places, end)
     table, count = table_of(tableau, y), tableau.num_stages
-    total = len(table.c) if state.ys else count
-    wanted = any_in_batch(_goes_on(state) & (until > state.saves))
+    total = len(table.c) if state.ys or watched else count
+    looks = (until > state.saves) | watched
+    wanted = any_in_batch(_goes_on(state) & looks)
     if options.by_components:
         stages = with_stages_in_line(field, t, h, y, table, count, total, wanted)
     else:
@@ -261,7 +276,7 @@ def _trial(
         stages = with_stages(field, t, h, y, table, stages, 1, stop)
     y1 = advanced(y, h, tableau.float64.b, stages)
     error = _error(options, steering, h, y, y1, stages)
-    extra = jnp.where(until > state.saves, total - count, 0)
+    extra = jnp.where(looks, total - count, 0)
     evaluations = (count - int(bool(state.first)) + extra).astype(jnp.int32)
     return Trial(length, last, h, end, until, stages, y1, error, evaluations)
 
@@ -279,11 +294,12 @@ def _attempt(
     given: Given,
     steering: Steering,
     places: jax.Array,
+    watch: Watch | None,
     state: State,
 ) -> State:
     """One step, accepted or not; a solve that has ended stays as it is."""
     live, y = _goes_on(state), state.y
-    trial = _trial(field, options, given, steering, places, state)
+    trial = _trial(field, options, given, steering, places, watch is not None, state)
     accepted = live & (trial.error <= 1)
 
     def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
@@ -307,7 +323,9 @@ def _attempt(
     if isinstance(options.control, Fixed):
         stuck &= ~accepted
     result = jnp.where(stuck, jnp.where(jnp.isfinite(trial.error), NO_STEP, DIVERGED), result)
-    result = jnp.where(accepted & trial.last, SUCCESSFUL, result)
+    seen = None if watch is None else _seen(watch, options, given, trial, accepted, state)
+    ends = trial.last if seen is None else trial.last | seen.found
+    result = jnp.where(accepted & ends, SUCCESSFUL, result)
     last_stage = [k[options.tableau.num_stages - 1] for k in trial.stages]
     return State(
         s=s,
@@ -323,7 +341,24 @@ def _attempt(
         opening=chosen(jnp.where(state.opening == 0, trial.length, state.opening), state.opening),
         result=jnp.where(live, result, state.result).astype(jnp.int32),
         record=_recorded(options, trial.length, accepted, state),
+        seen=seen,
     )
+
+
+def _seen(
+    watch: Watch,
+    options: Options,
+    given: Given,
+    trial: Trial,
+    accepted: jax.Array,
+    state: State,
+) -> Any:
+    """What is seen of the conditions after an accepted step, else what was before."""
+    t = given.t0 + state.s * (given.t1 - given.t0)
+    end = jnp.where(trial.last, given.t1, t + trial.h)
+    inner = functools.partial(inside, options.tableau, h=trial.h, y=state.y, stages=trial.stages)
+    seen = looked_over(watch, state.seen, (t, trial.h, state.y), inner, (end, trial.y1))
+    return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), seen, state.seen)
 
 
 def _recorded(

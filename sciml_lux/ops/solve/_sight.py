@@ -1,0 +1,135 @@
+"""Whether watched conditions, real functions of time and state, reach 0 within a step."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+LOOKS = 8
+"""At how many times of each step the conditions are evaluated, evenly spaced, its end the last."""
+
+
+class Watch(NamedTuple):
+    """The conditions.
+
+    Attributes:
+        conditions: (n,) of a time and a state; a tree.
+        directions: (n,): 1 for conditions that count while they rise, -1 while they fall, 0 both.
+        signs: (n,) -1 or 1, the side of 0 from which they come; 0 for one that has still to leave
+            it, and does not count before.
+    """
+
+    conditions: Callable[[jax.Array, PyTree], jax.Array]
+    directions: np.ndarray | jax.Array
+    signs: jax.Array
+
+
+class Seen(NamedTuple):
+    """What is known after a step.
+
+    Attributes:
+        found: whether a condition has reached 0.
+        look: at which of the looks into that step.
+        signs: (n,) before that look.
+        t: the start of that step.
+        h: its length.
+        y: the state at its start.
+    """
+
+    found: jax.Array
+    look: jax.Array
+    signs: jax.Array
+    t: jax.Array
+    h: jax.Array
+    y: Any
+
+
+def nothing_seen(watch: Watch, t: jax.Array, y: PyTree) -> Seen:
+    """What is known at the start, where the time is `t` and the state `y`."""
+    return Seen(jnp.zeros((), bool), jnp.zeros((), jnp.int32), watch.signs, t, jnp.zeros_like(t), y)
+
+
+def reached(watch: Watch, signs: jax.Array, values: jax.Array) -> jax.Array:
+    """(n,) whether conditions on the side `signs` of 0 have reached it, in their direction."""
+    now = jnp.sign(values)
+    goes = (watch.directions == 0) | (watch.directions == -signs)
+    return goes & (signs != 0) & (now != signs) & ~jnp.isnan(values)
+
+
+def side(signs: jax.Array, values: jax.Array) -> jax.Array:
+    """(n,) on which side of 0 the conditions are, or were before they were 0."""
+    now = jnp.sign(values)
+    return jnp.where((now == 0) | jnp.isnan(values), signs, now)
+
+
+def looked_over(
+    watch: Watch,
+    before: Seen,
+    start: tuple[jax.Array, jax.Array, PyTree],
+    inner: Callable[[jax.Array], PyTree],
+    end: tuple[jax.Array, PyTree],
+) -> Seen:
+    """What is known after one more step.
+
+    Args:
+        watch: the conditions.
+        before: what was known.
+        start: of the step: its time, its length, and the state.
+        inner: the state at a fraction of the step.
+        end: of the step: its time, and the state.
+    """
+    t, h, y = start
+    fractions = jnp.arange(1, LOOKS, dtype=t.dtype) / LOOKS
+    inside = jax.vmap(lambda part: watch.conditions(t + part * h, inner(part)))(fractions)
+    values = [*inside, watch.conditions(*end)]
+    found, look, signs = jnp.zeros((), bool), before.look, before.signs
+    for number, value in enumerate(values, 1):
+        hit = ~found & reached(watch, signs, value).any()
+        found, look = found | hit, jnp.where(hit, np.int32(number), look)
+        signs = jnp.where(found, signs, side(signs, value))
+    return Seen(found, look, signs, t, h, y)
+
+
+def first_reached(
+    watch: Watch, seen: Seen, state_at: Callable[[jax.Array], PyTree]
+) -> tuple[jax.Array, jax.Array]:
+    """The fraction of the step at which the first condition has just reached 0, and which have.
+
+    The interval before the look is halved until the clock cannot tell its ends apart. It keeps the
+    half in which some condition first changes, so that of several it is the earliest.
+
+    Args:
+        watch: the conditions.
+        seen: what was found.
+        state_at: the state at a fraction of the step.
+    """
+
+    def hits(part: jax.Array) -> jax.Array:
+        return reached(watch, seen.signs, watch.conditions(seen.t + part * seen.h, state_at(part)))
+
+    def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        middle = (ends[0] + ends[1]) / 2
+        hit = hits(middle).any()
+        return jnp.where(hit, ends[0], middle), jnp.where(hit, middle, ends[1])
+
+    look = seen.look.astype(seen.t.dtype)
+    bits = jnp.finfo(seen.t.dtype).nmant + 8
+    _, part = jax.lax.fori_loop(0, bits, halve, ((look - 1) / LOOKS, look / LOOKS))
+    which = hits(part)
+    # At the end of the step the state is not that of the interpolant, and neither may be 0.
+    sure = jnp.where(which.any(), which, reached_at_look(watch, seen, state_at))
+    return part, sure
+
+
+def reached_at_look(
+    watch: Watch, seen: Seen, state_at: Callable[[jax.Array], PyTree]
+) -> jax.Array:
+    """(n,) the condition that is closest to 0 at the look, where rounding hides which it was."""
+    part = seen.look.astype(seen.t.dtype) / LOOKS
+    values = watch.conditions(seen.t + part * seen.h, state_at(part))
+    can = ((watch.directions == 0) | (watch.directions == -seen.signs)) & (seen.signs != 0)
+    nearest = jnp.argmin(jnp.where(can & ~jnp.isnan(values), jnp.abs(values), jnp.inf))
+    return jnp.arange(len(values), dtype=nearest.dtype) == nearest
