@@ -37,10 +37,11 @@ class _Watching(diffrax.AbstractWrappedSolver):
         """Which interpolates its steps."""
         return self.solver.interpolation_cls
 
-    @property
-    def root_finder(self) -> Any:
-        """Which solves its implicit equations."""
-        return getattr(self.solver, "root_finder")  # noqa: B009
+    def __getattr__(self, name: str) -> Any:
+        """What diffrax reads of implicit and of Runge-Kutta solvers alone."""
+        if name in ("root_finder", "scan_kind"):
+            return getattr(self.solver, name)
+        raise AttributeError(f"`{type(self).__name__}` has no attribute `{name}`.")
 
     def order(self, terms: PyTree) -> Any:
         """Its order."""

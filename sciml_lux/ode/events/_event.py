@@ -139,16 +139,20 @@ def _times(ts: Any) -> Any:
         ts = jnp.atleast_1d(ts)
         _check_array(ts)
         return hashable(ts)
-    numbers = np.atleast_1d(np.asarray(ts, None if hasattr(ts, "dtype") else object))
-    if numbers.size and numbers.ndim == 1 and np.isinf(numbers.astype(np.float64)).any():
-        never = np.where(np.isinf(numbers.astype(np.float64)), 0, numbers)
-        as_times(never, "PresetTimes", "ts")
-        return tuple(map(float, numbers))
-    return as_times(np.atleast_1d(ts), "PresetTimes", "ts")
+    values = np.atleast_1d(np.asarray(ts))
+    if _is_real(values.dtype):
+        values = values.astype(np.float64)
+        as_times(np.where(np.isinf(values), 0.0, values), "PresetTimes", "ts")
+        return tuple(values.tolist())
+    return as_times(values, "PresetTimes", "ts")
+
+
+def _is_real(dtype: np.dtype) -> bool:
+    return dtype.kind in "iuf" or dtype == jnp.bfloat16
 
 
 def _check_array(ts: jax.Array) -> None:
-    if ts.dtype.kind not in "iuf" and ts.dtype != jnp.bfloat16:
+    if not _is_real(ts.dtype):
         raise TypeError(f"`PresetTimes` expects `ts` of real numbers, got {ts.dtype.name}.")
     if ts.ndim != 1 or ts.size == 0:
         raise ValueError(f"`PresetTimes` expects `ts` of the shape (n,), got {ts.shape}.")

@@ -61,6 +61,8 @@ class Place(NamedTuple):
         t: the time.
         u: the state.
         signs: (n,) the side of 0 on which each condition is; 0 where it has still to leave it.
+        last: int32, which condition was met here; -1 for none.
+        near: (n,) conditions that what happened here has left at 0, up to rounding.
         pending: (n,) conditions that were 0 at this time too, and whose turn is still to come.
         preset: int32, how many preset times are over.
         ended: whether it has reached the end, or an event that ends it.
@@ -74,6 +76,8 @@ class Place(NamedTuple):
     t: jax.Array
     u: Any
     signs: jax.Array
+    last: jax.Array
+    near: jax.Array
     pending: jax.Array
     preset: jax.Array
     ended: jax.Array
@@ -131,9 +135,10 @@ def stretch(task: Task, place: Place) -> tuple[Place, Row]:
     ends = jnp.append(happening.preset, t1)
     limit = jnp.where(is_preset, ends[place.preset], t1)
     waits = place.pending.any()
-    limit = jnp.where(waits, place.t, limit)
+    # Of a batch, one that has ended stays where it is.
+    limit = jnp.where(waits | ~goes_on(place), place.t, limit)
     crossing = _crossing(task, place, limit)
-    found = crossing.found & ~waits
+    found = crossing.found & (limit != place.t)
     end = jnp.where(found, jax.lax.stop_gradient(_between(place.t, crossing.t, limit)), limit)
     end = jnp.where(crossing.result == RESULTS.successful, end, place.t)
     attempt = _solved(task, place, end)
@@ -142,6 +147,8 @@ def stretch(task: Task, place: Place) -> tuple[Place, Row]:
     result = RESULTS.where(
         crossing.result == RESULTS.successful, attempt.solution.result, crossing.result
     )
+    again = found & (meeting.which == place.last) & (meeting.t == place.t)
+    result = RESULTS.where(again, RESULTS.events_accumulate, result)
     lost = crossing.result != RESULTS.successful
     reached = (attempt.solution.stats.time_reached, attempt.reached)
     reached = jax.tree.map(
@@ -190,9 +197,10 @@ def _meeting(
     met: jax.Array,
 ) -> _Meeting:
     happening, equation, u = task.happening, task.equation, attempt.solution.final.u
-    (t, limit), which = ends, jnp.argmax(candidates).astype(jnp.int32)
+    t, limit = ends
     if not len(happening.places):
-        return _Meeting(met, which, t, u)
+        return _Meeting(met, jnp.zeros((), jnp.int32), t, u)
+    which = jnp.argmax(candidates).astype(jnp.int32)
     t, u = at_root(
         lambda t, u: happening.conditions(t, u)[which],
         lambda t, u: equation.field(t, u, equation.parameters),
@@ -219,13 +227,15 @@ def _after(
     affects = [lambda t, u: u, *happening.affects]
     u = jax.lax.switch(event + 1, affects, meeting.t, meeting.u)
     ended = ~happens | jnp.append(happening.ends, False)[event]
-    signs, pending = _sides(task, meeting, u, signs_before, place.pending)
+    signs, near, pending = _sides(task, place, meeting, u, signs_before)
     ys = _wanted(task, place, attempt, meeting.t, ended)
     row = Row(meeting.t, event, state_of(meeting.u), state_of(u))
     place = place._replace(
         t=meeting.t,
         u=u,
         signs=signs,
+        last=jnp.where(meeting.met, meeting.which, -1),
+        near=near,
         pending=pending,
         preset=place.preset + preset.astype(jnp.int32),
         ended=ended,
@@ -246,35 +256,35 @@ def _event(
 
 
 def _sides(
-    task: Task, meeting: _Meeting, after: PyTree, signs: jax.Array, pending: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """The side of 0 on which each condition is after an event, and which are still to happen.
+    task: Task, place: Place, meeting: _Meeting, after: PyTree, signs: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The side of 0 on which each condition is after an event, which are at 0, and which wait.
 
-    The condition that was met is on the side to which it moves, where the event has left it at 0,
-    up to rounding; on that where it came from, if it does not move. So it is not met again at once,
+    A condition that was met is on the side to which it moves, where the event has left it at 0, up
+    to rounding; on that where it came from, if it does not move. So it is not met again at once,
     and a ball that does not rise any more does not fall through the ground.
     """
     happening = task.happening
     if not len(happening.places):
-        return signs, pending
-    still = jax.lax.stop_gradient((meeting.t, meeting.u, after))
-    conditions, equation = jax.lax.stop_gradient((happening.conditions, task.equation[:2]))
+        return signs, place.near, place.pending
+    still = (meeting.t, meeting.u, after, place.t, happening.conditions, task.equation[:2])
+    t, u, after, start, conditions, equation = jax.lax.stop_gradient(still)
     field, parameters = equation
-    t, u, after = still
     before = conditions(t, u)
-    direction = jnp.sign(task.span[1] - task.span[0])
     slope = field(t, after, parameters)
     values, slopes = jax.jvp(conditions, (t, after), (jnp.ones_like(t), slope))
-    toward = jnp.sign(direction * slopes)
+    toward = jnp.sign(slopes * jnp.sign(task.span[1] - task.span[0]))
     fired = meeting.met & (np.arange(len(before), dtype=np.int32) == meeting.which)
+    here = fired | (place.near & (t == start))
     rounding = 4 * float(jnp.finfo(t.dtype).eps) * jnp.max(jnp.abs(task.span))
-    near = jnp.maximum(4 * jnp.abs(before), rounding * jnp.abs(slopes))
-    kept = fired & (jnp.abs(values) <= near)
+    room = jnp.maximum(4 * jnp.abs(before), rounding * jnp.abs(slopes))
+    near = here & (jnp.abs(values) <= room)
     now = jnp.where(values == 0, toward, jnp.sign(values))
-    now = jnp.where(kept, jnp.where(toward == 0, signs, toward), now)
+    now = jnp.where(near, jnp.where(toward == 0, signs, toward), now)
     watch = lean.Watch(conditions, happening.directions, signs)
-    pending = jnp.where(pending.any(), pending, lean.reached(watch, signs, before))
-    return jax.lax.stop_gradient(now), pending & ~fired
+    others = lean.reached(watch, signs, before) & ~here
+    pending = jnp.where(place.pending.any(), place.pending, others)
+    return jax.lax.stop_gradient(now), near, pending & ~fired
 
 
 def _wanted(

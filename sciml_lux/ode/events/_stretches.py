@@ -62,6 +62,8 @@ def _start(task: Task, u0: PyTree) -> Place:
         t=t0,
         u=u0,
         signs=_signs(task, u0),
+        last=jnp.full((), -1, jnp.int32),
+        near=jnp.zeros(len(happening.places), bool),
         pending=jnp.zeros(len(happening.places), bool),
         preset=zero,
         ended=jnp.zeros((), bool),
@@ -115,6 +117,7 @@ def _events(place: Place, rows: Row) -> Events:
 
 def _stats(task: Task, place: Place) -> Record:
     counts, engine = place.counts, task.engine
+    t = jax.lax.stop_gradient(place.t)
     counted = engine.counts_evaluations
     return Record(
         num_steps=counts.steps,
@@ -122,6 +125,6 @@ def _stats(task: Task, place: Place) -> Record:
         num_rejected_steps=counts.steps - counts.accepted,
         num_field_evaluations=counts.evaluations if counted else None,
         first_step=place.first if counted else None,
-        time_reached=place.reached[0],
+        time_reached=jnp.where(place.result == RESULTS.successful, t, place.reached[0]),
         engine=engine.name,
     )

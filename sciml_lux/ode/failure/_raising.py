@@ -40,9 +40,11 @@ _SENTENCES = {
     "first_step_not_positive": "{name} expects a `first_step` that is finite and above 0. Leave it "
     "out and the solve chooses it.",
     "max_events_reached": "{name}: more than max_events={max_events} events happened before "
-    "t1={t1}: it is at t={t}. Raise `max_events`. Where events come ever closer together, as those "
-    "of a ball that comes to rest, end the solve before they do, by an `ode.Event` without "
+    "t1={t1}: it is at t={t}. Raise `max_events`, or end the solve by an `ode.Event` without "
     "`affect`.",
+    "events_accumulate": "{name}: an event happened twice at t={t}, closer together than the clock "
+    "can tell apart, as the bounces of a ball that comes to rest. End the solve before, by an "
+    "`ode.Event` without `affect`, or let `affect` move the state off the condition.",
     "max_steps_reached": "{name} took max_steps={max_steps} steps and did not reach t1={t1}: it is "
     "at t={t}, after {accepted} accepted and {rejected} rejected steps.",
 }

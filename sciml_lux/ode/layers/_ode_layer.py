@@ -118,7 +118,7 @@ class ODELayer(Layer):
     state_policy: str = "refuse"
     running_cost: Callable[..., PyTree] | None = None
     events: tuple[Event | PresetTimes, ...] = ()
-    max_events: int = 64
+    max_events: int = 16
 
     def __post_init__(self: Any) -> None:  # Any: `tspan` is a field of the subclasses.
         """Make times Python floats, and check every option."""

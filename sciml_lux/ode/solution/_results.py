@@ -24,3 +24,4 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore
     times_out_of_order = "The times are not finite and in order from t0 to t1."
     first_step_not_positive = "The first step is not finite and above 0."
     max_events_reached = "More events happened than max_events."
+    events_accumulate = "An event happened again before the clock could tell the times apart."

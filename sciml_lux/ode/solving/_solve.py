@@ -36,7 +36,7 @@ class _Function:
         function: Callable[..., PyTree],
         running_cost: Callable[..., PyTree] | None = None,
         events: tuple[Event | PresetTimes, ...] = (),
-        max_events: int = 64,
+        max_events: int = 16,
     ) -> None:
         self.events, self.max_events = events, max_events
         self.method = method
@@ -57,7 +57,7 @@ def solve(
     method: Method = Method(),  # noqa: B008
     running_cost: Callable[..., PyTree] | None = None,
     events: tuple[Event | PresetTimes, ...] = (),
-    max_events: int = 64,
+    max_events: int = 16,
 ) -> Solution:
     """u with du/dt = field(t, u, args) and u(t0) = u0.
 

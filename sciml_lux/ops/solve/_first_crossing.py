@@ -95,7 +95,8 @@ def first_crossing(
     def conditions(t: jax.Array, ys: Leaves) -> jax.Array:
         return watch.conditions(t.astype(t0.dtype), rounded(ys)).astype(start.dtype)
 
-    inner = Watch(conditions, watch.directions, watch.signs.astype(start.dtype))
+    directions, signs = (jnp.asarray(x).astype(start.dtype) for x in watch[1:])
+    inner = Watch(conditions, directions, signs)
 
     def slopes(t: jax.Array, ys: Leaves) -> Leaves:
         return parametric(parameters, t, ys)

@@ -265,7 +265,7 @@ def _trial(
     until = number_reached(places, end)
     table, count = table_of(tableau, y), tableau.num_stages
     total = len(table.c) if state.ys or watched else count
-    looks = (until > state.saves) | watched
+    looks = jnp.ones((), bool) if watched else until > state.saves
     wanted = any_in_batch(_goes_on(state) & looks)
     if options.by_components:
         stages = with_stages_in_line(field, t, h, y, table, count, total, wanted)
