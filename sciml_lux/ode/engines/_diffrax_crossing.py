@@ -25,7 +25,7 @@ class _Watching(diffrax.AbstractWrappedSolver):
     the watch, and the direction of time, which for diffrax always rises.
     """
 
-    solver: diffrax.AbstractSolver
+    solver: diffrax.AbstractSolver  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @property
     def term_structure(self) -> Any:  # pyright: ignore
@@ -136,7 +136,8 @@ def cross_with_diffrax(
     seen = found.solver_state[1]
     part, which = lean.first_reached(watch, seen, state_at)
     reached = jax.tree.map(lambda y: y[-1], found.ys)
-    result = RESULTS.where(seen.found, RESULTS.successful, result_of(method, found.result, reached))
+    success: Any = RESULTS.successful
+    result = RESULTS.where(seen.found, success, result_of(method, found.result, reached))
     return lean.Crossing(
         seen.found,
         jnp.where(seen.found, seen.t + part * seen.h, jnp.asarray(found.ts)[-1]),

@@ -1,6 +1,6 @@
 """Events as functions, numbers and arrays, of which a compiled program takes each in its place."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from ..method._method import plain
 from ._event import Event, PresetTimes
 
-Form = tuple[Hashable, ...]
+Form = tuple[tuple[Any, ...], ...]
 
 
 def parted(events: Sequence[Event | PresetTimes]) -> tuple[list[Callable[..., Any]], Form]:

@@ -244,9 +244,7 @@ def _after(
     return place, row
 
 
-def _event(
-    happening: Happening, place: Place, meeting: _Meeting, happens: jax.Array
-) -> jax.Array:
+def _event(happening: Happening, place: Place, meeting: _Meeting, happens: jax.Array) -> jax.Array:
     """The place of what happens among the events; -1 for nothing."""
     nothing = np.full(1, -1, np.int32)
     owners = jnp.append(happening.preset_places, nothing)
@@ -276,8 +274,7 @@ def _sides(
     toward = jnp.sign(slopes * jnp.sign(task.span[1] - task.span[0]))
     fired = meeting.met & (np.arange(len(before), dtype=np.int32) == meeting.which)
     here = fired | (place.near & (t == start))
-    rounding = 4 * float(jnp.finfo(t.dtype).eps) * jnp.max(jnp.abs(task.span))
-    room = jnp.maximum(4 * jnp.abs(before), rounding * jnp.abs(slopes))
+    room = jnp.maximum(4 * jnp.abs(before), rounding(task) * jnp.abs(slopes))
     near = here & (jnp.abs(values) <= room)
     now = jnp.where(values == 0, toward, jnp.sign(values))
     now = jnp.where(near, jnp.where(toward == 0, signs, toward), now)
@@ -287,19 +284,29 @@ def _sides(
     return jax.lax.stop_gradient(now), near, pending & ~fired
 
 
-def _wanted(
-    task: Task, place: Place, attempt: Any, end: jax.Array, ended: jax.Array
-) -> Any:
+def _wanted(task: Task, place: Place, attempt: Any, end: jax.Array, ended: jax.Array) -> Any:
     """The wanted states so far: at an event that after it, beyond the end that at the end."""
     if task.ts is None:
         return None
-    ts, direction = task.ts, jnp.sign(task.span[1] - task.span[0])
-    here = (direction * (ts - place.t) >= 0) & ((direction * (ts - end) < 0) | ended)
+    here = is_over(task, place.t) & (~is_over(task, end) | ended)
 
     def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(here.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
 
     return jax.tree.map(chosen, attempt.solution.ys, place.ys)
+
+
+def is_over(task: Task, t: jax.Array) -> Any:
+    """(n,) whether the wanted times are not before `t`, or differ from it by rounding alone."""
+    ts: Any = task.ts
+    along = jnp.sign(task.span[1] - task.span[0]) * (ts - t)
+    return jax.lax.stop_gradient(along) >= -rounding(task)
+
+
+def rounding(task: Task) -> jax.Array:
+    """By how much times may differ that are meant to be the same."""
+    largest = jnp.max(jnp.abs(jax.lax.stop_gradient(task.span)))
+    return 4 * float(jnp.finfo(task.span.dtype).eps) * largest
 
 
 def _counted(task: Task, counts: Counts, crossing: lean.Crossing, attempt: Any) -> Counts:

@@ -13,7 +13,7 @@ from ..solution._events import Events
 from ..solution._final import Final
 from ..solution._results import RESULTS
 from ..solution._solution import Attempt, Solution
-from ._stretch import Counts, Place, Row, Task, goes_on, stretch
+from ._stretch import Counts, Place, Row, Task, goes_on, is_over, stretch
 
 
 def solve_with_events(task: Task, u0: PyTree) -> Attempt:
@@ -52,7 +52,7 @@ def _next(task: Task, place: Place) -> tuple[Place, Row]:
 
 
 def _start(task: Task, u0: PyTree) -> Place:
-    happening, (t0, t1) = task.happening, task.span
+    happening, t0 = task.happening, task.span[0]
     zero, clock = jnp.zeros((), jnp.int32), task.span.dtype
     ys = None
     if task.ts is not None:
@@ -89,8 +89,7 @@ def _signs(task: Task, u0: PyTree) -> jax.Array:
 
 def _held(task: Task, place: Place) -> Any:
     """The wanted states, from the end on that at the end."""
-    direction = jnp.sign(task.span[1] - task.span[0])
-    over = direction * (task.ts - place.t) >= 0
+    over = is_over(task, place.t)
 
     def held(ys: jax.Array, u: jax.Array) -> jax.Array:
         return jnp.where(over.reshape(-1, *(1,) * u.ndim), u, ys)

@@ -53,8 +53,7 @@ class ODELayer(Layer):
             is the `cost` of `solve(...)`: a number, or a tree of arrays in the dtype of the state,
             such as one of each sample. Steps do not depend on it. Where the layer is part of a
             model, a layer of your own calls `solve(...)` and returns the cost beside its output.
-        events: a tuple of `Event` and `PresetTimes`; their functions get the parameters of the layer
-            as `args`.
+        events: a tuple of `Event` and `PresetTimes`, whose functions get the parameters as `args`.
         max_events: how many events that are not preset may happen before the solve fails. Each of
             them has room in memory where a derivative is taken.
         state_policy: what to do where an evaluation of the field changes a state, as BatchNorm and

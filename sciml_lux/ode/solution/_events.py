@@ -34,4 +34,4 @@ class Events(NamedTuple):
     which: jax.Array
     before: Any
     after: Any
-    count: jax.Array
+    count: jax.Array  # pyright: ignore[reportIncompatibleMethodOverride]

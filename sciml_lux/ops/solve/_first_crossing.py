@@ -127,7 +127,5 @@ def _located(
     table, y = table_of(tableau, seen.y), seen.y
     total = len(table.c)
     stages = with_stages(field, seen.t, seen.h, y, table, no_stages(total, y), 0, total)
-    part, which = first_reached(
-        watch, seen, lambda part: inside(tableau, part, seen.h, y, stages)
-    )
+    part, which = first_reached(watch, seen, lambda part: inside(tableau, part, seen.h, y, stages))
     return part, which, total

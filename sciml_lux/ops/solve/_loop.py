@@ -357,8 +357,9 @@ def _seen(
     t = given.t0 + state.s * (given.t1 - given.t0)
     end = jnp.where(trial.last, given.t1, t + trial.h)
     inner = functools.partial(inside, options.tableau, h=trial.h, y=state.y, stages=trial.stages)
-    seen = looked_over(watch, state.seen, (t, trial.h, state.y), inner, (end, trial.y1))
-    return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), seen, state.seen)
+    before = state.seen or nothing_seen(watch, t, state.y)
+    seen = looked_over(watch, before, (t, trial.h, state.y), inner, (end, trial.y1))
+    return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), seen, before)
 
 
 def _recorded(

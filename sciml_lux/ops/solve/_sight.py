@@ -124,9 +124,7 @@ def first_reached(
     return part, sure
 
 
-def reached_at_look(
-    watch: Watch, seen: Seen, state_at: Callable[[jax.Array], PyTree]
-) -> jax.Array:
+def reached_at_look(watch: Watch, seen: Seen, state_at: Callable[[jax.Array], PyTree]) -> jax.Array:
     """(n,) the condition that is closest to 0 at the look, where rounding hides which it was."""
     part = seen.look.astype(seen.t.dtype) / LOOKS
     values = watch.conditions(seen.t + part * seen.h, state_at(part))
