@@ -134,7 +134,7 @@ def cross_with_diffrax(
     dt0 = method.dt0 if first_step is None else first_step.length
     found = solved(t1, t0, u0, dt0, _Watching(plain(method.solver)))
     seen = found.solver_state[1]
-    part, which = lean.first_reached(watch, seen, state_at)
+    part, which, jumps = lean.first_reached(watch, seen, state_at)
     reached = jax.tree.map(lambda y: y[-1], found.ys)
     success: Any = RESULTS.successful
     result = RESULTS.where(seen.found, success, result_of(method, found.result, reached))
@@ -142,6 +142,7 @@ def cross_with_diffrax(
         seen.found,
         jnp.where(seen.found, seen.t + part * seen.h, jnp.asarray(found.ts)[-1]),
         which & seen.found,
+        jumps & seen.found,
         seen.signs,
         jax.tree.map(lambda y, start: jnp.where(seen.found, start, y), reached, seen.y),
         jnp.asarray(found.stats["num_accepted_steps"], jnp.int32),

@@ -11,6 +11,8 @@ from ...ops import internal as lean
 from ...ops.internal import tableaus
 
 _NUM_ITERATIONS = 3
+_MOST = 2**-6
+"""Of the time since the last event, by how much the root may be moved."""
 NUM_EVALUATIONS = (2 * _NUM_ITERATIONS + 1) * 10
 """Of the field, in `at_root`: a derivative counts as two."""
 
@@ -39,7 +41,7 @@ def at_root(
         field: du/dt.
         t: close to the root.
         u: the state at t.
-        bounds: between which times, in order of the solve, the root is.
+        bounds: the last event, and the end: between these, in order of the solve, the root is.
         applies: whether there is a root.
     """
     low, high = jax.lax.stop_gradient((bounds[0] - t, bounds[1] - t))
@@ -59,8 +61,8 @@ def at_root(
 
     delta, _ = jax.lax.scan(iterate, jnp.zeros_like(t), None, _NUM_ITERATIONS)
     # Where rounding decides, as of a ball almost at rest, the iteration may lead astray.
-    still, _ = jax.lax.stop_gradient((delta, u))
-    closer = jnp.abs(value(still)) <= jnp.abs(condition(t, u))
+    still, small = jax.lax.stop_gradient(delta), _MOST * jnp.abs(low)
+    closer = (jnp.abs(value(still)) <= jnp.abs(condition(t, u))) & (jnp.abs(still) <= small)
     delta = delta - jnp.where(jax.lax.stop_gradient(closer), 0.0, still)
     return t + delta, _moved(field, t, delta, u)
 

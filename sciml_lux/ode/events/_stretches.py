@@ -13,7 +13,8 @@ from ..solution._events import Events
 from ..solution._final import Final
 from ..solution._results import RESULTS
 from ..solution._solution import Attempt, Solution
-from ._stretch import Counts, Place, Row, Task, goes_on, is_over, stretch
+from ._place import Counts, Place, Row, Task, goes_on, is_over
+from ._stretch import stretch
 
 
 def solve_with_events(task: Task, u0: PyTree) -> Attempt:

@@ -45,6 +45,8 @@ _SENTENCES = {
     "events_accumulate": "{name}: an event happened twice at t={t}, closer together than the clock "
     "can tell apart, as the bounces of a ball that comes to rest. End the solve before, by an "
     "`ode.Event` without `affect`, or let `affect` move the state off the condition.",
+    "condition_jumps": "{name}: the condition of an event jumps over 0 at t={t}. Make it "
+    "continuous there, or let only the other `direction` count.",
     "max_steps_reached": "{name} took max_steps={max_steps} steps and did not reach t1={t1}: it is "
     "at t={t}, after {accepted} accepted and {rejected} rejected steps.",
 }

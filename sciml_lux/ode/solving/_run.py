@@ -18,7 +18,7 @@ from ..engines._lean_engine import check_estimates, why_not_lean
 from ..equation._equation import equation_of
 from ..equation._solvable import Inputs, Solvable
 from ..events._happening import check_method, happening_of
-from ..events._stretch import Task
+from ..events._place import Task
 from ..events._stretches import solve_with_events
 from ..failure._failure import Failure, with_failure
 from ..failure._raising import raising

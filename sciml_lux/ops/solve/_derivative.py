@@ -13,7 +13,8 @@ from jaxtyping import PyTree
 from ._across_batch import largest_in_batch
 from ._dynamic_scan import dynamic_scan, linear_scan
 from ._ended import Tried
-from ._loop import Given, Options, Steering, number_reached, places_of, run
+from ._given import Given, Options, Steering
+from ._loop import number_reached, places_of, run
 from ._own_derivative import Tangents, with_own_derivative
 from ._record import Record, order_of, rows_of, step_of_row
 from ._rows import row_of, with_row

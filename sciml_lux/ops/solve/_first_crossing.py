@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from ._control import Adaptive, Control
-from ._loop import SUCCESSFUL, Given, Options, Steering, run
+from ._given import Given, Options, Steering
+from ._loop import SUCCESSFUL, run
 from ._sight import Seen, Watch, first_reached
 from ._solve import parametric_of, tolerances_of, wide
 from ._step import Leaves, inside, no_stages, table_of, with_stages
@@ -23,6 +24,7 @@ class Crossing(NamedTuple):
         found: whether a condition reached 0.
         t: when; without one, the time reached.
         which: (n,) the conditions that did.
+        jumps: whether one of them is not continuous, and jumped over 0.
         signs: (n,) the sides of 0 on which the conditions were just before.
         y: the state at the last accepted step.
         num_accepted: int32, steps that were accepted.
@@ -34,6 +36,7 @@ class Crossing(NamedTuple):
     found: jax.Array
     t: jax.Array
     which: jax.Array
+    jumps: jax.Array
     signs: jax.Array
     y: PyTree
     num_accepted: jax.Array
@@ -103,7 +106,7 @@ def first_crossing(
 
     ended = run(slopes, options, given, Steering(*tolerances, first), False, inner)
     seen: Any = ended.seen
-    part, which, extra = _located(slopes, tableau, inner, seen)
+    (part, which, jumps), extra = _located(slopes, tableau, inner, seen)
     found = seen.found & (ended.result == SUCCESSFUL)
     stopped = jnp.where(ended.result == SUCCESSFUL, end, start + ended.s * (end - start))
     t = jnp.where(found, seen.t + part * seen.h, stopped)
@@ -111,6 +114,7 @@ def first_crossing(
         found,
         t.astype(t0.dtype),
         which & found,
+        jumps & found,
         seen.signs.astype(t0.dtype),
         rounded(ended.y),
         ended.accepted,
@@ -122,10 +126,10 @@ def first_crossing(
 
 def _located(
     field: Callable[[jax.Array, Leaves], Leaves], tableau: Tableau, watch: Watch, seen: Seen
-) -> tuple[jax.Array, jax.Array, int]:
-    """The fraction of the step, the conditions, and the evaluations of the field that this took."""
+) -> tuple[tuple[jax.Array, jax.Array, jax.Array], int]:
+    """What `first_reached` returns, and the evaluations of the field that this took."""
     table, y = table_of(tableau, seen.y), seen.y
     total = len(table.c)
     stages = with_stages(field, seen.t, seen.h, y, table, no_stages(total, y), 0, total)
-    part, which = first_reached(watch, seen, lambda part: inside(tableau, part, seen.h, y, stages))
-    return part, which, total
+    located = first_reached(watch, seen, lambda part: inside(tableau, part, seen.h, y, stages))
+    return located, total

@@ -1,7 +1,6 @@
 """The adaptive loop: from the start to the end, remembering the steps."""
 
 import functools
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -14,12 +13,12 @@ from ._control import (
     Control,
     Errors,
     Fixed,
-    Tolerances,
     factor,
     first_step,
     largest_square,
 )
 from ._ended import Ended, Tried
+from ._given import Given, Options, Steering
 from ._record import Record, empty, remembered, rows_of
 from ._sight import Seen, Watch, looked_over, nothing_seen
 from ._step import (
@@ -35,67 +34,8 @@ from ._step import (
     with_stages,
     with_stages_in_line,
 )
-from ._tableau import Tableau
 
 RUNNING, SUCCESSFUL, MAX_STEPS, STATE_NOT_FINITE, FIELD_NOT_FINITE, DIVERGED, NO_STEP = range(7)
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is known of a solve before it starts.
-
-    Args:
-        tableau: the method.
-        control: how steps are chosen.
-        max_steps: the number of steps, rejected ones included, after which it gives up.
-        capacity: states to remember for derivatives.
-        samples: leading axes of the state that are of samples.
-        written_out: whether the derivative of a step has its stages one by one, and not in a loop.
-        by_components: whether all steps have, and leaves are components: then XLA makes one loop of
-            each result of a step.
-    """
-
-    tableau: Tableau
-    control: Control
-    max_steps: int
-    capacity: int
-    samples: int
-    written_out: bool = False
-    by_components: bool = False
-
-
-class Given(NamedTuple):
-    """What a solve is differentiated with respect to.
-
-    Attributes:
-        t0: start.
-        t1: end.
-        ts: (n,) times between at which the state is wanted.
-        y0: the state at the start.
-        parameters: what the field needs.
-    """
-
-    t0: jax.Array
-    t1: jax.Array
-    ts: jax.Array
-    y0: Leaves
-    parameters: list[jax.Array]
-
-
-class Steering(NamedTuple):
-    """What steps depend on, and the solution only through them.
-
-    Attributes:
-        rtol: relative tolerances, for each leaf.
-        atol: absolute tolerances; None for a leaf outside of the error norm.
-        dt0: first step, or None.
-        errors: of the steps before it; None where there are none.
-    """
-
-    rtol: Leaves
-    atol: Tolerances
-    dt0: jax.Array | None
-    errors: Errors | None = None
 
 
 class State(NamedTuple):

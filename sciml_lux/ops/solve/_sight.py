@@ -1,5 +1,6 @@
 """Whether watched conditions, real functions of time and state, reach 0 within a step."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +11,10 @@ from jaxtyping import PyTree
 
 LOOKS = 8
 """At how many times of each step the conditions are evaluated, evenly spaced, its end the last."""
+
+
+_LEAST_JUMP = 2**-7
+"""A change within the resolution of the clock, of the largest size of a condition, that is one."""
 
 
 class Watch(NamedTuple):
@@ -34,6 +39,7 @@ class Seen(NamedTuple):
         found: whether a condition has reached 0.
         look: at which of the looks into that step.
         signs: (n,) before that look.
+        largest: (n,) the largest size of the conditions so far.
         t: the start of that step.
         h: its length.
         y: the state at its start.
@@ -42,6 +48,7 @@ class Seen(NamedTuple):
     found: jax.Array
     look: jax.Array
     signs: jax.Array
+    largest: jax.Array
     t: jax.Array
     h: jax.Array
     y: Any
@@ -49,7 +56,8 @@ class Seen(NamedTuple):
 
 def nothing_seen(watch: Watch, t: jax.Array, y: PyTree) -> Seen:
     """What is known at the start, where the time is `t` and the state `y`."""
-    return Seen(jnp.zeros((), bool), jnp.zeros((), jnp.int32), watch.signs, t, jnp.zeros_like(t), y)
+    nothing, none = jnp.zeros_like(watch.signs), jnp.zeros((), jnp.int32)
+    return Seen(none > 0, none, watch.signs, nothing, t, jnp.zeros_like(t), y)
 
 
 def reached(watch: Watch, signs: jax.Array, values: jax.Array) -> jax.Array:
@@ -90,13 +98,14 @@ def looked_over(
         hit = ~found & reached(watch, signs, value).any()
         found, look = found | hit, jnp.where(hit, np.int32(number), look)
         signs = jnp.where(found, signs, side(signs, value))
-    return Seen(found, look, signs, t, h, y)
+    largest = functools.reduce(jnp.fmax, map(jnp.abs, values), before.largest)
+    return Seen(found, look, signs, largest, t, h, y)
 
 
 def first_reached(
     watch: Watch, seen: Seen, state_at: Callable[[jax.Array], PyTree]
-) -> tuple[jax.Array, jax.Array]:
-    """The fraction of the step at which the first condition has just reached 0, and which have.
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The fraction of the step at which the first condition has just reached 0.
 
     The interval before the look is halved until the clock cannot tell its ends apart. It keeps the
     half in which some condition first changes, so that of several it is the earliest.
@@ -105,29 +114,33 @@ def first_reached(
         watch: the conditions.
         seen: what was found.
         state_at: the state at a fraction of the step.
+
+    Returns: The fraction; (n,) which conditions have reached 0 then; and whether one of them did
+    not, but jumped over it.
     """
 
-    def hits(part: jax.Array) -> jax.Array:
-        return reached(watch, seen.signs, watch.conditions(seen.t + part * seen.h, state_at(part)))
+    def values(part: jax.Array) -> jax.Array:
+        return watch.conditions(seen.t + part * seen.h, state_at(part))
 
     def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         middle = (ends[0] + ends[1]) / 2
-        hit = hits(middle).any()
+        hit = reached(watch, seen.signs, values(middle)).any()
         return jnp.where(hit, ends[0], middle), jnp.where(hit, middle, ends[1])
 
     look = seen.look.astype(seen.t.dtype)
+    ends = (look - 1) / LOOKS, look / LOOKS
     bits = jnp.finfo(seen.t.dtype).nmant + 8
-    _, part = jax.lax.fori_loop(0, bits, halve, ((look - 1) / LOOKS, look / LOOKS))
-    which = hits(part)
+    low, high = jax.lax.fori_loop(0, bits, halve, ends)
+    at = [*map(values, (*ends, low, high))]
+    which = reached(watch, seen.signs, at[3])
     # At the end of the step the state is not that of the interpolant, and neither may be 0.
-    sure = jnp.where(which.any(), which, reached_at_look(watch, seen, state_at))
-    return part, sure
+    which = jnp.where(which.any(), which, _nearest(watch, seen, at[1]))
+    jump, change = jnp.abs(at[3] - at[2]), jnp.abs(at[1] - at[0])
+    return high, which, (which & (jump > change / 2) & (jump > _LEAST_JUMP * seen.largest)).any()
 
 
-def reached_at_look(watch: Watch, seen: Seen, state_at: Callable[[jax.Array], PyTree]) -> jax.Array:
-    """(n,) the condition that is closest to 0 at the look, where rounding hides which it was."""
-    part = seen.look.astype(seen.t.dtype) / LOOKS
-    values = watch.conditions(seen.t + part * seen.h, state_at(part))
+def _nearest(watch: Watch, seen: Seen, values: jax.Array) -> jax.Array:
+    """(n,) the one condition that is closest to 0, of those that may count."""
     can = ((watch.directions == 0) | (watch.directions == -seen.signs)) & (seen.signs != 0)
     nearest = jnp.argmin(jnp.where(can & ~jnp.isnan(values), jnp.abs(values), jnp.inf))
     return jnp.arange(len(values), dtype=nearest.dtype) == nearest

@@ -14,7 +14,8 @@ from ._between import between
 from ._control import Adaptive, Control, Errors, Fixed
 from ._derivative import ParametricField, solved
 from ._estimates import Estimates, estimates_of
-from ._loop import SUCCESSFUL, Given, Options, Steering
+from ._given import Given, Options, Steering
+from ._loop import SUCCESSFUL
 from ._primitive import ClosedJaxpr, jaxpr_as_fun, program_of
 from ._record import capacity_of
 from ._step import Leaves

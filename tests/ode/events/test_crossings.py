@@ -151,3 +151,14 @@ def test_half_precision(dtype="float16"):
     found = ode.solve(rises, problem, method=ode.Method(rtol=1e-3, atol=1e-3), events=(event,))
     assert found.final.t.dtype == dtype and found.final.u.dtype == dtype
     np.testing.assert_allclose(float(found.final.t), 1.0, rtol=1e-2)
+
+
+def saw(t, u, args):
+    return t % 1 - 0.5
+
+
+def test_condition_that_jumps_over_0_is_an_error_unless_it_counts_only_where_it_does_not():
+    found = line((ode.Event(saw, stays_put, direction=1),), end=2.2, max_events=4)
+    np.testing.assert_allclose(found.events.times[:2], [0.5, 1.5], **CLOSE)
+    with pytest.raises(RuntimeError, match=r"the condition of an event jumps over 0 at t=1"):
+        line((ode.Event(saw, stays_put),), end=2.2, max_events=4)
