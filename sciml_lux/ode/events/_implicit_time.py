@@ -13,7 +13,7 @@ from ...ops.internal import tableaus
 _NUM_ITERATIONS = 3
 _MOST = 2**-6
 """Of the time since the last event, by how much the root may be moved."""
-NUM_EVALUATIONS = (2 * _NUM_ITERATIONS + 1) * 10
+NUM_EVALUATIONS = (2 * _NUM_ITERATIONS + 2) * (tableaus.VERN7.num_stages - 1)
 """Of the field, in `at_root`: a derivative counts as two."""
 
 Field = Callable[[jax.Array, PyTree], PyTree]

@@ -70,7 +70,8 @@ def _start(task: Task, u0: PyTree) -> Place:
         ended=jnp.zeros((), bool),
         result=jax.tree.map(jnp.asarray, RESULTS.successful),
         ys=ys,
-        counts=Counts(zero, zero, zero),
+        # The slope, for the sides of the conditions.
+        counts=Counts(zero, zero, zero + int(len(happening.places) > 0)),
         first=jnp.zeros((), clock),
         reached=jax.lax.stop_gradient((t0, u0)),
     )

@@ -119,7 +119,7 @@ def first_crossing(
         rounded(ended.y),
         ended.accepted,
         ended.tried.steps,
-        ended.tried.evaluations + jnp.where(found, extra, 0),
+        ended.tried.evaluations + extra,
         ended.result,
     )
 

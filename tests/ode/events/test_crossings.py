@@ -1,5 +1,7 @@
 """Which crossings count, in which order, and the states at wanted times."""
 
+import collections
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -162,3 +164,25 @@ def test_condition_that_jumps_over_0_is_an_error_unless_it_counts_only_where_it_
     np.testing.assert_allclose(found.events.times[:2], [0.5, 1.5], **CLOSE)
     with pytest.raises(RuntimeError, match=r"the condition of an event jumps over 0 at t=1"):
         line((ode.Event(saw, stays_put),), end=2.2, max_events=4)
+
+
+COUNTED = collections.Counter()
+
+
+def counting(t, u, args):
+    jax.debug.callback(lambda: COUNTED.update(["field"]))
+    return -u
+
+
+@pytest.mark.parametrize(
+    ("event", "doubled"),
+    [(ode.Event(lambda t, u, a: u - array(0.3)), 30), (ode.PresetTimes([0.1], stays_put), 0)],
+    ids=["event", "preset"],
+)
+def test_evaluations_are_those_of_the_field_where_derivatives_count_twice(event, doubled):
+    COUNTED.clear()
+    problem = ode.Problem(array(1.0), tspan=(0.0, 3.0))
+    found = ode.solve(counting, problem, method=METHOD, events=(event,))
+    jax.block_until_ready(found.ys)
+    jax.effects_barrier()
+    assert int(found.stats.num_field_evaluations) == COUNTED["field"] + doubled
