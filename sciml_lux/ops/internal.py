@@ -32,6 +32,7 @@ from .solve import interpolation_weights as interpolation_weights
 from .solve import looked_over as looked_over
 from .solve import nothing_seen as nothing_seen
 from .solve import reached as reached
+from .solve import sign as sign
 from .solve import solve as solve
 from .solve import solve_ensemble as solve_ensemble
 from .solve import tableaus as tableaus

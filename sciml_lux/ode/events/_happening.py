@@ -32,6 +32,7 @@ class Happening(NamedTuple):
             last.
         preset_places: (m,) of these among the events.
         num_preset: how many happen.
+        sound: whether all preset times are numbers.
         max_events: how many may happen that are not preset.
     """
 
@@ -43,6 +44,7 @@ class Happening(NamedTuple):
     preset: jax.Array
     preset_places: jax.Array
     num_preset: jax.Array
+    sound: jax.Array
     max_events: int
 
     @property
@@ -79,7 +81,7 @@ def happening_of(
     affects = [affect(event) for event in events]
     for i, function in enumerate(affects):
         _check_affect(layer, i, jax.eval_shape(function, t0, u0), u0)
-    preset, owners, count = _schedule(events, span, ps)
+    preset, owners, *counts = _schedule(events, span, ps)
     directions = np.asarray([events[i].direction for i in places], span.dtype)
     return Happening(
         Partial(_of_state, function_of(program, [0], _first)),
@@ -89,7 +91,7 @@ def happening_of(
         np.asarray([event.ends for event in events], bool),
         preset,
         owners,
-        count,
+        *counts,
         layer.max_events,
     )
 
@@ -117,20 +119,23 @@ def check_method(layer: Solvable) -> None:
 
 def _schedule(
     events: Sequence[Any], span: jax.Array, ps: Parameters
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The preset times in order, the places of their events, and how many are within the span."""
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The preset times in order, the places of their events, how many happen, and are numbers."""
     found = [(i, e.times(ps, span.dtype)) for i, e in enumerate(events) if hasattr(e, "ts")]
     if not found:
-        return jnp.zeros(0, span.dtype), jnp.zeros(0, jnp.int32), jnp.zeros((), jnp.int32)
+        none = jnp.zeros(0, jnp.int32)
+        return none.astype(span.dtype), none, jnp.zeros((), jnp.int32), jnp.ones((), bool)
     times = jnp.concatenate([ts for _, ts in found])
     owners = np.concatenate([np.full(ts.shape, i, np.int32) for i, ts in found])
     t0, t1 = span
     inside = (times >= jnp.minimum(t0, t1)) & (times <= jnp.maximum(t0, t1))
+    sound = ~jnp.isnan(times).any()
     # Not a number times infinity, which would be the derivative by one that does not happen.
     times = jnp.where(inside, times, t1)
     along = jnp.where(inside, jnp.sign(t1 - t0) * times, jnp.inf)
     order = jnp.argsort(jax.lax.stop_gradient(along), stable=True)
-    return times[order], jnp.asarray(owners)[order], jnp.sum(inside, dtype=jnp.int32)
+    count = jnp.sum(inside, dtype=jnp.int32)
+    return times[order], jnp.asarray(owners)[order], count, sound
 
 
 def _first(values: Sequence[jax.Array]) -> jax.Array:

@@ -46,16 +46,15 @@ def at_root(
     """
     low, high = jax.lax.stop_gradient((bounds[0] - t, bounds[1] - t))
     least, most = jnp.minimum(low, high), jnp.maximum(low, high)
-    smallest = float(jnp.finfo(t.dtype).tiny)
 
     def value(delta: jax.Array) -> jax.Array:
         return condition(t + delta, _moved(field, t, delta, u))
 
     def iterate(delta: jax.Array, _: None) -> tuple[jax.Array, None]:
         found, slope = jax.jvp(value, (delta,), (jnp.ones_like(delta),))
-        # A condition that only touches 0 has no such derivative: it is infinite.
-        slope = jnp.where(applies & (slope != 0), slope, smallest)
-        following = delta - jnp.where(applies, found, 0.0) / jnp.where(applies, slope, 1.0)
+        sound = applies & (slope != 0)
+        following = delta - jnp.where(sound, found, 0.0) / jnp.where(sound, slope, 1.0)
+        following = following + _spoiled(found, applies & (slope == 0))
         inside = jnp.clip(jax.lax.stop_gradient(following), least, most)
         return following + jax.lax.stop_gradient(inside - following), None
 
@@ -65,6 +64,12 @@ def at_root(
     closer = (jnp.abs(value(still)) <= jnp.abs(condition(t, u))) & (jnp.abs(still) <= small)
     delta = delta - jnp.where(jax.lax.stop_gradient(closer), 0.0, still)
     return t + delta, _moved(field, t, delta, u)
+
+
+def _spoiled(value: jax.Array, where: jax.Array) -> jax.Array:
+    """0, whose derivative is not a number `where` that of a condition is 0, which then has none."""
+    root = jnp.sqrt(jnp.where(where, 0 * value, 1.0))
+    return root - jax.lax.stop_gradient(root)
 
 
 def _moved(field: Field, t: jax.Array, delta: jax.Array, u: PyTree) -> Any:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from ...core import Record
+from ...ops import internal as lean
 from ...ops.internal import any_in_batch
 from ..equation._with_cost import state_of
 from ..solution._events import Events
@@ -28,6 +29,7 @@ def solve_with_events(task: Task, u0: PyTree) -> Attempt:
         place, rows = jax.lax.scan(lambda place, _: _next(task, place), place, None, count)
     more = goes_on(place)
     result = RESULTS.where(more, RESULTS.max_events_reached, place.result)
+    result = RESULTS.where(task.happening.sound, result, RESULTS.preset_time_not_a_number)
     events = _events(place, rows)
     t, final = place.t, Final(place.t, place.u)
     ts = t[None] if task.ts is None else task.ts
@@ -85,7 +87,8 @@ def _signs(task: Task, u0: PyTree) -> jax.Array:
     field, parameters, *_ = task.equation
     slope = field(t0, u0, parameters)
     values, slopes = jax.jvp(conditions, (t0, u0), (jnp.ones_like(t0), slope))
-    signs = jnp.where(values == 0, jnp.sign(slopes * jnp.sign(t1 - t0)), jnp.sign(values))
+    toward = lean.sign(slopes * jnp.sign(t1 - t0))
+    signs = jnp.where(values == 0, toward, lean.sign(values))
     return jax.lax.stop_gradient(signs)
 
 

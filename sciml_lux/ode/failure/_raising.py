@@ -47,6 +47,8 @@ _SENTENCES = {
     "`ode.Event` without `affect`, or let `affect` move the state off the condition.",
     "condition_jumps": "{name}: the condition of an event jumps over 0 at t={t}. Make it "
     "continuous there, or let only the other `direction` count.",
+    "preset_time_not_a_number": "{name}: a preset time is not a number. Look at where the `ts` of "
+    "`PresetTimes` come from; one that shall not happen may be infinite.",
     "max_steps_reached": "{name} took max_steps={max_steps} steps and did not reach t1={t1}: it is "
     "at t={t}, after {accepted} accepted and {rejected} rejected steps.",
 }

@@ -24,6 +24,7 @@ from ._sight import first_reached as first_reached
 from ._sight import looked_over as looked_over
 from ._sight import nothing_seen as nothing_seen
 from ._sight import reached as reached
+from ._sight import sign as sign
 from ._solve import Solved as Solved
 from ._solve import solve as solve
 from ._step import end_of_step as end_of_step

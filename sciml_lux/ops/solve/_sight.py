@@ -62,15 +62,20 @@ def nothing_seen(watch: Watch, t: jax.Array, y: PyTree) -> Seen:
 
 def reached(watch: Watch, signs: jax.Array, values: jax.Array) -> jax.Array:
     """(n,) whether conditions on the side `signs` of 0 have reached it, in their direction."""
-    now = jnp.sign(values)
+    now = sign(values)
     goes = (watch.directions == 0) | (watch.directions == -signs)
     return goes & (signs != 0) & (now != signs) & ~jnp.isnan(values)
 
 
+def sign(values: jax.Array) -> jax.Array:
+    """The sign of each; 0 for what is not a number."""
+    return jnp.where(jnp.isnan(values), 0.0, jnp.sign(values))
+
+
 def side(signs: jax.Array, values: jax.Array) -> jax.Array:
     """(n,) on which side of 0 the conditions are, or were before they were 0."""
-    now = jnp.sign(values)
-    return jnp.where((now == 0) | jnp.isnan(values), signs, now)
+    now = sign(values)
+    return jnp.where(now == 0, signs, now)
 
 
 def looked_over(

@@ -73,6 +73,7 @@ def test_diffrax_differentiates_by_the_times(name):
     np.testing.assert_allclose(found, jax.grad(closed)(times), rtol=1e-7 if X64 else 1e-3)
 
 
+@slow
 def test_layer_with_times_that_are_parameters():
     class Pump(ode.ODELayer):
         tspan: tuple[float, float]
@@ -98,3 +99,8 @@ def test_layer_refuses_traced_times():
 
     with pytest.raises(TypeError, match=r"expects the `ts` of its `PresetTimes` to be known"):
         jax.jit(build)(array([1.0]))
+
+
+def test_time_that_is_not_a_number_is_an_error():
+    with pytest.raises(RuntimeError, match=r"a preset time is not a number. Look at where"):
+        dosed(lambda rate: array([1.0, np.nan]))
