@@ -81,7 +81,7 @@ def happening_of(
     affects = [affect(event) for event in events]
     for i, function in enumerate(affects):
         _check_affect(layer, i, jax.eval_shape(function, t0, u0), u0)
-    preset, owners, *counts = _schedule(events, span, ps)
+    preset, owners, count, sound = _schedule(events, span, ps)
     directions = np.asarray([events[i].direction for i in places], span.dtype)
     return Happening(
         Partial(_of_state, function_of(program, [0], _first)),
@@ -91,7 +91,8 @@ def happening_of(
         np.asarray([event.ends for event in events], bool),
         preset,
         owners,
-        *counts,
+        count,
+        sound,
         layer.max_events,
     )
 

@@ -8,8 +8,9 @@ import jax
 class Events(NamedTuple):
     """What happened in a solve, in order; with derivatives.
 
-    Only the first `count` rows happened. The others have the time and the states of the end, so
-    that a loss may mask them, and `which` is -1.
+    There are m rows, one more than `max_events` and the preset times together, or one where all
+    that can happen is an end. Only the first `count` of them happened. The others have the time and
+    the states of the end, so that a loss may mask them, and `which` is -1.
 
     Attributes:
         times: (m,) when.

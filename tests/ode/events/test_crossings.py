@@ -9,7 +9,7 @@ import pytest
 
 from sciml_lux import ode
 from tests.conftest import needs_x64, slow
-from tests.ode.events.systems import CLOSE, METHOD, array, line, passes
+from tests.ode.events.systems import CLOSE, METHOD, METHODS, array, line, passes
 
 pytestmark = pytest.mark.any_precision
 
@@ -115,22 +115,34 @@ def grows(t, u, args):
     return args[0] * u
 
 
-def stops(args):
+def stops(args, method=METHOD):
     """When u(0) exp(a t) is c."""
     event = ode.Event(lambda t, u, args: u - args[1])
     problem = ode.Problem(args[2], tspan=(0.0, 5.0))
-    return ode.solve(grows, problem, args, method=METHOD, events=(event,)).final.t
+    return ode.solve(grows, problem, args, method=method, events=(event,)).final.t
+
+
+STOP = array([0.7, 3.0, 0.5])
+
+
+def stop_time(args):
+    return jnp.log(args[1] / args[2]) / args[0]
 
 
 @slow
 @needs_x64
 def test_hessian_of_the_time_of_a_stop():
-    args = array([0.7, 3.0, 0.5])
-    closed = lambda args: jnp.log(args[1] / args[2]) / args[0]
-    found = jax.jit(lambda args: (stops(args), jax.grad(stops)(args), jax.hessian(stops)(args)))
-    wanted = closed(args), jax.grad(closed)(args), jax.hessian(closed)(args)
-    for one, other in zip(found(args), wanted, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-10)
+    found = jax.jit(jax.hessian(stops))(STOP)
+    np.testing.assert_allclose(found, jax.hessian(stop_time)(STOP), rtol=1e-9, atol=1e-10)
+
+
+@slow
+@needs_x64
+def test_implicit_solver_stops_at_the_time_with_its_gradient():
+    found = jax.jit(jax.value_and_grad(lambda args: stops(args, METHODS["implicit"])))(STOP)
+    wanted = jax.value_and_grad(stop_time)(STOP)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-7)
 
 
 @slow

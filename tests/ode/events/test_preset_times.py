@@ -66,10 +66,9 @@ def test_hessian_by_traced_times():
 
 
 @slow
-@pytest.mark.parametrize("name", ["explicit", "implicit"])
-def test_diffrax_differentiates_by_the_times(name):
-    times = array([1.0, 0.5])
-    found = jax.jit(jax.grad(lambda times: dosed(times, method=METHODS[name]).final.u))(times)
+def test_diffrax_differentiates_by_the_times():
+    times, method = array([1.0, 0.5]), METHODS["explicit"]
+    found = jax.jit(jax.grad(lambda times: dosed(times, method=method).final.u))(times)
     np.testing.assert_allclose(found, jax.grad(closed)(times), rtol=1e-7 if X64 else 1e-3)
 
 
