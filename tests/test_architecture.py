@@ -36,6 +36,7 @@ FAMILIES = {
         "equation",
         "solution",
         "engines",
+        "events",
         "failure",
         "solving",
         "layers",

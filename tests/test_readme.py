@@ -29,6 +29,7 @@ WRITTEN = sorted({*(ROOT / "docs").glob("*.md")} - {ROOT / "docs" / "lux_parity.
         ("docs/derivatives_of_derivatives.md", 7),
         ("docs/derivatives_of_solves.md", 1),
         ("docs/second_order.md", 2),
+        ("docs/events.md", 4),
     ],
 )
 def test_code_of_the_pages_runs(page, least, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,8 @@
 """Neural differential equations as layers, on an engine of our own and on diffrax."""
 
 from .equation import second_order as second_order
+from .events import Event as Event
+from .events import PresetTimes as PresetTimes
 from .layers import UDE as UDE
 from .layers import Bounded as Bounded
 from .layers import NeuralODE as NeuralODE
@@ -17,6 +19,7 @@ from .problem import Phase as Phase
 from .problem import Problem as Problem
 from .problem import Step as Step
 from .solution import RESULTS as RESULTS
+from .solution import Events as Events
 from .solution import Final as Final
 from .solution import Solution as Solution
 from .solution import plot_solution as plot_solution

@@ -47,7 +47,6 @@ def solve_with_diffrax(
     ts: jax.Array | None,
     u0: PyTree,
     first_step: Step | None = None,
-    is_member: bool = False,
 ) -> Attempt:
     """The states of `equation` at `ts`; a failed solve does not raise, its `result` says why.
 
@@ -59,7 +58,6 @@ def solve_with_diffrax(
         u0: the state at t0.
         first_step: the step that it begins with, of which the errors before are not read; None for
             the `dt0` of the method.
-        is_member: whether it is one of an ensemble; diffrax solves all alike.
     """
     t0, t1 = span
     adjoint = plain(method.adjoint) or diffrax.RecursiveCheckpointAdjoint()
@@ -75,7 +73,7 @@ def solve_with_diffrax(
         u0,
         args=equation.parameters,
         saveat=diffrax.SaveAt(ts=ts, t1=with_end, dense=method.dense),
-        stepsize_controller=_controller(method, ts, isinstance(u0, WithCost)),
+        stepsize_controller=controller_of(method, ts, isinstance(u0, WithCost)),
         adjoint=adjoint,
         max_steps=method.max_steps,
         throw=False,
@@ -85,12 +83,11 @@ def solve_with_diffrax(
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
     unknown = {"num_field_evaluations": None, "first_step": None}
     stats = Record(counts) | unknown | {"time_reached": t, "engine": Static("diffrax")}
-    stats |= dict.fromkeys(["why_not_components", "why_not_kernel"], Static("diffrax solves."))
     final = Final(t1, jax.tree.map(lambda y: y[-1], found.ys)) if with_end else None
     ts = span[1:] if ts is None else ts
     ys = jax.tree.map(lambda y: y[: len(ts)], found.ys)
     between = Partial(_evaluated, found.interpolation, span) if method.dense else None
-    result = _result(method, found.result, reached)
+    result = result_of(method, found.result, reached)
     return Attempt(Solution(ts, ys, stats, result, between, final), reached)
 
 
@@ -106,7 +103,7 @@ def _evaluated(interpolation: diffrax.AbstractPath, span: jax.Array, t: jax.Arra
     return jax.tree.map(lambda y: y * valid.astype(y.dtype), states)
 
 
-def _controller(
+def controller_of(
     method: Method, ts: jax.Array | None, has_cost: bool
 ) -> diffrax.AbstractStepSizeController:
     if not method.uses_tolerances:
@@ -132,7 +129,7 @@ def _last(ts: jax.Array, ys: PyTree, t0: jax.Array, u0: PyTree) -> tuple[jax.Arr
     return jax.tree.map(lambda x, x0: jnp.where(count > 0, x[row], x0), saved, first)
 
 
-def _result(method: Method, found: diffrax.RESULTS, reached: PyTree) -> Any:
+def result_of(method: Method, found: diffrax.RESULTS, reached: PyTree) -> Any:
     """Why diffrax stopped; with a user's controller NaN may be a success to it."""
     implicit = isinstance(plain(method.solver), diffrax.AbstractImplicitSolver)
     result = RESULTS.promote(found)

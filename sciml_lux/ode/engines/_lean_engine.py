@@ -119,38 +119,22 @@ def solve_lean(
         first_step: the step that it begins with; None for the `dt0` of the method.
         is_member: whether it is one of an ensemble.
     """
-    controller = plain(method.stepsize_controller)
-    tolerances = controller if isinstance(controller, diffrax.PIDController) else method
-    rtol, atol = tolerances.rtol, tolerances.atol
-    if isinstance(u0, WithCost):
-        rtol, atol = WithCost(rtol, 0.0), WithCost(atol, None)
-    dt0 = None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype)
-    if first_step is not None:
-        dt0 = first_step.length
     found = lean.solve(
-        lambda t, u, args: args[0](t, u, args[1]),
+        _right_hand_side,
         span[0],
         span[1],
         u0,
         (equation.field, equation.parameters),
-        tableau=_tableau(type(plain(method.solver))),
         ts=ts,
-        rtol=rtol,
-        atol=atol,
-        dt0=dt0,
         errors=None if first_step is None else first_step[1:],
-        control=_control(method) or lean.Adaptive(),
-        max_steps=method.max_steps,
         dense=method.dense,
         estimates=method.estimates,
-        samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(state_of(u0)))),
+        **_options(method, span, u0, first_step),
         by_components=_wants_components(method, ts, is_member),
         kernel=method.kernel == "always",
     )
     ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
-    result: Any = RESULTS.successful
-    for code, item in _RESULTS.items():
-        result = RESULTS.where(found.result == code, item, result)
+    result = _result(found.result)
     stats = Record(
         num_steps=found.num_steps,
         num_accepted_steps=found.num_accepted,
@@ -186,6 +170,66 @@ def _wants_components(method: Method, ts: jax.Array | None, is_member: bool) -> 
     if method.kernel == "auto":
         return ts is None or is_member
     return method.kernel == "always"
+
+
+def cross_lean(
+    equation: Equation,
+    method: Method,
+    span: jax.Array,
+    u0: PyTree,
+    watch: lean.Watch,
+    first_step: Step | None = None,
+) -> lean.Crossing:
+    """Where on its way from `u0` a solve first meets a condition of `watch`.
+
+    The other arguments are those of `solve_lean`.
+    """
+    found = lean.first_crossing(
+        _right_hand_side,
+        span[0],
+        span[1],
+        u0,
+        (equation.field, equation.parameters),
+        watch,
+        **_options(method, span, u0, first_step),
+    )
+    return found._replace(result=_result(found.result))
+
+
+def _right_hand_side(t: jax.Array, u: PyTree, args: tuple[Any, Any]) -> Any:
+    field, parameters = args
+    return field(t, u, parameters)
+
+
+def _options(
+    method: Method, span: jax.Array, u0: PyTree, first_step: Step | None
+) -> dict[str, Any]:
+    """The method as options of `ops`."""
+    controller = plain(method.stepsize_controller)
+    tolerances = controller if isinstance(controller, diffrax.PIDController) else method
+    rtol, atol = tolerances.rtol, tolerances.atol
+    if isinstance(u0, WithCost):
+        rtol, atol = WithCost(rtol, 0.0), WithCost(atol, None)
+    dt0 = None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype)
+    if first_step is not None:
+        dt0 = first_step.length
+    return {
+        "tableau": _tableau(type(plain(method.solver))),
+        "rtol": rtol,
+        "atol": atol,
+        "dt0": dt0,
+        "control": _control(method) or lean.Adaptive(),
+        "max_steps": method.max_steps,
+        "samples": int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(state_of(u0)))),
+    }
+
+
+def _result(found: jax.Array) -> Any:
+    """One of ours, for the code of a solve."""
+    result: Any = RESULTS.successful
+    for code, item in _RESULTS.items():
+        result = RESULTS.where(found == code, item, result)
+    return result
 
 
 def _named(estimates: lean.Estimates) -> Record:

@@ -48,6 +48,8 @@ def check_symplectic(layer: Solvable, u0: PyTree) -> None:
     others = {option: value for option, value in given.items() if value != _default(fields, option)}
     if layer.running_cost is not None:
         others["running_cost"] = layer.running_cost
+    if layer.events:
+        others["events"] = layer.events
     solver = plain(method.solver)
     for option, value in others.items():
         raise ValueError(

@@ -75,12 +75,12 @@ def equation_of(
     check_policy_allows(layer, program, st, places)
     of_states = range(len(program.out_avals) - len(after), len(program.out_avals))
     # Without such states the field is not evaluated here.
-    values = _function_of(program, [of_states[p] for p in places])(*given) if places else []
+    values = function_of(program, [of_states[p] for p in places])(*given) if places else []
     updates = dict(zip(places, values, strict=True))
     # As a list: `BacksolveAdjoint` fails on parameters with an empty tuple inside.
     parameters = jax.tree.leaves(parameters)
     treedef = jax.tree.structure(du if rate is None else WithCost(du, rate))
-    derivative = _function_of(program, range(treedef.num_leaves), treedef.unflatten)
+    derivative = function_of(program, range(treedef.num_leaves), treedef.unflatten)
     if rate is None:
         return Equation(derivative, parameters, updates)
     _check_rate(layer, rate, jax.tree.leaves(u0)[0].dtype)
@@ -102,7 +102,7 @@ def _beside_cost(field: Callable[..., PyTree], t: Array, state: WithCost, ps: Py
     return field(t, state.u, ps)
 
 
-def _function_of(
+def function_of(
     program: ClosedJaxpr, results: Sequence[int], form: Callable[[list], PyTree] = list
 ) -> Callable[..., PyTree]:
     """Some results of `program`, as a tree whose leaves are the arrays that it closes over.

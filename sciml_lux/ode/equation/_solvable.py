@@ -44,3 +44,9 @@ class Solvable(Protocol):
 
     @property
     def running_cost(self) -> Callable[..., PyTree] | None: ...
+
+    @property
+    def events(self) -> tuple[Any, ...]: ...
+
+    @property
+    def max_events(self) -> int: ...

@@ -72,12 +72,18 @@ def with_failure(
     result = jax.lax.cond(
         any_in_batch(failed), lambda: _cause(*still, method, attempt), lambda: solution.result
     )
-    found = (solution.ys, solution.final, solution.estimates)
+    events = solution.events
+    happened = None if events is None else (events.times, events.before, events.after)
+    found = (solution.ys, solution.final, solution.estimates, happened)
     found = jax.tree.map(lambda y: jnp.where(failed, jnp.nan, y), found)
-    ys, final, estimates = _without_gradient(found, floating_leaves((u0, ps))[0], failed)
+    found = _without_gradient(found, floating_leaves((u0, ps))[0], failed)
+    ys, final, estimates, happened = found
+    if events is not None:
+        times, before, after = happened
+        events = events._replace(times=times, before=before, after=after)
     stats = _with_looks(solution.stats, failed)
     solution = solution._replace(
-        ys=ys, final=final, stats=stats, result=result, estimates=estimates
+        ys=ys, final=final, stats=stats, result=result, estimates=estimates, events=events
     )
     return solution, Failure(failed, reached)
 

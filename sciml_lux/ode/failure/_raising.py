@@ -39,6 +39,16 @@ _SENTENCES = {
     "`ts` between. Sort them.",
     "first_step_not_positive": "{name} expects a `first_step` that is finite and above 0. Leave it "
     "out and the solve chooses it.",
+    "max_events_reached": "{name}: more than max_events={max_events} events happened before "
+    "t1={t1}: it is at t={t}. Raise `max_events`, or end the solve by an `ode.Event` without "
+    "`affect`.",
+    "events_accumulate": "{name}: an event happened twice at t={t}, closer together than the clock "
+    "can tell apart, as the bounces of a ball that comes to rest. End the solve before, by an "
+    "`ode.Event` without `affect`, or let `affect` move the state off the condition.",
+    "condition_jumps": "{name}: the condition of an event jumps over 0 at t={t}. Make it "
+    "continuous there, or let only the other `direction` count.",
+    "preset_time_not_a_number": "{name}: a preset time is not a number. Look at where the `ts` of "
+    "`PresetTimes` come from; one that shall not happen may be infinite.",
     "max_steps_reached": "{name} took max_steps={max_steps} steps and did not reach t1={t1}: it is "
     "at t={t}, after {accepted} accepted and {rejected} rejected steps.",
 }
@@ -140,6 +150,7 @@ def _message(layer: Solvable, found: _Facts) -> str:
         "size": f"{_largest(found.reached):.3g}",
         "tolerances": f"rtol={tolerances.rtol} and atol={tolerances.atol}",
         "max_steps": method.max_steps,
+        "max_events": layer.max_events,
         "accepted": int(stats.num_accepted_steps),
         "rejected": int(stats.num_rejected_steps),
     }

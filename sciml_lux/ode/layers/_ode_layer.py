@@ -13,6 +13,7 @@ from ...core import Layer, Parameters, States, layer_name
 from ...core.internal import check_choice, check_function, guarded, match_own_dtype
 from ..equation._solvable import VectorField
 from ..equation._state_policy import POLICIES, with_updates
+from ..events._event import Event, PresetTimes, check_events, check_known_times
 from ..method._method import Method, check_options, hashable
 from ..method._symplectic import Symplectic
 from ..problem._problem import as_problem
@@ -59,6 +60,9 @@ class ODELayer(Layer):
             is the `cost` of `solve(...)`: a number, or a tree of arrays in the dtype of the state,
             such as one of each sample. Steps do not depend on it. Where the layer is part of a
             model, a layer of your own calls `solve(...)` and returns the cost beside its output.
+        events: a tuple of `Event` and `PresetTimes`, whose functions get the parameters as `args`.
+        max_events: how many events that are not preset may happen before the solve fails. Each of
+            them has room in memory where a derivative is taken.
         state_policy: what to do where an evaluation of the field changes a state, as BatchNorm and
             Dropout do in training. "refuse" raises an error that names the state. "once": each
             solve updates the states once, by the evaluation at t0, and returns them: running
@@ -122,6 +126,8 @@ class ODELayer(Layer):
     batch_axis: int | None = None
     state_policy: str = "refuse"
     running_cost: Callable[..., PyTree] | None = None
+    events: tuple[Event | PresetTimes, ...] = ()
+    max_events: int = 16
 
     def __post_init__(self: Any) -> None:  # Any: `tspan` is a field of the subclasses.
         """Make times Python floats, and check every option."""
@@ -138,6 +144,8 @@ class ODELayer(Layer):
         check_choice(name, "state_policy", self.state_policy, POLICIES)
         if self.running_cost is not None:
             check_function(name, "running_cost", self.running_cost)
+        check_events(name, self.events, self.max_events)
+        check_known_times(name, self.events)
         for option in ("solver", "adjoint", "stepsize_controller"):
             object.__setattr__(self, option, hashable(getattr(self, option)))
 

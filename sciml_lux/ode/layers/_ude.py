@@ -31,7 +31,7 @@ class UDE(ODELayer):
 
     The further options are those of `ODELayer`: `saveat`, `solver`, `rtol`, `atol`, `dt0`,
     `stepsize_controller`, `adjoint`, `max_steps`, `throw`, `dense`, `batch_axis`, `state_policy`,
-    `running_cost`.
+    `running_cost`, `events`, `max_events`.
 
     Inputs: x, the initial state, a floating or complex array or a tree of them, of one dtype.
 

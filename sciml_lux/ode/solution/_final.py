@@ -11,11 +11,11 @@ class Final(NamedTuple):
     """Where a solve ended.
 
     Attributes:
-        t: t1.
+        t: t1, or the time of the event that ended the solve.
         u: the state there.
         next_step: the step that would have come next, for `Problem(final.u, tspan=(final.t, ...),
             first_step=final.next_step)`, which goes on as if there had been no end. None where
-            diffrax solved, or steps are fixed.
+            diffrax solved, steps are fixed, or the solve had events.
 
     Example:
         >>> import jax.numpy as jnp

@@ -23,3 +23,7 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore
     newton_failed = "The equations of an implicit step could not be solved, however short the step."
     times_out_of_order = "The times are not finite and in order from t0 to t1."
     first_step_not_positive = "The first step is not finite and above 0."
+    condition_jumps = "The condition of an event is not continuous where its sign changes."
+    preset_time_not_a_number = "A preset time is not a number."
+    max_events_reached = "More events happened than max_events."
+    events_accumulate = "An event happened again before the clock could tell the times apart."

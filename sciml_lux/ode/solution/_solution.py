@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from ...core import Record
+from ._events import Events
 from ._results import RESULTS
 
 
@@ -50,6 +51,10 @@ class Solution(NamedTuple):
             at one time, or of du/dt where d is rounding alone: an estimate of the fastest rate
             from below. Heun, Midpoint, Ralston and Bosh3 have no two stages at one time, and no
             `stiffness`.
+        events: what happened, where the solve had `events`; see `Events`. A solve that an event
+            ended has `final.t` and `time_reached` then, and at wanted times after it the state
+            there. `stats` count both passes over each stretch between events: one finds its end,
+            one solves to there.
 
     Source: `estimates` as in arXiv 2105.03918, but not divided by tolerances.
 
@@ -80,6 +85,7 @@ class Solution(NamedTuple):
     final: Any = None
     cost: Any = None
     estimates: Record | None = None
+    events: Events | None = None
 
     def __call__(self, t: ArrayLike) -> Any:
         """The state at t, between t0 and t1, of a solve with `dense=True`; else not a number.

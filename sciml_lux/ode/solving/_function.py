@@ -11,6 +11,8 @@ from ...core import Parameters, States
 from ...core.internal import check_function, describe, path_name
 from ...precision.internal import own_memory, require_exact_floats
 from ..equation._solvable import Inputs, VectorField
+from ..events._event import Event, PresetTimes, check_events
+from ..events._parted import joined, parted, preset_data
 from ..method._method import Method
 from ..problem._as_array import as_array
 from ..problem._problem import Problem
@@ -25,12 +27,15 @@ class _Caller(NamedTuple):
     Attributes:
         name: of the public function, for messages.
         method: how it is solved.
-        axes: those of trajectories in the arguments, as `jax.vmap` takes them; None if shared.
+        axes: of each argument 0 where trajectories have their own, else None; None if they share
+            all.
+        max_events: how many may happen.
     """
 
     name: str
     method: Method
-    axes: Any
+    axes: tuple[int | None, ...] | None
+    max_events: int
 
 
 class _Function:
@@ -46,7 +51,9 @@ class _Function:
         caller: _Caller,
         function: Callable[..., PyTree],
         running_cost: Callable[..., PyTree] | None = None,
+        events: tuple[Event | PresetTimes, ...] = (),
     ) -> None:
+        self.events, self.max_events = events, caller.max_events
         self.display_name = caller.name
         self.method = caller.method
         self.parameters_axes = caller.axes
@@ -66,7 +73,9 @@ def solve_function(
     args: PyTree,
     method: Method,
     running_cost: Callable[..., PyTree] | None,
-    axes: Any = None,
+    events: tuple[Event | PresetTimes, ...] = (),
+    max_events: int = 16,
+    axes: tuple[int | None, ...] | None = None,
 ) -> Solution:
     """The solution of `problem` with `field`, for a public function of this name."""
     check_function(name, "field", field)
@@ -83,17 +92,19 @@ def solve_function(
     _check_args(name, args)
     require_exact_floats((problem, args), f"`{name}`")
     problem, args = own_memory((problem, jax.tree.map(as_array, args)))
-    functions = [field]
     if running_cost is not None:
         check_function(name, "running_cost", running_cost)
-        functions.append(running_cost)
-    caller = _Caller(name, method, axes)
-    function = _Function(caller, *functions)
+    check_events(name, events, max_events)
+    caller = _Caller(name, method, axes, max_events)
+    function = _Function(caller, field, running_cost, events)
     if method.is_traced:
         compiled = jax.jit(functools.partial(solved, function), static_argnums=5)
     else:
-        compiled = compiled_for(functions, caller, _solved_by)
-    solution, _ = run(function, problem, args, (), compiled)
+        functions, form = parted(events)
+        has_cost = running_cost is not None
+        functions = [field, *([running_cost] if has_cost else []), *functions]
+        compiled = compiled_for(functions, (caller, has_cost, form), _solved_by)
+    solution, _ = run(function, problem, args, preset_data(events), compiled)
     return solution
 
 
@@ -114,6 +125,11 @@ def _check_args(name: str, args: PyTree) -> None:
 
 
 def _solved_by(
-    functions: Sequence[Callable[..., PyTree]], caller: _Caller, *arguments: PyTree
+    functions: Sequence[Callable[..., PyTree]], key: tuple[Any, ...], *arguments: PyTree
 ) -> Any:
-    return solved(_Function(caller, *functions), *arguments)
+    caller, has_cost, form = key
+    field, *others = functions
+    running_cost = others.pop(0) if has_cost else None
+    # The preset times, which take the place of states that a function does not have.
+    events = joined(others, form, arguments[2])
+    return solved(_Function(caller, field, running_cost, events), *arguments)

@@ -13,11 +13,14 @@ from jaxtyping import PyTree
 from ...core import Parameters, Record, States, Static, layer_name
 from ...core.internal import is_observed, subject
 from ...precision import match_eltype_mode, result_dtype
-from ..engines._diffrax_engine import solve_with_diffrax
-from ..engines._lean_engine import check_estimates, solve_lean, why_not_lean
-from ..engines._symplectic_engine import check_symplectic, is_symplectic, solve_symplectic
+from ..engines._engine import DIFFRAX, LEAN, SYMPLECTIC
+from ..engines._lean_engine import check_estimates, why_not_lean
+from ..engines._symplectic_engine import check_symplectic, is_symplectic
 from ..equation._equation import equation_of
 from ..equation._solvable import Inputs, Solvable
+from ..events._happening import check_method, happening_of
+from ..events._place import Task
+from ..events._stretches import solve_with_events
 from ..failure._failure import Failure, with_failure
 from ..failure._raising import raising
 from ..method._method import check_tolerance
@@ -59,6 +62,7 @@ def run(
     check_symplectic(layer, u0)
     check_engine(layer)
     check_estimates(name, layer.method)
+    check_method(layer)
     inputs = _checked_inputs(layer, problem.inputs, dtype)
     times = times_of(name, problem, layer.tspan, layer.saveat, clock)
     times = _with_first_step(layer, times, problem.first_step, clock)
@@ -115,15 +119,23 @@ def _solved_once(
     )
     equation = equation_of(layer, t0, u0, ps, st, inputs)
     reason = why_not_lean(layer.method)
-    engine = solve_lean if reason is None else solve_with_diffrax
-    engine = solve_symplectic if is_symplectic(layer.method) else engine
+    engine = LEAN if reason is None else DIFFRAX
+    engine = SYMPLECTIC if is_symplectic(layer.method) else engine
+    solve = functools.partial(engine.solve, **engine.of_member) if is_member else engine.solve
     span = jnp.stack([t0, t1])
     start = equation.start(u0)
     step = times.first_step
     if step is not None:
         step = Step(*(jnp.where(is_sound(step), part, 1) for part in step))
-    solution, reached = engine(equation, layer.method, span, ts, start, step, is_member)
-    stats = solution.stats | {"why_not_lean": Static(reason or "")}
+    if layer.events:
+        happening = happening_of(layer, span, u0, ps, inputs)
+        task = Task(engine._replace(solve=solve), equation, layer.method, span, ts, step, happening)
+        solution, reached = solve_with_events(task, start)
+    else:
+        solution, reached = solve(equation, layer.method, span, ts, start, step)
+    reason_of_both = Static(reason or ("It has events." if layer.events else ""))
+    others = dict.fromkeys(["why_not_components", "why_not_kernel"], reason_of_both)
+    stats = Record(others) | solution.stats | {"why_not_lean": Static(reason or "")}
     solution = solution._replace(stats=stats, result=_sound(times, solution.result))
     attempt = Attempt(solution, reached)
     solution, failure = with_failure(equation, layer.method, span, start, ps, attempt)

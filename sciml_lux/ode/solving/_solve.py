@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from jaxtyping import PyTree
 
+from ..events._event import Event, PresetTimes
 from ..method._method import Method
 from ..problem._problem import Problem
 from ..solution._solution import Solution
@@ -17,6 +18,8 @@ def solve(
     *,
     method: Method = Method(),  # noqa: B008
     running_cost: Callable[..., PyTree] | None = None,
+    events: tuple[Event | PresetTimes, ...] = (),
+    max_events: int = 16,
 ) -> Solution:
     """u with du/dt = field(t, u, args) and u(t0) = u0.
 
@@ -35,6 +38,9 @@ def solve(
         method: how it is solved.
         running_cost: `running_cost(t, u, du, args)`, or with the inputs too, whose integral from t0
             to t1 is `solution.cost`: a number or a tree of arrays. Steps do not depend on it.
+        events: what may happen on the way; what did is `solution.events`.
+        max_events: how many of them that are not preset may happen before the solve fails. Each has
+            room in memory where a derivative is taken.
 
     Raises:
         TypeError: the state is not floating or has two dtypes, du/dt has another dtype, or `args`
@@ -54,4 +60,6 @@ def solve(
         >>> round(float(end(rate)), 5), round(float(jax.hessian(end)(rate)), 4)  # exp(-2) twice
         (0.13534, 0.1353)
     """
-    return solve_function("ode.solve", field, problem, args, method, running_cost)
+    return solve_function(
+        "ode.solve", field, problem, args, method, running_cost, events, max_events
+    )

@@ -72,7 +72,7 @@ def solve_ensemble(
     number = _number(problem.u0)
     args, axes = _leading(args, args_axes, number)
     problem = _with_times_of_each(problem, number)
-    return solve_function(_NAME, field, problem, args, method, running_cost, axes)
+    return solve_function(_NAME, field, problem, args, method, running_cost, axes=axes)
 
 
 def _number(u0: PyTree) -> int:

@@ -8,6 +8,8 @@ from ._control import Fixed as Fixed
 from ._dynamic_scan import dynamic_scan as dynamic_scan
 from ._estimates import Estimates as Estimates
 from ._fine_interpolant import with_fine_interpolant as with_fine_interpolant
+from ._first_crossing import Crossing as Crossing
+from ._first_crossing import first_crossing as first_crossing
 from ._interpolation_weights import interpolation_weights as interpolation_weights
 from ._loop import DIVERGED as DIVERGED
 from ._loop import FIELD_NOT_FINITE as FIELD_NOT_FINITE
@@ -15,8 +17,16 @@ from ._loop import MAX_STEPS as MAX_STEPS
 from ._loop import NO_STEP as NO_STEP
 from ._loop import STATE_NOT_FINITE as STATE_NOT_FINITE
 from ._loop import SUCCESSFUL as SUCCESSFUL
+from ._sight import Seen as Seen
+from ._sight import Watch as Watch
+from ._sight import first_reached as first_reached
+from ._sight import looked_over as looked_over
+from ._sight import nothing_seen as nothing_seen
+from ._sight import reached as reached
+from ._sight import sign as sign
 from ._solve import Solved as Solved
 from ._solve import solve as solve
+from ._step import end_of_step as end_of_step
 from ._tableau import Arrays as Arrays
 from ._tableau import Tableau as Tableau
 from .symplectic import LEAPFROG as LEAPFROG

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ._form import ParametricField
-from ._loop import Given
+from ._given import Given
 from ._record import Record
 from ._rows import row_of
 from ._step import Leaves, inside, no_stages, table_of, with_stages

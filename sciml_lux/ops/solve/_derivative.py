@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +14,8 @@ from ._across_batch import largest_in_batch
 from ._dynamic_scan import linear_scan
 from ._ended import Tried
 from ._form import Form
-from ._loop import Given, Options, Steering, places_of, run
+from ._given import Given, Options, Steering
+from ._loop import places_of, run
 from ._of_member import linear_of_member, of_member
 from ._own_derivative import Tangents, with_own_derivative
 from ._record import Record, order_of, rows_of

@@ -6,6 +6,7 @@ import jax
 
 from ._control import Errors
 from ._record import Record
+from ._sight import Seen
 from ._step import Leaves
 
 
@@ -38,6 +39,7 @@ class Ended(NamedTuple):
         tried: what it has tried, and would try next.
         result: why it ended.
         record: of the steps; None where it is not wanted.
+        seen: of conditions that are watched; None without them.
     """
 
     s: jax.Array
@@ -47,3 +49,4 @@ class Ended(NamedTuple):
     tried: Tried
     result: jax.Array
     record: Record | None
+    seen: Seen | None = None

@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 
 from ._dynamic_scan import dynamic_scan, linear_scan
 from ._form import ParametricField
-from ._loop import Given, Options
+from ._given import Given, Options
 from ._record import Record, order_of, rows_of, step_of_row
 from ._step import Field, Leaves, advanced, no_stages, table_of, weighted, with_stages
 from ._tableau import Tableau

@@ -1,8 +1,7 @@
 """The adaptive loop: from the start to the end, remembering the steps."""
 
 import functools
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,14 +13,15 @@ from ._control import (
     Control,
     Errors,
     Fixed,
-    Tolerances,
     factor,
     first_step,
     largest_square,
 )
 from ._ended import Ended, Tried
 from ._form import Fields, Form
+from ._given import Given, Options, Steering
 from ._record import Record, empty, remembered, rows_of
+from ._sight import Seen, Watch, looked_over, nothing_seen
 from ._step import (
     Leaves,
     Stages,
@@ -35,65 +35,9 @@ from ._step import (
     weighted,
     with_stages,
 )
-from ._tableau import Tableau
 from ._while_loop import while_loop
 
 RUNNING, SUCCESSFUL, MAX_STEPS, STATE_NOT_FINITE, FIELD_NOT_FINITE, DIVERGED, NO_STEP = range(7)
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is known of a solve before it starts.
-
-    Args:
-        tableau: the method.
-        control: how steps are chosen.
-        max_steps: the number of steps, rejected ones included, after which it gives up.
-        capacity: states to remember for derivatives.
-        samples: leading axes of the state that are of samples.
-        written_out: whether the derivative of a step has its stages one by one, and not in a loop.
-    """
-
-    tableau: Tableau
-    control: Control
-    max_steps: int
-    capacity: int
-    samples: int
-    written_out: bool = False
-
-
-class Given(NamedTuple):
-    """What a solve is differentiated with respect to.
-
-    Attributes:
-        t0: start.
-        t1: end.
-        ts: (n,) times between at which the state is wanted.
-        y0: the state at the start.
-        parameters: what the field needs.
-    """
-
-    t0: jax.Array
-    t1: jax.Array
-    ts: jax.Array
-    y0: Leaves
-    parameters: list[jax.Array]
-
-
-class Steering(NamedTuple):
-    """What steps depend on, and the solution only through them.
-
-    Attributes:
-        rtol: relative tolerances, for each leaf.
-        atol: absolute tolerances; None for a leaf outside of the error norm.
-        dt0: first step, or None.
-        errors: of the steps before it; None where there are none.
-    """
-
-    rtol: Leaves
-    atol: Tolerances
-    dt0: jax.Array | None
-    errors: Errors | None = None
 
 
 class State(NamedTuple):
@@ -113,6 +57,7 @@ class State(NamedTuple):
         opening: the length of the first accepted step, as a part of the whole.
         result: RUNNING, or why it ended.
         record: of the steps; None where it is not wanted.
+        seen: of conditions that are watched; None without them.
     """
 
     s: jax.Array
@@ -128,6 +73,7 @@ class State(NamedTuple):
     opening: jax.Array
     result: jax.Array
     record: Record | None
+    seen: Seen | None = None
 
 
 def places_of(given: Given) -> jax.Array:
@@ -142,8 +88,15 @@ def number_reached(places: jax.Array, s: jax.Array) -> jax.Array:
     return jnp.where(s >= 1, len(places), jnp.sum(places <= s, dtype=jnp.int32))
 
 
-def run(form: Form, options: Options, given: Given, steering: Steering, remember: bool) -> Ended:
-    """The loop, to its end.
+def run(
+    form: Form,
+    options: Options,
+    given: Given,
+    steering: Steering,
+    remember: bool,
+    watch: Watch | None = None,
+) -> Ended:
+    """The loop, to its end, or to the first step in which a watched condition reaches 0.
 
     Args:
         form: of the field.
@@ -151,13 +104,16 @@ def run(form: Form, options: Options, given: Given, steering: Steering, remember
         given: what is solved.
         steering: what the steps depend on.
         remember: whether the steps are recorded.
+        watch: the conditions; None without them.
     """
     places, fields = places_of(given), form.at(given.parameters)
     start = _start(fields, options, given, steering, remember)
-    attempt = functools.partial(_attempt, fields, options, given, steering, places)
+    if watch is not None:
+        start = start._replace(seen=nothing_seen(watch, given.t0, given.y0))
+    attempt = functools.partial(_attempt, fields, options, given, steering, places, watch)
     end = while_loop(lambda state: any_in_batch(_goes_on(state)), attempt, start)
     tried = Tried(end.tried, end.evaluations, end.opening, end.h, end.errors)
-    return Ended(end.s, end.y, end.ys, end.accepted, tried, end.result, end.record)
+    return Ended(end.s, end.y, end.ys, end.accepted, tried, end.result, end.record, end.seen)
 
 
 def _goes_on(state: State) -> jax.Array:
@@ -239,6 +195,7 @@ def _trial(
     given: Given,
     steering: Steering,
     places: jax.Array,
+    watched: bool,
     state: State,
 ) -> Trial:
     tableau, y = options.tableau, state.y
@@ -252,8 +209,9 @@ def _trial(
     t, h = given.t0 + state.s * span, length * span
     until = number_reached(places, end)
     field, table, count = fields.of_steps, table_of(tableau, y), tableau.num_stages
-    more = len(table.c) if state.ys else count
-    wanted = any_in_batch(_goes_on(state) & (until > state.saves))
+    more = len(table.c) if state.ys or watched else count
+    looks = jnp.ones((), bool) if watched else until > state.saves
+    wanted = any_in_batch(_goes_on(state) & looks)
     if fields.by_components:
         stages = in_line(field, t, h, y, table, no_stages_in_line(y), count)
         extra = more if state.ys else 0
@@ -264,7 +222,7 @@ def _trial(
         stages = with_stages(field, t, h, y, table, stages, 1, stop)
     y1 = advanced(y, h, tableau.float64.b, stages)
     error = _error(options, steering, h, y, y1, stages)
-    evaluations = count - int(bool(state.first)) + jnp.where(until > state.saves, extra, 0)
+    evaluations = count - int(bool(state.first)) + jnp.where(looks, extra, 0)
     return Trial(length, last, t, h, end, until, stages, y1, error, evaluations.astype(jnp.int32))
 
 
@@ -281,11 +239,12 @@ def _attempt(
     given: Given,
     steering: Steering,
     places: jax.Array,
+    watch: Watch | None,
     state: State,
 ) -> State:
     """One step, accepted or not; a solve that has ended stays as it is."""
     live, y = _goes_on(state), state.y
-    trial = _trial(fields, options, given, steering, places, state)
+    trial = _trial(fields, options, given, steering, places, watch is not None, state)
     accepted = live & (trial.error <= 1)
 
     def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
@@ -311,7 +270,9 @@ def _attempt(
     if isinstance(options.control, Fixed):
         stuck &= ~accepted
     result = jnp.where(stuck, jnp.where(jnp.isfinite(trial.error), NO_STEP, DIVERGED), result)
-    result = jnp.where(accepted & trial.last, SUCCESSFUL, result)
+    seen = None if watch is None else _seen(watch, options, given, trial, accepted, state)
+    ends = trial.last if seen is None else trial.last | seen.found
+    result = jnp.where(accepted & ends, SUCCESSFUL, result)
     last_stage = [k[options.tableau.num_stages - 1] for k in trial.stages]
     return State(
         s=s,
@@ -327,7 +288,25 @@ def _attempt(
         opening=chosen(jnp.where(state.opening == 0, trial.length, state.opening), state.opening),
         result=jnp.where(live, result, state.result).astype(jnp.int32),
         record=_recorded(options, trial.length, accepted, state),
+        seen=seen,
     )
+
+
+def _seen(
+    watch: Watch,
+    options: Options,
+    given: Given,
+    trial: Trial,
+    accepted: jax.Array,
+    state: State,
+) -> Any:
+    """What is seen of the conditions after an accepted step, else what was before."""
+    t = given.t0 + state.s * (given.t1 - given.t0)
+    end = jnp.where(trial.last, given.t1, t + trial.h)
+    inner = functools.partial(inside, options.tableau, h=trial.h, y=state.y, stages=trial.stages)
+    before = state.seen or nothing_seen(watch, t, state.y)
+    seen = looked_over(watch, before, (t, trial.h, state.y), inner, (end, trial.y1))
+    return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), seen, before)
 
 
 def _recorded(

@@ -18,7 +18,8 @@ from ._control import Adaptive, Control, Errors, Fixed, Tolerances
 from ._derivative import solved
 from ._estimates import Estimates, estimates_of
 from ._form import Form, ParametricField, form_of
-from ._loop import SUCCESSFUL, Given, Options, Steering
+from ._given import Given, Options, Steering
+from ._loop import SUCCESSFUL
 from ._record import capacity_of
 from ._step import Leaves
 from ._tableau import Tableau
@@ -141,18 +142,18 @@ def solve(
     _check_arrays(y0, args, ts)
     leaves, tree = jax.tree.flatten(y0)
     clock = jnp.result_type(t0)
-    program, parametric, parameters = _parametric(field, jnp.asarray(t0), y0, args)
+    program, parametric, parameters = parametric_of(field, jnp.asarray(t0), y0, args)
     wanted = jnp.zeros(0, clock) if ts is None else ts
     # The time, the state and the cotangents of parameters are sums over the steps.
-    start, end, wanted = _wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
+    start, end, wanted = wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
     before = len(parameters) - len(jax.tree.leaves(args)) + 1
     reason = "" if by_components else "By arrays was asked for."
     reason = reason or _why_arrays(dense, estimates, samples)
     form, reason = form_of(program, parametric, slice(before, before + len(leaves)), reason)
-    given = Given(start, end, wanted, form.split(_wide(leaves)), form.split(_wide(parameters)))
+    given = Given(start, end, wanted, form.split(wide(leaves)), form.split(wide(parameters)))
     steering = Steering(
-        _split_tolerances(form, _tolerances("rtol", rtol, y0), leaves),
-        _split_tolerances(form, _tolerances("atol", atol, y0), leaves),
+        _split_tolerances(form, tolerances_of("rtol", rtol, y0), leaves),
+        _split_tolerances(form, tolerances_of("atol", atol, y0), leaves),
         None if dt0 is None else _still(jnp.abs(dt0), start.dtype),
         None if errors is None else Errors(*(_still(error, start.dtype) for error in errors)),
     )
@@ -225,7 +226,7 @@ def _split_tolerances(form: Form, values: Tolerances, leaves: Leaves) -> list[An
     return found
 
 
-def _parametric(
+def parametric_of(
     field: Callable[[jax.Array, PyTree, PyTree], PyTree], t0: jax.Array, y0: PyTree, args: PyTree
 ) -> tuple[ClosedJaxpr, ParametricField, list[jax.Array]]:
     """The field as a program, as a function of leaves, and its parameters.
@@ -246,12 +247,12 @@ def _parametric(
     def parametric(parameters: list[jax.Array], t: jax.Array, y: Leaves) -> Leaves:
         operands = [*parameters[:count], t, *y, *parameters[count:]]
         pairs = zip(operands, program.in_avals, strict=True)
-        return _wide(compiled(*(v if v.dtype == a.dtype else v.astype(a.dtype) for v, a in pairs)))
+        return wide(compiled(*(v if v.dtype == a.dtype else v.astype(a.dtype) for v, a in pairs)))
 
     return program, parametric, [*closed_over, *arguments]
 
 
-def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
+def wide(values: Sequence[jax.Array]) -> list[jax.Array]:
     """The values, those in half precision in the dtype of their sums."""
     return [accumulated(value) for value in values]
 
@@ -267,7 +268,7 @@ def _still(value: jax.Array, dtype: jnp.dtype) -> jax.Array:
     return jax.lax.stop_gradient(value).astype(dtype)
 
 
-def _tolerances(name: str, value: PyTree, y0: PyTree) -> list[Any]:
+def tolerances_of(name: str, value: PyTree, y0: PyTree) -> list[Any]:
     """The tolerance of each leaf, in the real dtype of its sums; not differentiated."""
 
     def is_none(value: PyTree) -> bool:
@@ -276,7 +277,7 @@ def _tolerances(name: str, value: PyTree, y0: PyTree) -> list[Any]:
     spread = jax.tree.leaves(jax.tree.broadcast(value, y0, is_none), is_leaf=is_none)
     if all(map(is_none, spread)):
         raise ValueError(f"`solve` expects `{name}` to be a number for some leaf, got {value!r}.")
-    states = _wide(jax.tree.leaves(y0))
+    states = wide(jax.tree.leaves(y0))
     return [
         None if v is None else _tolerance(name, v, y) for v, y in zip(spread, states, strict=True)
     ]

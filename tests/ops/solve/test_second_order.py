@@ -8,7 +8,8 @@ import numpy as np
 from sciml_lux.ops import solve as lean
 from sciml_lux.ops.solve import tableaus
 from sciml_lux.ops.solve._form import arrays
-from sciml_lux.ops.solve._loop import Given, Options, Steering, run
+from sciml_lux.ops.solve._given import Given, Options, Steering
+from sciml_lux.ops.solve._loop import run
 from tests.conftest import needs_x64
 
 TABLEAU = lean.with_fine_interpolant(tableaus.TSIT5)
