@@ -3,8 +3,8 @@
 Levels: 0, `jax.vmap(diffrax.diffeqsolve)`; 1, ours, `jax.vmap(solve)`, by arrays and by components.
 Directions: `value`; `gradient` of the sum of squares of the end states by the initial states and by
 three parameters of each trajectory. All begin with the same step and have the same tolerance.
-`difference` is the largest error of 128 trajectories, of the end states or of the gradient, relative
-to the largest of them, against a solve at a tolerance a thousand times finer.
+`difference` is the largest error of 128 trajectories, of the end states or of the gradient,
+relative to the largest of them, against a solve at a tolerance a thousand times finer.
 """
 
 import functools

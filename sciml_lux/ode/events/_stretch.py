@@ -61,7 +61,8 @@ def _crossing(task: Task, place: Place, limit: jax.Array) -> lean.Crossing:
         return lean.Crossing(no, limit, none, no, place.signs, place.u, zero, zero, zero, success)
     watch = lean.Watch(happening.conditions, happening.directions, place.signs)
     span = jnp.stack([place.t, limit])
-    return task.engine.cross(task.equation, task.method, span, place.u, watch, task.first_step)
+    cross: Any = task.engine.cross  # Where it is None events are refused.
+    return cross(task.equation, task.method, span, place.u, watch, task.first_step)
 
 
 def _solved(task: Task, place: Place, end: jax.Array) -> Any:
