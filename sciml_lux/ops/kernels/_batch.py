@@ -1,5 +1,6 @@
 """The one batch axis of a kernel: the last of every operand that is not shared, and of results."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,17 @@ Flags = tuple[bool, ...]
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """The program of one member of a batch, without constants.
+    """The program of one member of a batch, without constants, made when it is asked for.
 
     In a value of its own, so that what reads programs finds that of the batch alone.
     """
 
-    program: ClosedJaxpr
+    make: Callable[[], ClosedJaxpr]
+
+    @functools.cached_property
+    def program(self) -> ClosedJaxpr:
+        """That program."""
+        return self.make()
 
 
 def bind(

@@ -54,7 +54,7 @@ def linear_with_kernel(
     own = [jnp.expand_dims(tangent, -1) for tangent in tangents]
     found = bind(
         linear_with_kernel_p,
-        Member(program),
+        Member(lambda: program),
         [*fixed, *own],
         (False,) * len(fixed) + (True,) * len(own),
         1,
@@ -86,12 +86,14 @@ def _transpose(
     constants: int,
     fixed: int,
 ) -> list[Value | None]:
-    found = bind(
-        with_kernel_p,
-        Member(_transposed(member.program, fixed)),
-        [*operands[:fixed], *map(instantiated, cotangents)],
-        mapped[:fixed] + (True,) * len(cotangents),
-        size,
+    found = with_kernel_p.bind(
+        *operands[:fixed],
+        *map(instantiated, cotangents),
+        # That of the batch, not the batch of transposes: XLA makes faster loops of it.
+        call_jaxpr=_transposed(call_jaxpr, fixed),
+        member=Member(lambda: _transposed(member.program, fixed)),
+        mapped=mapped[:fixed] + (True,) * len(cotangents),
+        size=size,
         kernel=transposed,
         constants=constants,
     )
