@@ -1,5 +1,7 @@
 """A function with a kernel is one launch, in a command buffer, without copies of its arrays."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -68,6 +70,11 @@ def test_one_launch_in_each_iteration(loop, tmp_path):
     assert [shape for shape in copied(found, NUMBER) if not shape.startswith("1,")] == []
 
 
-def test_equal_operands_are_each_an_operand(tmp_path):
-    found = launches(lambda x, push: batch(x, x[0], push), X, PUSH, folder=tmp_path)
-    assert names(found.outside).count("forward") == 1
+def test_equal_operands_stay_in_the_call(tmp_path):
+    found = launches(
+        lambda x, push: differentiable(x, x, push, jnp.int32(1)), RATE, PUSH, folder=tmp_path
+    )
+    [operands] = re.findall(r"custom-call\(([^)]*)\)", found.text)
+    # The size, x, x, the pushes and the start, which is as large as the size.
+    size, x, same, push, start = operands.split(", ")
+    assert (size, x) == (start, same) and len({size, x, push}) == 3

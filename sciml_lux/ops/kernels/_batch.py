@@ -3,6 +3,7 @@
 Where no operand has one there is one member, and results have none either.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +18,32 @@ Flags = tuple[bool, ...]
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """The program of one member of a batch, without constants.
+    """The program of one member of a batch, without constants, made when it is asked for.
 
     In a value of its own, so that what reads programs finds that of the batch alone.
+
+    Args:
+        make: that program.
+        batch: the program of a batch, of which operands are mapped and the types of all; None, or
+            one that returns None, for `vmap` of that of a member.
     """
 
-    program: ClosedJaxpr
+    make: Callable[[], ClosedJaxpr]
+    batch: Callable[[Flags, Sequence[Value]], ClosedJaxpr | None] | None = None
+
+    @functools.cached_property
+    def program(self) -> ClosedJaxpr:
+        """That program."""
+        return self.make()
+
+    def of_all(self, mapped: Flags, types: Sequence[Value]) -> ClosedJaxpr:
+        """The program of a batch, for operands of these types, the last axis of which is mapped."""
+        found = self.batch and self.batch(mapped, types)
+        if found is not None:
+            return found
+        axes = tuple(-1 if flag else None for flag in mapped)
+        structs = [jax.ShapeDtypeStruct(t.shape, t.dtype) for t in types]
+        return jax.make_jaxpr(jax.vmap(jaxpr_as_fun(self.program), axes, -1))(*structs)
 
 
 def bind(
@@ -46,16 +67,10 @@ def bind(
     """
     whole = member.program
     if any(mapped):
-        whole = jax.make_jaxpr(of_all(member.program, mapped))(*map(jax.typeof, operands))
+        whole = member.of_all(mapped, list(map(jax.typeof, operands)))
     return primitive.bind(
         *operands, call_jaxpr=whole, member=member, mapped=mapped, size=size, **options
     )
-
-
-def of_all(program: ClosedJaxpr, mapped: Flags) -> Callable[..., list[Value]]:
-    """The function of a batch, of the program of one member."""
-    axes = tuple(-1 if flag else None for flag in mapped)
-    return jax.vmap(jaxpr_as_fun(program), axes, -1)
 
 
 def batch_rule(

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 
 from .._primitive import ClosedJaxpr, Value, jaxpr_as_fun
-from ._batch import Flags, Member, of_all
+from ._batch import Flags, Member
 
 CHUNK = 64
 """Members of a chunk."""
@@ -35,7 +35,11 @@ def in_chunks(
     if count <= 1:
         return jaxpr_as_fun(call_jaxpr)(*operands)
     width = -(-size // count)
-    chunk = of_all(member.program, mapped)
+    types = [
+        jax.ShapeDtypeStruct((*x.shape[:-1], width) if flag else x.shape, x.dtype)
+        for x, flag in zip(operands, mapped, strict=True)
+    ]
+    chunk = jaxpr_as_fun(member.of_all(mapped, types))
 
     def body(i: jax.Array, found: list[Value]) -> list[Value]:
         # The last chunk ends with the batch, and computes again what is in two.
@@ -44,9 +48,9 @@ def in_chunks(
             lax.dynamic_slice_in_dim(x, start, width, -1) if flag else x
             for x, flag in zip(operands, mapped, strict=True)
         ]
-        results = zip(found, chunk(*parts), strict=True)
-        return [lax.dynamic_update_slice_in_dim(y, part, start, -1) for y, part in results]
+        pairs = zip(found, chunk(*parts), strict=True)
+        return [lax.dynamic_update_slice_in_dim(y, part, start, -1) for y, part in pairs]
 
-    types: list[Any] = call_jaxpr.out_avals
-    empty = [jnp.zeros(t.shape, t.dtype) for t in types]
+    results: list[Any] = call_jaxpr.out_avals
+    empty = [jnp.zeros(t.shape, t.dtype) for t in results]
     return lax.fori_loop(np.int32(0), np.int32(count), body, empty)

@@ -1,5 +1,6 @@
 """linear_with_kernel: a linear function of one member of a batch, whose transpose has a kernel."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ def linear_with_kernel(
     fixed = [*constants, *residuals]
     return bind(
         linear_with_kernel_p,
-        Member(program),
+        Member(lambda: program),
         [*fixed, *tangents],
         (False,) * (len(fixed) + len(tangents)),
         1,
@@ -83,17 +84,35 @@ def _transpose(
     constants: int,
     fixed: int,
 ) -> list[Value | None]:
-    found = bind(
-        with_kernel_p,
-        Member(_transposed(member.program, fixed)),
-        [*operands[:fixed], *map(instantiated, cotangents)],
-        mapped[:fixed] + (any(mapped),) * len(cotangents),
-        size,
+    found = with_kernel_p.bind(
+        *operands[:fixed],
+        *map(instantiated, cotangents),
+        call_jaxpr=_transposed(call_jaxpr, fixed),
+        member=Member(
+            lambda: _transposed(member.program, fixed),
+            functools.partial(_transposed_batch, member, fixed),
+        ),
+        mapped=mapped[:fixed] + (any(mapped),) * len(cotangents),
+        size=size,
         kernel=transposed,
         constants=constants,
     )
     pairs = zip(operands[fixed:], found, strict=True)
     return [*(None for _ in range(fixed)), *(c if is_undefined(x) else None for x, c in pairs)]
+
+
+def _transposed_batch(
+    member: Member, fixed: int, mapped: Flags, types: Sequence[Value]
+) -> ClosedJaxpr | None:
+    """That of the batch, not the batch of transposes: XLA makes faster loops of it."""
+    if not all(mapped[fixed:]):
+        return None
+    size = types[-1].shape[-1]
+    tangents = [
+        jax.ShapeDtypeStruct((*t.shape, size), t.dtype) for t in member.program.in_avals[fixed:]
+    ]
+    flags = mapped[:fixed] + (True,) * len(tangents)
+    return _transposed(member.of_all(flags, [*types[:fixed], *tangents]), fixed)
 
 
 def _transposed(program: ClosedJaxpr, fixed: int) -> ClosedJaxpr:

@@ -34,7 +34,7 @@ def with_kernel(
     program, constants = member_program(function, operands)
     return bind(
         with_kernel_p,
-        Member(program),
+        Member(lambda: program),
         [*constants, *operands],
         (False,) * (len(constants) + len(operands)),
         1,
