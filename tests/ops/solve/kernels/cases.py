@@ -43,7 +43,7 @@ SLOW = {
     "continued": Ensemble(
         "van-der-pol",
         (0.2, 0.5),
-        control=Adaptive(p=0.4, i=0.3, d=0.1),
+        control=Adaptive(p=0.4, i=0.3, d=0.1, grow=float("inf")),
         errors=(0.3, 0.5),
         dt0=0.1,
         shared=("t0", "t1", "ts"),
