@@ -61,7 +61,7 @@ def through(name):
 
 
 def has_the_same_steps(name):
-    """Whether kernel and loop take the same: in float32 half of an estimated error is rounding."""
+    """Whether kernel and loop take the same: in float32 estimated errors are partly rounding."""
     return DOUBLE or isinstance(case_of(name).control, Fixed)
 
 
