@@ -1,5 +1,6 @@
 """`dynamic_scan` under `vmap`."""
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +38,9 @@ def batch(
     size = next(v.shape[axis] for v, axis in zip(args, axes, strict=True) if axis is not None)
     (place, groups), (place_axes, group_axes) = placed(args, sizes), placed(axes, sizes)
     if any(axis is not None for axis in place_axes[1:]):
-        raise ValueError("`linear_scan` expects `order` to be the same for all of a batch.")
+        return _in_their_own_order(
+            (place, groups), (place_axes, group_axes), body, sizes, length, reverse
+        )
     if place_axes[0] is not None:
         n = jnp.moveaxis(place[0], place_axes[0], 0)
         groups, group_axes, body = _waiting(n, place[1:], groups, group_axes, body, length)
@@ -65,6 +68,37 @@ def batch(
     moved[0] = [*constants, *moved[0]]
     last, rows = bind(program, place, moved, length=length, reverse=reverse)
     return [*last, *rows], [*carry_axes, *(1 for _ in rows)]
+
+
+def _in_their_own_order(
+    args: tuple[list[Value], Groups],
+    axes: tuple[Sequence[int | None], Sequence[Sequence[int | None]]],
+    body: ClosedJaxpr,
+    sizes: Sizes,
+    length: int,
+    reverse: bool,
+) -> tuple[list[Value], list[Value]]:
+    """The batch of scans that read and write rows in orders of their own: rows are sorted first."""
+    ((n, order), groups), ((n_axis, order_axis), group_axes) = args, axes
+    sort = functools.partial(jnp.take, axis=0)
+    groups, group_axes = list(groups), list(group_axes)
+    for i in (1, 3):
+        pairs = zip(groups[i], group_axes[i], strict=True)
+        groups[i] = [jax.vmap(sort, (axis, order_axis))(rows, order) for rows, axis in pairs]
+        group_axes[i] = [0] * len(groups[i])
+    whole = [n, *itertools.chain(*groups)], [n_axis, *itertools.chain(*group_axes)]
+    found, out_axes = batch(*whole, body=body, sizes=sizes, length=length, reverse=reverse)
+
+    def put_back(rows: jax.Array, n: jax.Array, order: jax.Array) -> jax.Array:
+        # What follows the last of them may repeat the place of another.
+        place = jnp.where(jnp.arange(length, dtype=order.dtype) < n, order, length)
+        return jnp.zeros_like(rows).at[place].set(rows, mode="drop")
+
+    carried = sizes[2]
+    for i in range(carried, len(found)):
+        put = jax.vmap(put_back, (out_axes[i], n_axis, order_axis), out_axes[i])
+        found[i] = put(found[i], n, order)
+    return found, out_axes
 
 
 def _waiting(

@@ -37,10 +37,10 @@ def scanned(n, weight, inputs, start):
     return jnp.sum(last**2) + jnp.sum(FACTORS * rows**3)
 
 
-def scanned_in_order(n, weight, inputs, start):
+def scanned_in_order(n, weight, inputs, start, order=ORDER):
     last, rows = linear_scan(
         lambda weight, row, carry, _: body(weight, row, carry),
-        n, weight, inputs, start, (), length=ROWS, order=ORDER,
+        n, weight, inputs, start, (), length=ROWS, order=order,
     )  # fmt: skip
     return jnp.sum(last**2) + jnp.sum(FACTORS * rows**3)
 
@@ -119,14 +119,18 @@ def test_constant_that_is_not_batched_stays_so():
     assert "dynamic_scan" in program and f"[7,{ROWS},2]" not in program and "[7,2,2]" not in program
 
 
-def test_order_must_be_one_for_the_batch():
-    def total(order):
-        f = lambda _, row, carry, __: (carry + row, ())
-        rows = jnp.ones(2, DTYPE)
-        return linear_scan(f, jnp.int32(2), (), rows, rows[0], (), length=2, order=order)[0]
-
-    with pytest.raises(ValueError, match="`linear_scan` expects `order` to be the same"):
-        jax.vmap(total)(jnp.asarray([[0, 1], [1, 0]], jnp.int32))
+@any_precision
+def test_batch_of_orders():
+    orders = jnp.stack([ORDER, ORDER[::-1], jnp.zeros_like(ORDER)])
+    numbers = jnp.asarray([4, ROWS, 0], jnp.int32)
+    inputs = jnp.stack([INPUTS, 2 * INPUTS, INPUTS])
+    gradient = jax.value_and_grad(scanned_in_order, (1, 2, 3))
+    axes = (0, None, 0, None, 0)
+    found = jax.jit(jax.vmap(gradient, axes))(numbers, WEIGHT, inputs, START, orders)
+    for i, number in enumerate(numbers.tolist()):
+        one = functools.partial(written_out, order=orders[i].tolist())
+        want = jax.value_and_grad(one, (1, 2, 3))(number, WEIGHT, inputs[i], START)
+        close(jax.tree.map(lambda x, i=i: x[i], found), want)
 
 
 def test_array_closed_over_has_its_gradient():

@@ -40,14 +40,7 @@ def constants_text(options: Options, dtype: np.dtype, counts: Mapping[str, int])
         "THINNED": int(longest > 1),
         **counts,
     }
-    return "\n".join(
-        [
-            f"typedef {C_TYPES[dtype]} real;",
-            "enum {",
-            *(f"    {name} = {value}," for name, value in numbers.items()),
-            "};",
-        ]
-    )
+    return f"typedef {C_TYPES[dtype]} real;\n{_enumeration(numbers)}"
 
 
 def control_text(options: Options, dtype: np.dtype, in_norm: tuple[bool, ...]) -> str:
@@ -58,10 +51,23 @@ def control_text(options: Options, dtype: np.dtype, in_norm: tuple[bool, ...]) -
         dtype: of the state.
         in_norm: which components are in the error norm.
     """
+    mask = sum(1 << i for i, inside in enumerate(in_norm) if inside)
+    nan, infinity = (literal(dtype.type(value)) for value in (np.nan, np.inf))
+    reals = _reals(options, dtype).items()
+    return "\n".join(
+        [
+            _enumeration({**_flags(options), "IN_NORM": sum(in_norm)}),
+            *(f"#define {name} {literal(dtype.type(value))}" for name, value in reals),
+            f"INLINE bool in_norm(int d) {{ return ({mask} >> d) & 1; }}",
+            f"INLINE real not_a_number() {{ return {nan}; }}",
+            f"INLINE real infinity() {{ return {infinity}; }}",
+        ]
+    )
+
+
+def _flags(options: Options) -> dict[str, int]:
     tableau, is_adaptive = options.tableau, isinstance(options.control, Adaptive)
-    control = options.control if isinstance(options.control, Adaptive) else Adaptive()
-    limits = jnp.finfo(dtype)
-    numbers = {
+    return {
         **{name: getattr(loop, name) for name in _CODES},
         "STAGES_COUNTED": tableau.num_stages,
         "FIRST_IS_LAST": int(tableau.fsal),
@@ -69,26 +75,22 @@ def control_text(options: Options, dtype: np.dtype, in_norm: tuple[bool, ...]) -
         "ESTIMATED": int(is_adaptive and tableau.b_error is not None),
         "COARSE": int(tableau.b_error_coarse is not None),
         "MOST_STEPS": options.max_steps,
-        "IN_NORM": sum(in_norm),
     }
-    reals = {
-        "ONE_BY_ORDER": 1 / tableau.order,
+
+
+def _reals(options: Options, dtype: np.dtype) -> dict[str, float]:
+    control = options.control if isinstance(options.control, Adaptive) else Adaptive()
+    limits = jnp.finfo(dtype)
+    return {
+        "ONE_BY_ORDER": 1 / options.tableau.order,
         "SAFETY": control.safety,
         "SHRINK": control.shrink,
         "GROW": control.grow,
         "ROUNDING": 100 * float(limits.eps),
         "LEAST_SQUARE": float(limits.tiny) ** 0.5,
     }
-    mask = sum(1 << i for i, inside in enumerate(in_norm) if inside)
-    nan, infinity = (literal(dtype.type(value)) for value in (np.nan, np.inf))
-    return "\n".join(
-        [
-            "enum {",
-            *(f"    {name} = {value}," for name, value in numbers.items()),
-            "};",
-            *(f"constexpr real {k} = {literal(dtype.type(v))};" for k, v in reals.items()),
-            f"INLINE bool in_norm(int d) {{ return ({mask} >> d) & 1; }}",
-            f"INLINE real not_a_number() {{ return {nan}; }}",
-            f"INLINE real infinity() {{ return {infinity}; }}",
-        ]
-    )
+
+
+def _enumeration(numbers: Mapping[str, int]) -> str:
+    """Constants that may be unused without a warning."""
+    return "\n".join(["enum {", *(f"    {name} = {n}," for name, n in numbers.items()), "};"])

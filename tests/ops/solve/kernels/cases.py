@@ -10,15 +10,18 @@ from .ensemble import DOUBLE, Ensemble
 
 ALONE = ("t0", "t1", "ts", "y0", "parameters", "steering")
 NAN = float("nan")
+END = -4.0 if DOUBLE else -1.5
+"""Back in time the pendulum is pushed, and rounding grows."""
+
 CASES = {
     "two blocks": Ensemble("lorenz", (0.2, 0.45, 0.6), number=130, shared=("t0", "ts", "steering")),
     "thinned, back in time": Ensemble(
         "pendulum",
-        (-0.4, -1.5, -2.0),
-        t1=-4.0,
+        tuple(END * part for part in (0.1, 0.375, 0.5)),
+        t1=END,
         shared=("t0", "t1", "y0", "steering"),
         capacity=4,
-        max_steps=200 if DOUBLE else 60,
+        max_steps=200 if DOUBLE else 16,
     ),
     "ends": Ensemble(
         "forced",
@@ -43,7 +46,7 @@ SLOW = {
     "continued": Ensemble(
         "van-der-pol",
         (0.2, 0.5),
-        control=Adaptive(p=0.4, i=0.3, d=0.1),
+        control=Adaptive(p=0.4, i=0.3, d=0.1, grow=float("inf")),
         errors=(0.3, 0.5),
         dt0=0.1,
         shared=("t0", "t1", "ts"),

@@ -29,7 +29,8 @@ INLINE real size_of(const real* values, const real* scale)
 
 // The length of the first step, from the sizes of y, y' and y''.
 INLINE real first_step(
-    const Times& times, const Tolerances& tolerances, const real* y, const real* p, const real* slope
+    const Times& times, const Tolerances& tolerances, const real* y, const real* p,
+    const real* slope
 )
 {
     real scale[D], moved[D], change[D];

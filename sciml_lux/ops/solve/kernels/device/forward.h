@@ -63,7 +63,8 @@ INLINE void solve(const Given& given, const Found& found)
             extra_stages(t, step, y, p, k);
             for (; saves < until; saves++) {
                 real inside[D], weights[ALL_STAGES];
-                interpolation_weights((times.place(saves) - s) / (length == 0 ? 1 : length), weights);
+                const real part = length == 0 ? real(1) : length;
+                interpolation_weights((times.place(saves) - s) / part, weights);
                 advance_by(weights, step, y, k, inside);
                 EACH(d, D) found.ys[d][saves] = inside[d];
             }
@@ -89,7 +90,8 @@ INLINE void solve(const Given& given, const Found& found)
             if (FIRST_IS_LAST) EACH(d, D) k[0][d] = k[STAGES - 1][d];
         }
         if (tried >= MOST_STEPS) result = MAX_STEPS;
-        if (s + h <= s && (ADAPTIVE || !is_accepted)) result = is_finite(error) ? NO_STEP : DIVERGED;
+        const bool is_stuck = s + h <= s && (ADAPTIVE || !is_accepted);
+        if (is_stuck) result = is_finite(error) ? NO_STEP : DIVERGED;
         if (is_accepted && last) result = SUCCESSFUL;
     }
     EACH(d, D) found.y1[d][0] = y[d];

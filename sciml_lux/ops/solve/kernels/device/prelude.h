@@ -1,4 +1,4 @@
-// What C has no function for, and arrays of a batch. For NVRTC, which has no headers, and for hosts.
+// What C has no function for, and arrays of a batch. NVRTC has no headers, so nothing is included.
 #define INLINE __device__ __forceinline__
 #define EACH(i, number) _Pragma("unroll") for (int i = 0; i < (number); i++)
 
