@@ -51,8 +51,8 @@ class ODELayer(Layer):
         kernel: whether the lean engine takes the steps of a small field by its components. "auto":
             in a solve for the state at t1 alone, and where each sample has its own steps; that is
             several times as fast. "always": with wanted times too, and on CUDA in a kernel of our
-            own, which has been compiled and emulated, and not timed yet; it records all of
-            `max_steps` steps. "never". `docs/kernels.md` says which fields are small.
+            own, which has been compiled and emulated, and not timed yet. "never".
+            `docs/kernels.md` says which fields are small.
         batch_axis: 0 for states whose first axis is a batch: the output then has it first too, and
             its times second. By default times come first.
         running_cost: a function `running_cost(t, u, du, ps)` of the time, the state, its derivative

@@ -114,11 +114,9 @@ def _replayed_of_member(
 
     def replayed(residuals: PyTree, tangents: PyTree) -> Any:
         (t0, t1, ts, parameters, record), (dt0, dt1, dts, dparameters, dy0) = residuals, tangents
-        if form.kernels is not None:
-            record = _with_steps_of_no_length(record)
-        # All of a batch have as many rows, of as many steps.
-        shared = map(largest_in_batch, (record.steps, record.stride))
-        record = Record(record.lengths, record.starts, record.states, *shared)
+        if form.kernels is None:  # Then all of a batch have as many rows, of as many steps.
+            shared = map(largest_in_batch, (record.steps, record.stride))
+            record = Record(record.lengths, record.starts, record.states, *shared)
         given, moved = Given(t0, t1, ts, dy0, parameters), Given(dt0, dt1, dts, dy0, dparameters)
         dy1, dys, states = _replayed(form, options, remember, given, record, moved)
         return dy1, form.split_rows(dys), states
@@ -126,19 +124,6 @@ def _replayed_of_member(
     residuals = (*given[:3], given.parameters, record)
     moved = (*times, tangent.parameters, tangent.y0)
     return linear_of_member(replayed, kernel, residuals, moved)
-
-
-def _with_steps_of_no_length(record: Record) -> Record:
-    """The record of one of a batch with steps of no length after its own, which others may have."""
-    own = jnp.arange(len(record.lengths), dtype=jnp.int32) < record.steps
-
-    def kept(rows: jax.Array, otherwise: jax.Array | float) -> jax.Array:
-        return jnp.where(own, rows, otherwise)
-
-    states = [kept(rows, rows[0]) for rows in record.states]
-    return record._replace(
-        lengths=kept(record.lengths, 0.0), starts=kept(record.starts, 1.0), states=states
-    )
 
 
 def _replayed(

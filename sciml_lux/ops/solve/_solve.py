@@ -1,6 +1,5 @@
 """solve: the initial-value problem of an ordinary differential equation."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -129,7 +128,6 @@ def solve(
         by_components: whether the steps of a small field may be taken by components: then one is a
             piece of program without loops, of which XLA makes one loop over a batch.
         kernel: whether a solve by components may be one kernel on CUDA, and its gradient another.
-            All steps are then recorded for derivatives.
 
     Raises:
         ValueError: fixed steps without `dt0`; adaptive ones, or estimates, of a method without an
@@ -166,7 +164,6 @@ def solve(
     )
     why_no_kernel = reason or "It was not asked for."
     if kernel and form.by_components:
-        options = dataclasses.replace(options, capacity=max_steps)
         form, why_no_kernel = with_kernels(form, options, given, steering)
     found = solved(form, options, dense or estimates, given, steering)
     tried = found.tried

@@ -22,7 +22,7 @@ def with_kernels(
 
     Args:
         form: by components.
-        options: of the solve, whose record has every step.
+        options: of the solve.
         given: what it is differentiated with respect to.
         steering: what its steps depend on.
     """
