@@ -1,5 +1,9 @@
 """Neural differential equations as layers, on an engine of our own and on diffrax."""
 
+from .adjoints import BacksolveAdjoint as BacksolveAdjoint
+from .adjoints import DiscreteAdjoint as DiscreteAdjoint
+from .adjoints import GaussAdjoint as GaussAdjoint
+from .adjoints import InterpolatingAdjoint as InterpolatingAdjoint
 from .layers import UDE as UDE
 from .layers import Bounded as Bounded
 from .layers import NeuralODE as NeuralODE

@@ -19,6 +19,9 @@ from .solve import Arrays as Arrays
 from .solve import Control as Control
 from .solve import Estimates as Estimates
 from .solve import Fixed as Fixed
+from .solve import Leaves as Leaves
+from .solve import Solved as Solved
+from .solve import Stored as Stored
 from .solve import Tableau as Tableau
 from .solve import any_in_batch as any_in_batch
 from .solve import dynamic_scan as dynamic_scan
@@ -27,3 +30,4 @@ from .solve import solve as solve
 from .solve import solve_ensemble as solve_ensemble
 from .solve import tableaus as tableaus
 from .solve import with_fine_interpolant as with_fine_interpolant
+from .solve import with_pullback as with_pullback

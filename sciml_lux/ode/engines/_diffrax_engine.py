@@ -82,7 +82,8 @@ def solve_with_diffrax(
     names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
     unknown = {"num_field_evaluations": None, "first_step": None}
-    stats = Record(counts) | unknown | {"time_reached": t, "engine": Static("diffrax")}
+    names = {"engine": Static("diffrax"), "adjoint": Static(type(adjoint).__name__)}
+    stats = Record(counts) | unknown | {"time_reached": t} | names
     final = Final(t1, jax.tree.map(lambda y: y[-1], found.ys)) if with_end else None
     ts = span[1:] if ts is None else ts
     ys = jax.tree.map(lambda y: y[: len(ts)], found.ys)

@@ -12,6 +12,9 @@ from ...core import Record, Static
 from ...core.internal import is_number
 from ...ops import internal as lean
 from ...ops.internal import tableaus
+from ..adjoints._adjoint import Adjoint
+from ..adjoints._discrete import DiscreteAdjoint
+from ..adjoints._given import Given, Setup
 from ..equation._equation import Equation
 from ..equation._with_cost import WithCost, state_of
 from ..method._method import Method, plain
@@ -58,7 +61,7 @@ def why_not_lean(method: Method) -> str | None:
         return f"solver={solver!r}"
     if _control(method) is None:
         return f"stepsize_controller={type(controller).__name__}"
-    if method.adjoint is not None:
+    if not isinstance(plain(method.adjoint), Adjoint | None):
         return f"adjoint={type(plain(method.adjoint)).__name__}"
     return None
 
@@ -125,24 +128,21 @@ def solve_lean(
     dt0 = None if method.dt0 is None else jnp.asarray(method.dt0, span.dtype)
     if first_step is not None:
         dt0 = first_step.length
-    found = lean.solve(
+    setup = Setup(
         lambda t, u, args: args[0](t, u, args[1]),
-        span[0],
-        span[1],
-        u0,
-        (equation.field, equation.parameters),
-        tableau=_tableau(type(plain(method.solver))),
-        ts=ts,
-        rtol=rtol,
-        atol=atol,
-        dt0=dt0,
-        errors=None if first_step is None else first_step[1:],
-        control=_control(method) or lean.Adaptive(),
-        max_steps=method.max_steps,
-        dense=method.dense,
-        estimates=method.estimates,
-        samples=int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(state_of(u0)))),
+        _tableau(type(plain(method.solver))),
+        _control(method) or lean.Adaptive(),
+        method.max_steps,
+        int(all(leaf.ndim > 1 for leaf in jax.tree.leaves(state_of(u0)))),
     )
+    args = (equation.field, equation.parameters)
+    errors = None if first_step is None else first_step[1:]
+    given = Given(span[0], span[1], ts, u0, args, rtol, atol, dt0, errors)
+    adjoint = plain(method.adjoint) or DiscreteAdjoint()
+    if isinstance(adjoint, DiscreteAdjoint):
+        found = setup.solve(given, dense=method.dense, estimates=method.estimates)
+    else:
+        found = adjoint.solved(setup, given)
     ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
     result: Any = RESULTS.successful
     for code, item in _RESULTS.items():
@@ -155,6 +155,7 @@ def solve_lean(
         first_step=found.first_step,
         time_reached=jax.lax.stop_gradient(found.t),
         engine=Static("lean"),
+        adjoint=Static(type(adjoint).__name__),
     )
     estimates = None if found.estimates is None else _named(found.estimates)
     following = None if method.has_fixed_steps else Step(found.next_step, *found.errors)

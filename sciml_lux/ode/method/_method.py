@@ -13,12 +13,14 @@ from jax.core import Tracer
 
 from ...core import StaticValue
 from ...core.internal import check_integer, check_number
+from ..adjoints._adjoint import Adjoint
 
 _KINDS = {
     "solver": (diffrax.AbstractSolver, "a diffrax solver, such as diffrax.Tsit5()"),
     "adjoint": (
-        diffrax.AbstractAdjoint,
-        "None or a diffrax adjoint, such as diffrax.DirectAdjoint()",
+        (diffrax.AbstractAdjoint, Adjoint),
+        "None, one of `ode`, such as ode.GaussAdjoint(), or of diffrax, such as "
+        "diffrax.DirectAdjoint()",
     ),
     "stepsize_controller": (
         diffrax.AbstractStepSizeController,

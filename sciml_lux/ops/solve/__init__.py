@@ -18,5 +18,8 @@ from ._loop import STATE_NOT_FINITE as STATE_NOT_FINITE
 from ._loop import SUCCESSFUL as SUCCESSFUL
 from ._solve import Solved as Solved
 from ._solve import solve as solve
+from ._step import Leaves as Leaves
+from ._stored import Stored as Stored
 from ._tableau import Arrays as Arrays
 from ._tableau import Tableau as Tableau
+from ._with_pullback import with_pullback as with_pullback

@@ -18,6 +18,7 @@ from ._loop import SUCCESSFUL, Given, Options, Steering
 from ._primitive import ClosedJaxpr, jaxpr_as_fun, program_of
 from ._record import capacity_of
 from ._step import Leaves
+from ._stored import Stored, stored
 from ._tableau import Tableau
 from ._written_out import is_written_out
 
@@ -45,6 +46,9 @@ class Solved(NamedTuple):
             not finite, or `NO_STEP`: however short, its error was too large.
         estimates: how hard it was, with derivatives; None unless they are asked for. Not numbers
             where t1 was not reached.
+        stored: the state between the steps as polynomials; None unless they are asked for.
+        lengths: (max_steps,) those of the steps, as fractions of t1 - t0, with zeros between and
+            after them; without derivatives. None unless they are asked for.
     """
 
     y1: PyTree
@@ -60,6 +64,8 @@ class Solved(NamedTuple):
     between: Callable[[jax.Array], PyTree] | None
     result: jax.Array
     estimates: Estimates | None
+    stored: Stored | None = None
+    lengths: jax.Array | None = None
 
 
 def solve(
@@ -81,6 +87,8 @@ def solve(
     samples: int = 0,
     dense: bool = False,
     estimates: bool = False,
+    stores: bool = False,
+    lengths: bool = False,
     by_components: bool = False,
 ) -> Solved:
     """y with dy/dt = field(t, y, args) and y(t0) = y0, by an explicit Runge-Kutta method.
@@ -115,6 +123,9 @@ def solve(
         dense: whether the state between the steps is wanted; then all of them are remembered.
         estimates: whether those of the local error and the stiffness are wanted; then the steps
             are taken twice.
+        stores: whether the state between the steps is wanted as polynomials. The steps are then
+            taken twice, and reading takes no evaluations.
+        lengths: whether those of the steps are wanted.
         by_components: whether the leaves are scalars, and the field straight-line operations on
             them, as in `solve_ensemble`. Then a step is one piece of program without loops.
 
@@ -140,14 +151,15 @@ def solve(
         None if dt0 is None else _still(jnp.abs(dt0), start.dtype),
         None if errors is None else Errors(*(_still(error, start.dtype) for error in errors)),
     )
-    if dense:
+    if dense or stores:
         capacity = max_steps
     elif capacity is None:
         capacity = capacity_of(max_steps, start, given.y0)
     written_out = is_written_out(program, tableau)
     options = Options(tableau, control, max_steps, capacity, samples, written_out, by_components)
-    found = solved(parametric, options, dense or estimates, given, steering)
-    tried = found.tried
+    remember = dense or estimates or stores or lengths
+    found = solved(parametric, options, remember, given, steering)
+    tried, record = found.tried, found.record
     reached = found.result == SUCCESSFUL
     # A product, so that the derivatives of a failed solve are not numbers either.
     valid = jnp.where(reached, 1.0, jnp.nan)
@@ -178,6 +190,8 @@ def solve(
         Partial(inner, given, found.record, found.s) if dense else None,
         found.result,
         jax.tree.map(lambda sum_: sum_ * valid.astype(sum_.dtype), hardness),
+        stored(parametric, tableau, given, record) if stores else None,
+        jax.lax.stop_gradient(record.lengths) if lengths else None,
     )
 
 

@@ -1,0 +1,6 @@
+"""How solves are differentiated: values for `Method(adjoint=...)`."""
+
+from ._backsolve import BacksolveAdjoint as BacksolveAdjoint
+from ._discrete import DiscreteAdjoint as DiscreteAdjoint
+from ._gauss import GaussAdjoint as GaussAdjoint
+from ._interpolating import InterpolatingAdjoint as InterpolatingAdjoint
