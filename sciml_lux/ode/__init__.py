@@ -4,6 +4,7 @@ from .adjoints import BacksolveAdjoint as BacksolveAdjoint
 from .adjoints import DiscreteAdjoint as DiscreteAdjoint
 from .adjoints import GaussAdjoint as GaussAdjoint
 from .adjoints import InterpolatingAdjoint as InterpolatingAdjoint
+from .adjoints import ReversibleAdjoint as ReversibleAdjoint
 from .layers import UDE as UDE
 from .layers import Bounded as Bounded
 from .layers import NeuralODE as NeuralODE

@@ -28,6 +28,7 @@ from .solve import dynamic_scan as dynamic_scan
 from .solve import interpolation_weights as interpolation_weights
 from .solve import solve as solve
 from .solve import solve_ensemble as solve_ensemble
+from .solve import solve_reversibly as solve_reversibly
 from .solve import tableaus as tableaus
 from .solve import with_fine_interpolant as with_fine_interpolant
 from .solve import with_pullback as with_pullback

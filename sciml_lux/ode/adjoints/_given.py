@@ -62,7 +62,14 @@ class Setup(NamedTuple):
 
     def solve(self, given: Given, **more: Any) -> lean.Solved:
         """The solve forwards, whose derivative is that of its steps."""
-        return lean.solve(
+        return self._by(lean.solve, given, **more)
+
+    def solve_reversibly(self, given: Given, coupling: float) -> lean.Solved:
+        """The solve by steps that can be undone."""
+        return self._by(lean.solve_reversibly, given, coupling=coupling)
+
+    def _by(self, engine: Callable[..., lean.Solved], given: Given, **more: Any) -> lean.Solved:
+        return engine(
             self.field,
             given.t0,
             given.t1,

@@ -18,6 +18,7 @@ from ._loop import STATE_NOT_FINITE as STATE_NOT_FINITE
 from ._loop import SUCCESSFUL as SUCCESSFUL
 from ._solve import Solved as Solved
 from ._solve import solve as solve
+from ._solve_reversibly import solve_reversibly as solve_reversibly
 from ._step import Leaves as Leaves
 from ._stored import Stored as Stored
 from ._tableau import Arrays as Arrays

@@ -140,11 +140,11 @@ def solve(
     _check_arrays(y0, args, ts)
     leaves, tree = jax.tree.flatten(y0)
     clock = jnp.result_type(t0)
-    program, parametric, parameters = _parametric(field, jnp.asarray(t0), y0, args)
+    program, parametric, parameters = parametric_of(field, jnp.asarray(t0), y0, args)
     wanted = jnp.zeros(0, clock) if ts is None else ts
     # The time, the state and the cotangents of parameters are sums over the steps.
-    start, end, wanted = _wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
-    given = Given(start, end, wanted, _wide(leaves), _wide(parameters))
+    start, end, wanted = wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
+    given = Given(start, end, wanted, wide(leaves), wide(parameters))
     steering = Steering(
         _tolerances("rtol", rtol, y0),
         _tolerances("atol", atol, y0),
@@ -195,7 +195,7 @@ def solve(
     )
 
 
-def _parametric(
+def parametric_of(
     field: Callable[[jax.Array, PyTree, PyTree], PyTree], t0: jax.Array, y0: PyTree, args: PyTree
 ) -> tuple[ClosedJaxpr, ParametricField, list[jax.Array]]:
     """The field as a program, as a function of leaves, and its parameters.
@@ -216,12 +216,12 @@ def _parametric(
     def parametric(parameters: list[jax.Array], t: jax.Array, y: Leaves) -> Leaves:
         operands = [*parameters[:count], t, *y, *parameters[count:]]
         pairs = zip(operands, program.in_avals, strict=True)
-        return _wide(compiled(*(v if v.dtype == a.dtype else v.astype(a.dtype) for v, a in pairs)))
+        return wide(compiled(*(v if v.dtype == a.dtype else v.astype(a.dtype) for v, a in pairs)))
 
     return program, parametric, [*closed_over, *arguments]
 
 
-def _wide(values: Sequence[jax.Array]) -> list[jax.Array]:
+def wide(values: Sequence[jax.Array]) -> list[jax.Array]:
     """The values, those in half precision in the dtype of their sums."""
     return [accumulated(value) for value in values]
 
@@ -246,7 +246,7 @@ def _tolerances(name: str, value: PyTree, y0: PyTree) -> list[Any]:
     spread = jax.tree.leaves(jax.tree.broadcast(value, y0, is_none), is_leaf=is_none)
     if all(map(is_none, spread)):
         raise ValueError(f"`solve` expects `{name}` to be a number for some leaf, got {value!r}.")
-    states = _wide(jax.tree.leaves(y0))
+    states = wide(jax.tree.leaves(y0))
     return [
         None if v is None else _tolerance(name, v, y) for v, y in zip(spread, states, strict=True)
     ]

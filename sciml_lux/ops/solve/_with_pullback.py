@@ -36,6 +36,8 @@ def with_pullback(
     kept: Callable[[PyTree], tuple[PyTree, PyTree, PyTree]],
     pull: Pull,
     given: PyTree,
+    *,
+    tangent: Callable[[PyTree], PyTree] | None = None,
 ) -> Any:
     """`function(given)`, whose derivative in reverse mode is what `pull` says.
 
@@ -45,11 +47,13 @@ def with_pullback(
         pull: of `given`, what was kept, the cotangents of what has derivatives, and which leaves
             of `given` move, the cotangents of all leaves; those that do not move may be None.
         given: a tree of arrays.
+        tangent: the function of what has derivatives that forward mode takes the tangent of; None
+            for `function` itself.
     """
     tree = jax.tree.structure(given)
 
     def rule(operands: Sequence[Value], tangents: Tangents) -> tuple[list[Value], Tangents]:
-        moved = _moved(function, kept, pull, tree)
+        moved = _moved(tangent or (lambda given: function(given)[0]), kept, pull, tree)
         return moved(operands, tangents)
 
     return with_own_derivative(function, rule, given)
@@ -65,7 +69,7 @@ def _moved(function: Callable, kept: Callable, pull: Pull, tree: Any) -> Callabl
         residuals, residuals_tree = jax.tree.flatten(residuals)
 
         def moved_only(operands: Sequence[Value]) -> list[Value]:
-            return jax.tree.leaves(function(tree.unflatten(operands))[0])
+            return jax.tree.leaves(function(tree.unflatten(operands)))
 
         def pulled(operands: Sequence[Value], kept: Sequence[Value], ct: Sequence[Value]) -> list:
             given, cotangents = tree.unflatten(operands), main_tree.unflatten(ct)
