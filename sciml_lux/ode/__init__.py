@@ -2,6 +2,7 @@
 
 from .adjoints import BacksolveAdjoint as BacksolveAdjoint
 from .adjoints import DiscreteAdjoint as DiscreteAdjoint
+from .adjoints import ForwardSensitivity as ForwardSensitivity
 from .adjoints import GaussAdjoint as GaussAdjoint
 from .adjoints import InterpolatingAdjoint as InterpolatingAdjoint
 from .adjoints import ReversibleAdjoint as ReversibleAdjoint

@@ -31,4 +31,5 @@ from .solve import solve_ensemble as solve_ensemble
 from .solve import solve_reversibly as solve_reversibly
 from .solve import tableaus as tableaus
 from .solve import with_fine_interpolant as with_fine_interpolant
+from .solve import with_own_derivative as with_own_derivative
 from .solve import with_pullback as with_pullback

@@ -11,15 +11,17 @@ class ReversibleAdjoint(Adjoint):
 
     The memory of a gradient is that of the lengths of `max_steps` steps and of two states, however
     many steps there are. The steps are those that the solver itself would take, and are cut at the
-    wanted times; each costs two of the method, and the solver's own, which chose it: three times
-    the evaluations of a solve. The gradient is that of the reversible steps, but for rounding,
-    which undoing n steps multiplies by up to coupling⁻ⁿ: with the default by e after a thousand
-    steps, and by 20 000 after ten thousand. The solution is as accurate as that of the solver, and
-    is not the same. Derivatives by wanted times are du/dt there.
+    wanted times; each costs two of the method, beside the solver's own, which chose it: three times
+    the evaluations of a solve. The solution is that of another method: at one tolerance its error
+    is three to a hundred times that of the solver. The gradient is exactly that of the reversible
+    steps, but for rounding, which undoing n steps multiplies by up to coupling⁻ⁿ: with the default
+    by e after a thousand steps, and by 20 000 after ten thousand. Where the way back misses the
+    start by more than the cube root of rounding, the gradient is NaN. Derivatives by wanted times
+    are du/dt there.
 
     Args:
-        coupling: of the two solutions, above 0 and at most 1. A smaller one is stable for larger
-            steps, and rounds more.
+        coupling: of the two solutions, above 0 and at most 1. With a smaller one the solution is
+            nearer to that of the solver, and undone steps round more.
 
     Source: McCallum and Foster, Efficient, accurate and stable gradients for neural ODEs,
     arXiv 2410.11648.

@@ -156,14 +156,30 @@ def _pulled(
     dpair = Pair(dy1, [jnp.zeros_like(d) for d in dy1])
     zeros = [jnp.zeros_like(x) for x in moving]
     start = (grid.count - 1, pair, dpair, zeros)
-    (_, _, dpair, sums), _ = dynamic_scan(
+    (_, first, dpair, sums), _ = dynamic_scan(
         step, grid.count, (grid, jumps), (), start, length=len(grid.starts)
     )
     if any(jax.tree.leaves((moves.t0, moves.t1, moves.ts))):
         moved = lambda moving: _moved_with_times(method, given_of(moving), ys)  # noqa: E731
         (direct,) = jax.vjp(moved, moving)[1](dys)
         sums = [total + term for total, term in zip(sums, direct, strict=True)]
+    valid = _meets(first, given.y0, pair.y)
+    dpair, sums = jax.tree.map(lambda x: x * valid.astype(x.dtype), (dpair, sums))
     rest = iter(sums)
     t0, t1, ts, parameters = tree.unflatten([next(rest) if m else None for m in own])
     dy0 = [a + b for a, b in zip(*dpair, strict=True)]
     return [t0, t1, ts, *dy0, *parameters, None]
+
+
+def _meets(pair: Pair, y0: Leaves, y1: Leaves) -> jax.Array:
+    """1 if undone steps led back to the start, to a third of the digits; else not a number."""
+    eps = max(float(jnp.finfo(y.dtype).eps) for y in y0)
+
+    def largest(leaves: Leaves) -> jax.Array:
+        return jnp.stack([jnp.max(jnp.abs(leaf), initial=0) for leaf in leaves]).max()
+
+    size = jnp.maximum(largest(y0), largest(y1))
+    misses = [largest([a - b for a, b in zip(y, y0, strict=True)]) for y in pair]
+    # Not `>`, which is False of what is not a number.
+    meets = jnp.maximum(*misses) <= eps ** (1 / 3) * size
+    return jax.lax.stop_gradient(jnp.where(meets, 1.0, jnp.nan))

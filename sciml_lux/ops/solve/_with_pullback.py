@@ -83,7 +83,7 @@ def _moved(function: Callable, kept: Callable, pull: Pull, tree: Any) -> Callabl
             *operands,
             *residuals,
             *moving,
-            function=moved_only,
+            push=functools.partial(_pushed, moved_only, tuple(flags)),
             pull=pulled,
             flags=tuple(flags),
             kept=len(residuals),
@@ -109,16 +109,25 @@ def _split(operands: Sequence[Value], flags: tuple[bool, ...], kept: int) -> tup
     )
 
 
-def _run(*operands: Value, function: Callable, flags: tuple[bool, ...], kept: int, **_: Any) -> Any:
+def _pushed(
+    function: Callable[[Sequence[Value]], list[Value]],
+    flags: tuple[bool, ...],
+    given: Sequence[Value],
+    tangents: Sequence[Value],
+) -> list[Value]:
     """The tangent of the function itself."""
-    given, _kept, tangents = _split(operands, flags, kept)
 
-    def of_moving(*moving: Value) -> Any:
+    def of_moving(*moving: Value) -> list[Value]:
         rest = iter(moving)
         return function([next(rest) if f else x for f, x in zip(flags, given, strict=True)])
 
     moving = list(itertools.compress(given, flags))
     return jax.jvp(of_moving, tuple(moving), tuple(tangents))[1]
+
+
+def _run(*operands: Value, push: Callable, flags: tuple[bool, ...], kept: int, **_: Any) -> Any:
+    given, _kept, tangents = _split(operands, flags, kept)
+    return push(given, tangents)
 
 
 def _types(*operands: Value, out: Any, **_: Any) -> Any:
@@ -170,7 +179,7 @@ def _batch(operands: Sequence[Value], axes: Sequence[int | None], **params: Any)
     ]
     mapped = functools.partial(jax.vmap, axis_size=size)
     params |= {
-        "function": mapped(params["function"], in_axes=(given_axes,)),
+        "push": mapped(params["push"], in_axes=(given_axes, 0)),
         "pull": mapped(params["pull"], in_axes=(given_axes, kept_axes, 0)),
         "out": tuple(((size, *shape), dtype) for shape, dtype in params["out"]),
     }
