@@ -1,11 +1,13 @@
 """Neural differential equations as layers, on an engine of our own and on diffrax."""
 
+from .adjoints import AutoAdjoint as AutoAdjoint
 from .adjoints import BacksolveAdjoint as BacksolveAdjoint
 from .adjoints import DiscreteAdjoint as DiscreteAdjoint
 from .adjoints import ForwardSensitivity as ForwardSensitivity
 from .adjoints import GaussAdjoint as GaussAdjoint
 from .adjoints import InterpolatingAdjoint as InterpolatingAdjoint
 from .adjoints import ReversibleAdjoint as ReversibleAdjoint
+from .adjoints import SteadyStateAdjoint as SteadyStateAdjoint
 from .layers import UDE as UDE
 from .layers import Bounded as Bounded
 from .layers import NeuralODE as NeuralODE

@@ -26,6 +26,7 @@ from .solve import Tableau as Tableau
 from .solve import any_in_batch as any_in_batch
 from .solve import dynamic_scan as dynamic_scan
 from .solve import interpolation_weights as interpolation_weights
+from .solve import record_bytes as record_bytes
 from .solve import solve as solve
 from .solve import solve_ensemble as solve_ensemble
 from .solve import solve_reversibly as solve_reversibly

@@ -26,6 +26,7 @@ class AdjointEquation:
 
     def __init__(self, setup: Setup, given: Given, flags: Sequence[bool], scale: jax.Array) -> None:
         self.setup = setup
+        self.clock = given.t0.dtype
         self.given = given
         self.scale = scale
         self.moves: Given = jax.tree.unflatten(jax.tree.structure(given), list(flags))
@@ -33,6 +34,13 @@ class AdjointEquation:
         self.arguments, self._args_tree = jax.tree.flatten(given.args)
         self.moving = [accumulated(x) for x in itertools.compress(self.arguments, self.arg_flags)]
         self._dtypes = [leaf.dtype for leaf in jax.tree.leaves(given.u0)]
+
+    def with_wide_times(self) -> "AdjointEquation":
+        """This one, whose solves and records have the clock of sums."""
+        times = (self.given.t0, self.given.t1, self.given.ts)
+        t0, t1, ts = jax.tree.map(accumulated, times)
+        self.given = self.given._replace(t0=t0, t1=t1, ts=ts)
+        return self
 
     def solve(
         self,
@@ -57,7 +65,9 @@ class AdjointEquation:
         args = [next(rest).astype(x.dtype) if moves else x for moves, x in pairs]
         state = [leaf.astype(dtype) for leaf, dtype in zip(u, self._dtypes, strict=True)]
         tree = jax.tree.structure(self.given.u0)
-        found = self.setup.field(t, tree.unflatten(state), self._args_tree.unflatten(args))
+        found = self.setup.field(
+            t.astype(self.clock), tree.unflatten(state), self._args_tree.unflatten(args)
+        )
         return wide(found)
 
     def products(self, t: jax.Array, u: Leaves, adjoint: Leaves) -> tuple[Leaves, Leaves]:

@@ -97,6 +97,7 @@ class ContinuousAdjoint(Adjoint):
         y1, ys, next_step, solution = kept
         dy1, dys = (wide(cotangent) for cotangent in cotangents)
         equation = AdjointEquation(setup, given, flags, largest([*dy1, *dys]))
+        given = equation.with_wide_times().given
         first = _first_step(setup, given, next_step)
         zeros = [jnp.zeros_like(p) for p in equation.moving]
         at = Back(given.t1, dy1, zeros, wide(y1), first, jnp.zeros((), jnp.int32))
@@ -158,17 +159,13 @@ def _cotangents(
         t1 = equation.rate(given.t1, y1, dy1)
     if moves.ts:
         ts = jax.vmap(equation.rate)(given.ts, ys, dys)
-    u0 = [a.astype(u.dtype) for a, u in zip(at.adjoint, jax.tree.leaves(given.u0), strict=True)]
     integrals = iter(at.integral)
-    args = [
-        next(integrals).astype(x.dtype) if m else STILL
-        for m, x in zip(equation.arg_flags, equation.arguments, strict=True)
-    ]
+    args = [next(integrals) if m else STILL for m in equation.arg_flags]
     return nothing._replace(
         t0=t0,
         t1=t1,
         ts=ts,
-        u0=jax.tree.unflatten(jax.tree.structure(given.u0), u0),
+        u0=jax.tree.unflatten(jax.tree.structure(given.u0), at.adjoint),
         args=jax.tree.unflatten(jax.tree.structure(given.args), args),
     )
 

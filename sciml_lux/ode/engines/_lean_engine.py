@@ -15,6 +15,7 @@ from ...ops.internal import tableaus
 from ..adjoints._adjoint import Adjoint
 from ..adjoints._discrete import DiscreteAdjoint
 from ..adjoints._given import Given, Setup
+from ..adjoints._steady_state import NOT_STEADY
 from ..equation._equation import Equation
 from ..equation._with_cost import WithCost, state_of
 from ..method._method import Method, plain
@@ -42,6 +43,7 @@ _RESULTS = {
     lean.FIELD_NOT_FINITE: RESULTS.field_not_finite,
     lean.DIVERGED: RESULTS.diverged,
     lean.NO_STEP: RESULTS.step_too_short,
+    NOT_STEADY: RESULTS.not_steady,
 }
 
 
@@ -80,6 +82,23 @@ def check_estimates(name: str, method: Method) -> None:
             f"`{name}` expects estimates=True with a solver of the lean engine that estimates its "
             f"error, got {other}. Take diffrax.Tsit5() and the default `adjoint`, or leave out "
             "`estimates`."
+        )
+
+
+def _check_adjoint(adjoint: Adjoint, method: Method, given: Given, has_cost: bool) -> None:
+    """Raise if the adjoint does not have what the solve asks for.
+
+    Raises:
+        ValueError: names the adjoint, what it does not have, and the adjoint that does.
+    """
+    missing = adjoint.why_not(given, has_cost)
+    if not isinstance(adjoint, DiscreteAdjoint):
+        asked = [f"`{name}=True`" for name in ("dense", "estimates") if getattr(method, name)]
+        missing = asked[0] if asked else missing
+    if missing is not None:
+        raise ValueError(
+            f"`{type(adjoint).__name__}` does not differentiate a solve with {missing}. Leave that "
+            "out, or take ode.DiscreteAdjoint(), which has all."
         )
 
 
@@ -138,7 +157,10 @@ def solve_lean(
     args = (equation.field, equation.parameters)
     errors = None if first_step is None else first_step[1:]
     given = Given(span[0], span[1], ts, u0, args, rtol, atol, dt0, errors)
+    has_all = method.dense or method.estimates
     adjoint = plain(method.adjoint) or DiscreteAdjoint()
+    adjoint = adjoint.chosen(setup, given, has_all)
+    _check_adjoint(adjoint, method, given, isinstance(u0, WithCost))
     if isinstance(adjoint, DiscreteAdjoint):
         found = setup.solve(given, dense=method.dense, estimates=method.estimates)
     else:

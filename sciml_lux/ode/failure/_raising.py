@@ -39,6 +39,8 @@ _SENTENCES = {
     "`ts` between. Sort them.",
     "first_step_not_positive": "{name} expects a `first_step` that is finite and above 0. Leave it "
     "out and the solve chooses it.",
+    "not_steady": "{name}: the state at t1={t1} is not near a root of {field}, as "
+    "`SteadyStateAdjoint` expects. Solve to a later time, or take another `adjoint`.",
     "max_steps_reached": "{name} took max_steps={max_steps} steps and did not reach t1={t1}: it is "
     "at t={t}, after {accepted} accepted and {rejected} rejected steps.",
 }

@@ -14,12 +14,13 @@ from jax.core import Tracer
 from ...core import StaticValue
 from ...core.internal import check_integer, check_number
 from ..adjoints._adjoint import Adjoint
+from ..adjoints._auto import named
 
 _KINDS = {
     "solver": (diffrax.AbstractSolver, "a diffrax solver, such as diffrax.Tsit5()"),
     "adjoint": (
         (diffrax.AbstractAdjoint, Adjoint),
-        "None, one of `ode`, such as ode.GaussAdjoint(), or of diffrax, such as "
+        'None, "auto", one of `ode`, such as ode.GaussAdjoint(), or of diffrax, such as '
         "diffrax.DirectAdjoint()",
     ),
     "stepsize_controller": (
@@ -91,6 +92,7 @@ class Method(StaticValue):
 
     def __post_init__(self) -> None:
         """Check the options."""
+        object.__setattr__(self, "adjoint", named(self.adjoint))
         check_options("Method", self, None)
         for option in _KINDS:
             object.__setattr__(self, option, hashable(getattr(self, option)))

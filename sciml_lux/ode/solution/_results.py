@@ -23,3 +23,4 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore
     newton_failed = "The equations of an implicit step could not be solved, however short the step."
     times_out_of_order = "The times are not finite and in order from t0 to t1."
     first_step_not_positive = "The first step is not finite and above 0."
+    not_steady = "The state at the end is not near a root of the vector field."

@@ -25,7 +25,8 @@ class Solution(NamedTuple):
             None where diffrax solved, which does not count them. `first_step`, the length of the
             first accepted step, with which a solve like this one may begin, see `Problem`; also
             None there, and 0 where no step was accepted. `time_reached`, t1 if the solve
-            succeeded; `engine`, `Static("lean")` or `Static("diffrax")`, which solved; and
+            succeeded; `adjoint`, `Static("DiscreteAdjoint")` or another, which differentiates it;
+            `engine`, `Static("lean")` or `Static("diffrax")`, which solved; and
             `why_not_lean`, the option that needs diffrax, such as `Static("solver=Kvaerno5()")`,
             else `Static("")`.
         between: the state as a function of time, where the solve had `dense=True`; call the

@@ -17,6 +17,7 @@ from ._loop import NO_STEP as NO_STEP
 from ._loop import STATE_NOT_FINITE as STATE_NOT_FINITE
 from ._loop import SUCCESSFUL as SUCCESSFUL
 from ._own_derivative import with_own_derivative as with_own_derivative
+from ._record import record_bytes as record_bytes
 from ._solve import Solved as Solved
 from ._solve import solve as solve
 from ._solve_reversibly import solve_reversibly as solve_reversibly

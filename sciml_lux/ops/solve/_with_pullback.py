@@ -96,7 +96,10 @@ def _moved(function: Callable, kept: Callable, pull: Pull, tree: Any) -> Callabl
 
 
 def _like(cotangent: Value | None, value: Value) -> Any:
-    return jnp.zeros(value.shape, value.dtype) if cotangent is None else cotangent
+    """A cotangent in the dtype of the value, which may be narrower than sums are."""
+    if cotangent is None:
+        return jnp.zeros(value.shape, value.dtype)
+    return cotangent if cotangent.dtype == value.dtype else cotangent.astype(value.dtype)
 
 
 def _split(operands: Sequence[Value], flags: tuple[bool, ...], kept: int) -> tuple[list, ...]:
