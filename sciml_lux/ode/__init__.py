@@ -23,4 +23,5 @@ from .solution import RESULTS as RESULTS
 from .solution import Final as Final
 from .solution import Solution as Solution
 from .solution import plot_solution as plot_solution
+from .solving import adjoint_cost as adjoint_cost
 from .solving import solve as solve

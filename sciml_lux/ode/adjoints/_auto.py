@@ -17,8 +17,8 @@ class AutoAdjoint(Adjoint):
 
     1. Where diffrax solves (implicit solvers, other controllers): `RecursiveCheckpointAdjoint`.
     2. With `dense=True` or `estimates=True`, which it alone has: `DiscreteAdjoint`.
-    3. Where the record of the discrete adjoint, `ode.adjoint_cost(...).memory`, is at most `memory`
-       bytes: `DiscreteAdjoint`.
+    3. Where the record of the discrete adjoint, which follows from the size of the state and
+       `max_steps`, is at most `memory` bytes: `DiscreteAdjoint`.
     4. Else `ReversibleAdjoint`, which keeps no states.
 
     `stats.adjoint` of the solution says which it was. The record of a solve inside `jax.vmap` is

@@ -1,3 +1,4 @@
 """One solve, from its arguments to its solution."""
 
+from ._adjoint_cost import adjoint_cost as adjoint_cost
 from ._solve import solve as solve
