@@ -49,7 +49,7 @@ class BacksolveAdjoint(ContinuousAdjoint):
         scaled = with_integral(self.tolerances(equation), at.integral)
         rtol, atol = equation.tolerances("rtol"), equation.tolerances("atol")
         own: tuple[Any, Any] = self._own(rtol, self.rtol), self._own(atol, self.atol)
-        tolerances = tuple((u, *rest) for u, rest in zip(own, scaled, strict=True))
+        tolerances = ((own[0], *scaled[0]), (own[1], *scaled[1]))
         state = (at.u, at.adjoint, at.integral)
         found, dt0 = equation.solve(field, (at.t, t), state, tolerances, at.dt0)
         u, adjoint, integral = found.y1

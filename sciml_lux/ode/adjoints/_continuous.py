@@ -157,7 +157,7 @@ def _cotangents(
         t0 = -equation.rate(given.t0, given.u0, at.adjoint)
     if moves.t1:
         t1 = equation.rate(given.t1, y1, dy1)
-    if moves.ts:
+    if moves.ts and given.ts is not None:
         ts = jax.vmap(equation.rate)(given.ts, ys, dys)
     integrals = iter(at.integral)
     args = [next(integrals) if m else STILL for m in equation.arg_flags]

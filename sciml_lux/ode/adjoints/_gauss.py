@@ -41,8 +41,8 @@ class GaussAdjoint(ContinuousAdjoint):
         """From `at` to the time t, without the jump there."""
         wants = bool(at.integral)
 
-        def field(t: jax.Array, adjoint: Leaves, _: None) -> Leaves:
-            products, _ = equation.products(t, solution.at(t), adjoint)
+        def field(t: jax.Array, adjoint: Leaves, args: None) -> Leaves:
+            products, _unused = equation.products(t, solution.at(t), adjoint)
             return [-product for product in products]
 
         found, dt0 = equation.solve(

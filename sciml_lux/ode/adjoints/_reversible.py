@@ -11,13 +11,14 @@ class ReversibleAdjoint(Adjoint):
 
     The memory of a gradient is that of the lengths of `max_steps` steps and of two states, however
     many steps there are. The steps are those that the solver itself would take, and are cut at the
-    wanted times; each piece costs two steps of the method, beside the solver's own, which chose
-    it: three times the evaluations of a solve without wanted times. The solution is that of another method: at one tolerance its error
-    is three to a hundred times that of the solver. The gradient is exactly that of the reversible
-    steps, but for rounding, which undoing n steps multiplies by up to coupling⁻ⁿ: with the default
-    by e after a thousand steps, and by 20 000 after ten thousand. Where the way back misses the
-    start by more than the cube root of rounding, the gradient is NaN. Derivatives by wanted times
-    are du/dt there.
+    wanted times; each piece costs two steps of the method, beside the solver's own, which chose it:
+    three times the evaluations of a solve without wanted times.
+
+    The solution is that of another method: at one tolerance its error is three to a hundred times
+    that of the solver. The gradient is exactly that of the reversible steps, but for rounding,
+    which undoing n steps multiplies by up to coupling⁻ⁿ: with the default by e after a thousand
+    steps, and by 20 000 after ten thousand. Where the way back misses the start by more than the
+    cube root of rounding, the gradient is NaN. Derivatives by wanted times are du/dt there.
 
     Args:
         coupling: of the two solutions, above 0 and at most 1. With a smaller one the solution is

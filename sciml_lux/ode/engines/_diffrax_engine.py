@@ -12,6 +12,7 @@ from ...core import Record, Static
 from ..adjoints._adjoint import Adjoint
 from ..adjoints._auto import AutoAdjoint
 from ..adjoints._discrete import DiscreteAdjoint
+from ..adjoints._once_in_reverse import once_in_reverse
 from ..equation._equation import Equation
 from ..equation._with_cost import WithCost
 from ..method._method import Method, plain
@@ -63,8 +64,12 @@ def solve_with_diffrax(
         first_step: the step that it begins with, of which the errors before are not read; None for
             the `dt0` of the method.
     """
-    t0, t1 = span
     adjoint = _adjoint(method, u0)
+    if isinstance(adjoint, diffrax.RecursiveCheckpointAdjoint | diffrax.BacksolveAdjoint):
+        given = (equation.field, equation.parameters, span, ts, u0)
+        field, parameters, span, ts, u0 = once_in_reverse(given, type(adjoint).__name__)
+        equation = equation._replace(field=field, parameters=parameters)
+    t0, t1 = span
     # The state at the end, or where the solve stopped; Backsolve would go through it once more.
     with_end = ts is None or not isinstance(adjoint, diffrax.BacksolveAdjoint)
     dt0 = method.dt0 if first_step is None else first_step.length

@@ -31,13 +31,13 @@ class Grid(NamedTuple):
         starts: of the steps, as fractions of t1 - t0.
         lengths: of them.
         saves: the wanted state at the end of each; their number where there is none.
-        count: of the steps; the rows after them are empty.
+        num_steps: of them; the rows after them are empty.
     """
 
     starts: jax.Array
     lengths: jax.Array
     saves: jax.Array
-    count: jax.Array
+    num_steps: jax.Array
 
 
 class Reversible:
@@ -98,6 +98,11 @@ class Reversible:
 
         room = [jnp.zeros((len(given.ts) + 1, *y.shape), y.dtype) for y in given.y0]
         (pair, ys), _ = dynamic_scan(
-            step, grid.count, given, grid[:3], (Pair(given.y0, given.y0), room), length=len(grid[0])
+            step,
+            grid.num_steps,
+            given,
+            grid[:3],
+            (Pair(given.y0, given.y0), room),
+            length=len(grid[0]),
         )
         return pair, [y[:-1] for y in ys]

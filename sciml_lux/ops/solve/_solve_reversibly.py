@@ -87,7 +87,7 @@ def solve_reversibly(
 def _through(method: Reversible, given: Given, lengths: jax.Array) -> tuple[Pair, Leaves, Any]:
     """The pair at the end, the state at the wanted times, and the number of steps."""
     grid = _grid(given, lengths)
-    return *method.through(given, grid), grid.count
+    return *method.through(given, grid), grid.num_steps
 
 
 def _grid(given: Given, lengths: jax.Array) -> Grid:
@@ -137,7 +137,7 @@ def _pulled(
         t0, t1, ts, parameters = tree.unflatten(merged)
         return Given(t0, t1, ts, given.y0, parameters)
 
-    def step(constants: PyTree, _: tuple[()], carry: PyTree) -> Any:
+    def step(constants: PyTree, row: tuple[()], carry: PyTree) -> Any:
         grid, dys = constants
         number, pair, dpair, sums = carry
         start, length, save = (row_of(rows, number) for rows in grid[:3])
@@ -155,9 +155,9 @@ def _pulled(
     jumps = [jnp.concatenate([d, jnp.zeros_like(d, shape=(1, *d.shape[1:]))]) for d in dys]
     dpair = Pair(dy1, [jnp.zeros_like(d) for d in dy1])
     zeros = [jnp.zeros_like(x) for x in moving]
-    start = (grid.count - 1, pair, dpair, zeros)
+    start = (grid.num_steps - 1, pair, dpair, zeros)
     (_, first, dpair, sums), _ = dynamic_scan(
-        step, grid.count, (grid, jumps), (), start, length=len(grid.starts)
+        step, grid.num_steps, (grid, jumps), (), start, length=len(grid.starts)
     )
     if any(jax.tree.leaves((moves.t0, moves.t1, moves.ts))):
         moved = lambda moving: _moved_with_times(method, given_of(moving), ys)  # noqa: E731

@@ -57,9 +57,8 @@ class Stored(NamedTuple):
 
 
 def _value(y: jax.Array, coefficients: jax.Array, theta: jax.Array) -> jax.Array:
-    real = jnp.finfo(y.dtype).dtype
     weights = theta * polynomials(theta, len(coefficients))
-    weights = jnp.expand_dims(weights.astype(real), range(1, coefficients.ndim))
+    weights = jnp.expand_dims(weights.astype(y.dtype), range(1, coefficients.ndim))
     return y + jnp.sum(weights * coefficients, axis=0)
 
 
