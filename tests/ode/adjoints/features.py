@@ -23,12 +23,6 @@ def end(x, method):
     return jnp.sum(jnp.sin(ode.solve(field, problem, x, method=method).final.u))
 
 
-def wanted_times(x, method):
-    problem = ode.Problem(x[:2], ts=jnp.asarray(WANTED, x.dtype))
-    solution = ode.solve(field, problem, x, method=method)
-    return jnp.sum(jnp.sin(solution.ys)) + jnp.sum(jnp.cos(solution.final.u))
-
-
 def times(x, method):
     """The ends, and the times between, move."""
     ts = jnp.stack([x[0] / 4, x[1], x[2]])
@@ -72,16 +66,7 @@ def options(method):
     return {name: getattr(method, name) for name in ode.Method._field_names}
 
 
-def time_input(x, method):
-    node = ode.NeuralODE(
-        Scaled(), (0.0, 1.2), time_input=True, state_policy="frozen", **options(method)
-    )
-    ps = lux.Record(rate=x[2:])
-    y, _ = node(x[:2], ps, lux.Record(calls=jnp.zeros((), jnp.int32)))
-    return jnp.sum(jnp.sin(y))
-
-
-def state_policy(x, method):
+def time_input_and_state_policy(x, method):
     node = ode.NeuralODE(
         Scaled(), (0.0, 1.2), time_input=True, state_policy="once", **options(method)
     )
@@ -163,12 +148,10 @@ FEATURES = {
     f.__name__.replace("_", " "): f
     for f in (
         end,
-        wanted_times,
         times,
         backwards,
         control,
-        time_input,
-        state_policy,
+        time_input_and_state_policy,
         tree_state,
         complex_state,
         running_cost,

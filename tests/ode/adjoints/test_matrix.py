@@ -40,13 +40,11 @@ CELLS = [(feature, name) for feature in FEATURES for name in EXACT | CONTINUOUS]
 # One of each row and column, where they compile fast; those refused are fast as well.
 FAST = {
     ("end", "Gauss"),
-    ("wanted times", "forward"),
-    ("times", "backsolve"),
+    ("times", "discrete"),
     ("backwards", "backsolve"),
-    ("control", "discrete"),
-    ("time input", "auto"),
-    ("state policy", "forward"),
-    ("tree state", "backsolve"),
+    ("control", "auto"),
+    ("time input and state policy", "forward"),
+    ("tree state", "discrete"),
     ("complex state", "interpolating"),
     ("running cost", "reversible"),
     ("times of each sample", "discrete"),
@@ -128,3 +126,9 @@ def test_what_an_adjoint_does_not_have_is_refused_by_name(feature, name):
     words = rf"`{type(adjoint).__name__}` does not .*`{feature}=True`\. .* ode\.DiscreteAdjoint"
     with pytest.raises(ValueError, match=words):
         FEATURES[feature](jnp.asarray(X), adaptive(adjoint, 1e-6))
+
+
+def test_every_row_and_column_has_a_fast_cell():
+    fast = FAST | REFUSED
+    assert {feature for feature, _ in fast} == set(FEATURES)
+    assert {name for _, name in FAST} == set(EXACT | CONTINUOUS)
