@@ -5,7 +5,6 @@ delete it to begin anew. `--page` writes the page alone.
 """
 
 import argparse
-import itertools
 import json
 import os
 import time
@@ -24,7 +23,6 @@ from sciml_lux import ode
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "gradients.json", DOCS / "gradients.md"
 CALLS = 20
-PUBLISHED = (8.30536266, -159.48429272, 75.20350821, -339.19509277)
 
 
 class Setting(NamedTuple):
@@ -124,11 +122,8 @@ ADJOINTS = {
     "ForwardSensitivity": ode.ForwardSensitivity(),
     "ForwardSensitivity(control_error=True)": ode.ForwardSensitivity(control_error=True),
     "diffrax.RecursiveCheckpointAdjoint": diffrax.RecursiveCheckpointAdjoint(),
-    "diffrax.BacksolveAdjoint": diffrax.BacksolveAdjoint(),
 }
 THEIRS = {name: value for name, value in ADJOINTS.items() if name.startswith("diffrax")}
-# How far the published gradient may be missed, relative to each number: at 1e-6 and at 1e-9.
-BOUNDS = {name: (5e-2, 1e-4) if name == "ReversibleAdjoint" else (2e-3, 1e-6) for name in ADJOINTS}
 
 
 def measured(setting: Setting, solver: Any, adjoint: Any, tolerance: float, best: Any) -> dict:
@@ -192,22 +187,28 @@ def measure_all() -> None:
     }
     names = ("problem", "solver", "adjoint", "rtol")
     known = {tuple(row[name] for name in names) for row in document["rows"]}
-    for problem, setting in settings().items():
-        missing = [cell for cell in cells(setting) if (problem, *cell) not in known]
-        best = reference(setting) if missing else None
-        for solver, adjoint, tolerance in missing:
-            row = dict(zip(names, (problem, solver, adjoint, tolerance), strict=True))
-            row |= measured(setting, SOLVERS[solver], ADJOINTS[adjoint], tolerance, best)
-            print(row, flush=True)
-            document["rows"].append(row)
-            RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    references: dict[str, Any] = {}
+    # diffrax's last: they compile longest.
+    for name, adjoint in sorted(ADJOINTS.items(), key=lambda item: item[0] in THEIRS):
+        for problem, setting in settings().items():
+            for solver, tolerance in cells(setting, name):
+                if (problem, solver, name, tolerance) in known:
+                    continue
+                if problem not in references:
+                    references[problem] = reference(setting)
+                best = references[problem]
+                row = dict(zip(names, (problem, solver, name, tolerance), strict=True))
+                row |= measured(setting, SOLVERS[solver], adjoint, tolerance, best)
+                print(row, flush=True)
+                document["rows"].append(row)
+                RESULTS.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def cells(setting: Setting) -> list[tuple[str, str, float]]:
-    """Solver, adjoint and tolerance of each row."""
-    if setting.stiff:
-        return list(itertools.product(["Kvaerno5"], THEIRS, setting.tolerances))
-    return list(itertools.product(["Tsit5"], ADJOINTS, setting.tolerances))
+def cells(setting: Setting, adjoint: str) -> list[tuple[str, float]]:
+    """Solver and tolerance of each row of an adjoint."""
+    if setting.stiff and adjoint not in THEIRS:
+        return []
+    return [("Kvaerno5" if setting.stiff else "Tsit5", rtol) for rtol in setting.tolerances]
 
 
 def page(document: dict) -> str:
@@ -219,7 +220,8 @@ def page(document: dict) -> str:
     )
     for name in dict.fromkeys(row["problem"] for row in document["rows"]):
         parts.append(f"## {name}\n\n{NOTES[name]}\n\n{header}\n|{'---|' * 9}")
-        parts[-1] += "".join("\n" + line(r) for r in document["rows"] if r["problem"] == name)
+        own = [row for row in document["rows"] if row["problem"] == name]
+        parts[-1] += "".join("\n" + line(row) for row in own)
     return "\n\n".join([*parts, CLOSING]) + "\n"
 
 
@@ -269,13 +271,14 @@ holds the errors of the derivatives to the tolerance as well.
 
 NOTES = {
     "Lotka-Volterra": "Rates 1.5, 1, 3, 1 from (1, 1), 101 states from 0 to 10. The gradient is "
-    "8.30536266, -159.48429272, 75.20350821, -339.19509277.",
+    "8.30536266, -159.48429272, 75.20350821, -339.19509277: at rtol=1e-9 each number is met to "
+    "1e-6, by `ReversibleAdjoint` to 1e-4.",
     "Neural ODE 2-8-2": "42 weights, 30 states from 0 to 1.5.",
     "Lorenz": "From (1, 1, 1), 6 states from 0 to 5. On longer ways gradients grow without bound: "
     "the equation is chaotic, and no adjoint changes that.",
     "Robertson": "Three rates, states at 0, 1, 10 and 100, by Newton's method as in "
-    "[stiff.md](stiff.md). The lean engine has no implicit methods, so that the adjoints of "
-    "diffrax are those that there are; the absolute tolerance is 1e-6 of the relative one.",
+    "[stiff.md](stiff.md). The lean engine has no implicit methods, so that diffrax's adjoint is "
+    "the one there is; the absolute tolerance is 1e-6 of the relative one.",
 }
 CLOSING = """`DiscreteAdjoint` on diffrax's engine is `RecursiveCheckpointAdjoint`. What works
 inside what is in [derivatives_of_solves.md](derivatives_of_solves.md)."""

@@ -42,7 +42,7 @@ class ContinuousAdjoint(Adjoint):
     """Solves the adjoint equation backwards; a subclass says how it goes from one time to the next.
 
     Absolute tolerances of the adjoint are in units of the largest cotangent, so that a loss and its
-    multiple have gradients as good as each other.
+    multiple have gradients as good as each other. A backward solve that fails has no gradient: NaN.
     """
 
     keeps_solution: ClassVar[bool] = True
@@ -142,6 +142,7 @@ def _first_step(setup: Setup, given: Given, next_step: jax.Array) -> jax.Array:
     if isinstance(setup.control, lean.Fixed):
         return jnp.asarray(given.dt0, given.t0.dtype)
     whole = jnp.abs(given.t1 - given.t0)
+    next_step = next_step.astype(whole.dtype)
     sound = jnp.isfinite(next_step) & (next_step > 0)
     found = jnp.where(sound, jnp.minimum(next_step, whole), whole)
     return jax.lax.stop_gradient(jnp.where(found > 0, found, 1.0)).astype(given.t0.dtype)
