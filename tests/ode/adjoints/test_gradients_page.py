@@ -34,4 +34,6 @@ def test_every_problem_has_every_adjoint_of_its_engine():
     for problem, setting in gradients_page.settings().items():
         names = gradients_page.THEIRS if setting.stiff else gradients_page.ADJOINTS
         assert {(problem, name) for name in names} <= rows
-    assert all(np.isfinite(row["error"]) for row in DOCUMENT["rows"])
+    failed = [(r["problem"], r["adjoint"]) for r in DOCUMENT["rows"] if not np.isfinite(r["error"])]
+    assert failed == [("Lorenz", "ReversibleAdjoint")]
+    assert all(row["error"] < 1e-3 for row in DOCUMENT["rows"] if row["problem"] == "Robertson")
