@@ -253,11 +253,12 @@ def line(row: dict) -> str:
 INTRODUCTION = """# Gradients of solves: every adjoint, with its error and its cost
 
 Made by `scripts/gradients_page.py` ({device}, {cores} cores that were busy with other work, so that
-times only say which of two is much longer; jax {jax}, diffrax {diffrax}). The loss is the sum of the states at the wanted times. The error
-is the largest relative error of a number of the gradient, against the discrete adjoint of a solve
-with the finest steps. "Memory" is what the compiled gradient asks for beside its arguments and
-results, and "evaluations" are those of the field, in the solve alone and in the solve with its
-gradient: see `ode.adjoint_cost`. The first call includes compiling.
+times only say which of two is much longer; jax {jax}, diffrax {diffrax}). The loss is the sum of
+the states at the wanted times. The error is the largest relative error of a number of the gradient,
+against the discrete adjoint of a solve with the finest steps. "Memory" is what the compiled
+gradient asks for beside its arguments and results, and "evaluations" are those of the field, in the
+solve alone and in the solve with its gradient: see `ode.adjoint_cost`. The first call includes
+compiling.
 
 | adjoint | the gradient is that of | memory grows with | best for |
 |---|---|---|---|
@@ -284,8 +285,8 @@ NOTES = {
     "Neural ODE 2-8-2": "42 weights, 30 states from 0 to 1.5.",
     "Lorenz": "From (1, 1, 1), 6 states from 0 to 5. On longer ways gradients grow without bound: "
     "the equation is chaotic, and no adjoint changes that. Solved backwards from a wanted time the "
-    "state is lost: the gradient of `BacksolveAdjoint` is wrong, and `ReversibleAdjoint` finds that "
-    "its way back misses the start, and has none.",
+    "state is lost: the gradient of `BacksolveAdjoint` is wrong, and `ReversibleAdjoint` finds "
+    "that its way back misses the start, and has none.",
     "Robertson": "Three rates, the first component at 0, 1, 10 and 100, by Newton's method as in "
     "[stiff.md](stiff.md). The lean engine has no implicit methods, so that diffrax's adjoint is "
     "the one there is; the absolute tolerance is 1e-6 of the relative one.",
