@@ -10,6 +10,9 @@ between steps; diffrax holds the batch, and states at steps. So there are two ro
 the same tolerance, and `at equal error`, at the loosest of its doubles with no more than diffrax's
 error.
 
+The rows `adjoints-...` are gradients by every adjoint, diffrax's first, warm and compiled anew;
+their `difference` is that of the gradient, relative to its largest number.
+
 One more problem is one more line of `_PROBLEMS`.
 """
 
@@ -27,6 +30,14 @@ from sciml_lux import apply, nn, ode, setup
 from ._measure import Case, Run, device_name
 
 _FIRST_STEP = 0.01
+_ADJOINTS = (
+    ode.DiscreteAdjoint(),
+    ode.InterpolatingAdjoint(),
+    ode.GaussAdjoint(),
+    ode.BacksolveAdjoint(),
+    ode.ReversibleAdjoint(),
+    ode.ForwardSensitivity(),
+)
 
 
 class Problem(NamedTuple):
@@ -85,7 +96,42 @@ _PROBLEMS = (
 def cases() -> list[Case]:
     """The rows; those in float64 with `--x64`."""
     wanted = [p for p in _PROBLEMS if p.dtype == "float32" or jax.config.jax_enable_x64]  # pyright: ignore
-    return [case for problem in wanted for case in _rows(problem)]
+    rows = [case for problem in wanted for case in _rows(problem)]
+    return rows + [case for p in wanted if not p.batch and p.saves > 1 for case in _adjoints(p)]
+
+
+def _adjoints(problem: Problem) -> list[Case]:
+    """A gradient by every adjoint."""
+    ps, st = setup(0, problem.model, dtype=jnp.dtype(problem.dtype))
+    peers: dict[str, Any] = {
+        f"diffrax {type(adjoint).__name__}": functools.partial(_diffrax, problem, st, adjoint)
+        for adjoint in (diffrax.RecursiveCheckpointAdjoint(), diffrax.BacksolveAdjoint())
+    }
+    peers |= {
+        f"sciml_lux {adjoint}": functools.partial(_ours, problem, st, None, adjoint)
+        for adjoint in _ADJOINTS
+    }
+    best = _gradient_of(_ours(problem, st, problem.tolerance / 1000))(ps)
+    found = []
+    for direction in ("gradient", "compile-gradient"):
+        name = f"ode/adjoints-{problem.name}/{problem.dtype}-{direction}/{direction}"
+        for peer, made in peers.items():
+            solve = made()
+            difference = _largest_difference(_gradient_of(solve)(ps), best)
+            steps = 1 if direction == "compile-gradient" else problem.steps
+            run = _run(direction, solve, ps)
+            found.append(Case(f"{name}/{device_name()}", peer, run, steps, difference))
+    return found
+
+
+def _gradient_of(solve: "Solve") -> Callable[[Any], Any]:
+    return jax.jit(jax.grad(lambda ps: jnp.mean(solve(ps) ** 2)))
+
+
+def _largest_difference(found: Any, best: Any) -> float:
+    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(best), strict=True)
+    largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(best))
+    return max(float(jnp.max(jnp.abs(a - b))) for a, b in pairs) / largest
 
 
 def _rows(problem: Problem) -> list[Case]:
@@ -116,12 +162,18 @@ Solve = Callable[[Any], jax.Array]
 """The saved states, of the parameters."""
 
 
-def _ours(problem: Problem, st: Any, tolerance: float | None = None, direct: bool = False) -> Solve:
-    node = _node(problem, tolerance)
+def _ours(
+    problem: Problem,
+    st: Any,
+    tolerance: float | None = None,
+    adjoint: Any = None,
+    direct: bool = False,
+) -> Solve:
+    node = _node(problem, tolerance, adjoint)
     return lambda ps: node(problem.u0, ps, st)[0]
 
 
-def _node(problem: Problem, tolerance: float | None = None) -> ode.NeuralODE:
+def _node(problem: Problem, tolerance: float | None = None, adjoint: Any = None) -> ode.NeuralODE:
     rtol = tolerance or problem.tolerance
     return ode.NeuralODE(
         problem.model,
@@ -131,13 +183,14 @@ def _node(problem: Problem, tolerance: float | None = None) -> ode.NeuralODE:
         atol=rtol,
         dt0=_FIRST_STEP,
         max_steps=4096,
+        adjoint=adjoint,
     )
 
 
-def _diffrax(problem: Problem, st: Any, direct: bool = False) -> Solve:
+def _diffrax(problem: Problem, st: Any, adjoint: Any = None, direct: bool = False) -> Solve:
     real = functools.partial(jnp.asarray, dtype=problem.dtype)
     model, tolerance = problem.model, problem.tolerance
-    adjoint = diffrax.DirectAdjoint() if direct else diffrax.RecursiveCheckpointAdjoint()
+    default = diffrax.DirectAdjoint() if direct else diffrax.RecursiveCheckpointAdjoint()
 
     def solve(ps: Any) -> jax.Array:
         found = diffrax.diffeqsolve(
@@ -150,7 +203,7 @@ def _diffrax(problem: Problem, st: Any, direct: bool = False) -> Solve:
             args=ps,
             saveat=diffrax.SaveAt(ts=real(problem.times)),
             stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
-            adjoint=adjoint,
+            adjoint=adjoint or default,
             max_steps=4096,
         ).ys
         return jnp.asarray(found if problem.saves > 1 else found[-1])  # pyright: ignore

@@ -32,6 +32,7 @@ FAMILIES = {
     "autodiff": ("primitives", "points", "propagation", "operators"),
     "ode": (
         "problem",
+        "adjoints",
         "method",
         "equation",
         "solution",

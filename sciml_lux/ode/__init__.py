@@ -1,5 +1,13 @@
 """Neural differential equations as layers, on an engine of our own and on diffrax."""
 
+from .adjoints import AutoAdjoint as AutoAdjoint
+from .adjoints import BacksolveAdjoint as BacksolveAdjoint
+from .adjoints import DiscreteAdjoint as DiscreteAdjoint
+from .adjoints import ForwardSensitivity as ForwardSensitivity
+from .adjoints import GaussAdjoint as GaussAdjoint
+from .adjoints import InterpolatingAdjoint as InterpolatingAdjoint
+from .adjoints import ReversibleAdjoint as ReversibleAdjoint
+from .adjoints import SteadyStateAdjoint as SteadyStateAdjoint
 from .equation import second_order as second_order
 from .events import Event as Event
 from .events import PresetTimes as PresetTimes
@@ -23,5 +31,6 @@ from .solution import Events as Events
 from .solution import Final as Final
 from .solution import Solution as Solution
 from .solution import plot_solution as plot_solution
+from .solving import adjoint_cost as adjoint_cost
 from .solving import solve as solve
 from .solving import solve_ensemble as solve_ensemble

@@ -26,8 +26,10 @@ from .solve import Control as Control
 from .solve import Crossing as Crossing
 from .solve import Estimates as Estimates
 from .solve import Fixed as Fixed
+from .solve import Leaves as Leaves
 from .solve import Seen as Seen
 from .solve import Solved as Solved
+from .solve import Stored as Stored
 from .solve import Tableau as Tableau
 from .solve import Watch as Watch
 from .solve import any_in_batch as any_in_batch
@@ -39,8 +41,12 @@ from .solve import interpolation_weights as interpolation_weights
 from .solve import looked_over as looked_over
 from .solve import nothing_seen as nothing_seen
 from .solve import reached as reached
+from .solve import record_bytes as record_bytes
 from .solve import sign as sign
 from .solve import solve as solve
+from .solve import solve_reversibly as solve_reversibly
 from .solve import solve_symplectic as solve_symplectic
 from .solve import tableaus as tableaus
 from .solve import with_fine_interpolant as with_fine_interpolant
+from .solve import with_own_derivative as with_own_derivative
+from .solve import with_pullback as with_pullback

@@ -9,6 +9,10 @@ from jax.tree_util import Partial
 from jaxtyping import PyTree
 
 from ...core import Record, Static
+from ..adjoints._adjoint import Adjoint
+from ..adjoints._auto import AutoAdjoint
+from ..adjoints._discrete import DiscreteAdjoint
+from ..adjoints._once_in_reverse import once_in_reverse
 from ..equation._equation import Equation
 from ..equation._with_cost import WithCost
 from ..method._method import Method, plain
@@ -19,6 +23,7 @@ from ..solution._finite import all_finite
 from ..solution._results import RESULTS
 from ..solution._solution import Attempt, Solution
 from ._diffrax_steps import AdaptiveSteps, FixedSteps
+from ._lean_engine import why_not_lean
 
 # More save times than this are interpolated: steps onto them could be most of the steps.
 _MOST_STEPPED_ONTO = 64
@@ -59,8 +64,12 @@ def solve_with_diffrax(
         first_step: the step that it begins with, of which the errors before are not read; None for
             the `dt0` of the method.
     """
+    adjoint = _adjoint(method, u0)
+    if isinstance(adjoint, diffrax.RecursiveCheckpointAdjoint | diffrax.BacksolveAdjoint):
+        given = (equation.field, equation.parameters, span, ts, u0)
+        field, parameters, span, ts, u0 = once_in_reverse(given, type(adjoint).__name__)
+        equation = equation._replace(field=field, parameters=parameters)
     t0, t1 = span
-    adjoint = plain(method.adjoint) or diffrax.RecursiveCheckpointAdjoint()
     # The state at the end, or where the solve stopped; Backsolve would go through it once more.
     with_end = ts is None or not isinstance(adjoint, diffrax.BacksolveAdjoint)
     dt0 = method.dt0 if first_step is None else first_step.length
@@ -82,13 +91,38 @@ def solve_with_diffrax(
     names = ("num_steps", "num_accepted_steps", "num_rejected_steps")
     counts = {name: jnp.asarray(found.stats[name], jnp.int32) for name in names}
     unknown = {"num_field_evaluations": None, "first_step": None}
-    stats = Record(counts) | unknown | {"time_reached": t, "engine": Static("diffrax")}
+    names = {"engine": Static("diffrax"), "adjoint": Static(type(adjoint).__name__)}
+    stats = Record(counts) | unknown | {"time_reached": t} | names
     final = Final(t1, jax.tree.map(lambda y: y[-1], found.ys)) if with_end else None
     ts = span[1:] if ts is None else ts
     ys = jax.tree.map(lambda y: y[: len(ts)], found.ys)
     between = Partial(_evaluated, found.interpolation, span) if method.dense else None
     result = result_of(method, found.result, reached)
     return Attempt(Solution(ts, ys, stats, result, between, final), reached)
+
+
+def _adjoint(method: Method, u0: PyTree) -> diffrax.AbstractAdjoint:
+    """That of diffrax.
+
+    Raises:
+        ValueError: the lean engine alone has it, or it would be wrong.
+    """
+    adjoint = plain(method.adjoint)
+    if adjoint is None or isinstance(adjoint, DiscreteAdjoint | AutoAdjoint):
+        return diffrax.RecursiveCheckpointAdjoint()
+    if isinstance(adjoint, Adjoint):
+        raise ValueError(
+            f"`{type(adjoint).__name__}` expects a solve of the lean engine, got "
+            f"{why_not_lean(method)}. Take diffrax.Tsit5() with its default steps, or "
+            "adjoint=ode.DiscreteAdjoint(), which all solvers have."
+        )
+    is_complex = any(jnp.iscomplexobj(u) for u in jax.tree.leaves(u0))
+    if is_complex and isinstance(adjoint, diffrax.BacksolveAdjoint):
+        raise ValueError(
+            "`diffrax.BacksolveAdjoint` has wrong gradients where the state is complex. Take "
+            "ode.BacksolveAdjoint() with an explicit solver, or adjoint=ode.DiscreteAdjoint()."
+        )
+    return adjoint
 
 
 def _evaluated(interpolation: diffrax.AbstractPath, span: jax.Array, t: jax.Array) -> Any:

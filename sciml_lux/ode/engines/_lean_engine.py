@@ -12,6 +12,10 @@ from ...core import Record, Static
 from ...core.internal import is_number
 from ...ops import internal as lean
 from ...ops.internal import tableaus
+from ..adjoints._adjoint import Adjoint
+from ..adjoints._discrete import DiscreteAdjoint
+from ..adjoints._given import Given, Setup
+from ..adjoints._steady_state import NOT_STEADY
 from ..equation._equation import Equation
 from ..equation._with_cost import WithCost, state_of
 from ..method._method import Method, plain
@@ -39,6 +43,7 @@ _RESULTS = {
     lean.FIELD_NOT_FINITE: RESULTS.field_not_finite,
     lean.DIVERGED: RESULTS.diverged,
     lean.NO_STEP: RESULTS.step_too_short,
+    NOT_STEADY: RESULTS.not_steady,
 }
 
 
@@ -58,7 +63,7 @@ def why_not_lean(method: Method) -> str | None:
         return f"solver={solver!r}"
     if _control(method) is None:
         return f"stepsize_controller={type(controller).__name__}"
-    if method.adjoint is not None:
+    if not isinstance(plain(method.adjoint), Adjoint | None):
         return f"adjoint={type(plain(method.adjoint)).__name__}"
     return None
 
@@ -77,6 +82,23 @@ def check_estimates(name: str, method: Method) -> None:
             f"`{name}` expects estimates=True with a solver of the lean engine that estimates its "
             f"error, got {other}. Take diffrax.Tsit5() and the default `adjoint`, or leave out "
             "`estimates`."
+        )
+
+
+def _check_adjoint(adjoint: Adjoint, method: Method, given: Given, has_cost: bool) -> None:
+    """Raise if the adjoint does not have what the solve asks for.
+
+    Raises:
+        ValueError: names the adjoint, what it does not have, and the adjoint that does.
+    """
+    missing = adjoint.why_not(given, has_cost)
+    if not isinstance(adjoint, DiscreteAdjoint):
+        asked = [f"`{name}=True`" for name in ("dense", "estimates") if getattr(method, name)]
+        missing = asked[0] if asked else missing
+    if missing is not None:
+        raise ValueError(
+            f"`{type(adjoint).__name__}` does not differentiate a solve with {missing}. Leave that "
+            "out, or take ode.DiscreteAdjoint(), which has all."
         )
 
 
@@ -119,20 +141,32 @@ def solve_lean(
         first_step: the step that it begins with; None for the `dt0` of the method.
         is_member: whether it is one of an ensemble.
     """
-    found = lean.solve(
+    options = _options(method, span, u0, first_step)
+    setup = Setup(
         _right_hand_side,
-        span[0],
-        span[1],
-        u0,
-        (equation.field, equation.parameters),
-        ts=ts,
-        errors=None if first_step is None else first_step[1:],
-        dense=method.dense,
-        estimates=method.estimates,
-        **_options(method, span, u0, first_step),
-        by_components=_wants_components(method, ts, is_member),
-        kernel=method.kernel == "always",
+        options["tableau"],
+        options["control"],
+        options["max_steps"],
+        options["samples"],
     )
+    args = (equation.field, equation.parameters)
+    errors = None if first_step is None else first_step[1:]
+    tolerances = (options["rtol"], options["atol"])
+    given = Given(span[0], span[1], ts, u0, args, *tolerances, options["dt0"], errors)
+    has_all = method.dense or method.estimates
+    adjoint = plain(method.adjoint) or DiscreteAdjoint()
+    adjoint = adjoint.chosen(setup, given, has_all)
+    _check_adjoint(adjoint, method, given, isinstance(u0, WithCost))
+    if isinstance(adjoint, DiscreteAdjoint):
+        found = setup.solve(
+            given,
+            dense=method.dense,
+            estimates=method.estimates,
+            by_components=_wants_components(method, ts, is_member),
+            kernel=method.kernel == "always",
+        )
+    else:
+        found = adjoint.solved(setup, given)
     ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
     result = _result(found.result)
     stats = Record(
@@ -142,7 +176,8 @@ def solve_lean(
         num_field_evaluations=found.num_evaluations,
         first_step=found.first_step,
         time_reached=jax.lax.stop_gradient(found.t),
-        **_engine(method, found, span),
+        **_engine(method, adjoint, found, span),
+        adjoint=Static(type(adjoint).__name__),
     )
     estimates = None if found.estimates is None else _named(found.estimates)
     following = None if method.has_fixed_steps else Step(found.next_step, *found.errors)
@@ -151,9 +186,13 @@ def solve_lean(
     return Attempt(solution, found.y)
 
 
-def _engine(method: Method, found: lean.Solved, span: jax.Array) -> dict[str, Static]:
+def _engine(
+    method: Method, adjoint: Adjoint, found: lean.Solved, span: jax.Array
+) -> dict[str, Static]:
     """Which engine solved, and why no faster one did; told, once, where that was asked for."""
     arrays, kernel = found.why_by_arrays.value, found.why_no_kernel.value
+    if not isinstance(adjoint, DiscreteAdjoint):
+        arrays = kernel = f"`{type(adjoint).__name__}` differentiates it, which takes arrays."
     kernel = kernel or lean.why_no_kernel(span, "solve_ensemble")
     if method.kernel == "always" and kernel:
         lean.tell_once(f'kernel="always": a solve is not by a kernel. {kernel}')

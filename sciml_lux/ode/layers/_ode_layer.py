@@ -11,6 +11,8 @@ from jaxtyping import PyTree
 
 from ...core import Layer, Parameters, States, layer_name
 from ...core.internal import check_choice, check_function, guarded, match_own_dtype
+from ..adjoints._adjoint import Adjoint
+from ..adjoints._auto import named
 from ..equation._solvable import VectorField
 from ..equation._state_policy import POLICIES, with_updates
 from ..events._event import Event, PresetTimes, check_events, check_known_times
@@ -37,8 +39,11 @@ class ODELayer(Layer):
         stepsize_controller: a diffrax controller; None for adaptive steps by `rtol` and `atol`.
         adjoint: how the solve is differentiated. None differentiates the steps that were taken:
             with derivatives of any order, forward and reverse, where the lean engine solves, else
-            by `RecursiveCheckpointAdjoint`. Or a diffrax adjoint; `BacksolveAdjoint` contains
-            products of diffrax, which in float32 have the platform's default precision.
+            by `RecursiveCheckpointAdjoint`. Or one of `ode`: `DiscreteAdjoint` (the same),
+            `InterpolatingAdjoint`, `GaussAdjoint`, `BacksolveAdjoint`, `ReversibleAdjoint`,
+            `ForwardSensitivity`, `SteadyStateAdjoint`; "auto", see `AutoAdjoint`; or a diffrax
+            adjoint, whose `BacksolveAdjoint` contains products that in float32 have the platform's
+            default precision. `docs/gradients.md` compares them.
         max_steps: the largest number of steps; a solve that needs more fails.
         throw: whether a failed solve raises where there are values, outside of `jit`. Under `jit`
             and where False, its states and all derivatives are NaN, and the `result` of
@@ -75,7 +80,7 @@ class ODELayer(Layer):
     `batch_axis=0`, or times of each sample, (batch, n, *x.shape[1:]).
 
     The lean engine, our own, solves where `solver` is one of diffrax's Euler, Heun, Midpoint,
-    Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7 and Vern9, with the default `adjoint`, and with
+    Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7 and Vern9, with an `adjoint` of `ode`, and with
     the default `stepsize_controller`, `ConstantStepSize`, or a `PIDController` of coefficients,
     factors and tolerances alone, also those of each component; symplectic solvers have an engine
     of their own, see `Leapfrog`; else diffrax does. `solve(...)`'s
@@ -117,7 +122,7 @@ class ODELayer(Layer):
     atol: float = 1e-6
     dt0: float | None = None
     stepsize_controller: diffrax.AbstractStepSizeController | None = None
-    adjoint: diffrax.AbstractAdjoint | None = None
+    adjoint: Adjoint | diffrax.AbstractAdjoint | str | None = None
     max_steps: int = 4096
     throw: bool | Literal["callback"] = True
     dense: bool = False
@@ -139,6 +144,7 @@ class ODELayer(Layer):
         check_span(name, tspan, saveat)
         object.__setattr__(self, "tspan", tspan)
         object.__setattr__(self, "saveat", saveat)
+        object.__setattr__(self, "adjoint", named(self.adjoint))
         check_options(name, self, tspan)
         check_choice(name, "batch_axis", self.batch_axis, (None, 0))
         check_choice(name, "state_policy", self.state_policy, POLICIES)

@@ -13,6 +13,8 @@ from jax.core import Tracer
 
 from ...core import StaticValue
 from ...core.internal import check_choice, check_integer, check_number
+from ..adjoints._adjoint import Adjoint
+from ..adjoints._auto import named
 from ._symplectic import Symplectic
 
 _KINDS = {
@@ -21,8 +23,9 @@ _KINDS = {
         "a diffrax solver, such as diffrax.Tsit5()",
     ),
     "adjoint": (
-        diffrax.AbstractAdjoint,
-        "None or a diffrax adjoint, such as diffrax.DirectAdjoint()",
+        (diffrax.AbstractAdjoint, Adjoint),
+        'None, "auto", one of `ode`, such as ode.GaussAdjoint(), or of diffrax, such as '
+        "diffrax.DirectAdjoint()",
     ),
     "stepsize_controller": (
         diffrax.AbstractStepSizeController,
@@ -95,6 +98,7 @@ class Method(StaticValue):
 
     def __post_init__(self) -> None:
         """Check the options."""
+        object.__setattr__(self, "adjoint", named(self.adjoint))
         check_options("Method", self, None)
         for option in _KINDS:
             object.__setattr__(self, option, hashable(getattr(self, option)))

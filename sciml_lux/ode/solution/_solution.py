@@ -27,8 +27,8 @@ class Solution(NamedTuple):
             dp/dt. `first_step`, the length of the
             first accepted step, with which a solve like this one may begin, see `Problem`; also
             None there, and 0 where no step was accepted. `time_reached`, t1 if the solve
-            succeeded; `engine`, which solved: `Static("diffrax")`,
-            `Static("symplectic")`, `Static("lean")`,
+            succeeded; `adjoint`, `Static("DiscreteAdjoint")` or another, which differentiates it;
+            `engine`, which solved: `Static("diffrax")`, `Static("symplectic")`, `Static("lean")`,
             `Static("lean-components")`, the lean engine with its steps by components, or
             `Static("kernel")`; and why no other did, each `Static("")` where it did:
             `why_not_lean`, the option that needs another, such as `Static("solver=Kvaerno5()")`,

@@ -17,6 +17,8 @@ from ._loop import MAX_STEPS as MAX_STEPS
 from ._loop import NO_STEP as NO_STEP
 from ._loop import STATE_NOT_FINITE as STATE_NOT_FINITE
 from ._loop import SUCCESSFUL as SUCCESSFUL
+from ._own_derivative import with_own_derivative as with_own_derivative
+from ._record import record_bytes as record_bytes
 from ._sight import Seen as Seen
 from ._sight import Watch as Watch
 from ._sight import first_reached as first_reached
@@ -26,9 +28,13 @@ from ._sight import reached as reached
 from ._sight import sign as sign
 from ._solve import Solved as Solved
 from ._solve import solve as solve
+from ._solve_reversibly import solve_reversibly as solve_reversibly
+from ._step import Leaves as Leaves
 from ._step import end_of_step as end_of_step
+from ._stored import Stored as Stored
 from ._tableau import Arrays as Arrays
 from ._tableau import Tableau as Tableau
+from ._with_pullback import with_pullback as with_pullback
 from .symplectic import LEAPFROG as LEAPFROG
 from .symplectic import YOSHIDA4 as YOSHIDA4
 from .symplectic import YOSHIDA6 as YOSHIDA6

@@ -17,12 +17,17 @@ def interpolation_weights(
     Returns:
         The weights, in the dtype of `theta`.
     """
-    x = 2 * theta - 1
-    values = [jnp.ones_like(x), x]
-    for _ in range(2, chebyshev.shape[1]):
-        values.append(2 * x * values[-1] - values[-2])
-    polynomials = jnp.stack(values[: chebyshev.shape[1]], axis=-1)
+    values = polynomials(theta, chebyshev.shape[1])
     coefficients = jnp.asarray(chebyshev, theta.dtype)
     shape = (1,) * theta.ndim + coefficients.shape
-    weights = jnp.sum(polynomials[..., None, :] * coefficients.reshape(shape), axis=-1)
+    weights = jnp.sum(values[..., None, :] * coefficients.reshape(shape), axis=-1)
     return theta[..., None] * weights
+
+
+def polynomials(theta: Float[Array, "..."], degree: int) -> Float[Array, "... degree"]:
+    """Tⱼ(2θ - 1) for each j below `degree`, by their recurrence."""
+    x = 2 * theta - 1
+    values = [jnp.ones_like(x), x]
+    for _ in range(2, degree):
+        values.append(2 * x * values[-1] - values[-2])
+    return jnp.stack(values[:degree], axis=-1)

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
+from ...precision import accumulated
 from ._step import Leaves
 from ._while_loop import with_line
 
@@ -42,6 +44,14 @@ def capacity_of(max_steps: int, clock: jax.Array, y0: Leaves) -> int:
     """How many states to record: all where that is little memory, which is faster, or a few."""
     row = clock.dtype.itemsize + sum(y.size * y.dtype.itemsize for y in y0)
     return max_steps if max_steps * row <= SMALL_RECORD else FEW_STATES
+
+
+def record_bytes(max_steps: int, t0: jax.Array, y0: PyTree) -> int:
+    """The size of the record of a solve, for derivatives in reverse mode."""
+    clock, leaves = accumulated(t0), [accumulated(y) for y in jax.tree.leaves(y0)]
+    rows, longest = rows_of(max_steps, capacity_of(max_steps, clock, leaves))
+    row = clock.dtype.itemsize + sum(y.size * y.dtype.itemsize for y in leaves)
+    return max_steps * clock.dtype.itemsize + (rows + int(longest > 1)) * row
 
 
 def rows_of(max_steps: int, capacity: int) -> tuple[int, int]:

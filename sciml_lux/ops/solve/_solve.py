@@ -21,6 +21,7 @@ from ._given import Given, Options, Steering
 from ._loop import SUCCESSFUL
 from ._record import capacity_of
 from ._step import Leaves
+from ._stored import Stored, stored
 from ._tableau import Tableau
 from ._written_out import is_written_out
 from .kernels import with_kernels
@@ -49,6 +50,9 @@ class Solved(NamedTuple):
             not finite, or `NO_STEP`: however short, its error was too large.
         estimates: how hard it was, with derivatives; None unless they are asked for. Not numbers
             where t1 was not reached.
+        stored: the state between the steps as polynomials; None unless they are asked for.
+        lengths: (max_steps,) those of the steps, as fractions of t1 - t0, with zeros between and
+            after them; without derivatives. None unless they are asked for.
         why_by_arrays: why steps are taken by arrays, and not by components; empty if they are by
             components.
         why_no_kernel: why the solve has no kernel; empty if it has one.
@@ -67,8 +71,10 @@ class Solved(NamedTuple):
     between: Callable[[jax.Array], PyTree] | None
     result: jax.Array
     estimates: Estimates | None
-    why_by_arrays: Static
-    why_no_kernel: Static
+    stored: Stored | None = None
+    lengths: jax.Array | None = None
+    why_by_arrays: Static = Static("Its steps are by arrays.")
+    why_no_kernel: Static = Static("Its steps are by arrays.")
 
 
 def solve(
@@ -90,6 +96,8 @@ def solve(
     samples: int = 0,
     dense: bool = False,
     estimates: bool = False,
+    stores: bool = False,
+    lengths: bool = False,
     by_components: bool = False,
     kernel: bool = False,
 ) -> Solved:
@@ -125,6 +133,9 @@ def solve(
         dense: whether the state between the steps is wanted; then all of them are remembered.
         estimates: whether those of the local error and the stiffness are wanted; then the steps
             are taken twice.
+        stores: whether the state between the steps is wanted as polynomials. The steps are then
+            taken twice, and reading takes no evaluations.
+        lengths: whether those of the steps are wanted.
         by_components: whether the steps of a small field may be taken by components: then one is a
             piece of program without loops, of which XLA makes one loop over a batch.
         kernel: whether a solve by components may be one kernel on CUDA, and its gradient another.
@@ -146,7 +157,7 @@ def solve(
     start, end, wanted = wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
     before = len(parameters) - len(jax.tree.leaves(args)) + 1
     reason = "" if by_components else "By arrays was asked for."
-    reason = reason or _why_arrays(dense, estimates, samples)
+    reason = reason or _why_arrays(dense or stores, estimates, samples)
     form, reason = form_of(program, parametric, slice(before, before + len(leaves)), reason)
     given = Given(start, end, wanted, form.split(wide(leaves)), form.split(wide(parameters)))
     steering = Steering(
@@ -155,7 +166,7 @@ def solve(
         None if dt0 is None else _still(jnp.abs(dt0), start.dtype),
         None if errors is None else Errors(*(_still(error, start.dtype) for error in errors)),
     )
-    if dense:
+    if dense or stores:
         capacity = max_steps
     elif capacity is None:
         capacity = capacity_of(max_steps, start, given.y0)
@@ -165,8 +176,9 @@ def solve(
     why_no_kernel = reason or "It was not asked for."
     if kernel and form.by_components:
         form, why_no_kernel = with_kernels(form, options, given, steering)
-    found = solved(form, options, dense or estimates, given, steering)
-    tried = found.tried
+    remember = dense or estimates or stores or lengths
+    found = solved(form, options, remember, given, steering)
+    tried, record = found.tried, found.record
     reached = found.result == SUCCESSFUL
     # A product, so that the derivatives of a failed solve are not numbers either.
     valid = jnp.where(reached, 1.0, jnp.nan)
@@ -198,8 +210,10 @@ def solve(
         Partial(inner, given, found.record, found.s) if dense else None,
         found.result,
         jax.tree.map(lambda sum_: sum_ * valid.astype(sum_.dtype), hardness),
-        Static(reason),
-        Static(why_no_kernel),
+        stored=stored(parametric, tableau, given, record) if stores else None,
+        lengths=jax.lax.stop_gradient(record.lengths) if lengths else None,
+        why_by_arrays=Static(reason),
+        why_no_kernel=Static(why_no_kernel),
     )
 
 
