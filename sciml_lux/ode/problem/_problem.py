@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from ...core import Record
 from ...core.internal import named_leaves
+from ...precision.internal import own_memory
 from ._as_array import as_array
 from ._step import Step, as_step
 
@@ -76,7 +77,7 @@ class Problem:
         mask: ArrayLike | None = None,
         first_step: Step | ArrayLike | None = None,
     ) -> None:
-        self.u0 = u0
+        self.u0 = own_memory(u0)
         self.ts = as_array(ts)
         self.tspan = None if tspan is None else _ends(tspan)
         self.inputs = None if inputs is None else _signals(inputs)

@@ -87,6 +87,8 @@ def why_not_by_components(program: ClosedJaxpr, most: int = MOST_OPERATIONS) -> 
         jax.eval_shape(moved, *scalars)
     except Refusal as found:
         return str(found)
+    except NotImplementedError as found:  # JAX's, of a primitive without a derivative.
+        return f"{found}."
     return ""
 
 

@@ -45,7 +45,7 @@ def _bound(call: Call, entries: Sequence[Any], places: Sequence[Any]) -> jax.Arr
     """The result of the primitive for these entries."""
     params = dict(call.params)
     if "fill_value" in params:
-        params["fill_value"] = None  # Of integers the least: below every number of an entry.
+        params["fill_value"] = -1  # Below every number of an entry.
     operands = map(jnp.asarray, _put_back(call, entries, places))
     if call.name in _SCATTERS:  # Its parameters hold a program for entries of its own type.
         names = ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")

@@ -13,8 +13,9 @@ from ._control import Adaptive, Control
 from ._form import arrays
 from ._given import Given, Options, Steering
 from ._loop import SUCCESSFUL, run
+from ._parametric import parametric_of, wide
 from ._sight import Seen, Watch, first_reached
-from ._solve import parametric_of, tolerances_of, wide
+from ._solve import tolerances_of
 from ._step import Leaves, inside, no_stages, table_of, with_stages
 from ._tableau import Tableau
 
@@ -85,7 +86,7 @@ def first_crossing(
     """
     t0, t1, y0, args, watch = jax.lax.stop_gradient((t0, t1, y0, args, watch))
     leaves, tree = jax.tree.flatten(y0)
-    _, parametric, parameters = parametric_of(field, t0, y0, args)
+    _, parametric, parameters, _ = parametric_of(field, t0, y0, args)
     start, end = wide([t0, t1])
     states = wide(leaves)
     parameters = jax.lax.stop_gradient(wide(parameters))

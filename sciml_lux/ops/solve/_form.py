@@ -171,8 +171,8 @@ def _why_not(program: ClosedJaxpr, state: slice) -> str:
     if any(jnp.issubdtype(t.dtype, jax.dtypes.extended) for t in types):
         return "It takes random keys, which are arrays."
     sizes = [t.size for t in types]
-    if sum(sizes[state]) == 0:
-        return "Its state has no components."
+    if min(sizes) == 0:
+        return "An array of its state or of its parameters has no components."
     most = MOST_COMPUTED // (sum(sizes) - 1)
     if most == 0:
         return f"State and parameters have {sum(sizes) - 1} components, more than {MOST_COMPUTED}."

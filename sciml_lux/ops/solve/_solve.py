@@ -1,6 +1,6 @@
 """solve: the initial-value problem of an ordinary differential equation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,15 +10,14 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from ...core import Static
-from ...precision import accumulated
-from .._primitive import ClosedJaxpr, jaxpr_as_fun, program_of
 from ._between import between
 from ._control import Adaptive, Control, Errors, Fixed, Tolerances
 from ._derivative import solved
 from ._estimates import Estimates, estimates_of
-from ._form import Form, ParametricField, form_of
+from ._form import Form, form_of
 from ._given import Given, Options, Steering
 from ._loop import SUCCESSFUL
+from ._parametric import parametric_of, wide
 from ._record import capacity_of
 from ._step import Leaves
 from ._stored import Stored, stored
@@ -151,14 +150,13 @@ def solve(
     _check_arrays(y0, args, ts)
     leaves, tree = jax.tree.flatten(y0)
     clock = jnp.result_type(t0)
-    program, parametric, parameters = parametric_of(field, jnp.asarray(t0), y0, args)
+    program, parametric, parameters, before = parametric_of(field, jnp.asarray(t0), y0, args)
     wanted = jnp.zeros(0, clock) if ts is None else ts
     # The time, the state and the cotangents of parameters are sums over the steps.
     start, end, wanted = wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
-    before = len(parameters) - len(jax.tree.leaves(args)) + 1
     reason = "" if by_components else "By arrays was asked for."
     reason = reason or _why_arrays(dense or stores, estimates, samples)
-    form, reason = form_of(program, parametric, slice(before, before + len(leaves)), reason)
+    form, reason = form_of(program, parametric, slice(before + 1, before + 1 + len(leaves)), reason)
     given = Given(start, end, wanted, form.split(wide(leaves)), form.split(wide(parameters)))
     steering = Steering(
         _split_tolerances(form, tolerances_of("rtol", rtol, y0), leaves),
@@ -235,37 +233,6 @@ def _split_tolerances(form: Form, values: Tolerances, leaves: Leaves) -> list[An
         none = [None] * y.size
         found += none if tolerance is None else form.split([jnp.broadcast_to(tolerance, y.shape)])
     return found
-
-
-def parametric_of(
-    field: Callable[[jax.Array, PyTree, PyTree], PyTree], t0: jax.Array, y0: PyTree, args: PyTree
-) -> tuple[ClosedJaxpr, ParametricField, list[jax.Array]]:
-    """The field as a program, as a function of leaves, and its parameters.
-
-    The parameters are what it closes over, and the leaves of `args`. It is traced once, for all the
-    stages; arrays that it closes over become operands.
-    """
-    leaves, tree = jax.tree.flatten(y0)
-    arguments, arguments_tree = jax.tree.flatten(args)
-
-    def flat(*operands: jax.Array) -> Leaves:
-        t, y = operands[0], tree.unflatten(operands[1 : 1 + len(leaves)])
-        return jax.tree.leaves(field(t, y, arguments_tree.unflatten(operands[1 + len(leaves) :])))
-
-    program, closed_over = program_of(flat, [t0, *leaves, *arguments])
-    compiled, count = jax.jit(jaxpr_as_fun(program)), len(closed_over)
-
-    def parametric(parameters: list[jax.Array], t: jax.Array, y: Leaves) -> Leaves:
-        operands = [*parameters[:count], t, *y, *parameters[count:]]
-        pairs = zip(operands, program.in_avals, strict=True)
-        return wide(compiled(*(v if v.dtype == a.dtype else v.astype(a.dtype) for v, a in pairs)))
-
-    return program, parametric, [*closed_over, *arguments]
-
-
-def wide(values: Sequence[jax.Array]) -> list[jax.Array]:
-    """The values, those in half precision in the dtype of their sums."""
-    return [accumulated(value) for value in values]
 
 
 def _length(part: jax.Array, span: jax.Array, dt0: jax.Array | None) -> jax.Array:

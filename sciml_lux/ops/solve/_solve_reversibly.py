@@ -12,9 +12,10 @@ from jaxtyping import PyTree
 from ._dynamic_scan import dynamic_scan
 from ._given import Given
 from ._loop import SUCCESSFUL, places_of
+from ._parametric import parametric_of, wide
 from ._reversible import Grid, Pair, Reversible
 from ._rows import row_of
-from ._solve import Solved, parametric_of, solve, wide
+from ._solve import Solved, solve
 from ._step import Leaves
 from ._with_pullback import with_pullback
 
@@ -49,7 +50,7 @@ def solve_reversibly(
     still = jax.lax.stop_gradient((t0, t1, y0, args))
     found = solve(field, *still, **options, lengths=True)
     leaves, tree = jax.tree.flatten(y0)
-    _, parametric, parameters = parametric_of(field, t0, y0, args)
+    _, parametric, parameters, _ = parametric_of(field, t0, y0, args)
     start, end, wanted = wide([t0, t1, jnp.zeros(0, t0.dtype) if ts is None else ts])
     given = Given(start, end, wanted, wide(leaves), wide(parameters))
     method = Reversible(parametric, options["tableau"], coupling)
