@@ -28,7 +28,7 @@ pytestmark = pytest.mark.any_precision
         (lambda: line((stays,)), TypeError, r"`events\[0\]` to be an `Event` or `PresetTimes`"),
         (lambda: line((passes(1.0),), max_events=0), ValueError, "`max_events` to be an integer"),
     ],
-    ids=str,
+    ids=map(str, range(13)),
 )
 def test_options_of_another_kind(build, error, text):
     with pytest.raises(error, match=text):
