@@ -29,6 +29,7 @@ WRITTEN = sorted({*(ROOT / "docs").glob("*.md")} - {ROOT / "docs" / "lux_parity.
         ("docs/derivatives_of_derivatives.md", 7),
         ("docs/derivatives_of_solves.md", 1),
         ("docs/second_order.md", 2),
+        ("docs/kernels.md", 4),
         ("docs/events.md", 4),
     ],
 )

@@ -14,8 +14,9 @@ class ReversibleAdjoint(Adjoint):
     wanted times; each piece costs two steps of the method, beside the solver's own, which chose it:
     three times the evaluations of a solve without wanted times.
 
-    The solution is that of another method: at one tolerance its error is three to a hundred times
-    that of the solver. The gradient is exactly that of the reversible steps, but for rounding,
+    The solution is that of another method. On Lotka and Volterra's equations its error was 2 times
+    that of the solver at a tolerance of 1e-6 and 64 times at 1e-9, and the error of its gradient 11
+    and 160 times. The gradient is exactly that of the reversible steps, but for rounding,
     which undoing n steps multiplies by up to coupling⁻ⁿ: with the default by e after a thousand
     steps, and by 20 000 after ten thousand. Where the way back misses the start by more than the
     cube root of rounding, the gradient is NaN. Derivatives by wanted times are du/dt there.

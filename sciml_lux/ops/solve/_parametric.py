@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import PyTree
 
@@ -68,10 +69,7 @@ def _with_known_integers(
     Returns:
         It, and the operands that are left.
     """
-    known = [
-        v is not None and not isinstance(v, Tracer) and v.dtype.kind in "iub"
-        for v in operands
-    ]
+    known = [v is not None and not isinstance(v, Tracer) and _is_whole(v) for v in operands]
     if not any(known):
         return program, operands
 
@@ -88,3 +86,7 @@ def _with_known_integers(
 def wide(values: Sequence[jax.Array]) -> list[jax.Array]:
     """The values, those in half precision in the dtype of their sums."""
     return [accumulated(value) for value in values]
+
+
+def _is_whole(value: jax.Array) -> bool:
+    return any(jnp.issubdtype(value.dtype, kind) for kind in (jnp.integer, jnp.bool_))

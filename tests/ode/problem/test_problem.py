@@ -317,6 +317,14 @@ def test_memory_of_numpy_may_change_after_the_call(dtype):
     np.testing.assert_array_equal(found.ys, [[1.0]])
 
 
+@any_precision
+def test_memory_of_numpy_may_change_after_the_problem_is_made(dtype):
+    u0 = np.ones(1, dtype)
+    problem = ode.Problem({"x": u0}, tspan=(0.0, 1.0))
+    u0[:] = 7
+    assert problem.u0["x"].tolist() == [1.0]
+
+
 @needs_x64
 def test_a_float32_problem_stays_float32():
     ts = np.linspace(0.0, 1.0, 3)

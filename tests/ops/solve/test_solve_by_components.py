@@ -14,6 +14,7 @@ from sciml_lux.ops.solve import MAX_STEPS
 REAL = jnp.zeros(0).dtype
 PRECISE = 1e-13 if REAL.itemsize == 8 else 1e-4
 NUMBER = 7
+SPAN32 = (jnp.float32(0), jnp.float32(1))
 OPTIONS = {"rtol": 1e-5, "atol": 1e-5, "dt0": 0.01, "max_steps": 200}
 
 
@@ -179,3 +180,45 @@ def test_why_steps_are_by_arrays_is_told(given, options, reason):
     )
     assert reason in found.why_by_arrays.value
     assert found.y1.shape == (3,)
+
+
+@pytest.mark.any_precision
+@pytest.mark.traced
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda t, y, p: -y[np.array([1, 0])],
+        lambda t, y, p: -y[p["places"]],
+        lambda t, y, p: -jnp.take_along_axis(y, p["places"], 0),
+        lambda t, y, p: -y + y.at[jnp.int32([5])].get(mode="fill", fill_value=0),
+    ],
+    ids=["closed-over", "argument", "along", "outside"],
+)
+def test_places_that_are_known_are_no_reason(given):
+    places = {"places": np.array([1, 0], np.int32)}
+    found = jax.eval_shape(
+        lambda y0: solve(given, *SPAN32, y0, places, tableau=tableaus.TSIT5, by_components=True),
+        jnp.ones(2, jnp.float32),
+    )
+    assert found.why_by_arrays.value == ""
+
+
+@pytest.mark.any_precision
+@pytest.mark.traced
+@pytest.mark.parametrize(
+    ("given", "y0", "reason"),
+    [
+        (lambda t, y, p: jnp.nextafter(y, y + 1), jnp.ones(2, jnp.float32), "'nextafter'"),
+        (
+            lambda t, y, p: [-y[0], y[1]],
+            [jnp.ones(2, jnp.float32), jnp.zeros(0, jnp.float32)],
+            "no components",
+        ),
+    ],
+    ids=["no-derivative", "nothing"],
+)
+def test_what_has_no_form_is_solved_by_arrays(given, y0, reason):
+    found = jax.eval_shape(
+        lambda y0: solve(given, *SPAN32, y0, tableau=tableaus.TSIT5, by_components=True), y0
+    )
+    assert reason in found.why_by_arrays.value
