@@ -162,10 +162,11 @@ def solve_lean(
             given,
             dense=method.dense,
             estimates=method.estimates,
-            by_components=_wants_components(method, ts, is_member),
+            by_components=not (unwanted := _why_not_wanted(method, ts, is_member)),
             kernel=method.kernel == "always",
         )
     else:
+        unwanted = f"`{type(adjoint).__name__}` differentiates it, which takes arrays."
         found = adjoint.solved(setup, given)
     ys = found.ys if ts is not None else jax.tree.map(lambda y: y[None], found.y1)
     result = _result(found.result)
@@ -176,7 +177,7 @@ def solve_lean(
         num_field_evaluations=found.num_evaluations,
         first_step=found.first_step,
         time_reached=jax.lax.stop_gradient(found.t),
-        **_engine(method, adjoint, found, span),
+        **_engine(method, unwanted, found, span),
         adjoint=Static(type(adjoint).__name__),
     )
     estimates = None if found.estimates is None else _named(found.estimates)
@@ -187,13 +188,11 @@ def solve_lean(
 
 
 def _engine(
-    method: Method, adjoint: Adjoint, found: lean.Solved, span: jax.Array
+    method: Method, unwanted: str, found: lean.Solved, span: jax.Array
 ) -> dict[str, Static]:
     """Which engine solved, and why no faster one did; told, once, where that was asked for."""
-    arrays, kernel = found.why_by_arrays.value, found.why_no_kernel.value
-    if not isinstance(adjoint, DiscreteAdjoint):
-        arrays = kernel = f"`{type(adjoint).__name__}` differentiates it, which takes arrays."
-    kernel = kernel or lean.why_no_kernel(span, "solve_ensemble")
+    arrays = unwanted or found.why_by_arrays.value
+    kernel = unwanted or found.why_no_kernel.value or lean.why_no_kernel(span, "solve_ensemble")
     if method.kernel == "always" and kernel:
         lean.tell_once(f'kernel="always": a solve is not by a kernel. {kernel}')
     name = "lean" if arrays else "lean-components" if kernel else "kernel"
@@ -201,14 +200,16 @@ def _engine(
     return {key: Static(value) for key, value in named.items()}
 
 
-def _wants_components(method: Method, ts: jax.Array | None, is_member: bool) -> bool:
-    """Whether steps are to be taken by components, if the field has such a form.
+def _why_not_wanted(method: Method, ts: jax.Array | None, is_member: bool) -> str:
+    """Why steps are not to be taken by components; empty if they are, where the field has a form.
 
     States inside the steps of one solve cost more than its steps save.
     """
-    if method.kernel == "auto":
-        return ts is None or is_member
-    return method.kernel == "always"
+    if method.kernel == "never":
+        return 'It has kernel="never".'
+    if method.kernel == "auto" and ts is not None and not is_member:
+        return "It is one solve with wanted times, which arrays do as fast."
+    return ""
 
 
 def cross_lean(
