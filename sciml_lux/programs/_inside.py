@@ -9,6 +9,9 @@ _CALLS = frozenset({"jit", "remat", "eval_jaxpr"})
 _PROGRAM_OF_CALL = "call_jaxpr"
 """The parameter of JAX's other calls and of ours."""
 
+_CONDITION = "cond_jaxpr"
+"""A parameter of JAX's `while` loop and of ours."""
+
 
 class Inside(NamedTuple):
     """A program inside an equation, and what is bound to it.
@@ -53,9 +56,9 @@ def inside(equation: JaxprEqn) -> Iterator[Inside]:
     elif name == "scan":
         first, number = scan_sizes(params)
         yield Inside(params["jaxpr"], operands, results, [(i, first + i) for i in range(number)])
-    elif name == "while":
+    elif _CONDITION in params:
         first, second = params["cond_nconsts"], params["body_nconsts"]
         state = operands[first + second :]
         carried = [(i, second + i) for i in range(len(state))]
-        yield Inside(params["cond_jaxpr"], [*operands[:first], *state], ())
+        yield Inside(params[_CONDITION], [*operands[:first], *state], ())
         yield Inside(params["body_jaxpr"], operands[first:], results, carried)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import PyTree
 
 from ...core import Parameters, Record
@@ -67,7 +68,7 @@ def with_failure(
     """
     solution, reached = attempt
     failed = ~all_finite(u0) | (solution.result != RESULTS.successful)
-    still = jax.lax.stop_gradient((equation.field, equation.parameters, span, u0))
+    still = jax.tree.map(_still, (equation.field, equation.parameters, span, u0))
     # The field is looked at only after a failure, also where a batch of solves is one program.
     result = jax.lax.cond(
         any_in_batch(failed), lambda: _cause(*still, method, attempt), lambda: solution.result
@@ -86,6 +87,11 @@ def with_failure(
         ys=ys, final=final, stats=stats, result=result, estimates=estimates, events=events
     )
     return solution, Failure(failed, reached)
+
+
+def _still(x: jax.Array) -> jax.Array:
+    """`x` without derivatives. A constant has none, and is told where it is used, not here."""
+    return jax.lax.stop_gradient(x) if isinstance(x, Tracer) else x
 
 
 def _with_looks(stats: Record, failed: jax.Array) -> Record:

@@ -133,9 +133,10 @@ def _solved_once(
         solution, reached = solve_with_events(task, start)
     else:
         solution, reached = solve(equation, layer.method, span, ts, start, step)
-    reason_of_both = Static(reason or ("It has events." if layer.events else ""))
-    others = dict.fromkeys(["why_not_components", "why_not_kernel"], reason_of_both)
-    stats = Record(others) | solution.stats | {"why_not_lean": Static(reason or "")}
+    stats = solution.stats | {"why_not_lean": Static(reason or "")}
+    if "why_not_components" not in list(stats):
+        why = Static(reason or "It has events.")
+        stats |= {"why_not_components": why, "why_not_kernel": why}
     solution = solution._replace(stats=stats, result=_sound(times, solution.result))
     attempt = Attempt(solution, reached)
     solution, failure = with_failure(equation, layer.method, span, start, ps, attempt)

@@ -22,7 +22,7 @@ class Parametric(NamedTuple):
         program: of parameters that the field closes over, the time, the leaves of the state, and
             those of its arguments.
         function: the field.
-        parameters: what it closes over and its arguments, but integers that are known.
+        parameters: what it closes over and its arguments, but those that are constants.
         before: how many of these it closes over.
     """
 
@@ -45,7 +45,7 @@ def parametric_of(
 
     traced, closed_over = program_of(flat, [t0, *leaves, *arguments])
     state = [None] * (1 + len(leaves))
-    program, kept = _with_known_integers(traced, [*closed_over, *state, *arguments])
+    program, kept = _with_constants(traced, [*closed_over, *state, *arguments])
     parameters = [v for v in kept if v is not None]
     compiled, count = jax.jit(jaxpr_as_fun(program)), kept.index(None)
 
@@ -57,10 +57,13 @@ def parametric_of(
     return Parametric(program, parametric, parameters, count)
 
 
-def _with_known_integers(
-    program: ClosedJaxpr, operands: list[Any]
-) -> tuple[ClosedJaxpr, list[Any]]:
-    """The program with integers that are known as constants, such as the places of entries.
+MOST_KNOWN = 64
+"""Numbers of an array of floats that is taken for a constant where it is known."""
+
+
+def _with_constants(program: ClosedJaxpr, operands: list[Any]) -> tuple[ClosedJaxpr, list[Any]]:
+    """The program with constants for integers that are known, such as the places of entries, and
+    for few floats that are.
 
     Args:
         program: of these operands.
@@ -69,7 +72,7 @@ def _with_known_integers(
     Returns:
         It, and the operands that are left.
     """
-    known = [v is not None and not isinstance(v, Tracer) and _is_whole(v) for v in operands]
+    known = list(map(_is_constant, operands))
     if not any(known):
         return program, operands
 
@@ -88,5 +91,8 @@ def wide(values: Sequence[jax.Array]) -> list[jax.Array]:
     return [accumulated(value) for value in values]
 
 
-def _is_whole(value: jax.Array) -> bool:
-    return any(jnp.issubdtype(value.dtype, kind) for kind in (jnp.integer, jnp.bool_))
+def _is_constant(value: jax.Array | None) -> bool:
+    if value is None or isinstance(value, Tracer):
+        return False
+    is_whole = any(jnp.issubdtype(value.dtype, kind) for kind in (jnp.integer, jnp.bool_))
+    return is_whole or (jnp.issubdtype(value.dtype, jnp.inexact) and value.size <= MOST_KNOWN)

@@ -41,10 +41,22 @@ def while_loop(
     leaves, tree = jax.tree.flatten(state)
     condition, constants = program_of(lambda *s: [goes_on(tree.unflatten(s))], leaves)
     program, more = program_of(lambda *s: jax.tree.leaves(body(tree.unflatten(s))), leaves)
-    counts = (len(constants), len(more))
-    operands = [*constants, *more, *leaves]
-    return tree.unflatten(
-        while_loop_p.bind(*operands, goes_on=condition, body=program, counts=counts)
+    found = _bound([condition, program], [constants, more], leaves)
+    return tree.unflatten(found)
+
+
+def _bound(
+    programs: Sequence[ClosedJaxpr], constants: Sequence[Sequence[Value]], state: Sequence[Value]
+) -> list[Value]:
+    """The loop, with the names of parameters that JAX's own has: so its programs are found."""
+    return while_loop_p.bind(
+        *constants[0],
+        *constants[1],
+        *state,
+        cond_jaxpr=programs[0],
+        cond_nconsts=len(constants[0]),
+        body_jaxpr=programs[1],
+        body_nconsts=len(constants[1]),
     )
 
 
@@ -54,59 +66,65 @@ def with_line(rows: jax.Array, row: jax.Array, number: jax.Array) -> jax.Array:
 
 
 def _run(
-    *operands: Value, goes_on: ClosedJaxpr, body: ClosedJaxpr, counts: tuple[int, int]
+    *operands: Value,
+    cond_jaxpr: ClosedJaxpr,
+    cond_nconsts: int,
+    body_jaxpr: ClosedJaxpr,
+    body_nconsts: int,
 ) -> list[Value]:
-    first, second = counts[0], sum(counts)
-    constants, more, state = operands[:first], operands[first:second], list(operands[second:])
-    condition, step = jaxpr_as_fun(goes_on), jaxpr_as_fun(body)
+    constants, more, state = _parts(operands, cond_nconsts, body_nconsts)
+    condition, step = jaxpr_as_fun(cond_jaxpr), jaxpr_as_fun(body_jaxpr)
     return jax.lax.while_loop(
-        lambda s: condition(*constants, *s)[0], lambda s: step(*more, *s), state
+        lambda state: condition(*constants, *state)[0], lambda state: step(*more, *state), state
     )
 
 
-def _types(*operands: Value, counts: tuple[int, int], **_: Any) -> list[Any]:
-    return [(v.shape, v.dtype) for v in operands[sum(counts) :]]
+def _parts(values: Sequence[Value], first: int, second: int) -> tuple[list, list, list]:
+    """What the condition reads, what the body reads, and what is carried."""
+    last = first + second
+    return list(values[:first]), list(values[first:last]), list(values[last:])
+
+
+def _types(*operands: Value, cond_nconsts: int, body_nconsts: int, **_: Any) -> list[Any]:
+    return [(v.shape, v.dtype) for v in operands[cond_nconsts + body_nconsts :]]
 
 
 def _batch(
     operands: Sequence[Value],
     axes: Sequence[int | None],
     *,
-    goes_on: ClosedJaxpr,
-    body: ClosedJaxpr,
-    counts: tuple[int, int],
+    cond_jaxpr: ClosedJaxpr,
+    cond_nconsts: int,
+    body_jaxpr: ClosedJaxpr,
+    body_nconsts: int,
 ) -> tuple[list[Value], list[int | None]]:
     size = next(x.shape[a] for x, a in zip(operands, axes, strict=True) if a is not None)
-    first, second = counts[0], sum(counts)
-    moved = [
-        x if a is None else jnp.moveaxis(x, a, -1) for x, a in zip(operands, axes, strict=True)
-    ]
-    mapped = [a is not None for a in axes]
-    while (after := _mapped_after(body, moved[first:], mapped[first:], counts[1], size)) != mapped[
-        second:
-    ]:
-        for i, flag in enumerate(after, second):
-            if flag and not mapped[i]:
-                mapped[i], shape = True, moved[i].shape
-                moved[i] = jnp.broadcast_to(moved[i][..., None], (*shape, size))
-    places = [-1 if flag else None for flag in mapped]
-    state_types, state_places = moved[second:], places[second:]
-    condition = jax.vmap(
-        jaxpr_as_fun(goes_on), (*places[:first], *state_places), None, axis_size=size
+    pairs = zip(operands, axes, strict=True)
+    moved = [x if a is None else jnp.moveaxis(x, a, -1) for x, a in pairs]
+    counts = (cond_nconsts, body_nconsts)
+    first, second, state = _parts(moved, *counts)
+    flags = [a is not None for a in axes]
+    of_first, of_second, mapped = _parts(flags, *counts)
+    before = None
+    while mapped != before:
+        before = mapped
+        mapped = _mapped_after(body_jaxpr, [*second, *state], [*of_second, *mapped], size)
+        pairs = zip(state, mapped, before, strict=True)
+        state = [_last(x, None, size) if new and not old else x for x, new, old in pairs]
+    places, of_first, of_second = (
+        [-1 if flag else None for flag in flags] for flags in (mapped, of_first, of_second)
     )
-    step = jax.vmap(jaxpr_as_fun(body), tuple(places[first:]), state_places, axis_size=size)
-    whole, constants = program_of(condition, [*moved[:first], *state_types])
-    program, more = program_of(step, moved[first:])
-    operands = [*constants, *moved[:first], *more, *moved[first:]]
-    counts = (first + len(constants), counts[1] + len(more))
-    found = while_loop_p.bind(*operands, goes_on=whole, body=program, counts=counts)
-    return found, [
-        y.ndim - 1 if flag else None for y, flag in zip(found, mapped[second:], strict=True)
-    ]
+    condition = jax.vmap(jaxpr_as_fun(cond_jaxpr), (*of_first, *places), None, axis_size=size)
+    step = jax.vmap(jaxpr_as_fun(body_jaxpr), (*of_second, *places), places, axis_size=size)
+    whole, constants = program_of(condition, [*first, *state])
+    program, more = program_of(step, [*second, *state])
+    found = _bound([whole, program], [[*constants, *first], [*more, *second]], state)
+    pairs = zip(found, mapped, strict=True)
+    return found, [y.ndim - 1 if flag else None for y, flag in pairs]
 
 
 def _mapped_after(
-    body: ClosedJaxpr, operands: Sequence[Value], mapped: Sequence[bool], constants: int, size: int
+    body: ClosedJaxpr, operands: Sequence[Value], mapped: Sequence[bool], size: int
 ) -> list[bool]:
     """Of what is carried, what is of each member at the start or after the body."""
     found: list[bool] = []
@@ -118,7 +136,8 @@ def _mapped_after(
 
     axes = tuple(-1 if flag else None for flag in mapped)
     jax.eval_shape(jax.vmap(probe, axes, axis_size=size), *operands)
-    return [a or b for a, b in zip(found, mapped[constants:], strict=True)]
+    carried = mapped[len(mapped) - len(found) :]
+    return [a or b for a, b in zip(found, carried, strict=True)]
 
 
 def _batch_row(operands: Sequence[Value], axes: Sequence[int | None]) -> tuple[Value, int]:

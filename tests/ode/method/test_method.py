@@ -183,4 +183,5 @@ def test_traced_tolerances_of_a_controller_do_not_outlive_the_trace():
         by_tolerance, by_rate = jax.jit(jax.grad(with_tolerance, (0, 1)))(tolerances[1], rate)
     np.testing.assert_allclose([by_tolerance, by_rate], [0.0, -np.exp(-1)], rtol=1e-4)
     alone = [with_tolerance(float(tolerance), rate) for tolerance in tolerances]
-    np.testing.assert_allclose(batch, alone, rtol=1e-6)
+    # Of the error, from which steps follow, the sums of a batch may round otherwise.
+    np.testing.assert_allclose(batch, alone, rtol=1e-5)
