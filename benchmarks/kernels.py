@@ -164,6 +164,7 @@ def _ours(
             max_steps=max_steps,
             by_components=by_components,
             kernel=kernel,
+            is_member=True,
         ).y1
 
     return jax.vmap(one, (0, ensemble.axis))(ensemble.states, ensemble.parameters)

@@ -164,6 +164,7 @@ def solve_lean(
             estimates=method.estimates,
             by_components=not (unwanted := _why_not_wanted(method, ts, is_member)),
             kernel=method.kernel == "always",
+            is_member=is_member,
         )
     else:
         unwanted = f"`{type(adjoint).__name__}` differentiates it, which takes arrays."

@@ -86,11 +86,15 @@ def _moved(
 ) -> tuple[list[jax.Array], Tangents]:
     """The rule: the tangents of the recorded steps."""
     given, steering = tree.unflatten(operands)
-    found = solved(form, options, True, given, steering)
+    found = solved(form, options, remember or not options.again, given, steering)
     tangent, _ = tree.unflatten(tangents)
     tangent = tangent._replace(y0=list(map(_instantiated, tangent.y0, given.y0)))
-    replay = _replayed_of_member if form.by_components else _replayed
-    dy1, dys, states = replay(form, options, remember, given, found.record, tangent)
+    if form.by_components:
+        known = steering if options.again else found.record
+        moved = _replayed_of_member(form, options, remember, given, known, tangent)
+    else:
+        moved = _replayed(form, options, remember, given, found.record, tangent)
+    dy1, dys, states = moved
     still = jax.tree.map(lambda _: _STILL, found)
     record = still.record._replace(states=states) if remember else None
     moved = still._replace(y1=dy1, ys=dys, record=record)
@@ -104,24 +108,35 @@ def _replayed_of_member(
     options: Options,
     remember: bool,
     given: Given,
-    record: Record,
+    known: Record | Steering,
     tangent: Given,
 ) -> Any:
-    """As `_replayed`, of one member of a batch, with a kernel for its transpose if it has one."""
+    """As `_replayed`, of one member of a batch, with a kernel for its transpose if it has one.
+
+    With what its steps depend on, in place of the record, it takes them again.
+    """
     times, kernel = tangent[:3], None
     if form.kernels is not None and all(time is None for time in times):
         kernel = form.kernels.backward(tuple(d is not None for d in tangent.parameters))
 
     def replayed(residuals: PyTree, tangents: PyTree) -> Any:
-        (t0, t1, ts, parameters, record), (dt0, dt1, dts, dparameters, dy0) = residuals, tangents
-        if form.kernels is None:  # Then all of a batch have as many rows, of as many steps.
+        (t0, t1, ts, parameters, y0, known), moves = residuals, tangents
+        dt0, dt1, dts, dparameters, dy0 = moves
+        given = Given(t0, t1, ts, y0, parameters)
+        record = known
+        if options.again:
+            record = solved(form, options, True, given, known).record
+        elif form.kernels is None:  # Then all of a batch have as many rows, of as many steps.
             shared = map(largest_in_batch, (record.steps, record.stride))
             record = Record(record.lengths, record.starts, record.states, *shared)
-        given, moved = Given(t0, t1, ts, dy0, parameters), Given(dt0, dt1, dts, dy0, dparameters)
+        given = given._replace(y0=dy0)
+        moved = Given(dt0, dt1, dts, dy0, dparameters)
         dy1, dys, states = _replayed(form, options, remember, given, record, moved)
         return dy1, form.split_rows(dys), states
 
-    residuals = (*given[:3], given.parameters, record)
+    # A kernel reads no states at the start.
+    y0 = given.y0 if options.again else None
+    residuals = (*given[:3], given.parameters, y0, known)
     moved = (*times, tangent.parameters, tangent.y0)
     return linear_of_member(replayed, kernel, residuals, moved)
 

@@ -21,6 +21,7 @@ class Options:
         capacity: states to remember for derivatives.
         samples: leading axes of the state that are of samples.
         written_out: whether the derivative of a step has its stages one by one, and not in a loop.
+        again: whether the derivative takes the steps again, and does not keep their record.
     """
 
     tableau: Tableau
@@ -29,6 +30,7 @@ class Options:
     capacity: int
     samples: int
     written_out: bool = False
+    again: bool = False
 
 
 class Given(NamedTuple):

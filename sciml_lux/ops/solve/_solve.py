@@ -1,5 +1,6 @@
 """solve: the initial-value problem of an ordinary differential equation."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from ._form import Form, form_of
 from ._given import Given, Options, Steering
 from ._loop import SUCCESSFUL
 from ._parametric import parametric_of, wide
-from ._record import capacity_of
+from ._record import FEW_STATES, capacity_of
 from ._step import Leaves
 from ._stored import Stored, stored
 from ._tableau import Tableau
@@ -99,6 +100,7 @@ def solve(
     lengths: bool = False,
     by_components: bool = False,
     kernel: bool = False,
+    is_member: bool = False,
 ) -> Solved:
     """y with dy/dt = field(t, y, args) and y(t0) = y0, by an explicit Runge-Kutta method.
 
@@ -138,6 +140,8 @@ def solve(
         by_components: whether the steps of a small field may be taken by components: then one is a
             piece of program without loops, of which XLA makes one loop over a batch.
         kernel: whether a solve by components may be one kernel on CUDA, and its gradient another.
+        is_member: whether it is one of many, under `vmap`. By components and without a kernel it is
+            then solved again for its derivative: a CPU has the records of a chunk at a time.
 
     Raises:
         ValueError: fixed steps without `dt0`; adaptive ones, or estimates, of a method without an
@@ -174,6 +178,9 @@ def solve(
     why_no_kernel = reason or "It was not asked for."
     if kernel and form.by_components:
         form, why_no_kernel = with_kernels(form, options, given, steering)
+    if is_member and form.by_components and why_no_kernel:
+        few = min(options.capacity, FEW_STATES)
+        options = dataclasses.replace(options, capacity=few, again=True)
     remember = dense or estimates or stores or lengths
     found = solved(form, options, remember, given, steering)
     tried, record = found.tried, found.record

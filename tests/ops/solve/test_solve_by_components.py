@@ -46,7 +46,8 @@ def chunks_of_three(monkeypatch):
 def ends(by_components, y0, rates, drift, t1, **options):
     """Of both forms: the result."""
     t0, t1 = jnp.asarray(0.0, REAL), jnp.asarray(t1, REAL)
-    options = {"tableau": tableaus.TSIT5, **OPTIONS, **options, "by_components": by_components}
+    options = {"tableau": tableaus.TSIT5, "is_member": True, **OPTIONS, **options}
+    options["by_components"] = by_components
     found = jax.vmap(lambda y, r: solve(field, t0, t1, y, (r, drift), **options))(y0, rates)
     assert bool(found.why_by_arrays.value) != by_components
     return found
@@ -58,19 +59,26 @@ def close(one, other, precise=PRECISE):
         np.testing.assert_allclose(a, b, rtol=0, atol=precise * max(1, np.max(np.abs(b))))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def ends_and_gradients(by_components, y0, rates, drift):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def ends_and_gradients(by_components, is_member, y0, rates, drift):
     def loss(*arguments):
-        found = ends(by_components, *arguments, 0.4, ts=jnp.asarray([0.1, 0.25], REAL))
+        times = jnp.asarray([0.1, 0.25], REAL)
+        found = ends(by_components, *arguments, 0.4, ts=times, is_member=is_member)
         squares = [jnp.sum(x**2) for x in jax.tree.leaves((found.y1, found.ys))]
         return sum(squares), found
 
     return jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(y0, rates, drift)
 
 
-def test_steps_states_and_gradients_are_those_of_vmap():
-    (_, found), slopes = ends_and_gradients(True, *given())
-    (_, wanted), wanted_slopes = ends_and_gradients(False, *given())
+@functools.cache
+def by_arrays():
+    return ends_and_gradients(False, False, *given())
+
+
+@pytest.mark.parametrize("is_member", [True, False], ids=["solved again", "recorded"])
+def test_steps_states_and_gradients_are_those_of_vmap(is_member):
+    (_, found), slopes = ends_and_gradients(True, is_member, *given())
+    (_, wanted), wanted_slopes = by_arrays()
     np.testing.assert_array_equal(found.num_steps, wanted.num_steps)
     np.testing.assert_array_equal(found.num_accepted, wanted.num_accepted)
     assert len(set(found.num_steps.tolist())) > 1  # Each has its own.
