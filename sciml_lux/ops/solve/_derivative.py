@@ -126,7 +126,7 @@ def _replayed_of_member(
         record = known
         if options.again:
             record = solved(form, options, True, given, known).record
-        elif form.kernels is None:  # Then all of a batch have as many rows, of as many steps.
+        if form.kernels is None:  # Then all of a batch have as many rows, of as many steps.
             shared = map(largest_in_batch, (record.steps, record.stride))
             record = Record(record.lengths, record.starts, record.states, *shared)
         given = given._replace(y0=dy0)
