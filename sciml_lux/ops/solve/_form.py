@@ -43,9 +43,11 @@ class Fields(NamedTuple):
         return leaves if self.shapes is None else joined(leaves, self.shapes)
 
 
-MOST_COMPUTED = 1024
-"""Operations of the field times components of state and parameters: XLA's loop of each result of a
-step, and of each of its cotangents, repeats what the others compute."""
+MOST_ALONE = 128
+MOST_OF_MANY = 1024
+"""Operations of the field times components of state and parameters, of one solve and of one of many
+solves: XLA's loop of each result of a step, and of each of its cotangents, repeats what the others
+compute, and all of them are to be compiled."""
 
 
 class Kernels(Protocol):
@@ -144,7 +146,7 @@ def _array(parts: Sequence[jax.Array], shape: tuple[int, ...]) -> jax.Array:
 
 
 def form_of(
-    program: ClosedJaxpr, whole: ParametricField, state: slice, reason: str
+    program: ClosedJaxpr, whole: ParametricField, state: slice, most: int, reason: str
 ) -> tuple[Form, str]:
     """The form in which steps take a field, and why not that of components; empty if it is.
 
@@ -152,9 +154,10 @@ def form_of(
         program: of the field, of parameters, a time, the state and more parameters.
         whole: the same as a function.
         state: where the leaves of the state are among the operands of `program`.
+        most: operations times components.
         reason: why components are not asked for; empty if they are.
     """
-    reason = reason or _why_not(program, state)
+    reason = reason or _why_not(program, most)
     if reason:
         return arrays(whole), reason
     types = program.in_avals
@@ -166,17 +169,16 @@ def form_of(
     ), ""
 
 
-def _why_not(program: ClosedJaxpr, state: slice) -> str:
+def _why_not(program: ClosedJaxpr, most: int) -> str:
     types: list[Any] = program.in_avals
     if any(jnp.issubdtype(t.dtype, jax.dtypes.extended) for t in types):
         return "It takes random keys, which are arrays."
     sizes = [t.size for t in types]
     if min(sizes) == 0:
         return "An array of its state or of its parameters has no components."
-    most = MOST_COMPUTED // (sum(sizes) - 1)
-    if most == 0:
-        return f"State and parameters have {sum(sizes) - 1} components, more than {MOST_COMPUTED}."
-    return why_not_by_components(program, most)
+    if (number := sum(sizes) - 1) > most:
+        return f"State and parameters have {number} components, more than {most}."
+    return why_not_by_components(program, most // number)
 
 
 def _by_components(program: ClosedJaxpr, state: slice) -> ParametricField:

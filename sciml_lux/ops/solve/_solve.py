@@ -15,7 +15,7 @@ from ._between import between
 from ._control import Adaptive, Control, Errors, Fixed, Tolerances
 from ._derivative import solved
 from ._estimates import Estimates, estimates_of
-from ._form import Form, form_of
+from ._form import MOST_ALONE, MOST_OF_MANY, Form, form_of
 from ._given import Given, Options, Steering
 from ._loop import SUCCESSFUL
 from ._parametric import parametric_of, wide
@@ -160,7 +160,9 @@ def solve(
     start, end, wanted = wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
     reason = "" if by_components else "By arrays was asked for."
     reason = reason or _why_arrays(dense or stores, estimates, samples)
-    form, reason = form_of(program, parametric, slice(before + 1, before + 1 + len(leaves)), reason)
+    most = MOST_OF_MANY if is_member or kernel else MOST_ALONE
+    state = slice(before + 1, before + 1 + len(leaves))
+    form, reason = form_of(program, parametric, state, most, reason)
     given = Given(start, end, wanted, form.split(wide(leaves)), form.split(wide(parameters)))
     steering = Steering(
         _split_tolerances(form, tolerances_of("rtol", rtol, y0), leaves),

@@ -172,7 +172,11 @@ def test_a_trajectory_that_fails_is_alone_and_padding_is_not_seen():
     ("given", "options", "reason"),
     [
         (lambda t, y, p: -jnp.sort(y), {}, "`sort`"),
-        (lambda t, y, p: -y * jnp.sum(p), {"args": jnp.ones(2000, jnp.float32)}, "2003 components"),
+        (
+            lambda t, y, p: -y * jnp.sum(p),
+            {"args": jnp.ones(2000, jnp.float32)},
+            "2003 components, more than 128",
+        ),
         (lambda t, y, p: -y, {"dense": True}, "The state between the steps is wanted."),
         (lambda t, y, p: -y, {"estimates": True}, "Estimates are wanted."),
         (lambda t, y, p: -y, {"samples": 1}, "Several samples have their steps in common."),
