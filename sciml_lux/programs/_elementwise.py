@@ -3,8 +3,8 @@
 _ONE_OPERAND = """
     abs acos acosh asin asinh atan atanh bessel_i0e bessel_i1e cbrt ceil conj convert_element_type
     copy copy_p cos cosh digamma erf erf_inv erfc exp exp2 expm1 floor imag integer_pow is_finite
-    lgamma log log1p logistic neg not real reduce_precision round rsqrt sign sin sinh sqrt square
-    stop_gradient tan tanh
+    lgamma log log1p logistic neg not one_minus_square real reduce_precision round rsqrt sign sin
+    sinh sqrt square stop_gradient tan tanh
 """
 _SEVERAL_OPERANDS = """
     add add_any and atan2 clamp complex div eq ge gt igamma igammac le lt max min mul ne nextafter

@@ -238,6 +238,7 @@ _FORMS: Mapping[str, Form] = {
     "rsqrt": _rsqrt,
     "select_n": _select,
     "sign": _by_type("sign({})", "sign({})"),
+    "one_minus_square": _expression("(1 - {0}) * (1 + {0})"),
     "square": lambda writer, operation, x: _FORMS["mul"](writer, operation, x, x),
     "sub": _by_type("{} - {}", "(int)((unsigned){} - (unsigned){})"),
     "xor": _expression("{} ^ {}"),
