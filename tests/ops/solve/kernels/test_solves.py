@@ -15,7 +15,7 @@ from sciml_lux.ops.solve import (
     Fixed,
 )
 from sciml_lux.ops.solve._derivative import _replayed
-from sciml_lux.ops.solve._loop import Given
+from sciml_lux.ops.solve._given import Given
 from sciml_lux.ops.solve._record import rows_of
 
 from ...host import needs_compiler
@@ -129,7 +129,7 @@ def test_records_of_kernels_are_read_by_the_derivative_of_the_loop(name):
     def pulled(record, given, seeds):
         def moved(parameters, y0):
             tangent = Given(None, None, None, y0, parameters)
-            return _replayed(case.field, case.options, False, record, given, tangent)[:2]
+            return _replayed(case.form, case.options, False, given, record, tangent)[:2]
 
         return jax.linear_transpose(moved, given.parameters, given.y0)(seeds)
 
