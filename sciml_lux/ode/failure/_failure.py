@@ -68,10 +68,13 @@ def with_failure(
     """
     solution, reached = attempt
     failed = ~all_finite(u0) | (solution.result != RESULTS.successful)
-    still = jax.tree.map(_still, (equation.field, equation.parameters, span, u0))
+    given = (equation.field, equation.parameters, span, u0)
+    field, parameters, ends, start = (jax.tree.map(_still, tree) for tree in given)
     # The field is looked at only after a failure, also where a batch of solves is one program.
     result = jax.lax.cond(
-        any_in_batch(failed), lambda: _cause(*still, method, attempt), lambda: solution.result
+        any_in_batch(failed),
+        lambda: _cause(field, parameters, ends, start, method, attempt),
+        lambda: solution.result,
     )
     events = solution.events
     happened = None if events is None else (events.times, events.before, events.after)
