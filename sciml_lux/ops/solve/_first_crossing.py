@@ -9,15 +9,15 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
-from ._control import Adaptive, Control
-from ._form import arrays
-from ._given import Given, Options, Steering
-from ._loop import SUCCESSFUL, run
-from ._parametric import parametric_of, wide
-from ._sight import Seen, Watch, first_reached
-from ._solve import tolerances_of
-from ._step import Leaves, inside, no_stages, table_of, with_stages
-from ._tableau import Tableau
+from .forward._loop import SUCCESSFUL, run
+from .forward._sight import Seen, Watch, first_reached
+from .steps._control import Adaptive, Control
+from .steps._form import arrays
+from .steps._given import Given, Options, Steering
+from .steps._parametric import parametric_of, wide
+from .steps._step import Leaves, inside, no_stages, table_of, with_stages
+from .steps._tolerances import tolerances_of
+from .tableaus._tableau import Tableau
 
 
 class Crossing(NamedTuple):

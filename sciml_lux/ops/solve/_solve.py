@@ -1,8 +1,9 @@
 """solve: the initial-value problem of an ordinary differential equation."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,70 +12,23 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from ...core import Static
-from ._between import between
-from ._control import Adaptive, Control, Errors, Fixed, Tolerances
-from ._derivative import solved
-from ._estimates import Estimates, estimates_of
-from ._form import MOST_ALONE, MOST_OF_MANY, Form, form_of
-from ._given import Given, Options, Steering
-from ._loop import SUCCESSFUL
-from ._parametric import parametric_of, wide
-from ._record import FEW_STATES, capacity_of
-from ._step import Leaves
-from ._stored import Stored, stored
-from ._tableau import Tableau
-from ._written_out import is_written_out
+from ._checks import check_arrays, check_method
+from ._solved import Solved
+from .derivative._derivative import Found, solved
+from .forward._loop import SUCCESSFUL
 from .kernels import with_kernels
-
-
-class Solved(NamedTuple):
-    """The result of `solve`.
-
-    Attributes:
-        y1: the state at t1, a tree like y0.
-        ys: the states at `ts`, with a leading axis of their number; None without `ts`. Where t1 was
-            not reached, these two and their derivatives are NaN.
-        t: the time reached.
-        y: the state there, finite and without derivatives.
-        num_accepted: int32, steps that were accepted.
-        num_steps: int32, all steps.
-        num_evaluations: int32, evaluations of the field, by this solve alone: those of a batch go
-            on until all of it has ended.
-        first_step: the length of the first accepted step; 0 where there is none.
-        next_step: the length of the step that would come next.
-        errors: of the last accepted step and of that before, relative to the tolerance.
-        between: the state at a time, a function and a tree; None without `dense`. At times before
-            t0 or that were not reached it is not a number.
-        result: int32, why it ended: `SUCCESSFUL`, `MAX_STEPS`, `STATE_NOT_FINITE` and
-            `FIELD_NOT_FINITE` at t0, `DIVERGED`: however short a step was, the state after it was
-            not finite, or `NO_STEP`: however short, its error was too large.
-        estimates: how hard it was, with derivatives; None unless they are asked for. Not numbers
-            where t1 was not reached.
-        stored: the state between the steps as polynomials; None unless they are asked for.
-        lengths: (max_steps,) those of the steps, as fractions of t1 - t0, with zeros between and
-            after them; without derivatives. None unless they are asked for.
-        why_by_arrays: why steps are taken by arrays, and not by components; empty if they are by
-            components.
-        why_no_kernel: why the solve has no kernel; empty if it has one.
-    """
-
-    y1: PyTree
-    ys: PyTree
-    t: jax.Array
-    y: PyTree
-    num_accepted: jax.Array
-    num_steps: jax.Array
-    num_evaluations: jax.Array
-    first_step: jax.Array
-    next_step: jax.Array
-    errors: Errors
-    between: Callable[[jax.Array], PyTree] | None
-    result: jax.Array
-    estimates: Estimates | None
-    stored: Stored | None = None
-    lengths: jax.Array | None = None
-    why_by_arrays: Static = Static("Its steps are by arrays.")
-    why_no_kernel: Static = Static("Its steps are by arrays.")
+from .recorded._between import between
+from .recorded._estimates import estimates_of
+from .recorded._stored import stored
+from .steps._control import Adaptive, Control, Errors
+from .steps._form import MOST_ALONE, MOST_OF_MANY, Form, ParametricField, form_of
+from .steps._given import Given, Options, Steering
+from .steps._parametric import parametric_of, wide
+from .steps._record import FEW_STATES, Record, capacity_of
+from .steps._step import Leaves
+from .steps._tolerances import split_tolerances, tolerances_of
+from .steps._written_out import is_written_out
+from .tableaus._tableau import Tableau
 
 
 def solve(
@@ -150,30 +104,20 @@ def solve(
 
     Source: the discrete adjoint of the recorded steps, as in arXiv 1812.01892.
     """
-    _check(tableau, control, dt0, estimates)
-    _check_arrays(y0, args, ts)
+    check_method(tableau, control, dt0, estimates)
+    check_arrays(y0, args, ts)
     leaves, tree = jax.tree.flatten(y0)
-    clock = jnp.result_type(t0)
     program, parametric, parameters, before = parametric_of(field, jnp.asarray(t0), y0, args)
-    wanted = jnp.zeros(0, clock) if ts is None else ts
-    # The time, the state and the cotangents of parameters are sums over the steps.
-    start, end, wanted = wide([jnp.asarray(t0), jnp.asarray(t1), wanted])
-    reason = "" if by_components else "By arrays was asked for."
-    reason = reason or _why_arrays(dense or stores, estimates, samples)
-    most = MOST_OF_MANY if is_member or kernel else MOST_ALONE
+    reason = _why_arrays(by_components, dense or stores, estimates, samples)
     state = slice(before + 1, before + 1 + len(leaves))
+    most = MOST_OF_MANY if is_member or kernel else MOST_ALONE
     form, reason = form_of(program, parametric, state, most, reason)
-    given = Given(start, end, wanted, form.split(wide(leaves)), form.split(wide(parameters)))
-    steering = Steering(
-        _split_tolerances(form, tolerances_of("rtol", rtol, y0), leaves),
-        _split_tolerances(form, tolerances_of("atol", atol, y0), leaves),
-        None if dt0 is None else _still(jnp.abs(dt0), start.dtype),
-        None if errors is None else Errors(*(_still(error, start.dtype) for error in errors)),
-    )
+    given = _given(form, (t0, t1, ts), leaves, parameters)
+    steering = _steering(form, given, y0, (rtol, atol), dt0, errors)
     if dense or stores:
         capacity = max_steps
     elif capacity is None:
-        capacity = capacity_of(max_steps, start, given.y0)
+        capacity = capacity_of(max_steps, given.t0, given.y0)
     options = Options(
         tableau, control, max_steps, capacity, samples, is_written_out(program, tableau)
     )
@@ -185,63 +129,116 @@ def solve(
         options = dataclasses.replace(options, capacity=few, again=True)
     remember = dense or estimates or stores or lengths
     found = solved(form, options, remember, given, steering)
-    tried, record = found.tried, found.record
-    reached = found.result == SUCCESSFUL
-    # A product, so that the derivatives of a failed solve are not numbers either.
-    valid = jnp.where(reached, 1.0, jnp.nan)
-
-    def rounded(ys: Leaves) -> PyTree:
-        return tree.unflatten([y.astype(x.dtype) for y, x in zip(ys, leaves, strict=True)])
-
-    def inner(given: Given, record: Any, s: jax.Array, t: jax.Array) -> PyTree:
-        return rounded(between(parametric, tableau, given, record, s, t.astype(start.dtype)))
-
-    end_state = form.states(found.y1)
-    y1, ys = ([y * valid.astype(y.dtype) for y in ys] for ys in (end_state, form.states(found.ys)))
-    counted = [tolerance is not None for tolerance in steering.atol]
-    hardness = None
+    whole = functools.partial(_whole, tree, [leaf.dtype for leaf in leaves])
+    result = _result(form, given, steering, found, whole, jnp.result_type(t0))
+    if dense:
+        inner = functools.partial(_between, parametric, tableau, whole)
+        result = result._replace(between=Partial(inner, given, found.record, found.s))
     if estimates:
+        counted = [tolerance is not None for tolerance in steering.atol]
         hardness = estimates_of(parametric, options, given, found.record, counted)
-    t = jnp.where(reached, end, start + found.s * (end - start))
-    return Solved(
-        rounded(y1),
-        None if ts is None else rounded(ys),
-        t.astype(clock),
-        rounded(list(map(jax.lax.stop_gradient, end_state))),
-        found.accepted,
-        tried.steps,
-        tried.evaluations,
-        _still(tried.first * jnp.abs(end - start), clock),
-        _still(_length(tried.following, jnp.abs(end - start), steering.dt0), clock),
-        Errors(*(error.astype(clock) for error in tried.errors)),
-        Partial(inner, given, found.record, found.s) if dense else None,
-        found.result,
-        jax.tree.map(lambda sum_: sum_ * valid.astype(sum_.dtype), hardness),
-        stored=stored(parametric, tableau, given, record) if stores else None,
-        lengths=jax.lax.stop_gradient(record.lengths) if lengths else None,
+        result = result._replace(estimates=_valid(found, hardness))
+    return result._replace(
+        stored=stored(parametric, tableau, given, found.record) if stores else None,
+        lengths=jax.lax.stop_gradient(found.record.lengths) if lengths else None,
         why_by_arrays=Static(reason),
         why_no_kernel=Static(why_no_kernel),
     )
 
 
-def _why_arrays(dense: bool, estimates: bool, samples: int) -> str:
+def _why_arrays(by_components: bool, reads_inside: bool, estimates: bool, samples: int) -> str:
     """Why what is asked for needs steps by arrays; empty if it does not."""
+    if not by_components:
+        return "By arrays was asked for."
     if samples:
         return "Several samples have their steps in common."
-    if dense or estimates:
-        return "The state between the steps is wanted." if dense else "Estimates are wanted."
-    return ""
+    if reads_inside:
+        return "The state between the steps is wanted."
+    return "Estimates are wanted." if estimates else ""
 
 
-def _split_tolerances(form: Form, values: Tolerances, leaves: Leaves) -> list[Any]:
-    """The tolerance of each leaf, or of each of its components."""
-    if not form.by_components:
-        return list(values)
-    found = []
-    for tolerance, y in zip(values, leaves, strict=True):
-        none = [None] * y.size
-        found += none if tolerance is None else form.split([jnp.broadcast_to(tolerance, y.shape)])
-    return found
+def _given(
+    form: Form,
+    times: tuple[jax.Array, jax.Array, jax.Array | None],
+    leaves: Leaves,
+    parameters: Leaves,
+) -> Given:
+    """What is differentiated; the time, the state and the cotangents are sums over the steps."""
+    t0, t1, ts = times
+    ts = jnp.zeros(0, jnp.result_type(t0)) if ts is None else ts
+    start, end, ts = wide([jnp.asarray(t0), jnp.asarray(t1), ts])
+    return Given(start, end, ts, form.split(wide(leaves)), form.split(wide(parameters)))
+
+
+def _steering(
+    form: Form,
+    given: Given,
+    y0: PyTree,
+    tolerances: tuple[PyTree, PyTree],
+    dt0: ArrayLike | None,
+    errors: tuple[jax.Array, jax.Array] | None,
+) -> Steering:
+    """What the steps depend on."""
+    leaves, clock = jax.tree.leaves(y0), given.t0.dtype
+    rtol, atol = (
+        split_tolerances(form, tolerances_of(name, value, y0), leaves)
+        for name, value in zip(("rtol", "atol"), tolerances, strict=True)
+    )
+    dt0 = None if dt0 is None else _still(jnp.abs(dt0), clock)
+    errors = None if errors is None else Errors(*(_still(error, clock) for error in errors))
+    return Steering(rtol, atol, dt0, errors)
+
+
+def _result(
+    form: Form,
+    given: Given,
+    steering: Steering,
+    found: Found,
+    whole: Callable[[Leaves], PyTree],
+    clock: jnp.dtype,
+) -> Solved:
+    """The result, without what is read from the record."""
+    start, end, tried = given.t0, given.t1, found.tried
+    span, reached = jnp.abs(end - start), found.result == SUCCESSFUL
+    y1, ys = form.states(found.y1), form.states(found.ys)
+    t = jnp.where(reached, end, start + found.s * (end - start))
+    return Solved(
+        whole(_valid(found, y1)),
+        whole(_valid(found, ys)) if ys else None,
+        t.astype(clock),
+        whole(list(map(jax.lax.stop_gradient, y1))),
+        found.accepted,
+        tried.steps,
+        tried.evaluations,
+        _still(tried.first * span, clock),
+        _still(_length(tried.following, span, steering.dt0), clock),
+        Errors(*(error.astype(clock) for error in tried.errors)),
+        result=found.result,
+    )
+
+
+def _valid(found: Found, values: PyTree) -> Any:
+    """The values; of a solve that has failed not numbers, and neither are their derivatives."""
+    factor = jnp.where(found.result == SUCCESSFUL, 1.0, jnp.nan)
+    return jax.tree.map(lambda value: value * factor.astype(value.dtype), values)
+
+
+def _whole(tree: Any, dtypes: list[jnp.dtype], leaves: Leaves) -> PyTree:
+    """A state of its leaves, in the dtypes that it was given with."""
+    return tree.unflatten([y.astype(dtype) for y, dtype in zip(leaves, dtypes, strict=True)])
+
+
+def _between(
+    field: ParametricField,
+    tableau: Tableau,
+    whole: Callable[[Leaves], PyTree],
+    given: Given,
+    record: Record,
+    s: jax.Array,
+    t: jax.Array,
+) -> PyTree:
+    """The state at a time between the steps."""
+    return whole(between(field, tableau, given, record, s, t.astype(given.t0.dtype)))
 
 
 def _length(part: jax.Array, span: jax.Array, dt0: jax.Array | None) -> jax.Array:
@@ -253,69 +250,3 @@ def _length(part: jax.Array, span: jax.Array, dt0: jax.Array | None) -> jax.Arra
 def _still(value: jax.Array, dtype: jnp.dtype) -> jax.Array:
     """`value` in `dtype`, without derivatives."""
     return jax.lax.stop_gradient(value).astype(dtype)
-
-
-def tolerances_of(name: str, value: PyTree, y0: PyTree) -> list[Any]:
-    """The tolerance of each leaf, in the real dtype of its sums; not differentiated."""
-
-    def is_none(value: PyTree) -> bool:
-        return value is None
-
-    spread = jax.tree.leaves(jax.tree.broadcast(value, y0, is_none), is_leaf=is_none)
-    if all(map(is_none, spread)):
-        raise ValueError(f"`solve` expects `{name}` to be a number for some leaf, got {value!r}.")
-    states = wide(jax.tree.leaves(y0))
-    return [
-        None if v is None else _tolerance(name, v, y) for v, y in zip(spread, states, strict=True)
-    ]
-
-
-def _tolerance(name: str, tolerance: ArrayLike, y: jax.Array) -> jax.Array:
-    """The tolerance of one leaf, with its axes unless it is a number."""
-    value = jax.lax.stop_gradient(jnp.asarray(tolerance, jnp.finfo(y.dtype).dtype))
-    shape = y.shape
-    padded = (1,) * (len(shape) - value.ndim) + value.shape
-    if len(padded) != len(shape) or any(
-        n not in (1, m) for n, m in zip(padded, shape, strict=True)
-    ):
-        raise ValueError(
-            f"`solve` expects `{name}` to be a number, or of a shape that broadcasts to that of "
-            f"the state, {shape}, got {value.shape}. Give one for each component."
-        )
-    return value.reshape(padded) if value.ndim else value
-
-
-def _check(tableau: Tableau, control: Control, dt0: ArrayLike | None, estimates: bool) -> None:
-    if isinstance(control, Fixed) and dt0 is None:
-        raise ValueError("`solve` expects `dt0` for fixed steps, got None. Give their size.")
-    if isinstance(control, Adaptive) and tableau.b_error is None:
-        raise ValueError(
-            f"`solve` expects a method with an error estimate for adaptive steps, got "
-            f"{tableau.name}. Take control=Fixed() and dt0, or another method, such as TSIT5."
-        )
-    if estimates and tableau.b_error is None:
-        raise ValueError(
-            f"`solve` expects a method with an error estimate for estimates=True, got "
-            f"{tableau.name}. Take another, such as TSIT5."
-        )
-
-
-def _check_arrays(y0: PyTree, args: PyTree, ts: jax.Array | None) -> None:
-    leaves = jax.tree.leaves(y0)
-    if not leaves:
-        raise ValueError(f"`solve` expects `y0` to have at least one array, got {y0!r}.")
-    for leaf in leaves:
-        if not (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.inexact)):
-            found = getattr(leaf, "dtype", repr(leaf))
-            raise TypeError(
-                f"`solve` expects `y0` to hold floating or complex arrays, got {found}. Convert "
-                "it: jnp.asarray(y0, dtype)."
-            )
-    for leaf in jax.tree.leaves(args):
-        if not hasattr(leaf, "dtype"):
-            raise TypeError(
-                f"`solve` expects `args` to be a tree of arrays, got {leaf!r}. Convert numbers, "
-                "and let `field` close over what is not an array."
-            )
-    if ts is not None and ts.shape[0] == 0:
-        raise ValueError("`solve` expects at least one time in `ts`, got none. Leave it out.")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sciml_lux.ops.kernels import Source, linear_with_kernel, with_kernel
-from sciml_lux.ops.solve._own_derivative import with_own_derivative
+from sciml_lux.ops.solve.rules._own_derivative import with_own_derivative
 
 PUSHES = 3
 TEXT = """

@@ -10,9 +10,9 @@ import pytest
 
 from sciml_lux.ops import solve as lean
 from sciml_lux.ops.solve import tableaus
-from sciml_lux.ops.solve._form import arrays
-from sciml_lux.ops.solve._given import Given, Options, Steering
-from sciml_lux.ops.solve._loop import run
+from sciml_lux.ops.solve.forward._loop import run
+from sciml_lux.ops.solve.steps._form import arrays
+from sciml_lux.ops.solve.steps._given import Given, Options, Steering
 from tests.conftest import X64, needs_x64, slow
 
 DTYPE = jnp.float64 if X64 else jnp.float32

@@ -7,9 +7,9 @@ import numpy as np
 
 from sciml_lux.ops import solve as lean
 from sciml_lux.ops.solve import tableaus
-from sciml_lux.ops.solve._form import arrays
-from sciml_lux.ops.solve._given import Given, Options, Steering
-from sciml_lux.ops.solve._loop import run
+from sciml_lux.ops.solve.forward._loop import run
+from sciml_lux.ops.solve.steps._form import arrays
+from sciml_lux.ops.solve.steps._given import Given, Options, Steering
 from tests.conftest import needs_x64
 
 TABLEAU = lean.with_fine_interpolant(tableaus.TSIT5)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...kernels import Source
-from .._loop import Options
+from ..forward._loop import Options
 from ._constants_text import constants_text
 from ._kernel_text import device_text, numbered, source_of
 from ._method_text import method_text, transposed_method_text

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...by_components import C_TYPES, literal
-from .. import _loop as loop
-from .._control import Adaptive
-from .._loop import Options
-from .._record import rows_of
+from ..forward import _loop as loop
+from ..forward._loop import Options
+from ..steps._control import Adaptive
+from ..steps._record import rows_of
 
 _CODES = (
     "RUNNING",

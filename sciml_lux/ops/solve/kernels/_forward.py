@@ -6,11 +6,11 @@ import jax
 import numpy as np
 
 from ...kernels import Source
-from .._control import Errors
-from .._derivative import Found
-from .._ended import Tried
-from .._loop import Given, Options, Steering
-from .._record import Record
+from ..derivative._derivative import Found
+from ..forward._ended import Tried
+from ..forward._loop import Given, Options, Steering
+from ..steps._control import Errors
+from ..steps._record import Record
 from ._constants_text import constants_text, control_text
 from ._kernel_text import device_text, numbered, source_of
 from ._method_text import method_text

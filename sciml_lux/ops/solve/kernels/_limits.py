@@ -6,8 +6,8 @@ import jax
 
 from ....programs import ClosedJaxpr
 from ...by_components import Refusal
-from .._loop import Given, Options
-from .._record import rows_of
+from ..forward._loop import Given, Options
+from ..steps._record import rows_of
 from ._field_text import field_text, field_vjp_text
 
 MOST_COMPONENTS = {"float32": 16, "float64": 8}

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 
 from ...by_components import literal
-from .._control import Adaptive
-from .._loop import Options
-from .._step import Table, table_of
-from .._tableau import Tableau
+from ..forward._loop import Options
+from ..steps._control import Adaptive
+from ..steps._step import Table, table_of
+from ..tableaus._tableau import Tableau
 
 _STEP = "real t, real h, const real* y, const real* p"
 _BACK = f"{_STEP}, const real (*k)[D], real (*k_bar)[D], real* y_bar, real* p_bar"

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 from ....programs import ClosedJaxpr
-from .._form import Form
-from .._loop import Given, Options, Steering
+from ..forward._loop import Given, Options, Steering
+from ..steps._form import Form
 from ._backward import BackwardKernel
 from ._field_text import field_text, field_vjp_text
 from ._forward import ForwardKernel

@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 from ....core.internal import named_leaves
 from ....precision import accumulated
 from ..._primitive import ClosedJaxpr, jaxpr_as_fun, program_of, pruned
-from .._step import Leaves
+from ..steps._step import Leaves
 
 Half = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
 """The derivative of one half of the state, of the parameters, the time, and the other half."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .._step import Leaves
+from ..steps._step import Leaves
 from ._composition import Composition
 from ._halves import Halves
 

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from .._dynamic_scan import dynamic_scan, linear_scan
-from .._record import SMALL_RECORD
-from .._step import Leaves
+from ..loops._dynamic_scan import dynamic_scan, linear_scan
+from ..steps._record import SMALL_RECORD
+from ..steps._step import Leaves
 from ._composition import Composition
 from ._halves import Halves
 from ._leapfrog import Given, moves, part_of

@@ -11,9 +11,9 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from ....precision import accumulated
-from .._loop import MAX_STEPS, SUCCESSFUL
-from .._rows import row_of
-from .._step import Leaves
+from ..forward._loop import MAX_STEPS, SUCCESSFUL
+from ..loops._rows import row_of
+from ..steps._step import Leaves
 from ._composition import Composition
 from ._halves import Halves, halves_of
 from ._leapfrog import Given, Part, moves, part_of

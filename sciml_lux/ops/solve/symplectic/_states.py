@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from .._across_batch import any_in_batch
-from .._dynamic_scan import linear_scan
-from .._loop import DIVERGED, RUNNING, all_finite
-from .._own_derivative import Tangents, with_own_derivative
-from .._step import Leaves
+from ..forward._loop import DIVERGED, RUNNING, all_finite
+from ..loops._across_batch import any_in_batch
+from ..loops._dynamic_scan import linear_scan
+from ..rules._own_derivative import Tangents, with_own_derivative
+from ..steps._step import Leaves
 from ._composition import Composition
 from ._halves import Halves
 from ._leapfrog import Given, moves, part_of

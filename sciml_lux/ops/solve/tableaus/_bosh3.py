@@ -4,8 +4,8 @@ Source: Bogacki and Shampine, A 3(2) pair of Runge-Kutta formulas, Applied Mathe
 (1989).
 """
 
-from .._coefficients import minus, row, rows
-from .._tableau import Interpolant, Tableau
+from ._coefficients import minus, row, rows
+from ._tableau import Interpolant, Tableau
 
 _B = row("2/9 1/3 4/9 0")
 

@@ -5,8 +5,8 @@ Applied Mathematics 6 (1980); Shampine, Some practical Runge-Kutta formulas, Mat
 Computation 46 (1986).
 """
 
-from .._coefficients import minus, row, rows
-from .._tableau import Interpolant, Tableau
+from ._coefficients import minus, row, rows
+from ._tableau import Interpolant, Tableau
 
 _B = row("35/384 0 500/1113 125/192 -2187/6784 11/84 0")
 

@@ -10,8 +10,8 @@ Source: Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I, 
 Dormand and Prince; the digits as in SciPy's `DOP853`.
 """
 
-from .._coefficients import minus, rectangle, row, triangle
-from .._tableau import Interpolant, Tableau
+from ._coefficients import minus, rectangle, row, triangle
+from ._tableau import Interpolant, Tableau
 
 _A = triangle("""
     2 1 0.052600151958767731878558754448801609007911889175457

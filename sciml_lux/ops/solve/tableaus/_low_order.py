@@ -3,8 +3,8 @@
 Two stages give an interpolant of order 2 by themselves: b₂(θ) = θ² / (2 c₂), b₁(θ) = θ - b₂(θ).
 """
 
-from .._coefficients import row, rows
-from .._tableau import Interpolant, Tableau
+from ._coefficients import row, rows
+from ._tableau import Interpolant, Tableau
 
 EULER = Tableau(
     name="Euler",

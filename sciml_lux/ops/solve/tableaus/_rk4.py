@@ -3,8 +3,8 @@
 Source: Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I, II.1 and II.6.
 """
 
-from .._coefficients import row, rows
-from .._tableau import Interpolant, Tableau
+from ._coefficients import row, rows
+from ._tableau import Interpolant, Tableau
 
 RK4 = Tableau(
     name="RK4",

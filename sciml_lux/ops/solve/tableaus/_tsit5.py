@@ -8,8 +8,8 @@ assumption, Computers and Mathematics with Applications 62 (2011); the digits as
 OrdinaryDiffEq.jl.
 """
 
-from .._coefficients import minus, rectangle, row, triangle
-from .._tableau import Interpolant, Tableau
+from ._coefficients import minus, rectangle, row, triangle
+from ._tableau import Interpolant, Tableau
 
 _A = triangle("""
     2 1 161/1000

@@ -8,8 +8,8 @@ Source: Verner, Numerically optimal Runge-Kutta pairs with interpolants, Numeric
 (2010), pair IIa; the digits as in OrdinaryDiffEq.jl, fractions rounded to 50 of them.
 """
 
-from .._coefficients import rectangle, row, triangle
-from .._tableau import Interpolant, Tableau
+from ._coefficients import rectangle, row, triangle
+from ._tableau import Interpolant, Tableau
 
 _A = triangle("""
     2 1 1/200

@@ -6,8 +6,8 @@ Source: Verner, Numerically optimal Runge-Kutta pairs with interpolants, Numeric
 (2010); the digits as in OrdinaryDiffEq.jl, fractions and multiples of √6 rounded to 50 of them.
 """
 
-from .._coefficients import row, triangle
-from .._tableau import Tableau
+from ._coefficients import row, triangle
+from ._tableau import Tableau
 from ._vern9_interpolant import INTERPOLANT
 
 _A = triangle("""

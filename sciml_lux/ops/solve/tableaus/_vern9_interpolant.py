@@ -3,8 +3,8 @@
 Source: as of the pair; 40 digits.
 """
 
-from .._coefficients import rectangle, row, triangle
-from .._tableau import Interpolant
+from ._coefficients import rectangle, row, triangle
+from ._tableau import Interpolant
 
 _A = triangle("""
     18 1 0.01549973668189559302279946863304789372788

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from sciml_lux.ops.internal import Adaptive, Control, Tableau, tableaus
-from sciml_lux.ops.solve._control import Errors
-from sciml_lux.ops.solve._derivative import _taken, solved
-from sciml_lux.ops.solve._form import Form, arrays
-from sciml_lux.ops.solve._loop import Given, Options, Steering
+from sciml_lux.ops.solve.derivative._derivative import _taken, solved
+from sciml_lux.ops.solve.forward._loop import Given, Options, Steering
 from sciml_lux.ops.solve.kernels import BackwardKernel, ForwardKernel, field_text, field_vjp_text
+from sciml_lux.ops.solve.steps._control import Errors
+from sciml_lux.ops.solve.steps._form import Form, arrays
 
 from ...by_components.fields import FIELDS
 

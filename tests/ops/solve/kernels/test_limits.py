@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sciml_lux.ops.internal import Adaptive, tableaus, with_fine_interpolant
-from sciml_lux.ops.solve._loop import Given, Options
+from sciml_lux.ops.solve.forward._loop import Given, Options
 from sciml_lux.ops.solve.kernels import why_not_kernel
 
 from .ensemble import REAL

@@ -14,9 +14,9 @@ from sciml_lux.ops.solve import (
     SUCCESSFUL,
     Fixed,
 )
-from sciml_lux.ops.solve._derivative import _replayed
-from sciml_lux.ops.solve._given import Given
-from sciml_lux.ops.solve._record import rows_of
+from sciml_lux.ops.solve.derivative._derivative import _replayed
+from sciml_lux.ops.solve.steps._given import Given
+from sciml_lux.ops.solve.steps._record import rows_of
 
 from ...host import needs_compiler
 from .cases import ALONE, CASES, SLOW, found_by_kernel, kernels

@@ -1,0 +1,1 @@
+"""The derivative of a solve: that of the steps it took."""

@@ -1,0 +1,1 @@
+"""The solve itself, from its start to its end."""

@@ -1,0 +1,1 @@
+"""Solves whose steps can be undone."""
