@@ -194,11 +194,16 @@ def _engine(
     """Which engine solved, and why no faster one did; told, once, where that was asked for."""
     arrays = unwanted or found.why_by_arrays.value
     kernel = unwanted or found.why_no_kernel.value or lean.why_no_kernel(span, "solve_ensemble")
-    if method.kernel == "always" and kernel:
-        lean.tell_once(f'kernel="always": a solve is not by a kernel. {kernel}')
+    tell_no_kernel(method, kernel)
     name = "lean" if arrays else "lean-components" if kernel else "kernel"
     named = {"engine": name, "why_not_components": arrays, "why_not_kernel": kernel}
     return {key: Static(value) for key, value in named.items()}
+
+
+def tell_no_kernel(method: Method, reason: str) -> None:
+    """Warn, once, of the reason why a solve is not by a kernel, where that was asked for."""
+    if method.kernel == "always" and reason:
+        lean.tell_once(f'kernel="always": a solve is not by a kernel. {reason}')
 
 
 def _why_not_wanted(method: Method, ts: jax.Array | None, is_member: bool) -> str:

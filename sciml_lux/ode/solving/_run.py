@@ -14,7 +14,7 @@ from ...core import Parameters, Record, States, Static, layer_name
 from ...core.internal import is_observed, subject
 from ...precision import match_eltype_mode, result_dtype
 from ..engines._engine import DIFFRAX, LEAN, SYMPLECTIC
-from ..engines._lean_engine import check_estimates, why_not_lean
+from ..engines._lean_engine import check_estimates, tell_no_kernel, why_not_lean
 from ..engines._symplectic_engine import check_symplectic, is_symplectic
 from ..equation._equation import equation_of
 from ..equation._solvable import Inputs, Solvable
@@ -135,8 +135,9 @@ def _solved_once(
         solution, reached = solve(equation, layer.method, span, ts, start, step)
     stats = solution.stats | {"why_not_lean": Static(reason or "")}
     if "why_not_components" not in list(stats):
-        why = Static(reason or "It has events.")
-        stats |= {"why_not_components": why, "why_not_kernel": why}
+        why = f"It has {reason or 'events'}."
+        tell_no_kernel(layer.method, why)
+        stats |= {"why_not_components": Static(why), "why_not_kernel": Static(why)}
     solution = solution._replace(stats=stats, result=_sound(times, solution.result))
     attempt = Attempt(solution, reached)
     solution, failure = with_failure(equation, layer.method, span, start, ps, attempt)

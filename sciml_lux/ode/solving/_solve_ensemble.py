@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...core.internal import named_leaves, path_name
+from ...core.internal import check_integer, named_leaves, path_name
 from ...precision.internal import own_memory
 from ..method._method import Method
 from ..problem._as_array import as_array
@@ -48,7 +48,7 @@ def solve_ensemble(
         The solution: its `ys` are (trajectories, times, ...), and the rest of it has as many.
 
     Raises:
-        TypeError: as in `ode.solve`.
+        TypeError: as in `ode.solve`; an axis that is not an integer.
         ValueError: as in `ode.solve`; arrays with different numbers of trajectories.
         RuntimeError: a solve failed; the message names the first of those that did.
 
@@ -103,6 +103,7 @@ def _leading(args: PyTree, axes: PyTree, number: int) -> tuple[PyTree, tuple[int
     """The arguments with trajectories first where they have any, and of each leaf 0 or None.
 
     Raises:
+        TypeError: an axis is neither an integer nor None.
         ValueError: the axes do not fit the arguments, or one has another number of trajectories.
     """
     tree = jax.tree.structure(args)
@@ -121,6 +122,7 @@ def _leading(args: PyTree, axes: PyTree, number: int) -> tuple[PyTree, tuple[int
         if axis is None:
             found.append(leaf)
             continue
+        check_integer(_NAME, "args_axes", axis, remedy="Or give None, for what all share.")
         if not -leaf.ndim <= axis < leaf.ndim or leaf.shape[axis] != number:
             raise ValueError(
                 f"`{_NAME}` expects axis {axis} of `{where}` to be one of {number} trajectories, "

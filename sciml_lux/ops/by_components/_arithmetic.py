@@ -10,19 +10,20 @@ import numpy as np
 from jax import lax
 
 from ...programs import ELEMENTWISE, Call, bind
-from ._components import Components, array_of
+from ._components import Components, array_of, is_constant
 from ._derivative import with_derivative_of_primitive
 from ._emitter import Atom, Emitter, Operation
-from ._refusal import refusal
+from ._refusal import refusal, refuse_half_precision
 
 Rule = Callable[..., Any]
 
 _ADD, _MULTIPLY = Operation("add", lax.add), Operation("mul", lax.mul)
+_OR, _AND = Operation("or", lax.bitwise_or), Operation("and", lax.bitwise_and)
 _REDUCTIONS = {
     "reduce_sum": _ADD,
     "reduce_prod": _MULTIPLY,
-    "reduce_and": Operation("and", lax.bitwise_and),
-    "reduce_or": Operation("or", lax.bitwise_or),
+    "reduce_and": _AND,
+    "reduce_or": _OR,
     "reduce_max": Operation("max", lax.max),
     "reduce_min": Operation("min", lax.min),
 }
@@ -34,6 +35,8 @@ def _elementwise(emitter: Emitter) -> Rule:
     def rule(call: Call, *operands: Components) -> Components:
         operation = Operation(call.name, functools.partial(bind, call), call)
         arrays = np.broadcast_arrays(*operands)
+        if any(x.size < arrays[0].size and not is_constant(x) for x in operands):
+            refuse_half_precision(call)  # Its cotangent is a sum.
         entries = zip(*(array.flat for array in arrays), strict=True)
         return array_of((emitter(operation, *atoms) for atoms in entries), arrays[0].shape)
 
@@ -55,20 +58,13 @@ def _convert(emitter: Emitter) -> Rule:
     return rule
 
 
-def _refuse_half_precision(call: Call) -> None:
-    """Raise where a sum by arrays would be taken in float32."""
-    kind: Any = call.equation.invars[0].aval
-    if jnp.issubdtype(kind.dtype, jnp.inexact) and kind.dtype.itemsize < 4:
-        raise refusal(call, f"a sum of {kind.dtype} is taken in float32, which its values are not")
-
-
 def _over(operation: Operation, emitter: Emitter, atoms: Sequence[Atom]) -> Atom:
     return functools.reduce(functools.partial(emitter, operation), atoms)
 
 
 def _reduction(operation: Operation, emitter: Emitter) -> Rule:
     def values(call: Call, x: Components) -> Components:
-        _refuse_half_precision(call)
+        refuse_half_precision(call)
         axes = call.params["axes"]
         kept = [i for i in range(x.ndim) if i not in axes]
         shape = [x.shape[i] for i in kept]
@@ -76,7 +72,8 @@ def _reduction(operation: Operation, emitter: Emitter) -> Rule:
         return array_of((_over(operation, emitter, list(line)) for line in lines), shape)
 
     def rule(call: Call, x: Components) -> Components:
-        if call.name not in _SHARE_TIES:
+        result: Any = call.equation.outvars[0].aval
+        if call.name not in _SHARE_TIES or not jnp.issubdtype(result.dtype, jnp.inexact):
             return values(call, x)
         return with_derivative_of_primitive(call, lambda x: [values(call, x)], [x])[0]
 
@@ -85,7 +82,7 @@ def _reduction(operation: Operation, emitter: Emitter) -> Rule:
 
 def _cumulative(operation: Operation, emitter: Emitter) -> Rule:
     def rule(call: Call, x: Components) -> Components:
-        _refuse_half_precision(call)
+        refuse_half_precision(call)
         axis, back = call.params["axis"], call.params["reverse"]
         rows = np.moveaxis(np.flip(x, axis) if back else x, axis, 0)
         found = [rows[:1]]
@@ -101,7 +98,7 @@ def _cumulative(operation: Operation, emitter: Emitter) -> Rule:
 
 def _dot_general(emitter: Emitter) -> Rule:
     def rule(call: Call, x: Components, y: Components) -> Components:
-        _refuse_half_precision(call)
+        refuse_half_precision(call)
         result: Any = call.equation.outvars[0].aval
         for atom in call.equation.invars:
             kind: Any = atom.aval
@@ -110,7 +107,13 @@ def _dot_general(emitter: Emitter) -> Rule:
         (x_axes, y_axes), (x_batch, y_batch) = call.params["dimension_numbers"]
         lines, columns = _matrices(x, x_batch, x_axes), _matrices(y, y_batch, y_axes)
         pairs = ((a, b) for m, n in zip(lines, columns, strict=True) for a in m for b in n)
-        return array_of((_product(emitter, a, b) for a, b in pairs), result.shape)
+        add, multiply = (_OR, _AND) if result.dtype == np.bool_ else (_ADD, _MULTIPLY)
+
+        def product(x: Sequence[Atom], y: Sequence[Atom]) -> Atom:
+            products = [emitter(multiply, a, b) for a, b in zip(x, y, strict=True)]
+            return _over(add, emitter, products)
+
+        return array_of((product(a, b) for a, b in pairs), result.shape)
 
     return rule
 
@@ -120,10 +123,6 @@ def _matrices(x: Components, batch: Sequence[int], summed: Sequence[int]) -> Com
     rest = [i for i in range(x.ndim) if i not in (*batch, *summed)]
     sizes = [math.prod(x.shape[i] for i in axes) for axes in (batch, rest, summed)]
     return x.transpose(*batch, *rest, *summed).reshape(sizes)
-
-
-def _product(emitter: Emitter, x: Sequence[Atom], y: Sequence[Atom]) -> Atom:
-    return _over(_ADD, emitter, [emitter(_MULTIPLY, a, b) for a, b in zip(x, y, strict=True)])
 
 
 def arithmetic_rules(emitter: Emitter) -> Mapping[str, Rule]:

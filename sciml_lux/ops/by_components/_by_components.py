@@ -87,8 +87,9 @@ def why_not_by_components(program: ClosedJaxpr, most: int = MOST_OPERATIONS) -> 
         jax.eval_shape(moved, *scalars)
     except Refusal as found:
         return str(found)
-    except NotImplementedError as found:  # JAX's, of a primitive without a derivative.
-        return f"{found}."
+    except (NotImplementedError, jax.dtypes.TypePromotionError) as found:
+        # JAX's, of a primitive without a derivative, or with a rule that does not take its types.
+        return f"{str(found).rstrip('.')}."
     return ""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...programs import Call
 from ._components import Components, array_of
+from ._refusal import refuse_half_precision
 
 
 def _reshape(call: Call, x: Components) -> Components:
@@ -16,6 +17,8 @@ def _reshape(call: Call, x: Components) -> Components:
 
 def _broadcast_in_dim(call: Call, x: Components) -> Components:
     shape, axes = call.params["shape"], list(call.params["broadcast_dimensions"])
+    if math.prod(shape) > x.size:  # Its cotangent is a sum.
+        refuse_half_precision(call)
     thin = [x.shape[axes.index(i)] if i in axes else 1 for i in range(len(shape))]
     return np.broadcast_to(x.reshape(thin), shape)
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...programs import Call
+from ...programs import Call, Jaxpr
 from ._components import Components, array_of, is_constant, joined, numbers
 from ._emitter import Emitter, Operation
 from ._refusal import refusal
@@ -31,9 +31,17 @@ def _places(call: Call, operands: Sequence[Components]) -> tuple[list[Components
     places = operands[between]
     if not all(map(is_constant, places)):
         raise refusal(call, "its indices depend on values")
+    if call.name == "scatter" and not _replaces(call.params["update_jaxpr"]):
+        raise refusal(call, "it computes with the entries that it replaces")
     types: list[Any] = [atom.aval for atom in call.equation.invars[between]]
     found = [numbers(p, t.dtype) for p, t in zip(places, types, strict=True)]
-    return [o for o in operands if not any(o is p for p in places)], found
+    numbers_of_places = range(len(operands))[between]
+    return [o for i, o in enumerate(operands) if i not in numbers_of_places], found
+
+
+def _replaces(program: Jaxpr | None) -> bool:
+    """Whether of an entry and its update it returns the update."""
+    return program is None or program.outvars[0] is program.invars[1]
 
 
 def _put_back(call: Call, entries: Sequence[Any], places: Sequence[Any]) -> list[Any]:
@@ -68,13 +76,11 @@ def moved(call: Call, *operands: Components) -> Components:
     return array_of((atoms[i] if i >= 0 else fill for i in found.flat), found.shape)
 
 
-def _fill(call: Call) -> np.generic:
-    """What a gather finds outside."""
+def _fill(call: Call) -> np.generic | None:
+    """What a gather finds outside, where it may look there."""
     kind: Any = call.equation.outvars[0].aval
-    value, dtype = call.params.get("fill_value"), np.dtype(kind.dtype)
-    if value is None:
-        value = jnp.nan if jnp.issubdtype(dtype, jnp.inexact) else jnp.iinfo(dtype).min
-    return dtype.type(value)
+    value = call.params.get("fill_value")
+    return None if value is None else np.dtype(kind.dtype).type(value)
 
 
 def added(emitter: Emitter) -> Callable[..., Components]:

@@ -1,5 +1,9 @@
 """Why a function is not written by components."""
 
+from typing import Any
+
+import jax.numpy as jnp
+
 from ...programs import Call
 
 _LOOP = "a loop has no straight-line form"
@@ -19,6 +23,7 @@ _REASONS = {
     **dict.fromkeys(["random_bits", "random_wrap", "random_unwrap", "random_seed"], _KEY),
     **dict.fromkeys(["random_split", "random_fold_in", "random_gamma", "threefry2x32"], _KEY),
     "rng_bit_generator": _KEY,
+    "debug_print": _CALLBACK,
     "custom_vjp_call": "its derivative rule takes arrays; `jax.custom_jvp` has one that does not",
 }
 
@@ -40,3 +45,10 @@ def refuse(call: Call, *operands: object) -> object:
     if call.name.endswith("callback"):
         raise refusal(call, _CALLBACK)
     raise refusal(call, "the primitive has no rule by components")
+
+
+def refuse_half_precision(call: Call) -> None:
+    """Raise where a sum by arrays, of values or of cotangents, would be taken in float32."""
+    kind: Any = call.equation.outvars[0].aval
+    if jnp.issubdtype(kind.dtype, jnp.inexact) and kind.dtype.itemsize < 4:
+        raise refusal(call, f"a sum of {kind.dtype} is taken in float32, which its values are not")

@@ -2,6 +2,7 @@
 
 import functools
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,6 +83,16 @@ def test_solutions_and_gradients_are_those_of_one_solve_each(number):
     close(slopes, wanted_slopes, 10 * precise)
 
 
+def test_gradients_of_no_trajectories_are_empty():
+    def total(rates):
+        found = ode.solve_ensemble(
+            lambda t, u, rate: -rate * u, problem(jnp.ones((0, 1), REAL), tspan=(0.0, 1.0)), rates
+        )
+        return jnp.sum(found.ys)
+
+    assert jax.grad(total)(jnp.ones(0, REAL)).shape == (0,)
+
+
 @pytest.mark.any_precision
 @pytest.mark.traced
 def test_times_of_each_trajectory_and_what_is_shared():
@@ -129,6 +140,16 @@ def test_what_does_not_fit_is_told(given, text):
 
 @pytest.mark.any_precision
 @pytest.mark.traced
+@pytest.mark.parametrize("axis", [1.0, "rate", True])
+def test_axes_that_are_not_integers_are_told(axis):
+    text = "`ode.solve_ensemble` expects `args_axes` to be an integer, got .* Or give None, for"
+    with pytest.raises(TypeError, match=text):
+        axes = {"rate": 1, "shared": axis}
+        ode.solve_ensemble(field, problem(U0, tspan=(0.0, 1.0)), ARGS, args_axes=axes)
+
+
+@pytest.mark.any_precision
+@pytest.mark.traced
 @pytest.mark.parametrize(
     ("kernel", "times", "engine"),
     [
@@ -164,6 +185,18 @@ def test_a_kernel_that_is_asked_for_and_cannot_be_is_told_once(recwarn):
     assert found.stats.engine == lux.Static("lean")
     jax.eval_shape(solved, U0[1, :1])
     assert not [w for w in recwarn if "`sort`" in str(w.message)]
+
+
+@pytest.mark.any_precision
+@pytest.mark.traced
+def test_a_kernel_that_another_engine_does_not_have_is_told():
+    method = ode.Method(solver=diffrax.Kvaerno3(), kernel="always")
+    with pytest.warns(UserWarning, match=r"not by a kernel. It has solver=Kvaerno3\(\)\."):
+        found = jax.eval_shape(
+            lambda u0: ode.solve(lambda t, u, _: -u, problem(u0, tspan=(0.0, 1.0)), method=method),
+            U0[0],
+        )
+    assert found.stats.why_not_kernel == lux.Static("It has solver=Kvaerno3().")
 
 
 @needs_x64

@@ -109,6 +109,12 @@ def kinetics(t, y, p):
     return jnp.asarray(stoichiometry, y.dtype) @ rates
 
 
+def logical(t, y, p):
+    above, places = y > p, jnp.array([2, 0, 1])
+    number = jnp.max(y.astype(jnp.int32)) + jnp.max(above).astype(jnp.int32)
+    return jnp.where(above[places] | (above @ above[places]), y, p) * number.astype(y.dtype)
+
+
 FIELDS: dict[str, tuple[Any, int, int]] = {
     "lorenz": (lorenz, 3, 3),
     "lotka-volterra": (lotka_volterra, 2, 3),
@@ -130,6 +136,7 @@ FIELDS: dict[str, tuple[Any, int, int]] = {
     "softmax": (softmax, 3, 3),
     "table": (table, 3, 3),
     "kinetics": (kinetics, 3, 3),
+    "logical": (logical, 3, 3),
 }
 """A function of time, state and parameters, and the sizes of the last two."""
 

@@ -109,6 +109,8 @@ REFUSED = {
         lambda y: y + jax.random.normal(jax.random.key(0), (3,), y.dtype),
         "random numbers are drawn as arrays",
     ),
+    "scatter": (lambda y: y.at[0].apply(jnp.sin), "it computes with the entries that it replaces"),
+    "debug_print": (lambda y: (jax.debug.print("{}", y), y)[1], "a callback takes arrays"),
     "dynamic_slice": (lambda y: y[y[0].astype(jnp.int32)] * y, "its indices depend on values"),
     "convert_element_type": (
         lambda y: y.astype(jnp.float16).astype(y.dtype),
@@ -135,9 +137,20 @@ def test_what_has_no_form_by_components_is_refused_by_name_with_the_reason(name)
 @pytest.mark.any_precision
 @pytest.mark.traced
 def test_sums_of_half_precision_are_refused():
-    for function in (lambda y: jax.lax.dot(y, y), jnp.cumsum):
+    for function in (lambda y: jax.lax.dot(y, y), jnp.cumsum, lambda y: y[0] * y):
         program = jax.make_jaxpr(function)(jnp.ones(3, jnp.bfloat16))
         assert "a sum of bfloat16 is taken in float32" in why_not_by_components(program)
+
+
+@pytest.mark.any_precision
+@pytest.mark.traced
+def test_what_jax_has_no_derivative_of_is_refused_with_what_it_says():
+    powers = np.arange(3, dtype=np.int32)  # JAX's rule multiplies floats by them.
+    program = jax.make_jaxpr(lambda y: jax.lax.pow(y, powers))(jnp.ones(3))
+    assert "no available implicit dtype promotion path" in why_not_by_components(program)
+    program = jax.make_jaxpr(lambda y: jnp.nextafter(y, y + 1))(jnp.ones(3))
+    reason = "Differentiation rule for 'nextafter' not implemented."
+    assert why_not_by_components(program) == reason
 
 
 @pytest.mark.any_precision

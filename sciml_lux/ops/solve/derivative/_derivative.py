@@ -127,8 +127,10 @@ def _replayed_of_member(
         if options.again:
             record = solved(form, options, True, given, known).record
         if form.kernels is None:  # Then all of a batch have as many rows, of as many steps.
-            shared = map(largest_in_batch, (record.steps, record.stride))
-            record = Record(record.lengths, record.starts, record.states, *shared)
+            steps, stride = map(largest_in_batch, (record.steps, record.stride))
+            # Nothing is divided by the stride of an empty batch, which is 0.
+            stride = jnp.maximum(stride, 1)
+            record = Record(record.lengths, record.starts, record.states, steps, stride)
         given = given._replace(y0=dy0)
         moved = Given(dt0, dt1, dts, dy0, dparameters)
         dy1, dys, states = _replayed(form, options, remember, given, record, moved)
