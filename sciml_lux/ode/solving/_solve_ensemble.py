@@ -33,6 +33,9 @@ def solve_ensemble(
     components, several times as fast as by `jax.vmap`: `stats.engine` is then "lean-components",
     and else `stats.why_not_components` says why not.
 
+    Under `jit` the results of one that fails are NaN, and so are derivatives by its own state and
+    arguments and by what it shares with others, also of a loss that leaves it out.
+
     Args:
         field: the right-hand side of one trajectory, `field(t, u, args) -> du/dt`, as in
             `ode.solve`.

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ...programs import INLINED, Call, ClosedJaxpr, bind, interpret
 from ._arithmetic import arithmetic_rules
+from ._branch import branch
 from ._components import Components, is_constant, joined, lifted, numbers, split
 from ._derivative import with_derivative_of_primitive
 from ._emitter import Atom, Emitter, Operation, vectors
@@ -112,9 +113,10 @@ def _rules(emitter: Emitter) -> Mapping[str, Callable[..., Any]]:
     rules = {**arithmetic_rules(emitter), **places_rules(emitter), **MOVEMENT}
     whole = {name: _folded(rule) for name, rule in rules.items()}
     return {
-        **dict.fromkeys(("scan", "while", "cond", "call_hi_primitive"), _refused),
+        **dict.fromkeys(("scan", "while", "call_hi_primitive"), _refused),
         **INLINED,
         **whole,
+        "cond": branch,
         "custom_jvp_call": _custom_jvp,
         "custom_vjp_call": refuse,
     }

@@ -170,43 +170,11 @@ def _convert(writer: Writer, operation: Operation, x: Atom) -> Atom:
     return writer.write(dtype, f"({C_TYPES[dtype]}){{}}", x)
 
 
-_FUNCTIONS: Mapping[str, str] = {
-    **{
-        name: name
-        for name in [
-            "sin",
-            "cos",
-            "tan",
-            "asin",
-            "acos",
-            "atan",
-            "sinh",
-            "cosh",
-            "tanh",
-            "asinh",
-            "acosh",
-            "atanh",
-        ]
-    },
-    **{
-        name: name
-        for name in [
-            "exp",
-            "exp2",
-            "expm1",
-            "log",
-            "log1p",
-            "sqrt",
-            "cbrt",
-            "erf",
-            "erfc",
-            "lgamma",
-            "ceil",
-        ]
-    },
-    **{name: name for name in ["floor", "atan2", "nextafter"]},
-    "erf_inv": "erfinv",
-}
+_SAME_NAME = """
+    acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh erf erfc exp exp2 expm1 floor lgamma
+    log log1p nextafter sin sinh sqrt tan tanh
+"""
+_FUNCTIONS = {**{name: name for name in _SAME_NAME.split()}, "erf_inv": "erfinv"}
 _ADD = _commuting("{} + {}", "(int)((unsigned){} + (unsigned){})")
 _FORMS: Mapping[str, Form] = {
     **{name: _function(c) for name, c in _FUNCTIONS.items()},

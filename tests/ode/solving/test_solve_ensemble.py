@@ -189,6 +189,18 @@ def test_a_kernel_that_is_asked_for_and_cannot_be_is_told_once(recwarn):
 
 @pytest.mark.any_precision
 @pytest.mark.traced
+@pytest.mark.filterwarnings("ignore:kernel=")
+def test_kernels_hold_no_traced_arrays():
+    def total(args):
+        found = together(U0, args, ode.Method(kernel="always"), tspan=(0.0, 1.0))
+        return jnp.sum(found.ys)
+
+    with jax.checking_leaks():
+        jax.eval_shape(jax.grad(total), ARGS)
+
+
+@pytest.mark.any_precision
+@pytest.mark.traced
 def test_a_kernel_that_another_engine_does_not_have_is_told():
     method = ode.Method(solver=diffrax.Kvaerno3(), kernel="always")
     with pytest.warns(UserWarning, match=r"not by a kernel. It has solver=Kvaerno3\(\)\."):

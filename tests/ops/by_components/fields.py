@@ -109,6 +109,11 @@ def kinetics(t, y, p):
     return jnp.asarray(stoichiometry, y.dtype) @ rates
 
 
+def diagonal(t, y, p):
+    turned = jax.lax.switch(1, [lambda y: y, jnp.flip], y)
+    return jnp.diag(jnp.outer(turned, p))
+
+
 def logical(t, y, p):
     above, places = y > p, jnp.array([2, 0, 1])
     number = jnp.max(y.astype(jnp.int32)) + jnp.max(above).astype(jnp.int32)
@@ -136,6 +141,7 @@ FIELDS: dict[str, tuple[Any, int, int]] = {
     "softmax": (softmax, 3, 3),
     "table": (table, 3, 3),
     "kinetics": (kinetics, 3, 3),
+    "diagonal": (diagonal, 3, 3),
     "logical": (logical, 3, 3),
 }
 """A function of time, state and parameters, and the sizes of the last two."""

@@ -36,13 +36,21 @@ def with_kernels(
     reason = why_not_kernel(program, options, given)
     if reason:
         return form, reason
-    kernels = _Kernels(program, options, given, steering)
+    # Types, not arrays: the rules of derivatives keep the form, and would keep these.
+    kernels = _Kernels(program, options, *jax.tree.map(jax.typeof, (given, steering)))
     return dataclasses.replace(form, kernels=kernels), ""
 
 
 @dataclass(frozen=True, eq=False)
 class _Kernels:
-    """The kernels of a solve."""
+    """The kernels of a solve.
+
+    Args:
+        program: its field, of scalars.
+        options: of the solve.
+        given: the types of what it is differentiated with respect to.
+        steering: the types of what its steps depend on.
+    """
 
     program: ClosedJaxpr
     options: Options
@@ -56,7 +64,7 @@ class _Kernels:
             dtype=np.dtype(self.given.t0.dtype),
             components=len(self.given.y0),
             parameters=len(self.given.parameters),
-            wanted=len(self.given.ts),
+            wanted=self.given.ts.size,
             in_norm=tuple(tolerance is not None for tolerance in self.steering.atol),
             has_first_step=self.steering.dt0 is not None,
             continues=self.steering.errors is not None,
@@ -73,6 +81,6 @@ class _Kernels:
             dtype=np.dtype(self.given.t0.dtype),
             components=components,
             moving=moving,
-            wanted=len(self.given.ts),
+            wanted=self.given.ts.size,
             options=self.options,
         )

@@ -1,4 +1,4 @@
-// The transpose of the recorded steps, the last first: that of `Replay` of `_derivative.py`.
+// The transpose of the recorded steps, the last first: that of `Replay` of `_replay.py`.
 struct Given {
     Lane<const real> t0, t1, ts, parameters[P], lengths, starts, states[D];
     Lane<const int> recorded, stride;
