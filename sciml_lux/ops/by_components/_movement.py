@@ -12,6 +12,8 @@ from ._refusal import refuse_half_precision
 
 
 def _reshape(call: Call, x: Components) -> Components:
+    order = call.params["dimensions"]
+    x = x if order is None else x.transpose(order)
     return x.reshape(call.params["new_sizes"])
 
 

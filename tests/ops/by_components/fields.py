@@ -111,7 +111,8 @@ def kinetics(t, y, p):
 
 def diagonal(t, y, p):
     turned = jax.lax.switch(1, [lambda y: y, jnp.flip], y)
-    return jnp.diag(jnp.outer(turned, p))
+    products = jnp.outer(turned, p)
+    return jnp.diag(products) + jnp.ravel(products, order="F")[4:7]
 
 
 def logical(t, y, p):
