@@ -89,7 +89,7 @@ def solve_function(
             f"`{name}` expects `method` to be a `Method`, got {type(method).__name__}. Write "
             "ode.Method(rtol=1e-8)."
         )
-    _check_args(name, args)
+    check_args(name, args)
     require_exact_floats((problem, args), f"`{name}`")
     problem, args = own_memory((problem, jax.tree.map(as_array, args)))
     if running_cost is not None:
@@ -108,7 +108,7 @@ def solve_function(
     return solution
 
 
-def _check_args(name: str, args: PyTree) -> None:
+def check_args(name: str, args: PyTree) -> None:
     """Raise unless all leaves are arrays or numbers, as what is compiled takes.
 
     Raises:

@@ -1,5 +1,6 @@
 """solve_ensemble: many initial-value problems of one function, each with its own steps."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,9 @@ from ...core.internal import check_integer, named_leaves, path_name
 from ...precision.internal import own_memory
 from ..method._method import Method
 from ..problem._as_array import as_array
-from ..problem._problem import Problem, has_samples
+from ..problem._problem import Problem
 from ..solution._solution import Solution
-from ._function import solve_function
+from ._function import check_args, solve_function
 
 _NAME = "ode.solve_ensemble"
 
@@ -39,8 +40,9 @@ def solve_ensemble(
     Args:
         field: the right-hand side of one trajectory, `field(t, u, args) -> du/dt`, as in
             `ode.solve`.
-        problem: its state has a leading axis of trajectories. The times, the mask and the signals
-            of its inputs have one too, or all trajectories share them.
+        problem: its state has a leading axis of trajectories. The times, the mask, the first step
+            and the signals of its inputs have one too, or all trajectories share them: each of
+            these by itself.
         args: what the field gets, a tree of arrays.
         args_axes: the axis of trajectories of each array in `args`, as `in_axes` of `jax.vmap`:
             None for those that all trajectories share.
@@ -70,6 +72,7 @@ def solve_ensemble(
     """
     if not isinstance(problem, Problem):  # Before its state is looked at.
         return solve_function(_NAME, field, problem, args, method, running_cost)
+    check_args(_NAME, args)
     problem = own_memory(problem)
     args = jax.tree.map(as_array, own_memory(args))
     number = _number(problem.u0)
@@ -145,9 +148,15 @@ def _repeated(axis: int | None, tree: PyTree) -> list[int | None]:
 
 
 def _with_times_of_each(problem: Problem, number: int) -> Problem:
-    """The problem with the times of each trajectory."""
-    if has_samples(problem):
-        return problem
-    parts = {name: getattr(problem, name) for name in ("ts", "mask", "tspan", "first_step")}
-    spread = jax.tree.map(lambda x: jnp.broadcast_to(x, (number, *jnp.shape(x))), parts)
-    return Problem(problem.u0, inputs=problem.inputs, **spread)
+    """The problem with the times of each trajectory, those that all share repeated."""
+
+    def of_each(x: Any, axes: int) -> Any:
+        shared = jnp.ndim(x) <= axes
+        return jnp.broadcast_to(x, (number, *jnp.shape(x))) if shared else x
+
+    axes = {"ts": 1, "mask": 1, "tspan": 0, "first_step": 0}  # Of one trajectory.
+    parts = {
+        name: jax.tree.map(functools.partial(of_each, axes=count), getattr(problem, name))
+        for name, count in axes.items()
+    }
+    return Problem(problem.u0, inputs=problem.inputs, **parts)

@@ -99,6 +99,13 @@ def test_times_of_each_trajectory_and_what_is_shared():
     times = jnp.linspace(0, 1 + jnp.arange(NUMBER, dtype=REAL), 4).T
     found = jax.eval_shape(lambda u0: together(u0, ARGS, ts=times), U0)
     assert found.ys.shape == (NUMBER, 4, 2) and found.ts.shape == (NUMBER, 4)
+    mask = times <= 2  # Of each, at times that all share, and the other way round.
+    for parts in ({"ts": times[0], "mask": mask}, {"ts": times, "mask": mask[0]}):
+        found = jax.eval_shape(lambda u0, parts=parts: together(u0, ARGS, **parts), U0)
+        assert found.ys.shape == (NUMBER, 4, 2) and found.ts.shape == (NUMBER, 4)
+    step = jnp.full(NUMBER, 0.1, REAL)
+    found = jax.eval_shape(lambda u0: together(u0, ARGS, tspan=(0.0, 1.0), first_step=step), U0)
+    assert found.stats.first_step.shape == (NUMBER,)
     without = jax.eval_shape(
         lambda u0: ode.solve_ensemble(lambda t, u, _: -u, problem(u0, tspan=(0.0, 1.0))), U0
     )
@@ -136,6 +143,13 @@ def test_times_of_each_trajectory_and_what_is_shared():
 def test_what_does_not_fit_is_told(given, text):
     with pytest.raises(ValueError, match=text):
         given()
+
+
+@pytest.mark.any_precision
+@pytest.mark.traced
+def test_arguments_that_are_not_arrays_are_told():
+    with pytest.raises(TypeError, match="`ode.solve_ensemble` expects `args` to be a tree of arr"):
+        ode.solve_ensemble(field, problem(U0, tspan=(0.0, 1.0)), {"rate": "fast"})
 
 
 @pytest.mark.any_precision
