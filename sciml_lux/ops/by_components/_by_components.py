@@ -10,7 +10,16 @@ import jax.numpy as jnp
 from ...programs import INLINED, Call, ClosedJaxpr, bind, interpret
 from ._arithmetic import arithmetic_rules
 from ._branch import branch
-from ._components import Components, is_constant, joined, lifted, numbers, split
+from ._components import (
+    Components,
+    are_numbers,
+    is_constant,
+    joined,
+    lifted,
+    numbers,
+    of_atoms,
+    split,
+)
 from ._derivative import with_derivative_of_primitive
 from ._emitter import Atom, Emitter, Operation, vectors
 from ._movement import MOVEMENT
@@ -144,13 +153,20 @@ def _folded(rule: Callable[..., Any]) -> Callable[..., Any]:
         ):
             return refuse(call)
         if not all(map(is_constant, operands)):
-            return rule(call, *operands)
+            return rule(call, *(_few_atoms(call, x) for x in operands))
         pairs = zip(operands, types, strict=False)
         with jax.ensure_compile_time_eval():
             found = bind(call, *(jnp.asarray(numbers(x, t.dtype)) for x, t in pairs))
         return list(map(lifted, found)) if isinstance(found, list | tuple) else lifted(found)
 
     return folded
+
+
+def _few_atoms(call: Call, x: Components) -> Components:
+    """The array of atoms, unless it is a table of numbers: each would be an object of Python."""
+    if are_numbers(x) and x.size > MOST_OPERATIONS:
+        raise refusal(call, f"a constant of {x.size} entries is faster as an array")
+    return of_atoms(x)
 
 
 _refused = _folded(refuse)

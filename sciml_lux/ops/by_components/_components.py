@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from ._emitter import Atom
 
 Components: TypeAlias = np.ndarray
-"""Of dtype object."""
+"""Of dtype object; of numbers alone also of their own, which holds many of them."""
 
 
 def array_of(atoms: Iterable[Atom], shape: Sequence[int]) -> Components:
@@ -40,14 +40,28 @@ def lifted(constant: ArrayLike) -> Components:
     if isinstance(constant, Tracer):
         flat = constant.reshape(-1)
         return array_of((flat[i] for i in range(flat.size)), kind.shape)
-    return array_of(np.asarray(constant, kind.dtype).flat, kind.shape)
+    return np.asarray(constant, kind.dtype)
+
+
+def are_numbers(components: Components) -> bool:
+    """Whether the array is one of numbers, and not of atoms."""
+    return components.dtype != object
+
+
+def of_atoms(components: Components) -> Components:
+    """The same of dtype object."""
+    if are_numbers(components):
+        return array_of(components.flat, components.shape)
+    return components
 
 
 def is_constant(components: Components) -> bool:
     """Whether every entry is a number."""
-    return all(isinstance(atom, np.generic) for atom in components.flat)
+    return are_numbers(components) or all(isinstance(a, np.generic) for a in components.flat)
 
 
 def numbers(components: Components, dtype: np.dtype) -> np.ndarray:
     """Entries that are all numbers, as an array of them."""
+    if are_numbers(components):
+        return components
     return np.array(list(components.flat), dtype).reshape(components.shape)

@@ -1,5 +1,7 @@
 """A function by components is that of arrays, with its derivatives; or says why not."""
 
+import tracemalloc
+
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
@@ -151,6 +153,25 @@ def test_what_jax_has_no_derivative_of_is_refused_with_what_it_says():
     program = jax.make_jaxpr(lambda y: jnp.nextafter(y, y + 1))(jnp.ones(3))
     reason = "Differentiation rule for 'nextafter' not implemented."
     assert why_not_by_components(program) == reason
+
+
+@pytest.mark.any_precision
+@pytest.mark.traced
+def test_tables_of_numbers_stay_arrays():
+    table = np.arange(1_000_000, dtype=np.int32)
+    program = jax.make_jaxpr(lambda y: y * jnp.asarray(table)[np.array([4, 2])].astype(y.dtype))(
+        jnp.ones(2)
+    )
+    jax.eval_shape(by_components(program), 1.0, 1.0)  # What JAX keeps of its own.
+    tracemalloc.start()
+    found = by_components(program)(jnp.ones(()), jnp.ones(()))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, [4, 2])
+    assert peak < 5 * table.nbytes  # Objects of Python take more than ten times.
+    program = jax.make_jaxpr(lambda y: (y[0] * jnp.asarray(table).astype(y.dtype))[:2])(jnp.ones(2))
+    reason = "a constant of 1000000 entries is faster as an array."
+    assert why_not_by_components(program).endswith(reason)
 
 
 @pytest.mark.any_precision
