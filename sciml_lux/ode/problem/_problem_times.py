@@ -157,7 +157,7 @@ def _resolved(xp: Any, given: _Given, relative: float) -> Times:
         relative: the rounding of a time, relative to the larger end.
     """
     t0, t1, ts, mask = given
-    batch = np.broadcast_shapes(
+    batch = jnp.broadcast_shapes(
         np.shape(t0), () if t1 is None else np.shape(t1), () if ts is None else np.shape(ts)[:-1]
     )
     t0 = xp.broadcast_to(t0, batch)

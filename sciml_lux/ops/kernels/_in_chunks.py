@@ -31,7 +31,8 @@ def in_chunks(
         mapped: which operands are mapped.
         size: the number of members.
     """
-    count = -(-size // CHUNK)
+    # A program for `jax.export` may have a symbol for their number.
+    count = -(-size // CHUNK) if isinstance(size, int) else 1
     if count <= 1:
         return jaxpr_as_fun(call_jaxpr)(*operands)
     width = -(-size // count)

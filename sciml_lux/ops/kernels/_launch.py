@@ -33,8 +33,9 @@ def launched(
         operands: those of the whole batch.
         types: of the results.
     """
-    if size == 0:
-        return None  # A grid without blocks is an error of CUDA.
+    # A symbol of `jax.export` for their number; and a grid without blocks is an error of CUDA.
+    if not isinstance(size, int) or size == 0:
+        return None
     source = kernel.source(mapped)
     try:
         _require_plain([*operands, *types])

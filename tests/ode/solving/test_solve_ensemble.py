@@ -4,6 +4,7 @@ import functools
 
 import diffrax
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -143,6 +144,20 @@ def test_times_of_each_trajectory_and_what_is_shared():
 def test_what_does_not_fit_is_told(given, text):
     with pytest.raises(ValueError, match=text):
         given()
+
+
+def test_number_of_trajectories_of_an_exported_program_may_be_a_symbol():
+    def slopes(u0):
+        def total(u0):
+            found = ode.solve_ensemble(lambda t, u, _: -u, problem(u0, tspan=(0.0, 1.0)))
+            return jnp.sum(found.ys)
+
+        return jax.grad(total)(u0)
+
+    kind = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("number"), 2), REAL)
+    exported = jax.export.export(jax.jit(slopes))(kind)
+    for number in (1, NUMBER):
+        np.testing.assert_allclose(exported.call(U0[:number]), np.exp(-1), rtol=1e-5)
 
 
 @pytest.mark.any_precision
