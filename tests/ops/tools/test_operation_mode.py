@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sciml_lux import ops
-from sciml_lux.ops.kernels import _availability, _with_kernels
+from sciml_lux.ops.kernels import _availability, _why_no_kernel
 from sciml_lux.ops.kernels._unavailable import Unavailable
 
 pytestmark = [pytest.mark.any_precision, pytest.mark.traced]
@@ -33,7 +33,7 @@ def test_ensembles_have_a_kernel_on_cuda_alone():
 
 
 def test_on_cuda_it_is_a_kernel_where_it_can_be_compiled(monkeypatch):
-    monkeypatch.setattr(_with_kernels, "cuda_devices", jax.local_devices)
+    monkeypatch.setattr(_why_no_kernel, "cuda_devices", jax.local_devices)
     monkeypatch.setattr(_availability, "architecture", lambda: 75)
     assert ops.operation_mode(X, "solve_ensemble") == KERNEL
 
