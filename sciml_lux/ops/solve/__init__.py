@@ -1,4 +1,4 @@
-"""Whole solves of ordinary differential equations, by explicit Runge-Kutta methods."""
+"""Whole solves of ordinary differential equations, by Runge-Kutta and Rosenbrock methods."""
 
 from . import tableaus as tableaus
 from ._first_crossing import Crossing as Crossing
@@ -25,12 +25,12 @@ from .recorded._estimates import Estimates as Estimates
 from .recorded._stored import Stored as Stored
 from .rules._own_derivative import with_own_derivative as with_own_derivative
 from .rules._with_pullback import with_pullback as with_pullback
+from .steps._all_stages import end_of_step as end_of_step
 from .steps._control import Adaptive as Adaptive
 from .steps._control import Control as Control
 from .steps._control import Fixed as Fixed
 from .steps._record import record_bytes as record_bytes
 from .steps._step import Leaves as Leaves
-from .steps._step import end_of_step as end_of_step
 from .symplectic import LEAPFROG as LEAPFROG
 from .symplectic import YOSHIDA4 as YOSHIDA4
 from .symplectic import YOSHIDA6 as YOSHIDA6

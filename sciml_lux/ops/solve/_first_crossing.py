@@ -11,11 +11,12 @@ from jaxtyping import PyTree
 
 from .forward._loop import SUCCESSFUL, run
 from .forward._sight import Seen, Watch, first_reached
+from .steps._all_stages import all_stages
 from .steps._control import Adaptive, Control
 from .steps._form import arrays
 from .steps._given import Given, Options, Steering
 from .steps._parametric import parametric_of, wide
-from .steps._step import Leaves, inside, no_stages, table_of, with_stages
+from .steps._step import Leaves, inside
 from .steps._tolerances import tolerances_of
 from .tableaus._tableau import Tableau
 
@@ -130,8 +131,7 @@ def _located(
     field: Callable[[jax.Array, Leaves], Leaves], tableau: Tableau, watch: Watch, seen: Seen
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], int]:
     """What `first_reached` returns, and the evaluations of the field that this took."""
-    table, y = table_of(tableau, seen.y), seen.y
-    total = len(table.c)
-    stages = with_stages(field, seen.t, seen.h, y, table, no_stages(total, y), 0, total)
+    y = seen.y
+    stages = all_stages(tableau, field, seen.t, seen.h, y)
     located = first_reached(watch, seen, lambda part: inside(tableau, part, seen.h, y, stages))
-    return located, total
+    return located, len(tableau.float64.p)

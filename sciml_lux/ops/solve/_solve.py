@@ -28,6 +28,7 @@ from .steps._record import FEW_STATES, Record, capacity_of
 from .steps._step import Leaves
 from .steps._tolerances import split_tolerances, tolerances_of
 from .steps._written_out import is_written_out
+from .tableaus._rosenbrock import Rosenbrock
 from .tableaus._tableau import Tableau
 
 
@@ -109,6 +110,8 @@ def solve(
     leaves, tree = jax.tree.flatten(y0)
     program, parametric, parameters, before = parametric_of(field, jnp.asarray(t0), y0, args)
     reason = _why_arrays(by_components, dense or stores, estimates, samples)
+    if by_components and isinstance(tableau, Rosenbrock):
+        reason = "A Rosenbrock method has a Jacobian, which takes the state as one array."
     state = slice(before + 1, before + 1 + len(leaves))
     most = MOST_OF_MANY if is_member or kernel else MOST_ALONE
     form, reason = form_of(program, parametric, state, most, reason)

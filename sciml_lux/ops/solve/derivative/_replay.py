@@ -14,6 +14,7 @@ from ..forward._loop import Given, Options, number_reached, places_of
 from ..loops._across_batch import largest_in_batch
 from ..loops._dynamic_scan import dynamic_scan, linear_scan
 from ..loops._rows import row_of, with_row
+from ..steps._all_stages import all_stages, end_of_step
 from ..steps._form import Form, arrays
 from ..steps._record import rows_of, step_of_row
 from ..steps._step import (
@@ -22,7 +23,6 @@ from ..steps._step import (
     Stages,
     Table,
     advanced,
-    end_of_step,
     in_line,
     inside,
     no_stages,
@@ -31,6 +31,7 @@ from ..steps._step import (
     stage,
     table_of,
 )
+from ..tableaus._rosenbrock import Rosenbrock
 
 
 def flat(given: Given) -> list[jax.Array]:
@@ -227,6 +228,9 @@ class Replay:
 
     def _in_turn(self, here: PyTree, table: Table, stages: Stages, stop: int) -> Stages:
         """`stages` and those that follow, until before `stop`."""
+        tableau = self.options.tableau
+        if isinstance(tableau, Rosenbrock):
+            return stages if len(stages[0]) else all_stages(tableau, *self._step(here))
         return in_line(*self._step(here), table, stages, stop)
 
     def stage(self, here: PyTree, line: Table, stages: Leaves) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..loops._across_batch import any_in_batch
 from ..loops._while_loop import while_loop
+from ..steps._all_stages import all_stages
 from ..steps._control import (
     Adaptive,
     Control,
@@ -34,6 +35,7 @@ from ..steps._step import (
     weighted,
     with_stages,
 )
+from ..tableaus._rosenbrock import Rosenbrock
 from ._ended import Ended, Tried
 from ._sight import Seen, Watch, looked_over, nothing_seen
 
@@ -215,6 +217,8 @@ def _trial(
     if fields.by_components:
         stages = in_line(field, t, h, y, table, no_stages_in_line(y), count)
         extra = more if state.ys else 0
+    elif isinstance(tableau, Rosenbrock):
+        stages, extra = all_stages(tableau, field, t, h, y), 0
     else:
         first, extra = state.first if tableau.fsal else field(t, y), more - count
         stop = jnp.where(wanted, more, count) if extra else np.int32(count)

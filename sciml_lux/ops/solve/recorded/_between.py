@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from ..loops._rows import row_of
+from ..steps._all_stages import all_stages
 from ..steps._form import ParametricField
 from ..steps._given import Given
 from ..steps._record import Record
-from ..steps._step import Leaves, inside, no_stages, table_of, with_stages
+from ..steps._step import Leaves, inside
 from ..tableaus._tableau import Tableau
 
 
@@ -43,9 +44,7 @@ def between(
     start, length, *y = (row_of(rows, index) for rows in (starts, record.lengths, *record.states))
     field = functools.partial(parametric, given.parameters)
     at, h = given.t0 + start * span, length * span
-    table = table_of(tableau, y)
-    total = len(table.number)
-    stages = with_stages(field, at, h, y, table, no_stages(total, y), 0, total)
+    stages = all_stages(tableau, field, at, h, y)
     fraction = (place - start) / jnp.where(length == 0, 1.0, length)
     # In a solve of no length the state still moves with the time.
     fraction = jnp.where(span == 0, 1.0, fraction)

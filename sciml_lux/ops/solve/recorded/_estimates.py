@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ..loops._dynamic_scan import dynamic_scan, linear_scan
+from ..steps._all_stages import all_stages
 from ..steps._form import ParametricField
 from ..steps._given import Given, Options
 from ..steps._record import Record, order_of, rows_of, step_of_row
-from ..steps._step import Field, Leaves, advanced, no_stages, table_of, weighted, with_stages
+from ..steps._step import Field, Leaves, advanced, weighted
 from ..tableaus._tableau import Tableau
 
 
@@ -114,12 +115,11 @@ class _Steps:
     def step(self, given: Given, length: jax.Array, carry: PyTree) -> Any:
         """The start and state after a step, and the sums with what it adds."""
         start, y, sums = carry
-        tableau, count = self.tableau, self.tableau.num_stages
+        tableau = self.tableau
         span = given.t1 - given.t0
         t, h = given.t0 + start * span, length * span
         field = functools.partial(self.field, given.parameters)
-        table, stages = table_of(tableau, y), no_stages(count, y)
-        stages = with_stages(field, t, h, y, table, stages, 0, np.int32(count))
+        stages = all_stages(tableau, field, t, h, y, tableau.num_stages)
         b_error: Any = tableau.float64.b_error  # Not None: `solve` checks it.
         error = norm(itertools.compress(weighted(h, b_error, stages), self.counted))
         found = [jnp.abs(h).astype(error.dtype) * error, jnp.square(error)]

@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import PyTree
 
 from ..loops._dynamic_scan import dynamic_scan
 from ..loops._rows import row_of
+from ..steps._all_stages import all_stages
 from ..steps._form import ParametricField
 from ..steps._given import Given
 from ..steps._record import Record
-from ..steps._step import Leaves, no_stages, table_of, with_stages
+from ..steps._step import Leaves
 from ..tableaus._interpolation_weights import polynomials
 from ..tableaus._tableau import Tableau
 
@@ -65,15 +65,13 @@ def _value(y: jax.Array, coefficients: jax.Array, theta: jax.Array) -> jax.Array
 def stored(parametric: ParametricField, tableau: Tableau, given: Given, record: Record) -> Stored:
     """The solution between the steps of a record of all of them, each of which is taken again."""
     span = given.t1 - given.t0
-    table = table_of(tableau, given.y0)
-    total = len(table.number)
 
     def step(constants: PyTree, row: PyTree, carry: PyTree) -> Any:
         t0, span, parameters = constants
         start, length, y = row
         field = functools.partial(parametric, parameters)
         t, h = t0 + start * span, length * span
-        stages = with_stages(field, t, h, y, table, no_stages(total, y), 0, np.int32(total))
+        stages = all_stages(tableau, field, t, h, y)
         return carry, [_coefficients(tableau, h, k) for k in stages]
 
     constants = (given.t0, span, given.parameters)

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import PyTree
 
 from ..loops._dynamic_scan import dynamic_scan
 from ..loops._rows import with_row
+from ..steps._all_stages import all_stages
 from ..steps._form import ParametricField
 from ..steps._given import Given
-from ..steps._step import Field, Leaves, no_stages, table_of, weighted, with_stages
+from ..steps._step import Field, Leaves, weighted
 from ..tableaus._tableau import Tableau
 from ._grid import Grid
 
@@ -68,8 +68,8 @@ class Reversible:
         return field, given.t0 + start * span, length * span
 
     def _moves(self, field: Field, t: jax.Array, h: jax.Array, y: Leaves) -> Leaves:
-        count, table = self.tableau.num_stages - int(self.tableau.fsal), table_of(self.tableau, y)
-        stages = with_stages(field, t, h, y, table, no_stages(count, y), 0, np.int32(count))
+        count = self.tableau.num_stages - int(self.tableau.fsal)
+        stages = all_stages(self.tableau, field, t, h, y, count)
         return weighted(h, self.tableau.float64.b[:count], stages)
 
     def through(self, given: Given, grid: Grid) -> tuple[Pair, Leaves]:

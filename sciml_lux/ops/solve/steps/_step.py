@@ -116,23 +116,6 @@ def with_stages(
     return jax.lax.fori_loop(np.int32(start), stop, one, stages)
 
 
-def end_of_step(
-    field: Field,
-    tableau: Tableau,
-    t: jax.Array,
-    h: jax.Array,
-    y: Leaves,
-    by_components: bool,
-) -> Leaves:
-    """The state at the end of the step from `y`."""
-    count, table = tableau.num_stages - int(tableau.fsal), table_of(tableau, y)
-    if by_components:
-        stages = in_line(field, t, h, y, table, no_stages_in_line(y), count)
-    else:
-        stages = with_stages(field, t, h, y, table, no_stages(count, y), 0, np.int32(count))
-    return advanced(y, h, tableau.float64.b[:count], stages)
-
-
 def inside(
     tableau: Tableau, fraction: jax.Array, h: jax.Array, y: Leaves, stages: Stages
 ) -> Leaves:

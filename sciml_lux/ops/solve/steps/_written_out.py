@@ -10,6 +10,7 @@ from typing import Any
 
 from ....programs import INLINED, JaxprEqn, has_programs, primitive_name, walk
 from ..._primitive import ClosedJaxpr
+from ..tableaus._rosenbrock import Rosenbrock
 from ..tableaus._tableau import Tableau
 
 MOST_EQUATIONS = 128
@@ -18,7 +19,12 @@ MOST_BYTES = 2**19
 
 
 def is_written_out(field: ClosedJaxpr, tableau: Tableau) -> bool:
-    """Whether all stages together have few equations, no loops, and results of middle size."""
+    """Whether all stages together have few equations, no loops, and results of middle size.
+
+    Those of a Rosenbrock method have one matrix in common, and are always one by one.
+    """
+    if isinstance(tableau, Rosenbrock):
+        return True
     stages = len(tableau.float64.p)
     most = MOST_EQUATIONS // stages
     visited = (visit.equation for visit in walk(field) if visit.equation is not None)

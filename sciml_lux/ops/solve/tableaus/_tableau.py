@@ -107,15 +107,15 @@ class Tableau:
         stages, inside = self.num_stages, self.interpolant
         degree = len(inside.p[0])
         return Arrays(
-            a=_triangle(self.a, stages),
-            b=_array(self.b),
-            b_error=None if self.b_error is None else _array(self.b_error),
-            b_error_coarse=None if self.b_error_coarse is None else _array(self.b_error_coarse),
-            c=_array(self.c),
-            p=_triangle(inside.p, degree),
-            chebyshev=_triangle(tuple(map(_in_chebyshev, inside.p)), degree),
-            extra_a=_triangle(inside.a, stages + len(inside.a)),
-            extra_c=_array(inside.c),
+            a=as_triangle(self.a, stages),
+            b=as_array(self.b),
+            b_error=None if self.b_error is None else as_array(self.b_error),
+            b_error_coarse=None if self.b_error_coarse is None else as_array(self.b_error_coarse),
+            c=as_array(self.c),
+            p=as_triangle(inside.p, degree),
+            chebyshev=as_triangle(tuple(map(_in_chebyshev, inside.p)), degree),
+            extra_a=as_triangle(inside.a, stages + len(inside.a)),
+            extra_c=as_array(inside.c),
         )
 
 
@@ -131,11 +131,13 @@ def _in_chebyshev(powers: Row) -> Row:
     return tuple(out)
 
 
-def _array(values: Iterable[Fraction]) -> np.ndarray:
+def as_array(values: Iterable[Fraction]) -> np.ndarray:
+    """The numbers in float64."""
     return _read_only(np.array([float(value) for value in values], np.float64))
 
 
-def _triangle(lines: tuple[Row, ...], width: int) -> np.ndarray:
+def as_triangle(lines: tuple[Row, ...], width: int) -> np.ndarray:
+    """The lines in float64, with zeros up to `width`."""
     full = np.zeros((len(lines), width))
     for i, line in enumerate(lines):
         full[i, : len(line)] = [float(value) for value in line]
