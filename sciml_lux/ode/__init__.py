@@ -18,6 +18,7 @@ from .layers import ODELayer as ODELayer
 from .layers import Positive as Positive
 from .method import Leapfrog as Leapfrog
 from .method import Method as Method
+from .method import Rodas5P as Rodas5P
 from .method import Vern7 as Vern7
 from .method import Vern9 as Vern9
 from .method import Yoshida4 as Yoshida4

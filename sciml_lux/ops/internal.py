@@ -32,6 +32,7 @@ from .solve import Solved as Solved
 from .solve import Stored as Stored
 from .solve import Tableau as Tableau
 from .solve import Watch as Watch
+from .solve import all_stages as all_stages
 from .solve import any_in_batch as any_in_batch
 from .solve import dynamic_scan as dynamic_scan
 from .solve import end_of_step as end_of_step

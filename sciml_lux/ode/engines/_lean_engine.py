@@ -1,4 +1,4 @@
-"""Our own engine: explicit Runge-Kutta methods, with derivatives of any order."""
+"""Our own engine: Runge-Kutta and Rosenbrock methods, with derivatives of any order."""
 
 import functools
 from typing import Any
@@ -19,6 +19,7 @@ from ..adjoints._steady_state import NOT_STEADY
 from ..equation._equation import Equation
 from ..equation._with_cost import WithCost, state_of
 from ..method._method import Method, plain
+from ..method._rosenbrock import Rodas5P
 from ..method._verner import Vern7, Vern9
 from ..problem._step import Step
 from ..solution._final import Final
@@ -35,6 +36,7 @@ _METHODS = {
     diffrax.Dopri5: tableaus.DOPRI5,
     Vern7: tableaus.VERN7,
     Vern9: tableaus.VERN9,
+    Rodas5P: tableaus.RODAS5P,
 }
 
 _RESULTS = {

@@ -22,7 +22,7 @@ def _butcher(tableau: Tableau) -> diffrax.ButcherTableau:
     return diffrax.ButcherTableau(arrays.c[1:], arrays.b, error, lower)
 
 
-class _Interpolation(diffrax.AbstractLocalInterpolation):
+class Interpolation(diffrax.AbstractLocalInterpolation):
     """The solution inside a step, from all of its stages."""
 
     source: ClassVar[Tableau]
@@ -39,7 +39,7 @@ class _Interpolation(diffrax.AbstractLocalInterpolation):
         if t1 is not None:
             return jax.tree.map(jnp.subtract, self.evaluate(t1), self.evaluate(t0))
         weights = interpolation_weights(self.source.float64.chebyshev, self._theta(t0))
-        return _moved(self.y0, weights, self.k)
+        return moved(self.y0, weights, self.k)
 
     def _theta(self, t: Time) -> Real[Array, ""]:
         span, since = jnp.asarray(self.t1 - self.t0), jnp.asarray(t - self.t0)
@@ -47,11 +47,11 @@ class _Interpolation(diffrax.AbstractLocalInterpolation):
         return jnp.where(nothing, 0, since) / jnp.where(nothing, 1, span)
 
 
-class _Interpolation7(_Interpolation):
+class _Interpolation7(Interpolation):
     source = tableaus.VERN7
 
 
-class _Interpolation9(_Interpolation):
+class _Interpolation9(Interpolation):
     source = tableaus.VERN9
 
 
@@ -145,7 +145,7 @@ def _with_extra_stages(
 
     def add(k: PyTree[Array], stage: tuple) -> tuple[PyTree[Array], None]:
         i, node, row = stage
-        new = slope(t0 + node * (t1 - t0), _moved(y0, row, k))
+        new = slope(t0 + node * (t1 - t0), moved(y0, row, k))
         return jax.tree.map(lambda all, one: all.at[i].set(one), k, new), None
 
     room = jax.tree.map(lambda x: jnp.pad(x, [(0, extra)] + [(0, 0)] * (x.ndim - 1)), k)
@@ -153,11 +153,11 @@ def _with_extra_stages(
     return jax.lax.scan(add, room, (jnp.arange(stages, stages + extra), nodes, rows))[0]
 
 
-def _moved(y0: PyTree[Array], weights: Array, k: PyTree[Array]) -> PyTree[Array]:
+def moved(y0: PyTree[Array], weights: Array, k: PyTree[Array]) -> PyTree[Array]:
     """y0 + Σᵢ weightsᵢ kᵢ, in the dtype of each leaf."""
 
-    def moved(y: Array, stages: Array) -> Array:
+    def leaf(y: Array, stages: Array) -> Array:
         own = jnp.asarray(weights, stages.dtype)
         return y + jnp.tensordot(own, stages, axes=1, precision=jax.lax.Precision.HIGHEST)
 
-    return jax.tree.map(moved, y0, k)
+    return jax.tree.map(leaf, y0, k)

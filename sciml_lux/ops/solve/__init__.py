@@ -25,6 +25,7 @@ from .recorded._estimates import Estimates as Estimates
 from .recorded._stored import Stored as Stored
 from .rules._own_derivative import with_own_derivative as with_own_derivative
 from .rules._with_pullback import with_pullback as with_pullback
+from .steps._all_stages import all_stages as all_stages
 from .steps._all_stages import end_of_step as end_of_step
 from .steps._control import Adaptive as Adaptive
 from .steps._control import Control as Control

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..tableaus._rosenbrock import Rosenbrock
-from ._linear_system import solver_of
+from ._linear_system import product, solver_of
 from ._step import Field, Leaves
 from ._vector import Vector
 
@@ -23,7 +23,12 @@ def linear_stages(
         return vector.joined(field(t, vector.leaves(state)))
 
     value, by_time, jacobian = _linearised(slope, t, start)
-    solve = solver_of(jnp.eye(vector.size, dtype=vector.dtype) / linear.gamma - step * jacobian)
+
+    def multiplied(k: jax.Array) -> jax.Array:
+        return k / linear.gamma - step * product(jacobian, k)
+
+    matrix = jnp.eye(vector.size, dtype=vector.dtype) / linear.gamma - step * jacobian
+    solve = solver_of(matrix, multiplied)
     stages: list[jax.Array] = []
     for i, (a, c) in enumerate(zip(tableau.float64.a, tableau.float64.c, strict=True)):
         if i > 0:
