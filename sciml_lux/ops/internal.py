@@ -12,6 +12,7 @@ from .kernels import tell_once as tell_once
 from .kernels import why_no_kernel as why_no_kernel
 from .solve import DIVERGED as DIVERGED
 from .solve import FIELD_NOT_FINITE as FIELD_NOT_FINITE
+from .solve import INCONSISTENT as INCONSISTENT
 from .solve import LEAPFROG as LEAPFROG
 from .solve import MAX_STEPS as MAX_STEPS
 from .solve import NO_STEP as NO_STEP
@@ -27,6 +28,7 @@ from .solve import Crossing as Crossing
 from .solve import Estimates as Estimates
 from .solve import Fixed as Fixed
 from .solve import Leaves as Leaves
+from .solve import Rosenbrock as Rosenbrock
 from .solve import Seen as Seen
 from .solve import Solved as Solved
 from .solve import Stored as Stored

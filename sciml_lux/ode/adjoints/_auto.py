@@ -19,7 +19,8 @@ class AutoAdjoint(Adjoint):
     2. With `dense=True` or `estimates=True`, which it alone has: `DiscreteAdjoint`.
     3. Where the record of the discrete adjoint, which follows from the size of the state and
        `max_steps`, is at most `memory` bytes: `DiscreteAdjoint`.
-    4. Else `ReversibleAdjoint`, which keeps no states.
+    4. With `Rodas5P`, whose steps cannot be undone: `DiscreteAdjoint`.
+    5. Else `ReversibleAdjoint`, which keeps no states.
 
     `stats.adjoint` of the solution says which it was. The record of a solve inside `jax.vmap` is
     that of one member, and is there once for each.
@@ -46,6 +47,7 @@ class AutoAdjoint(Adjoint):
 
     def chosen(self, setup: Setup, given: Given, has_all: bool) -> Adjoint:
         """The adjoint by the rule."""
+        has_all = has_all or isinstance(setup.tableau, lean.Rosenbrock)
         if has_all or lean.record_bytes(setup.max_steps, given.t0, given.u0) <= self.memory:
             return DiscreteAdjoint()
         return ReversibleAdjoint()

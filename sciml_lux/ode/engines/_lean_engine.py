@@ -9,12 +9,14 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from ...core import Record, Static
-from ...core.internal import is_number
+from ...core.internal import is_number, subject
 from ...ops import internal as lean
 from ...ops.internal import tableaus
 from ..adjoints._adjoint import Adjoint
+from ..adjoints._backsolve import BacksolveAdjoint
 from ..adjoints._discrete import DiscreteAdjoint
 from ..adjoints._given import Given, Setup
+from ..adjoints._reversible import ReversibleAdjoint
 from ..adjoints._steady_state import NOT_STEADY
 from ..equation._equation import Equation
 from ..equation._with_cost import WithCost, state_of
@@ -45,6 +47,7 @@ _RESULTS = {
     lean.FIELD_NOT_FINITE: RESULTS.field_not_finite,
     lean.DIVERGED: RESULTS.diverged,
     lean.NO_STEP: RESULTS.step_too_short,
+    lean.INCONSISTENT: RESULTS.inconsistent_start,
     NOT_STEADY: RESULTS.not_steady,
 }
 
@@ -95,6 +98,8 @@ def _check_adjoint(adjoint: Adjoint, method: Method, given: Given, has_cost: boo
     """
     missing = adjoint.why_not(given, has_cost)
     if not isinstance(adjoint, DiscreteAdjoint):
+        if isinstance(adjoint, BacksolveAdjoint | ReversibleAdjoint) and _is_rosenbrock(method):
+            missing = f"solver={plain(method.solver)!r}: going back, a stiff state is unstable"
         asked = [f"`{name}=True`" for name in ("dense", "estimates") if getattr(method, name)]
         missing = asked[0] if asked else missing
     if missing is not None:
@@ -102,6 +107,48 @@ def _check_adjoint(adjoint: Adjoint, method: Method, given: Given, has_cost: boo
             f"`{type(adjoint).__name__}` does not differentiate a solve with {missing}. Leave that "
             "out, or take ode.DiscreteAdjoint(), which has all."
         )
+
+
+def check_mass_engine(layer: Any, mass: jax.Array | None) -> None:
+    """Raise if there is a mass matrix, and the layer has an option with which there cannot be one.
+
+    Raises:
+        ValueError: names the option.
+    """
+    if mass is None:
+        return
+    method = layer.method
+    other = why_not_lean(method)
+    if other is None and not _is_rosenbrock(method):
+        other = f"solver={plain(method.solver)!r}"
+    if other is None and method.estimates:
+        other = "estimates=True"
+    if other is None and layer.running_cost is not None:
+        other = "a running cost"
+    if other is None and layer.events:
+        other = "events"
+    if other is not None:
+        raise ValueError(
+            f"{subject(layer)} expects solver=ode.Rodas5P() with its default steps, and neither "
+            f"estimates, running cost nor events, for a problem with a `mass_matrix`, got {other}."
+        )
+
+
+def _check_adjoint_of_mass(adjoint: Adjoint, mass: jax.Array | None) -> None:
+    """Raise if the adjoint is of du/dt = f, and there is a mass matrix.
+
+    Raises:
+        ValueError: names the adjoint, and the one to take.
+    """
+    if mass is not None and not isinstance(adjoint, DiscreteAdjoint):
+        raise ValueError(
+            f"`{type(adjoint).__name__}` does not differentiate a solve with a `mass_matrix`. Take "
+            "ode.DiscreteAdjoint()."
+        )
+
+
+def _is_rosenbrock(method: Method) -> bool:
+    return isinstance(_METHODS[type(plain(method.solver))], lean.Rosenbrock)
 
 
 def _control(method: Method) -> lean.Control | None:
@@ -157,8 +204,9 @@ def solve_lean(
     given = Given(span[0], span[1], ts, u0, args, *tolerances, options["dt0"], errors)
     has_all = method.dense or method.estimates
     adjoint = plain(method.adjoint) or DiscreteAdjoint()
-    adjoint = adjoint.chosen(setup, given, has_all)
+    adjoint = adjoint.chosen(setup, given, has_all or equation.mass is not None)
     _check_adjoint(adjoint, method, given, isinstance(u0, WithCost))
+    _check_adjoint_of_mass(adjoint, equation.mass)
     if isinstance(adjoint, DiscreteAdjoint):
         found = setup.solve(
             given,
@@ -167,6 +215,7 @@ def solve_lean(
             by_components=not (unwanted := _why_not_wanted(method, ts, is_member)),
             kernel=method.kernel == "always",
             is_member=is_member,
+            mass=equation.mass,
         )
     else:
         unwanted = f"`{type(adjoint).__name__}` differentiates it, which takes arrays."

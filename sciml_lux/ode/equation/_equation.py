@@ -32,12 +32,14 @@ class Equation(NamedTuple):
             layer's `state_policy` is "once".
         cost: where the layer has a running cost, zeros of its form; `field` is then that of a
             `WithCost`. None where it has none.
+        mass: the mass matrix M of M du/dt = field(t, u, parameters); None where there is none.
     """
 
     field: Callable[[Any, PyTree, PyTree], PyTree]
     parameters: list[jax.Array]
     updates: Mapping[int, jax.Array] = MappingProxyType({})
     cost: PyTree = None
+    mass: jax.Array | None = None
 
     def start(self, u0: PyTree) -> Any:
         """What an engine solves from: `u0`, beside the cost if there is one."""

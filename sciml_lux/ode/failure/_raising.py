@@ -49,6 +49,9 @@ _SENTENCES = {
     "continuous there, or let only the other `direction` count.",
     "preset_time_not_a_number": "{name}: a preset time is not a number. Look at where the `ts` of "
     "`PresetTimes` come from; one that shall not happen may be infinite.",
+    "inconsistent_start": "{name}: the initial state does not fulfil the algebraic equations, those "
+    "that `mass_matrix` has 0 for, to {tolerances}, or they are not of index 1. Solve them for u0 "
+    "before, or loosen the tolerances.",
     "not_steady": "{name}: the state at t1={t1} is not near a root of {field}, as "
     "`SteadyStateAdjoint` expects. Solve to a later time, or take another `adjoint`.",
     "max_steps_reached": "{name} took max_steps={max_steps} steps and did not reach t1={t1}: it is "

@@ -46,7 +46,7 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         0.0708
     """
 
-    term_structure: ClassVar = diffrax.ODETerm
+    term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., _Interpolation5]] = _Interpolation5
     source: ClassVar[Tableau] = tableaus.RODAS5P
 
@@ -80,9 +80,9 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         wide = [accumulated(leaf) for leaf in leaves]
         stages = all_stages(self.source, slope, jnp.zeros_like(one), one, wide)
         k = [rows.astype(leaf.dtype) for rows, leaf in zip(stages, leaves, strict=True)]
-        k, arrays = tree.unflatten(k), self.source.float64
-        nothing = jax.tree.map(jnp.zeros_like, y0)
-        y1, error = moved(y0, arrays.b, k), moved(nothing, arrays.b_error, k)
+        k = tree.unflatten(k)
+        y1 = moved(y0, self.source.float64.b, k)
+        error = jax.tree.map(lambda rows: rows[-1], k)  # The last stage is the estimate.
         return y1, error, {"y0": y0, "y1": y1, "k": k}, None, diffrax.RESULTS.successful
 
     def func(self, terms: diffrax.AbstractTerm, t0: Time, y0: PyTree, args: PyTree) -> Any:

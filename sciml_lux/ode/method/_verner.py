@@ -153,7 +153,7 @@ def _with_extra_stages(
     return jax.lax.scan(add, room, (jnp.arange(stages, stages + extra), nodes, rows))[0]
 
 
-def moved(y0: PyTree[Array], weights: Array, k: PyTree[Array]) -> PyTree[Array]:
+def moved(y0: PyTree[Array], weights: Array | np.ndarray, k: PyTree[Array]) -> PyTree[Array]:
     """y0 + Σᵢ weightsᵢ kᵢ, in the dtype of each leaf."""
 
     def leaf(y: Array, stages: Array) -> Array:

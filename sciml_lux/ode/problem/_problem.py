@@ -39,6 +39,10 @@ class Problem:
         first_step: the length of the first step that is tried, a number, or a `Step`, such as the
             `solution.final.next_step` of the solve that this one continues. None for the `dt0` of
             the layer or method. With times of each sample it may be (batch,).
+        mass_matrix: (n, n) the matrix M of M du/dt = f(t, u), for a state of one real array of n
+            components, in its dtype; it has derivatives. Where it is singular some equations are
+            algebraic: of index 1, and fulfilled by u0. `ode.Rodas5P` alone solves with one. With
+            times of each sample it may be (batch, n, n). None for du/dt = f(t, u).
 
     Raises:
         TypeError: `tspan` is not a pair, or `inputs` have no names.
@@ -64,9 +68,10 @@ class Problem:
     inputs: Any
     mask: Any
     first_step: Any
+    mass_matrix: Any
 
     keeps_dtypes: ClassVar[bool] = True
-    _names = ("u0", "ts", "tspan", "inputs", "mask", "first_step")
+    _names = ("u0", "ts", "tspan", "inputs", "mask", "first_step", "mass_matrix")
 
     def __init__(
         self,
@@ -76,6 +81,7 @@ class Problem:
         inputs: Mapping[str, Any] | None = None,
         mask: ArrayLike | None = None,
         first_step: Step | ArrayLike | None = None,
+        mass_matrix: ArrayLike | None = None,
     ) -> None:
         self.u0 = own_memory(u0)
         self.ts = as_array(ts)
@@ -83,6 +89,7 @@ class Problem:
         self.inputs = None if inputs is None else _signals(inputs)
         self.mask = as_array(mask)
         self.first_step = as_step(first_step)
+        self.mass_matrix = as_array(mass_matrix)
 
     def with_state(self, u0: PyTree) -> "Problem":
         """The same problem from another state."""

@@ -27,4 +27,5 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore
     preset_time_not_a_number = "A preset time is not a number."
     max_events_reached = "More events happened than max_events."
     events_accumulate = "An event happened again before the clock could tell the times apart."
+    inconsistent_start = "The initial state does not fulfil the algebraic equations."
     not_steady = "The state at the end is not near a root of the vector field."

@@ -14,7 +14,12 @@ from ...core import Parameters, Record, States, Static, layer_name
 from ...core.internal import is_observed, subject
 from ...precision import match_eltype_mode, result_dtype
 from ..engines._engine import DIFFRAX, LEAN, SYMPLECTIC
-from ..engines._lean_engine import check_estimates, tell_no_kernel, why_not_lean
+from ..engines._lean_engine import (
+    check_estimates,
+    check_mass_engine,
+    tell_no_kernel,
+    why_not_lean,
+)
 from ..engines._symplectic_engine import check_symplectic, is_symplectic
 from ..equation._equation import equation_of
 from ..equation._solvable import Inputs, Solvable
@@ -26,7 +31,8 @@ from ..failure._raising import raising
 from ..method._method import check_tolerance
 from ..problem._initial_state import initial_state, state_dtype
 from ..problem._interpolated import Interpolated
-from ..problem._problem import Problem
+from ..problem._mass_matrix import check_mass_matrix
+from ..problem._problem import Problem, has_samples
 from ..problem._problem_times import Times, times_of
 from ..problem._step import Step, is_sound, step_in_clock
 from ..problem._times import real_dtype
@@ -64,18 +70,28 @@ def run(
     check_estimates(name, layer.method)
     check_method(layer)
     inputs = _checked_inputs(layer, problem.inputs, dtype)
+    mass = problem.mass_matrix
+    check_mass_matrix(name, mass, u0, has_samples(problem))
+    check_mass_engine(layer, mass)
     times = times_of(name, problem, layer.tspan, layer.saveat, clock)
     times = _with_first_step(layer, times, problem.first_step, clock)
     # So that whoever watches the calls of the model, or is warned by them, sees each of them.
     seen = is_observed() or mode == "warn"
     solve = functools.partial(solved, layer) if seen else compiled
-    solution, failure, updates = solve(u0, ps, st, times, inputs, mode)
+    solution, failure, updates = solve(u0, ps, st, times, inputs, mode, mass)
     more = () if inputs is None else (inputs,)
     return raising(layer, times, solution, failure, (ps, st, *more)), updates
 
 
 def solved(
-    layer: Solvable, u0: PyTree, ps: Parameters, st: States, times: Times, inputs: Inputs, mode: str
+    layer: Solvable,
+    u0: PyTree,
+    ps: Parameters,
+    st: States,
+    times: Times,
+    inputs: Inputs,
+    mode: str,
+    mass: jax.Array | None = None,
 ) -> tuple[Solution, Failure, Updates]:
     """The solution, whether and why there is none, and the states that change.
 
@@ -83,21 +99,27 @@ def solved(
     """
 
     def one(
-        u0: PyTree, ps: Parameters, times: Times, inputs: Inputs, is_member: bool = False
+        u0: PyTree,
+        ps: Parameters,
+        times: Times,
+        inputs: Inputs,
+        mass: jax.Array | None,
+        is_member: bool = False,
     ) -> tuple[Solution, Failure, Updates]:
-        return _solved_once(layer, u0, ps, st, times, inputs, is_member)
+        return _solved_once(layer, u0, ps, st, times, inputs, mass, is_member)
 
     if times.t0.ndim > 0:
-        axes = (0, _axes_of_parameters(layer, ps), 0, _axes_of_inputs(inputs))
+        of_mass = 0 if mass is not None and mass.ndim > 2 else None
+        axes = (0, _axes_of_parameters(layer, ps), 0, _axes_of_inputs(inputs), of_mass)
         member = functools.partial(one, is_member=True)
-        found = jax.vmap(member, axes)(u0, ps, times, inputs)
+        found = jax.vmap(member, axes)(u0, ps, times, inputs, mass)
         if found[2]:
             raise ValueError(
                 f'{subject(layer)} has state_policy="{layer.state_policy}", but with times of each '
                 'sample there is not one new value of a state. Take state_policy="frozen".'
             )
         return found
-    solution, failure, updates = one(u0, ps, times, inputs)
+    solution, failure, updates = one(u0, ps, times, inputs, mass)
     if layer.batch_axis is not None and times.ts is not None:
         ys = jax.tree.map(lambda y: jnp.moveaxis(y, 0, 1), solution.ys)
         solution = solution._replace(ys=ys)
@@ -111,13 +133,14 @@ def _solved_once(
     st: States,
     times: Times,
     inputs: Inputs,
+    mass: jax.Array | None,
     is_member: bool,
 ) -> tuple[Solution, Failure, Updates]:
     # Times and steps that make no sense are not solved for; that they do not is the result.
     t0, t1, ts = jax.tree.map(
         lambda part: jnp.where(times.sound, part, jnp.zeros_like(part)), times[:3]
     )
-    equation = equation_of(layer, t0, u0, ps, st, inputs)
+    equation = equation_of(layer, t0, u0, ps, st, inputs)._replace(mass=mass)
     reason = why_not_lean(layer.method)
     engine = LEAN if reason is None else DIFFRAX
     engine = SYMPLECTIC if is_symplectic(layer.method) else engine

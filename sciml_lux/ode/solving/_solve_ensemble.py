@@ -159,4 +159,4 @@ def _with_times_of_each(problem: Problem, number: int) -> Problem:
         name: jax.tree.map(functools.partial(of_each, axes=count), getattr(problem, name))
         for name, count in axes.items()
     }
-    return Problem(problem.u0, inputs=problem.inputs, **parts)
+    return Problem(problem.u0, inputs=problem.inputs, mass_matrix=problem.mass_matrix, **parts)

@@ -8,6 +8,7 @@ from ._solve_reversibly import solve_reversibly as solve_reversibly
 from ._solved import Solved as Solved
 from .forward._loop import DIVERGED as DIVERGED
 from .forward._loop import FIELD_NOT_FINITE as FIELD_NOT_FINITE
+from .forward._loop import INCONSISTENT as INCONSISTENT
 from .forward._loop import MAX_STEPS as MAX_STEPS
 from .forward._loop import NO_STEP as NO_STEP
 from .forward._loop import STATE_NOT_FINITE as STATE_NOT_FINITE
@@ -40,5 +41,6 @@ from .symplectic import SolvedSymplectic as SolvedSymplectic
 from .symplectic import solve_symplectic as solve_symplectic
 from .tableaus._fine_interpolant import with_fine_interpolant as with_fine_interpolant
 from .tableaus._interpolation_weights import interpolation_weights as interpolation_weights
+from .tableaus._rosenbrock import Rosenbrock as Rosenbrock
 from .tableaus._tableau import Arrays as Arrays
 from .tableaus._tableau import Tableau as Tableau

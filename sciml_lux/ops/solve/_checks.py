@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from .steps._control import Adaptive, Control, Fixed
+from .tableaus._rosenbrock import Rosenbrock
 from .tableaus._tableau import Tableau
 
 
@@ -25,6 +26,17 @@ def check_method(
             f"`solve` expects a method with an error estimate for estimates=True, got "
             f"{tableau.name}. Take another, such as TSIT5."
         )
+
+
+def check_mass(tableau: Tableau, mass: jax.Array | None, estimates: bool) -> None:
+    """Raise if the method takes no mass matrix, or it is asked for what has none."""
+    if mass is not None and not isinstance(tableau, Rosenbrock):
+        raise ValueError(
+            f"`solve` expects a Rosenbrock method for a mass matrix, got {tableau.name}. Take "
+            "RODAS5P."
+        )
+    if mass is not None and estimates:
+        raise ValueError("`solve` has no estimates with a mass matrix, got estimates=True.")
 
 
 def check_arrays(y0: PyTree, args: PyTree, ts: jax.Array | None) -> None:

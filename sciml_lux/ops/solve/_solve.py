@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from ...core import Static
-from ._checks import check_arrays, check_method
+from ._checks import check_arrays, check_mass, check_method
 from ._solved import Solved
 from .derivative._derivative import Found, solved
 from .forward._loop import SUCCESSFUL
@@ -23,6 +23,7 @@ from .recorded._stored import stored
 from .steps._control import Adaptive, Control, Errors
 from .steps._form import MOST_ALONE, MOST_OF_MANY, Form, ParametricField, form_of
 from .steps._given import Given, Options, Steering
+from .steps._mass import WithMass
 from .steps._parametric import parametric_of, wide
 from .steps._record import FEW_STATES, Record, capacity_of
 from .steps._step import Leaves
@@ -56,8 +57,9 @@ def solve(
     by_components: bool = False,
     kernel: bool = False,
     is_member: bool = False,
+    mass: jax.Array | None = None,
 ) -> Solved:
-    """y with dy/dt = field(t, y, args) and y(t0) = y0, by an explicit Runge-Kutta method.
+    """y with dy/dt = field(t, y, args) and y(t0) = y0, by a Runge-Kutta or a Rosenbrock method.
 
     It has derivatives of any order, in any nesting of forward and reverse mode, with respect to y0,
     args, t0, t1, ts, and arrays that the field closes over. They are those of the steps that were
@@ -97,6 +99,9 @@ def solve(
         kernel: whether a solve by components may be one kernel on CUDA, and its gradient another.
         is_member: whether it is one of many, under `vmap`. By components and without a kernel it is
             then solved again for its derivative: a CPU has the records of a chunk at a time.
+        mass: (n, n) the matrix M of M dy/dt = field(t, y, args), for the n numbers of y0 in the
+            widest dtype of its leaves, which are real; None for 1. It may be singular, where the
+            index is 1; y0 fulfils the algebraic equations. A Rosenbrock method alone has it.
 
     Raises:
         ValueError: fixed steps without `dt0`; adaptive ones, or estimates, of a method without an
@@ -106,9 +111,12 @@ def solve(
     Source: the discrete adjoint of the recorded steps, as in arXiv 1812.01892.
     """
     check_method(tableau, control, dt0, estimates)
+    check_mass(tableau, mass, estimates)
     check_arrays(y0, args, ts)
     leaves, tree = jax.tree.flatten(y0)
     program, parametric, parameters, before = parametric_of(field, jnp.asarray(t0), y0, args)
+    if mass is not None:
+        parametric, parameters = WithMass(parametric), [*parameters, mass]
     reason = _why_arrays(by_components, dense or stores, estimates, samples)
     if by_components and isinstance(tableau, Rosenbrock):
         reason = "A Rosenbrock method has a Jacobian, which takes the state as one array."

@@ -1,6 +1,5 @@
 """The recorded steps, taken again, and their tangents."""
 
-import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from ..loops._dynamic_scan import dynamic_scan, linear_scan
 from ..loops._rows import row_of, with_row
 from ..steps._all_stages import all_stages, end_of_step
 from ..steps._form import Form, arrays
+from ..steps._mass import field_with
 from ..steps._record import rows_of, step_of_row
 from ..steps._step import (
     Field,
@@ -256,7 +256,7 @@ class Replay:
         fixed, start, length, y = here
         given = _given(fixed, y)
         span = given.t1 - given.t0
-        field = functools.partial(self.form.field, given.parameters)
+        field = field_with(self.form.field, given.parameters)
         return field, given.t0 + start * span, length * span, y
 
     def saved(self, constants: PyTree, number: jax.Array, carry: PyTree, _: PyTree) -> Any:

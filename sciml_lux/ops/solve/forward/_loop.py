@@ -21,8 +21,10 @@ from ..steps._control import (
 )
 from ..steps._form import Fields, Form
 from ..steps._given import Given, Options, Steering
+from ..steps._mass import Weighed, to_consistent
 from ..steps._record import Record, empty, remembered, rows_of
 from ..steps._step import (
+    Field,
     Leaves,
     Stages,
     advanced,
@@ -40,6 +42,7 @@ from ._ended import Ended, Tried
 from ._sight import Seen, Watch, looked_over, nothing_seen
 
 RUNNING, SUCCESSFUL, MAX_STEPS, STATE_NOT_FINITE, FIELD_NOT_FINITE, DIVERGED, NO_STEP = range(7)
+INCONSISTENT = 7
 
 
 class State(NamedTuple):
@@ -130,13 +133,17 @@ def _start(
     slope = field(given.t0, given.y0)
     if steering.dt0 is not None:
         h = steering.dt0
+    elif isinstance(field, Weighed):
+        # The slope is not known, and may not be of the size of the first change.
+        h = 1e-6 * jnp.abs(span)
     else:
         tolerances = (steering.rtol, steering.atol, options.samples)
         h = first_step(field, options.tableau, given.t0, span, given.y0, slope, *tolerances)
     part = jnp.abs(h) / jnp.where(span == 0, 1.0, jnp.abs(span))
     zero, one = jnp.zeros((), jnp.int32), jnp.ones((), clock)
     faults = [~all_finite(slope), ~all_finite(given.y0)]
-    result = jnp.where(faults[0], FIELD_NOT_FINITE, RUNNING)
+    result = jnp.where(_starts_well(field, options, given, steering), RUNNING, INCONSISTENT)
+    result = jnp.where(faults[0], FIELD_NOT_FINITE, result)
     record = empty(options.max_steps, options.capacity, clock, given.y0) if remember else None
     count = len(given.ts)
     return State(
@@ -156,6 +163,17 @@ def _start(
         result=jnp.where(faults[1], STATE_NOT_FINITE, result).astype(jnp.int32),
         record=record,
     )
+
+
+def _starts_well(
+    field: Field, options: Options, given: Given, steering: Steering
+) -> jax.Array | bool:
+    """Whether the state at the start fulfils the algebraic equations, if any, to the tolerance."""
+    if not isinstance(field, Weighed):
+        return True
+    y0 = given.y0
+    away = to_consistent(field, given.t0, y0)
+    return largest_square(away, y0, y0, steering.rtol, steering.atol, options.samples) <= 1
 
 
 def all_finite(leaves: Leaves) -> jax.Array:

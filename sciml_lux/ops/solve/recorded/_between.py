@@ -1,7 +1,5 @@
 """The solution between the steps of a solve that remembers them all."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
@@ -9,6 +7,7 @@ from ..loops._rows import row_of
 from ..steps._all_stages import all_stages
 from ..steps._form import ParametricField
 from ..steps._given import Given
+from ..steps._mass import field_with
 from ..steps._record import Record
 from ..steps._step import Leaves, inside
 from ..tableaus._tableau import Tableau
@@ -42,7 +41,7 @@ def between(
     reached = jnp.searchsorted(starts, jax.lax.stop_gradient(place), side="right")
     index = jnp.clip(reached - 1, 0, jnp.maximum(record.steps - 1, 0))
     start, length, *y = (row_of(rows, index) for rows in (starts, record.lengths, *record.states))
-    field = functools.partial(parametric, given.parameters)
+    field = field_with(parametric, given.parameters)
     at, h = given.t0 + start * span, length * span
     stages = all_stages(tableau, field, at, h, y)
     fraction = (place - start) / jnp.where(length == 0, 1.0, length)

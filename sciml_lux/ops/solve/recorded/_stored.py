@@ -1,6 +1,5 @@
 """Stored: the solution between the steps as polynomials, which take no evaluations to read."""
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ from ..loops._rows import row_of
 from ..steps._all_stages import all_stages
 from ..steps._form import ParametricField
 from ..steps._given import Given
+from ..steps._mass import field_with
 from ..steps._record import Record
 from ..steps._step import Leaves
 from ..tableaus._interpolation_weights import polynomials
@@ -69,7 +69,7 @@ def stored(parametric: ParametricField, tableau: Tableau, given: Given, record: 
     def step(constants: PyTree, row: PyTree, carry: PyTree) -> Any:
         t0, span, parameters = constants
         start, length, y = row
-        field = functools.partial(parametric, parameters)
+        field = field_with(parametric, parameters)
         t, h = t0 + start * span, length * span
         stages = all_stages(tableau, field, t, h, y)
         return carry, [_coefficients(tableau, h, k) for k in stages]

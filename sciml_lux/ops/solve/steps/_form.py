@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from ..._primitive import ClosedJaxpr
 from ...by_components import by_components, why_not_by_components
 from ...kernels import Kernel
+from ._mass import field_with
 from ._step import Field, Leaves
 
 ParametricField = Callable[[list[jax.Array], jax.Array, Leaves], Leaves]
@@ -119,7 +120,7 @@ class Form:
     def at(self, parameters: Leaves) -> Fields:
         """The field with these parameters, leaves as steps have them."""
         of_arrays = functools.partial(self.whole, self.parameters(parameters))
-        return Fields(functools.partial(self.field, parameters), of_arrays, self.shapes)
+        return Fields(field_with(self.field, parameters), of_arrays, self.shapes)
 
 
 def arrays(field: ParametricField) -> Form:

@@ -1,6 +1,7 @@
 """The leaves of a state as one real vector, of which a Jacobian is a matrix."""
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +39,7 @@ class Vector:
         return [_leaf(part, kind) for part, kind in zip(parts, self.types, strict=True)]
 
 
-def _leaf(part: jax.Array, kind: jax.core.ShapedArray) -> jax.Array:
+def _leaf(part: jax.Array, kind: Any) -> jax.Array:
     shape = (*part.shape[:-1], *kind.shape)
     if not _is_complex(kind):
         return part.reshape(shape).astype(kind.dtype)
@@ -47,5 +48,5 @@ def _leaf(part: jax.Array, kind: jax.core.ShapedArray) -> jax.Array:
     return jax.lax.complex(first, second)
 
 
-def _is_complex(kind: jax.core.ShapedArray) -> bool:
+def _is_complex(kind: Any) -> bool:
     return jnp.issubdtype(kind.dtype, jnp.complexfloating)
