@@ -122,7 +122,7 @@ def _cause(
     stuck = (result == RESULTS.step_too_short) | (result == RESULTS.newton_failed)
     out_of_domain = (~here.finite | ~beyond.finite) & all_finite(reached)
     for applies, cause in (
-        (nothing, RESULTS.no_step_accepted),
+        (nothing & (result != RESULTS.inconsistent_start), RESULTS.no_step_accepted),
         (stuck & here.grows, RESULTS.diverged),
         (out_of_domain & here.large, RESULTS.diverged),
         (out_of_domain & ~here.large, RESULTS.field_turned_nan),

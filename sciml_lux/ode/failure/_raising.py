@@ -49,8 +49,8 @@ _SENTENCES = {
     "continuous there, or let only the other `direction` count.",
     "preset_time_not_a_number": "{name}: a preset time is not a number. Look at where the `ts` of "
     "`PresetTimes` come from; one that shall not happen may be infinite.",
-    "inconsistent_start": "{name}: the initial state does not fulfil the algebraic equations, those "
-    "that `mass_matrix` has 0 for, to {tolerances}, or they are not of index 1. Solve them for u0 "
+    "inconsistent_start": "{name}: the initial state does not fulfil the algebraic equations, in "
+    "which `mass_matrix` has 0, to {tolerances}, or they are not of index 1. Solve them for u0 "
     "before, or loosen the tolerances.",
     "not_steady": "{name}: the state at t1={t1} is not near a root of {field}, as "
     "`SteadyStateAdjoint` expects. Solve to a later time, or take another `adjoint`.",
@@ -180,7 +180,7 @@ def _hint(layer: Solvable, facts: _Facts, trees: tuple[Any, ...]) -> str:
     if is_stiff(field, reached, step):
         return (
             f" The problem is stiff there: the length of its steps, {step:.2g}, is limited by "
-            "stability. Take an implicit solver, such as diffrax.Kvaerno5()."
+            "stability. Take a solver for such, ode.Rodas5P() or diffrax.Kvaerno5()."
         )
     return " Raise `max_steps`, loosen `rtol` and `atol`, or shorten `tspan`."
 

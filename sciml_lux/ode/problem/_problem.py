@@ -89,7 +89,7 @@ class Problem:
         self.inputs = None if inputs is None else _signals(inputs)
         self.mask = as_array(mask)
         self.first_step = as_step(first_step)
-        self.mass_matrix = as_array(mass_matrix)
+        self.mass_matrix = own_memory(as_array(mass_matrix))
 
     def with_state(self, u0: PyTree) -> "Problem":
         """The same problem from another state."""
