@@ -12,6 +12,7 @@ from jaxtyping import PyTree
 from ...core import Parameters, layer_name
 from ..equation._solvable import Solvable
 from ..method._method import plain
+from ..method._rosenbrock import Rodas5P
 from ..problem._interpolated import signals_of_sample
 from ..problem._problem_times import Times
 from ..solution._results import RESULTS
@@ -172,7 +173,7 @@ def _hint(layer: Solvable, facts: _Facts, trees: tuple[Any, ...]) -> str:
     stats, reached = facts.stats, facts.reached
     if layer.method.has_fixed_steps:
         return " Raise `max_steps`, or lengthen `dt0`."
-    if isinstance(plain(layer.method.solver), diffrax.AbstractImplicitSolver):
+    if isinstance(plain(layer.method.solver), diffrax.AbstractImplicitSolver | Rodas5P):
         return " Raise `max_steps`, or loosen `rtol` and `atol`."
     step = abs(float(stats.time_reached - facts.t0)) / max(int(stats.num_accepted_steps), 1)
     # Without the tracers of an eager `jax.grad`.

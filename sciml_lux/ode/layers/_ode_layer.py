@@ -31,8 +31,9 @@ class ODELayer(Layer):
 
     Args:
         saveat: the times of the output, sorted, within `tspan`; None for t1 alone.
-        solver: a diffrax solver, `Tsit5` by default; or one of ours: `Vern7`, `Vern9`, and the
-            symplectic `Leapfrog`, `Yoshida4` and `Yoshida6` for states that are pairs (q, p).
+        solver: a diffrax solver, `Tsit5` by default; or one of ours: `Vern7`, `Vern9`, for stiff
+            problems `Rodas5P`, and the symplectic `Leapfrog`, `Yoshida4` and `Yoshida6` for states
+            that are pairs (q, p).
         rtol: relative tolerance of adaptive steps.
         atol: absolute tolerance of adaptive steps.
         dt0: the first step; None lets the solver choose. Solvers with fixed steps need a number.
@@ -80,12 +81,12 @@ class ODELayer(Layer):
     `batch_axis=0`, or times of each sample, (batch, n, *x.shape[1:]).
 
     The lean engine, our own, solves where `solver` is one of diffrax's Euler, Heun, Midpoint,
-    Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7 and Vern9, with an `adjoint` of `ode`, and with
-    the default `stepsize_controller`, `ConstantStepSize`, or a `PIDController` of coefficients,
-    factors and tolerances alone, also those of each component; symplectic solvers have an engine
-    of their own, see `Leapfrog`; else diffrax does. `solve(...)`'s
-    `stats.engine` says which. The lean engine holds each sample of a batch to the tolerance, the
-    first axis of a state of two axes or more; diffrax the batch together.
+    Ralston, Bosh3, Tsit5 and Dopri5 or our Vern7, Vern9 and Rodas5P, with an `adjoint` of `ode`,
+    and with the default `stepsize_controller`, `ConstantStepSize`, or a `PIDController` of
+    coefficients, factors and tolerances alone, also those of each component; symplectic solvers
+    have an engine of their own, see `Leapfrog`; else diffrax does. `solve(...)`'s `stats.engine`
+    says which. The lean engine holds each sample of a batch to the tolerance, the first axis of a
+    state of two axes or more; diffrax the batch together.
 
     With implicit solvers and Dopri8 a solve steps onto the times of `saveat`, up to 64 of them:
     inside a step these interpolate at a lower order. `docs/stiff.md` says how to step onto more,
