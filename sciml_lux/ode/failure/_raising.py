@@ -181,7 +181,7 @@ def _hint(layer: Solvable, facts: _Facts, trees: tuple[Any, ...]) -> str:
     if is_stiff(field, reached, step):
         return (
             f" The problem is stiff there: the length of its steps, {step:.2g}, is limited by "
-            "stability. Take a solver for such, ode.Rodas5P() or diffrax.Kvaerno5()."
+            "stability. Take an implicit solver, such as ode.Rodas5P()."
         )
     return " Raise `max_steps`, loosen `rtol` and `atol`, or shorten `tspan`."
 

@@ -227,3 +227,9 @@ def test_a_second_call_compiles_nothing():
         ode.solve(field, problem, method=method)
         counts.append(len(traced))
     assert counts[0] == counts[1] > 0
+
+
+def test_too_few_steps_are_not_laid_to_stiffness(dtype):
+    method = ode.Method(solver=ode.Rodas5P(), max_steps=3)
+    with pytest.raises(RuntimeError, match="Raise `max_steps`, or loosen `rtol` and `atol`"):
+        end(jnp.asarray(100.0, dtype), method)
