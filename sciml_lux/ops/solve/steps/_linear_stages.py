@@ -41,9 +41,7 @@ def linear_stages(
         if i > 0:
             value = slope(t + float(c) * h, start + step * _sum(a, stages))
             value = value + weighed(_sum(linear.coupling[i], stages))
-        stages.append(
-            solve(value + (float(linear.d[i]) * step) * by_time if linear.d[i] else value)
-        )
+        stages.append(solve(value + float(linear.d[i]) * step * by_time))
     return vector.leaves(jnp.stack(stages))
 
 
