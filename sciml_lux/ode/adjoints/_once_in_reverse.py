@@ -45,7 +45,7 @@ class _Refusal:
     def __call__(self, x: Array) -> Array:
         raise ValueError(
             f"`diffrax.{self.adjoint}` has no {self.what}. Take adjoint=ode.DiscreteAdjoint() with "
-            "an explicit solver, such as diffrax.Tsit5(), or diffrax.DirectAdjoint() with any."
+            "diffrax.Tsit5(), or for stiff problems ode.Rodas5P(); or diffrax.DirectAdjoint()."
         )
 
     def rule(self, operands: Sequence[Array], tangents: Sequence[Any]) -> tuple[list, list]:

@@ -113,8 +113,8 @@ def _adjoint(method: Method, u0: PyTree) -> diffrax.AbstractAdjoint:
     if isinstance(adjoint, Adjoint):
         raise ValueError(
             f"`{type(adjoint).__name__}` expects a solve of the lean engine, got "
-            f"{why_not_lean(method)}. Take diffrax.Tsit5() with its default steps, or "
-            "adjoint=ode.DiscreteAdjoint(), which all solvers have."
+            f"{why_not_lean(method)}. Take diffrax.Tsit5(), or where stiff ode.Rodas5P(), with "
+            "their default steps, or adjoint=ode.DiscreteAdjoint(), which all solvers have."
         )
     is_complex = any(jnp.iscomplexobj(u) for u in jax.tree.leaves(u0))
     if is_complex and isinstance(adjoint, diffrax.BacksolveAdjoint):

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux import ode
+import sciml_lux as lux
+from sciml_lux import nn, ode
 from tests.conftest import needs_x64
 from tests.ode.problems import PROBLEMS
 
@@ -214,3 +215,12 @@ def test_matrix_is_a_copy_of_numpys_memory(dtype):
     given = ode.Problem(jnp.ones(2, dtype), tspan=(0.0, 1.0), mass_matrix=mass)
     mass[:] = 0
     np.testing.assert_array_equal(given.mass_matrix, np.eye(2))
+
+
+def test_layer_takes_it_with_the_problem(dtype):
+    node = ode.NeuralODE(nn.Dense(2, 2, jnp.tanh), (0.0, 1.0), solver=ode.Rodas5P())
+    half = ode.NeuralODE(nn.Dense(2, 2, jnp.tanh), (0.0, 0.5), solver=ode.Rodas5P())
+    ps, st = lux.setup(0, node, dtype=dtype)
+    x = jnp.asarray([0.3, -0.2], dtype)
+    found = node(ode.Problem(x, mass_matrix=2 * jnp.eye(2, dtype=dtype)), ps, st)[0]
+    np.testing.assert_allclose(found, half(x, ps, st)[0], rtol=1e-4)
