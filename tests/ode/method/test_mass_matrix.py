@@ -55,6 +55,7 @@ def test_robertson_with_a_constraint_ends_at_its_published_state():
 
 
 @needs_x64
+@slow
 def test_gradient_with_a_constraint_is_that_without():
     def end(field, rates, **mass):
         given = ode.Problem(jnp.asarray([1.0, 0.0, 0.0]), tspan=(0.0, 40.0), **mass)
@@ -99,6 +100,7 @@ def test_algebraic_state_follows_in_every_precision(dtype):
 
 
 @needs_x64
+@slow
 def test_wanted_times_and_dense_states_have_the_algebraic_state_too():
     method = ode.Method(solver=ode.Rodas5P(), rtol=1e-9, atol=1e-11, dense=True, max_steps=128)
     rate = jnp.asarray(0.7)
@@ -114,6 +116,7 @@ def test_derivative_of_an_algebraic_equation_is_that_of_its_solution():
 
 
 @needs_x64
+@slow
 def test_trajectories_of_an_ensemble_share_the_matrix_or_have_their_own():
     rates = jnp.asarray([0.5, 1.0])
     starts = jnp.stack([jnp.ones(2), rates], axis=1)
