@@ -8,14 +8,10 @@ import numpy as np
 import sciml_lux as lux
 from sciml_lux import nn, ode
 
+from .event_features import EVENT_FEATURES, field
+
 X = np.asarray([0.8, 0.5, 0.9, 1.4])
 WANTED = np.asarray([0.0, 0.35, 0.35, 1.2])
-
-
-def field(t, u, p):
-    """A field that depends on the time, and is not linear."""
-    push = p[2] * jnp.sin(p[3] * t).astype(u.dtype)
-    return push - p[2] * u * u + jnp.flip(u)
 
 
 def end(x, method):
@@ -160,6 +156,7 @@ FEATURES = {
         members,
         dense,
         estimates,
+        *EVENT_FEATURES,
     )
 }
 
@@ -175,4 +172,6 @@ def fixed(adjoint):
 
 
 def adaptive(adjoint, tolerance):
-    return ode.Method(adjoint=adjoint, rtol=tolerance, atol=tolerance, max_steps=512)
+    """Steps by a tolerance, which may be traced: then one program has all tolerances."""
+    by_error = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+    return ode.Method(adjoint=adjoint, stepsize_controller=by_error, max_steps=512)

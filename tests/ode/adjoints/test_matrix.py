@@ -1,134 +1,105 @@
 """Every adjoint with everything that a solve can have: right, or refused by name."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sciml_lux import ode
 from tests.conftest import needs_x64, slow
 
-from .features import FEATURES, X, adaptive, fixed
+from .cells import (
+    ADJOINTS,
+    EXACT,
+    FAST,
+    REFUSED,
+    adaptive_program,
+    cells,
+    differences,
+    fixed_program,
+    is_continuous,
+    is_exact,
+    points,
+    replayed,
+)
+from .features import FEATURES, X, adaptive
 
 pytestmark = [pytest.mark.traced, needs_x64]
-EXACT = {
-    "discrete": ode.DiscreteAdjoint(),
-    "reversible": ode.ReversibleAdjoint(),
-    "forward": ode.ForwardSensitivity(),
-    "auto": ode.AutoAdjoint(),
-}
-CONTINUOUS = {
-    "interpolating": ode.InterpolatingAdjoint(),
-    "Gauss": ode.GaussAdjoint(),
-    "backsolve": ode.BacksolveAdjoint(),
-    "forward, error controlled": ode.ForwardSensitivity(control_error=True),
-}
-# Derivatives by times are du/dt, and not those of the steps.
-TO_TOLERANCE = {("times", "reversible"), ("times", "forward")}
-HAS_ALL = {"discrete", "auto"}
-REFUSED = {
-    (feature, name)
-    for feature in ("dense", "estimates")
-    for name in EXACT | CONTINUOUS
-    if name not in HAS_ALL
-}
-CELLS = [(feature, name) for feature in FEATURES for name in EXACT | CONTINUOUS]
+FAST_REPLAYS = {("end", "discrete")}
+FAST_REFERENCES = {"jump times"}
+CHOSEN = "auto"
 
 
-# One of each row and column, where they compile fast; those refused are fast as well.
-FAST = {
-    ("end", "Gauss"),
-    ("times", "discrete"),
-    ("backwards", "backsolve"),
-    ("control", "auto"),
-    ("time input and state policy", "forward"),
-    ("tree state", "discrete"),
-    ("complex state", "interpolating"),
-    ("running cost", "reversible"),
-    ("times of each sample", "discrete"),
-    ("samples", "auto"),
-    ("members", "forward, error controlled"),
-}
+def is_exact_itself(feature, name):
+    return is_exact(feature, name) and name != CHOSEN
 
 
-def cells(wanted):
-    """The cells that are wanted, all but the fast ones slow."""
-    found = []
-    for feature in FEATURES:
-        for name in EXACT | CONTINUOUS:
-            if wanted(feature, name):
-                marks = [] if (feature, name) in FAST else [slow]
-                found.append(pytest.param(feature, name, id=f"{feature}-{name}", marks=marks))
-    return found
+def is_continuous_itself(feature, name):
+    return is_continuous(feature, name) and name != CHOSEN
 
 
-def gradient(feature, method):
-    return jax.jit(jax.grad(functools.partial(FEATURES[feature], method=method)))
+@pytest.mark.parametrize(("feature", "name"), cells(is_exact_itself))
+def test_exact_adjoint_is_the_derivative_of_fixed_steps(feature, name):
+    program = fixed_program(feature, name)
+    _, found = program(X)
+    expected = differences(np.asarray([program(x)[0] for x in points()]))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
-@functools.cache
-def reference(feature):
-    """The gradient of the equation, by the discrete adjoint of steps without error."""
-    return np.asarray(gradient(feature, adaptive(None, 1e-12))(jnp.asarray(X)))
+@pytest.mark.parametrize(("feature", "name"), cells(is_exact_itself, FAST_REPLAYS))
+def test_exact_adjoint_is_the_derivative_of_the_recorded_steps(feature, name):
+    value, found = adaptive_program(feature, name)(X, 1e-5)
+    coupling = getattr(EXACT[name], "coupling", None)
+    same, expected = replayed(feature, coupling, 1e-5)
+    np.testing.assert_allclose(value, same, rtol=1e-12)
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
 
 
-def is_exact(feature, name):
-    return name in EXACT and (feature, name) not in TO_TOLERANCE | REFUSED
-
-
-@pytest.mark.parametrize(("feature", "name"), cells(is_exact))
-def test_exact_adjoint_is_the_derivative_of_the_steps(feature, name):
-    method = fixed(EXACT[name])
-    if feature == "estimates":
-        method = adaptive(EXACT[name], 1e-6)
-        expected = gradient(feature, adaptive(None, 1e-6))(jnp.asarray(X))
-    else:
-        value = jax.jit(functools.partial(FEATURES[feature], method=method))
-        h = 3e-5 * np.eye(len(X))
-        pairs = [(value(jnp.asarray(X + d)), value(jnp.asarray(X - d))) for d in h]
-        expected = np.asarray([(a - b) / 6e-5 for a, b in pairs])
-    found = gradient(feature, method)(jnp.asarray(X))
-    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
-
-
-def is_continuous(feature, name):
-    return not is_exact(feature, name) and (feature, name) not in REFUSED
-
-
-@pytest.mark.parametrize(("feature", "name"), cells(is_continuous))
+@pytest.mark.parametrize(("feature", "name"), cells(is_continuous_itself))
 def test_continuous_adjoint_is_the_derivative_of_the_equation(feature, name):
-    assert largest_error(feature, name, 1e-9) < 1e-6
+    _, expected = adaptive_program(feature, "discrete")(X, 1e-12)
+    program = adaptive_program(feature, name)
+    found = [program(X, tolerance)[1] for tolerance in (1e-4, 1e-7, 1e-9, 1e-10)]
+    errors = [float(np.abs(gradient - expected).max()) for gradient in found]
+    assert errors[2] < 1e-6, errors
+    assert errors[1] < errors[0] / 20 and errors[3] < errors[1] / 20, errors
 
 
-@slow
 @pytest.mark.parametrize(
-    ("feature", "name"),
-    [pytest.param(*cell, id="-".join(cell)) for cell in CELLS if is_continuous(*cell)],
+    "feature",
+    [
+        f if f in FAST_REFERENCES else pytest.param(f, marks=slow)
+        for f in FEATURES
+        if any(is_continuous(f, name) for name in ADJOINTS)
+    ],
 )
-def test_error_of_a_continuous_adjoint_falls_with_the_tolerance(feature, name):
-    errors = [largest_error(feature, name, tolerance) for tolerance in (1e-4, 1e-7, 1e-10)]
-    assert errors[1] < errors[0] / 20 and errors[2] < errors[1] / 20, errors
+def test_derivative_of_the_equation_is_that_of_the_finest_steps(feature):
+    """So far as differences of the finest steps tell."""
+    program = adaptive_program(feature, "discrete")
+    expected = differences(np.asarray([program(x, 1e-12)[0] for x in points()]))
+    found = program(X, 1e-12)[1]
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7 * np.abs(expected).max())
 
 
-def largest_error(feature, name, tolerance):
-    adjoint = (EXACT | CONTINUOUS)[name]
-    found = gradient(feature, adaptive(adjoint, tolerance))(jnp.asarray(X))
-    return np.abs(found - reference(feature)).max()
+@pytest.mark.parametrize(("feature", "name"), cells(lambda feature, name: name == CHOSEN))
+def test_automatic_choice_has_the_program_of_the_adjoint_that_it_takes(feature, name):
+    def text(adjoint):
+        loss = lambda x: FEATURES[feature](x, adaptive(adjoint, 1e-6))
+        return jax.jit(jax.grad(loss)).lower(jnp.asarray(X)).as_text()
+
+    assert text(EXACT[name]) == text(EXACT["discrete"])
 
 
 @pytest.mark.parametrize(
     ("feature", "name"), [pytest.param(*cell, id="-".join(cell)) for cell in sorted(REFUSED)]
 )
 def test_what_an_adjoint_does_not_have_is_refused_by_name(feature, name):
-    adjoint = (EXACT | CONTINUOUS)[name]
-    words = rf"`{type(adjoint).__name__}` does not .*`{feature}=True`\. .* ode\.DiscreteAdjoint"
+    words = (
+        rf"`{type(ADJOINTS[name]).__name__}` does not .*`{feature}=True`\. .* ode\.DiscreteAdjoint"
+    )
     with pytest.raises(ValueError, match=words):
-        FEATURES[feature](jnp.asarray(X), adaptive(adjoint, 1e-6))
+        FEATURES[feature](jnp.asarray(X), adaptive(ADJOINTS[name], 1e-6))
 
 
 def test_every_row_and_column_has_a_fast_cell():
-    fast = FAST | REFUSED
-    assert {feature for feature, _ in fast} == set(FEATURES)
-    assert {name for _, name in FAST} == set(EXACT | CONTINUOUS)
+    assert {feature for feature, _ in FAST | REFUSED} == set(FEATURES)
+    assert {name for _, name in FAST} == set(ADJOINTS)
