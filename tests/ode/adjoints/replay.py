@@ -42,8 +42,9 @@ class Replay(Adjoint):
             grid = grid_of(Given(given.t0, given.t1, ts, None, None), lengths)
             taken = np.arange(len(grid.starts), dtype=np.int32) < grid.num_steps
             cut = jnp.where(taken, grid.lengths, 0)
+            moved = taken & (grid.lengths > 0)
             through = functools.partial(reversible_steps, field, setup.tableau, self.coupling)
-            y1, after, error = *through(given.t0, span, start, cut, taken), None
+            y1, after, error = *through(given.t0, span, start, cut, moved), None
             at = [jnp.argmax(taken & (grid.saves == i)) for i in range(len(ts))]
             ys = [after[i] for i in at]
         y1 = jnp.full_like(y1, error) if self.is_error else y1
@@ -99,7 +100,7 @@ def steps(field, tableau, t0, span, ts, y, lengths):
     return y1, [at(t) for t in ts], error
 
 
-def reversible_steps(field, tableau, coupling, t0, span, y, lengths, taken):
+def reversible_steps(field, tableau, coupling, t0, span, y, lengths, moved):
     """The state at the end, and those after each step: the formulas of arXiv 2410.11648."""
 
     def move(t, h, y):
@@ -113,5 +114,5 @@ def reversible_steps(field, tableau, coupling, t0, span, y, lengths, taken):
         y, z = jnp.where(valid, after, y), jnp.where(valid, coupled, z)
         return (start + length, y, z), y
 
-    (_, y1, _), after = jax.lax.scan(step, (0 * span, y, y), (lengths, taken))
+    (_, y1, _), after = jax.lax.scan(step, (0 * span, y, y), (lengths, moved))
     return y1, after

@@ -1,7 +1,7 @@
 """Reversible: a Runge-Kutta method whose steps can be undone."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -48,8 +48,8 @@ class Reversible:
     def step(self, given: Given, start: jax.Array, length: jax.Array, pair: Pair) -> Pair:
         """The pair after a step."""
         field, t, h = self._at(given, start, length)
-        moves = self._moves(field, t, h, pair.z)
-        y = [z + self.coupling * (y - z) + m for y, z, m in zip(*pair, moves, strict=True)]
+        moves, coupled = self._moves(field, t, h, pair.z), self._coupled(length)
+        y = [z + coupled(y) * (y - z) + m for y, z, m in zip(*pair, moves, strict=True)]
         back = self._moves(field, t + h, -h, y)
         return Pair(y, [z - b for z, b in zip(pair.z, back, strict=True)])
 
@@ -58,14 +58,19 @@ class Reversible:
         field, t, h = self._at(given, start, length)
         back = self._moves(field, t + h, -h, pair.y)
         z = [z + b for z, b in zip(pair.z, back, strict=True)]
-        moves = self._moves(field, t, h, z)
-        y = [z + (y - z - m) / self.coupling for y, z, m in zip(pair.y, z, moves, strict=True)]
+        moves, coupled = self._moves(field, t, h, z), self._coupled(length)
+        y = [z + (y - z - m) / coupled(y) for y, z, m in zip(pair.y, z, moves, strict=True)]
         return Pair(y, z)
 
     def _at(self, given: Given, start: jax.Array, length: jax.Array) -> tuple[Field, Any, Any]:
         span = given.t1 - given.t0
         field = functools.partial(self.field, given.parameters)
         return field, given.t0 + start * span, length * span
+
+    def _coupled(self, length: jax.Array) -> Callable[[jax.Array], jax.Array]:
+        """The coupling of a step: 1 for one of no length, so that equal times have equal states."""
+        coupling = jnp.where(length == 0, 1.0, self.coupling)
+        return lambda y: coupling.astype(y.dtype)
 
     def _moves(self, field: Field, t: jax.Array, h: jax.Array, y: Leaves) -> Leaves:
         count = self.tableau.num_stages - int(self.tableau.fsal)

@@ -41,6 +41,8 @@ def with_pullback(
 ) -> Any:
     """`function(given)`, whose derivative in reverse mode is what `pull` says.
 
+    None of the functions closes over traced arrays: these are in `given`.
+
     Args:
         function: of a tree, a pair: what has derivatives, and other results.
         kept: the same pair, and what `pull` reads, computed where a derivative is taken.
