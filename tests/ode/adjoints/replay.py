@@ -53,16 +53,19 @@ class Replay(Adjoint):
 
 
 def stages_of(field, a, c, t, h, y):
-    """The slopes of a step, those that the interpolant alone needs included."""
-    found = []
-    for row, node in zip(a, c, strict=True):
-        move = sum((float(w) * k for w, k in zip(row, found, strict=False)), 0 * y)
-        found.append(field(t + float(node) * h, y + times(h, move)))
-    return found
+    """(stages, n) the slopes of a step."""
+
+    def stage(k, row):
+        number, weights, node = row
+        slope = field(t + node * h, y + times(h, combined(weights, k)))
+        return k.at[number].set(slope), ()
+
+    rows = (np.arange(len(c), dtype=np.int32), a, c)
+    return jax.lax.scan(stage, jnp.zeros((len(c), *y.shape), y.dtype), rows)[0]
 
 
-def combined(weights, stages):
-    return sum(float(w) * k for w, k in zip(weights, stages, strict=False))
+def combined(weights, k):
+    return jnp.tensordot(jnp.asarray(weights, k.dtype), k[: len(weights)], 1)
 
 
 def times(number, state):
@@ -72,30 +75,30 @@ def times(number, state):
 
 def steps(field, tableau, t0, span, ts, y, lengths):
     """The state at the end, those at `ts` by the interpolant, and the local error."""
-    inside = tableau.interpolant
-    a, c = (*tableau.a, *inside.a), (*tableau.c, *inside.c)
+    own = tableau.float64
+    total = len(own.c) + len(own.extra_c)
+    a = np.concatenate(
+        [np.pad(part, ((0, 0), (0, total - part.shape[1]))) for part in (own.a, own.extra_a)]
+    )
+    c = np.concatenate([own.c, own.extra_c])
 
     def step(carry, length):
         start, y, error = carry
         h = length * span
-        stages = stages_of(field, a, c, t0 + start * span, h, y)
-        after = y + times(h, combined(tableau.b, stages))
-        e = times(h, combined(tableau.b_error, stages))
-        size = jnp.sqrt(jnp.mean(jnp.abs(e) ** 2))
-        carry = (start + length, after, error + jnp.abs(h) * size)
-        return carry, (start, h, y, jnp.stack(stages))
+        k = stages_of(field, a, c, t0 + start * span, h, y)
+        size = jnp.sqrt(jnp.mean(jnp.abs(times(h, combined(own.b_error, k))) ** 2))
+        after = y + times(h, combined(own.b, k))
+        return (start + length, after, error + jnp.abs(h) * size), (start, h, y, k)
 
     (_, y1, error), (starts, *rows) = jax.lax.scan(step, (0 * span, y, 0 * span), lengths)
 
     def at(t):
         place = (t - t0) / span
         row = jnp.argmax((place <= starts + lengths + 1e-12) & (lengths > 0))
-        h, y, stages = (values[row] for values in rows)
+        h, y, k = (values[row] for values in rows)
         theta = (place - starts[row]) / lengths[row]
-        powers = theta ** np.arange(1.0, len(inside.p[0]) + 1)
-        weights = [jnp.sum(np.asarray(line, np.float64) * powers) for line in inside.p]
-        moves = [times(weight, k) for weight, k in zip(weights, stages, strict=True)]
-        return y + times(h, sum(moves))
+        weights = jnp.asarray(own.p) @ theta ** np.arange(1.0, own.p.shape[1] + 1)
+        return y + times(h, combined(weights, k))
 
     return y1, [at(t) for t in ts], error
 
@@ -104,7 +107,8 @@ def reversible_steps(field, tableau, coupling, t0, span, y, lengths, moved):
     """The state at the end, and those after each step: the formulas of arXiv 2410.11648."""
 
     def move(t, h, y):
-        return times(h, combined(tableau.b, stages_of(field, tableau.a, tableau.c, t, h, y)))
+        k = stages_of(field, tableau.float64.a, tableau.float64.c, t, h, y)
+        return times(h, combined(tableau.float64.b, k))
 
     def step(carry, row):
         (length, valid), (start, y, z) = row, carry
