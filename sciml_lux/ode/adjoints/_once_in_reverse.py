@@ -35,6 +35,12 @@ def once_in_reverse(tree: PyTree, adjoint: str) -> Any:
     return jax.tree.map(leaf, tree)
 
 
+def not_by_times(tree: PyTree, adjoint: str) -> Any:
+    """`tree`, times by which an adjoint has no derivatives: one raises an error that names it."""
+    refuse = _Refusal(adjoint, "derivatives by times").rule
+    return jax.tree.map(lambda t: lean.with_own_derivative(lambda t: t, refuse, t), tree)
+
+
 class _Refusal:
     """Raises where a derivative is asked for that an adjoint does not have."""
 

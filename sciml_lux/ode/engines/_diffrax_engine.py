@@ -12,7 +12,7 @@ from ...core import Record, Static
 from ..adjoints._adjoint import Adjoint
 from ..adjoints._auto import AutoAdjoint
 from ..adjoints._discrete import DiscreteAdjoint
-from ..adjoints._once_in_reverse import once_in_reverse
+from ..adjoints._once_in_reverse import not_by_times, once_in_reverse
 from ..equation._equation import Equation
 from ..equation._with_cost import WithCost
 from ..method._method import Method, plain
@@ -69,6 +69,8 @@ def solve_with_diffrax(
         given = (equation.field, equation.parameters, span, ts, u0)
         field, parameters, span, ts, u0 = once_in_reverse(given, type(adjoint).__name__)
         equation = equation._replace(field=field, parameters=parameters)
+    if isinstance(adjoint, diffrax.BacksolveAdjoint):
+        span, ts = not_by_times((span, ts), "BacksolveAdjoint")
     t0, t1 = span
     # The state at the end, or where the solve stopped; Backsolve would go through it once more.
     with_end = ts is None or not isinstance(adjoint, diffrax.BacksolveAdjoint)

@@ -12,6 +12,7 @@ from jaxtyping import PyTree
 
 from ...core import Parameters
 from ...core.internal import describe, named_leaves, subject
+from ..adjoints._steady_state import SteadyStateAdjoint
 from ..equation._equation import function_of
 from ..equation._solvable import Inputs, Solvable
 from ..equation._with_cost import WithCost, state_of
@@ -104,15 +105,17 @@ def check_method(layer: Solvable) -> None:
         ValueError: names the option.
     """
     method = layer.method
-    backsolve = isinstance(plain(method.adjoint), diffrax.BacksolveAdjoint)
+    adjoint = plain(method.adjoint)
+    # One differentiates by no time; the other would take each event for a steady state.
+    without = isinstance(adjoint, diffrax.BacksolveAdjoint | SteadyStateAdjoint)
     found = "dense=True" if method.dense else "estimates=True" if method.estimates else None
-    found = "adjoint=BacksolveAdjoint" if backsolve else found
+    found = f"adjoint={type(adjoint).__name__}" if without else found
     if layer.events and found is not None:
         raise ValueError(
             f"{subject(layer)} has `events`, with which {found} is not possible. Leave it out"
             + (
                 "."
-                if backsolve
+                if without
                 else ", and take the states between events at the times of the problem."
             )
         )
