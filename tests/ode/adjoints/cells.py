@@ -38,7 +38,8 @@ REFUSED = {
     for name in ADJOINTS
     if name not in HAS_ALL
 }
-# One of each row and column, where they compile fast; those refused are fast as well.
+# One of each row and column, where they compile fast; those refused are fast as well. With events
+# those of the adjoint whose program is the reference as well.
 FAST = {
     ("end", "Gauss"),
     ("times", "discrete"),
@@ -51,10 +52,10 @@ FAST = {
     ("times of each sample", "discrete"),
     ("samples", "auto"),
     ("members", "forward, error controlled"),
-    ("stop", "backsolve"),
-    ("bounce", "forward"),
-    ("preset times", "reversible"),
-    ("jump times", "Gauss"),
+    ("stop", "discrete"),
+    ("bounce", "discrete"),
+    ("preset times", "discrete"),
+    ("jump times", "discrete"),
     ("events in one step", "discrete"),
 }
 H = 1e-4

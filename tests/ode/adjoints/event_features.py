@@ -5,7 +5,8 @@ import numpy as np
 
 from sciml_lux import ode
 
-WANTED = np.asarray([0.0, 0.37, 0.37, 1.2])
+# Apart from what happens by more than half precision rounds times.
+WANTED = np.asarray([0.0, 0.33, 0.33, 1.2])
 
 
 def field(t, u, p):

@@ -9,6 +9,7 @@ from tests.conftest import needs_x64, slow
 
 from .cells import (
     ADJOINTS,
+    EVENTS,
     EXACT,
     FAST,
     REFUSED,
@@ -25,7 +26,7 @@ from .features import FEATURES, X, adaptive
 
 pytestmark = [pytest.mark.traced, needs_x64]
 FAST_REPLAYS = {("end", "discrete")}
-FAST_REFERENCES = {"jump times"}
+FAST_REFERENCES = EVENTS
 CHOSEN = "auto"
 
 
