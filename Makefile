@@ -19,7 +19,7 @@ RUN := $(VENV)/bin/python
 EXTRAS := dev
 WORKERS ?= 2
 
-.PHONY: help setup demo test test-digits test-deep test-short test-gpu-compile bench lint types clean \
+.PHONY: help setup demo test test-digits test-deep test-short test-gpu-compile bench docs-results lint types clean \
   deep-optimised deep-float64-off deep-standard deep-standard-float64-off
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make test-short  some minutes of it; PYTHON=python3.13 VENV=.venv313 takes another Python"
 	@echo "make test-gpu-compile  what XLA makes for a GPU, without one; installs JAX's CUDA plugin"
 	@echo "make bench     benchmarks against equinox and flax; ARGS='dispatch' picks one"
+	@echo "make docs-results  measures and draws what the pages of docs/ show, from nothing"
 	@echo "make lint      format and lint checks;  make types  static types"
 
 setup: $(VENV)/.ready-$(EXTRAS)
@@ -100,6 +101,13 @@ test-gpu-compile:
 bench:
 	@$(MAKE) --no-print-directory setup EXTRAS=dev,bench
 	$(RUN) -m benchmarks $(ARGS)
+
+# What is in docs/gradients.json is not measured again: it is deleted first.
+docs-results: setup
+	rm -f docs/gradients.json
+	JAX_ENABLE_X64=1 $(RUN) scripts/gradients_page.py
+	JAX_ENABLE_X64=1 $(RUN) docs/kepler.py
+	$(RUN) docs/lux_parity.py
 
 lint: setup
 	$(RUN) -m ruff format --check .

@@ -46,7 +46,7 @@ def test_code_of_the_pages_runs(page, least, tmp_path, monkeypatch, capsys):
             assert shown in printed
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "bench", "lint", "types"])
+@pytest.mark.parametrize("target", ["demo", "test", "bench", "docs-results", "lint", "types"])
 def test_readme_and_contributing_name_targets_that_exist(target):
     makefile = (ROOT / "Makefile").read_text()
     pages = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
