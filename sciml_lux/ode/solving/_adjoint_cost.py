@@ -5,12 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import PyTree
 
 from ...core import Record, Static
 from ..method._method import Method
 from ..problem._problem import Problem
+from ._counted import Counted
 from ._solve import solve
 
 
@@ -49,14 +49,8 @@ def adjoint_cost(
         >>> cost.evaluations > cost.solve_evaluations
         True
     """
-    count = [0]
+    counted = Counted(field)
     names: list[Any] = []
-
-    def counting(t: jax.Array, u: PyTree, *rest: PyTree) -> Any:
-        # Of the state, which a field reads; a call whose result is not read would not be made.
-        first, *others = jax.tree.leaves(u)
-        first = _seen(lambda: count.__setitem__(0, count[0] + 1), first)
-        return field(t, jax.tree.unflatten(jax.tree.structure(u), [first, *others]), *rest)
 
     def loss(field: Callable[..., PyTree]) -> Callable[..., jax.Array]:
         def total(u0: PyTree, args: PyTree) -> jax.Array:
@@ -73,10 +67,7 @@ def adjoint_cost(
     found = {}
     for name, made in (("solve_", loss), ("", gradient)):
         found[f"{name}memory"] = _memory(jax.jit(made(field)), problem.u0, args)
-        count[0] = 0
-        jax.block_until_ready(jax.jit(made(counting))(problem.u0, args))
-        jax.effects_barrier()
-        found[f"{name}evaluations"] = count[0]
+        found[f"{name}evaluations"] = counted.of(jax.jit(made(counted)), problem.u0, args)
     return Record({"adjoint": Static(names[0].value)} | found)
 
 
@@ -86,18 +77,3 @@ def _memory(program: Any, *arguments: PyTree) -> int:
 
 def _real(u0: PyTree) -> Any:
     return jnp.finfo(jax.tree.leaves(u0)[0].dtype).dtype
-
-
-def _seen(call: Callable[[], None], value: jax.Array) -> jax.Array:
-    """`value`, which is handed through Python where it is computed."""
-
-    @jax.custom_jvp
-    def seen(value: jax.Array) -> jax.Array:
-        def through(value: np.ndarray) -> np.ndarray:
-            call()
-            return value
-
-        return jax.pure_callback(through, jax.typeof(value), value, vmap_method="expand_dims")
-
-    seen.defjvps(lambda moved, _, __: moved)
-    return seen(value)
