@@ -32,6 +32,8 @@ def after_event(
     signs, near, pending = _sides(task, place, meeting, u, signs_before)
     ys = _wanted(task, place, attempt, meeting.t, ended)
     row = Row(meeting.t, event, state_of(meeting.u), state_of(u))
+    met = place.met + (happens & meeting.met).astype(jnp.int32)
+    too_many = met > happening.max_events
     place = place._replace(
         t=meeting.t,
         u=u,
@@ -40,7 +42,9 @@ def after_event(
         near=near,
         pending=pending,
         preset=place.preset + preset.astype(jnp.int32),
+        met=met,
         ended=ended,
+        result=RESULTS.where(too_many, RESULTS.max_events_reached, place.result),
         ys=ys,
     )
     return place, row

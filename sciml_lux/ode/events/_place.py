@@ -60,6 +60,7 @@ class Place(NamedTuple):
         near: (n,) conditions that what happened here has left at 0, up to rounding.
         pending: (n,) conditions that were 0 at this time too, and whose turn is still to come.
         preset: int32, how many preset times are over.
+        met: int32, how many events that are not preset happened.
         ended: whether it has reached the end, or an event that ends it.
         result: why it failed, or success.
         ys: the wanted states so far; None where none are.
@@ -75,6 +76,7 @@ class Place(NamedTuple):
     near: jax.Array
     pending: jax.Array
     preset: jax.Array
+    met: jax.Array
     ended: jax.Array
     result: Any
     ys: Any

@@ -27,9 +27,8 @@ def solve_with_events(task: Task, u0: PyTree) -> Attempt:
         rows = jax.tree.map(lambda leaf: leaf[None], row)
     else:
         place, rows = jax.lax.scan(lambda place, _: _next(task, place), place, None, count)
-    more = goes_on(place)
-    result = RESULTS.where(more, RESULTS.max_events_reached, place.result)
-    result = RESULTS.where(task.happening.sound, result, RESULTS.preset_time_not_a_number)
+    unsound = RESULTS.preset_time_not_a_number
+    result = RESULTS.where(task.happening.sound, place.result, unsound)
     events = _events(place, rows)
     t, final = place.t, Final(place.t, place.u)
     ts = t[None] if task.ts is None else task.ts
@@ -69,6 +68,7 @@ def _start(task: Task, u0: PyTree) -> Place:
         near=jnp.zeros(len(happening.places), bool),
         pending=jnp.zeros(len(happening.places), bool),
         preset=zero,
+        met=zero,
         ended=jnp.zeros((), bool),
         result=jax.tree.map(jnp.asarray, RESULTS.successful),
         ys=ys,

@@ -216,3 +216,14 @@ def test_derivative_where_the_slope_of_the_condition_is_0_is_not_a_number():
 def test_condition_that_is_not_a_number_at_first_is_on_no_side():
     found = line((ode.Event(lambda t, u, a: jnp.sqrt(u - 5) - 2),))
     np.testing.assert_allclose(found.final.t, 9.0, **CLOSE)
+
+
+def test_preset_times_outside_of_the_span_make_no_room_for_more_events():
+    events = (passes(1.0), passes(2.0), ode.PresetTimes([20.0, 30.0], stays_put))
+    with pytest.raises(RuntimeError, match=r"more than max_events=1 .* it is at t=2"):
+        line(events, max_events=1)
+
+
+def test_event_that_ends_a_solve_counts_among_max_events():
+    with pytest.raises(RuntimeError, match="more than max_events=1 events"):
+        line((passes(1.0), passes(2.0, None)), max_events=1)
