@@ -25,8 +25,9 @@ def adjoint_cost(
 
     The solve and its gradient are compiled, and run once with a field that counts: that takes
     seconds. Predicted are the bytes that the compiled programs ask for beside their arguments and
-    results; measured, how often they evaluate the field, rejected steps included. An evaluation
-    that also gives products with its Jacobian, and one of all members of a batch, count once.
+    results; measured, how often they evaluate the field, rejected steps included. A field that
+    reads neither the time nor the state is not evaluated in steps, and counts 0. An evaluation that
+    also gives products with its Jacobian, and one of all members of a batch, count once.
 
     Args:
         field: as in `ode.solve`, as are the others.

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 from jaxtyping import PyTree
 
 
@@ -15,7 +14,7 @@ class Counted:
     count once. Each goes through Python, so that its program is slow.
 
     Args:
-        field: du/dt of t, u and args, which reads the state.
+        field: du/dt of t, u and args; one that reads neither t nor u counts 0.
     """
 
     def __init__(self, field: Callable[..., PyTree]) -> None:
@@ -24,10 +23,9 @@ class Counted:
 
     def __call__(self, t: jax.Array, u: PyTree, *rest: PyTree) -> Any:
         """The field's value."""
-        # Of the state, which a field reads; a call whose result is not read would not be made.
-        first, *others = jax.tree.leaves(u)
-        first = _seen(self._add, first)
-        return self.field(t, jax.tree.unflatten(jax.tree.structure(u), [first, *others]), *rest)
+        # All in one, as a call of which nothing is read would not be made.
+        t, u = _seen(self._add, (t, u))
+        return self.field(t, u, *rest)
 
     def of(self, program: Callable[..., Any], *arguments: PyTree) -> int:
         """The evaluations of one call of a compiled `program`."""
@@ -40,16 +38,17 @@ class Counted:
         self._count += 1
 
 
-def _seen(call: Callable[[], None], value: jax.Array) -> jax.Array:
-    """`value`, which is handed through Python where it is computed."""
+def _seen(call: Callable[[], None], values: PyTree) -> Any:
+    """`values`, which are handed through Python where one of them is read."""
 
     @jax.custom_jvp
-    def seen(value: jax.Array) -> jax.Array:
-        def through(value: np.ndarray) -> np.ndarray:
+    def seen(values: PyTree) -> Any:
+        def through(values: PyTree) -> PyTree:
             call()
-            return value
+            return values
 
-        return jax.pure_callback(through, jax.typeof(value), value, vmap_method="expand_dims")
+        types = jax.tree.map(jax.typeof, values)
+        return jax.pure_callback(through, types, values, vmap_method="expand_dims")
 
     seen.defjvps(lambda moved, _, __: moved)
-    return seen(value)
+    return seen(values)
