@@ -39,21 +39,28 @@ def compiled_for(
 
     # Not the functions themselves: their own programs would keep them alive.
     def built(*arguments: PyTree) -> Any:
-        alive = [_joined(r(), body) for r, body in zip(references, bodies, strict=True)]
+        alive = [_joined(r(), own) for r, own in zip(references, bodies, strict=True)]
         return build(alive, key, *arguments)
 
     program = _programs.setdefault(first, {})[place] = _jitted(built)
     return program
 
 
-def _parts(function: Callable[..., Any]) -> tuple[Any, Any]:
-    """The object that lives as long as the function, and of a method, what it calls."""
-    is_method = isinstance(function, types.MethodType)
-    return (function.__self__, function.__func__) if is_method else (function, None)
+def _parts(function: Callable[..., Any]) -> tuple[Any, tuple[Any, ...]]:
+    """The object that lives as long as the function, and what it calls with that.
+
+    Of a method that is its object and its function; of a method of a method, two functions.
+    """
+    owner, bodies = function, ()
+    while isinstance(owner, types.MethodType):
+        owner, bodies = owner.__self__, (owner.__func__, *bodies)
+    return owner, bodies
 
 
-def _joined(owner: Any, body: Any) -> Any:
-    return owner if body is None else types.MethodType(body, owner)
+def _joined(owner: Any, bodies: tuple[Any, ...]) -> Any:
+    for body in bodies:
+        owner = types.MethodType(body, owner)
+    return owner
 
 
 def _drop(first: int, place: Hashable, _: Any) -> None:
