@@ -1,6 +1,7 @@
 """The base of adjoints that solve the adjoint equation backwards, from wanted time to time."""
 
 import dataclasses
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -57,6 +58,10 @@ class ContinuousAdjoint(Adjoint):
             value = getattr(self, name)
             if value is not None:
                 check_number(type(self).__name__, name, value, above=0)
+                if not math.isfinite(value):
+                    raise ValueError(
+                        f"`{type(self).__name__}` expects `{name}` to be finite, got {value}."
+                    )
 
     def back(self, equation: AdjointEquation, solution: Any, at: Back, t: jax.Array) -> Back:
         """From `at` to the time t, without the jump there."""

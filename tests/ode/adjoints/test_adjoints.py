@@ -239,13 +239,24 @@ def test_diffrax_has_recursive_checkpoints_where_it_solves(adjoint):
         (lambda: ode.ReversibleAdjoint(1.5), ValueError, "`coupling` to be at most 1, got 1.5"),
         (lambda: ode.ReversibleAdjoint(0.0), ValueError, "`coupling`"),
         (lambda: ode.GaussAdjoint(rtol=0.0), ValueError, "`GaussAdjoint` expects `rtol`"),
+        (lambda: ode.GaussAdjoint(rtol=np.inf), ValueError, "`rtol` to be finite, got inf"),
         (lambda: ode.BacksolveAdjoint(atol=True), TypeError, "`BacksolveAdjoint` expects `atol`"),
         (lambda: ode.AutoAdjoint(0), ValueError, "`AutoAdjoint` expects `memory`"),
         (lambda: ode.SteadyStateAdjoint(-1.0), ValueError, "`SteadyStateAdjoint` expects"),
         (lambda: ode.ForwardSensitivity(1), TypeError, "`control_error` to be True or False"),
         (lambda: ode.Method(adjoint="best"), TypeError, "\"auto\", one of `ode`, .* got 'best'"),
     ],
-    ids=["coupling", "no coupling", "rtol", "atol", "memory", "tolerance", "switch", "name"],
+    ids=[
+        "coupling",
+        "no coupling",
+        "rtol",
+        "infinite",
+        "atol",
+        "memory",
+        "tolerance",
+        "switch",
+        "name",
+    ],
 )
 def test_option_out_of_range_is_refused(make, error, words):
     with pytest.raises(error, match=words):
