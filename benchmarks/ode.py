@@ -37,6 +37,12 @@ _ADJOINTS = (
     ode.BacksolveAdjoint(),
     ode.ReversibleAdjoint(),
     ode.ForwardSensitivity(),
+    ode.ForwardSensitivity(control_error=True),
+)
+_THEIRS = (
+    diffrax.RecursiveCheckpointAdjoint(),
+    diffrax.DirectAdjoint(),
+    diffrax.BacksolveAdjoint(),
 )
 
 
@@ -105,7 +111,7 @@ def _adjoints(problem: Problem) -> list[Case]:
     ps, st = setup(0, problem.model, dtype=jnp.dtype(problem.dtype))
     peers: dict[str, Any] = {
         f"diffrax {type(adjoint).__name__}": functools.partial(_diffrax, problem, st, adjoint)
-        for adjoint in (diffrax.RecursiveCheckpointAdjoint(), diffrax.BacksolveAdjoint())
+        for adjoint in _THEIRS
     }
     peers |= {
         f"sciml_lux {adjoint}": functools.partial(_ours, problem, st, None, adjoint)

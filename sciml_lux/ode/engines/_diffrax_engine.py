@@ -103,6 +103,13 @@ def solve_with_diffrax(
     return Attempt(Solution(ts, ys, stats, result, between, final), reached)
 
 
+def diffrax_adjoint(
+    equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: PyTree
+) -> diffrax.AbstractAdjoint:
+    """The adjoint that differentiates a solve; the arguments are those of `solve_with_diffrax`."""
+    return _adjoint(method, u0)
+
+
 def _adjoint(method: Method, u0: PyTree) -> diffrax.AbstractAdjoint:
     """That of diffrax.
 

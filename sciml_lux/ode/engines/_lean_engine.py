@@ -190,23 +190,7 @@ def solve_lean(
         first_step: the step that it begins with; None for the `dt0` of the method.
         is_member: whether it is one of an ensemble.
     """
-    options = _options(method, span, u0, first_step)
-    setup = Setup(
-        _right_hand_side,
-        options["tableau"],
-        options["control"],
-        options["max_steps"],
-        options["samples"],
-    )
-    args = (equation.field, equation.parameters)
-    errors = None if first_step is None else first_step[1:]
-    tolerances = (options["rtol"], options["atol"])
-    given = Given(span[0], span[1], ts, u0, args, *tolerances, options["dt0"], errors)
-    has_all = method.dense or method.estimates
-    adjoint = plain(method.adjoint) or DiscreteAdjoint()
-    adjoint = adjoint.chosen(setup, given, has_all or equation.mass is not None)
-    _check_adjoint(adjoint, method, given, isinstance(u0, WithCost))
-    _check_adjoint_of_mass(adjoint, equation.mass)
+    setup, given, adjoint = _prepared(equation, method, span, ts, u0, first_step)
     if isinstance(adjoint, DiscreteAdjoint):
         found = setup.solve(
             given,
@@ -237,6 +221,42 @@ def solve_lean(
     ts, final = span[1:] if ts is None else ts, Final(span[1], found.y1, following)
     solution = Solution(ts, ys, stats, result, found.between, final, estimates=estimates)
     return Attempt(solution, found.y)
+
+
+def lean_adjoint(
+    equation: Equation, method: Method, span: jax.Array, ts: jax.Array | None, u0: PyTree
+) -> Adjoint:
+    """The adjoint that differentiates a solve; the arguments are those of `solve_lean`."""
+    return _prepared(equation, method, span, ts, u0, None)[-1]
+
+
+def _prepared(
+    equation: Equation,
+    method: Method,
+    span: jax.Array,
+    ts: jax.Array | None,
+    u0: PyTree,
+    first_step: Step | None,
+) -> tuple[Setup, Given, Adjoint]:
+    """What is solved, with what, and the adjoint that differentiates it."""
+    options = _options(method, span, u0, first_step)
+    setup = Setup(
+        _right_hand_side,
+        options["tableau"],
+        options["control"],
+        options["max_steps"],
+        options["samples"],
+    )
+    args = (equation.field, equation.parameters)
+    errors = None if first_step is None else first_step[1:]
+    tolerances = (options["rtol"], options["atol"])
+    given = Given(span[0], span[1], ts, u0, args, *tolerances, options["dt0"], errors)
+    has_all = method.dense or method.estimates
+    adjoint = plain(method.adjoint) or DiscreteAdjoint()
+    adjoint = adjoint.chosen(setup, given, has_all or equation.mass is not None)
+    _check_adjoint(adjoint, method, given, isinstance(u0, WithCost))
+    _check_adjoint_of_mass(adjoint, equation.mass)
+    return setup, given, adjoint
 
 
 def _engine(

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ...core import Record
+from ...core import Record, Static
 from ...ops import internal as lean
 from ...ops.internal import any_in_batch
 from ..equation._with_cost import state_of
@@ -123,6 +123,8 @@ def _stats(task: Task, place: Place) -> Record:
     counts, engine = place.counts, task.engine
     t = jax.lax.stop_gradient(place.t)
     counted = engine.counts_evaluations
+    adjoint_of: Any = engine.adjoint  # Where it is None events are refused.
+    adjoint = adjoint_of(task.equation, task.method, task.span, task.ts, place.u)
     return Record(
         num_steps=counts.steps,
         num_accepted_steps=counts.accepted,
@@ -131,4 +133,5 @@ def _stats(task: Task, place: Place) -> Record:
         first_step=place.first if counted else None,
         time_reached=jnp.where(place.result == RESULTS.successful, t, place.reached[0]),
         engine=engine.name,
+        adjoint=Static(type(adjoint).__name__),
     )

@@ -2,6 +2,7 @@
 
 import collections
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -227,3 +228,22 @@ def test_preset_times_outside_of_the_span_make_no_room_for_more_events():
 def test_event_that_ends_a_solve_counts_among_max_events():
     with pytest.raises(RuntimeError, match="more than max_events=1 events"):
         line((passes(1.0), passes(2.0, None)), max_events=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "DiscreteAdjoint"),
+        ({"adjoint": ode.AutoAdjoint(memory=1000)}, "ReversibleAdjoint"),
+        ({"adjoint": diffrax.DirectAdjoint()}, "DirectAdjoint"),
+    ],
+)
+def test_stats_tell_the_adjoint_with_events_as_well(options, name):
+    problem = ode.Problem(array(0.0), tspan=(0.0, 1.0))
+    rises = lambda t, u, args: jnp.ones_like(u)
+    found = jax.eval_shape(
+        lambda: ode.solve(
+            rises, problem, events=(ode.Event(lambda t, u, a: u - 1),), method=ode.Method(**options)
+        )
+    )
+    assert found.stats.adjoint.value == name
