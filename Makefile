@@ -19,8 +19,8 @@ RUN := $(VENV)/bin/python
 EXTRAS := dev
 WORKERS ?= 2
 
-.PHONY: help setup demo test test-digits test-deep test-short test-gpu-compile bench docs-results lint types clean \
-  deep-optimised deep-float64-off deep-standard deep-standard-float64-off
+.PHONY: help setup demo test test-digits test-deep test-short test-gpu-compile bench docs-results lint types \
+  clean deep-optimised deep-adjoints deep-float64-off deep-standard deep-standard-float64-off
 
 help:
 	@echo "make demo      train the hare-lynx universal ODE (RESUME=1 continues after an interruption)"
@@ -61,10 +61,18 @@ test-digits: setup
 	JAX_ENABLE_X64=1 CATALOGUE_THIRD=all $(PYTEST) $(DIGITS)
 
 # All that `make test` leaves out, and what it runs once more in other settings.
-test-deep: deep-optimised deep-float64-off deep-standard deep-standard-float64-off
+test-deep: deep-optimised deep-adjoints deep-float64-off deep-standard deep-standard-float64-off
+
+# Every adjoint with every feature: hundreds of programs, which are compared to 1e-7 and not to the
+# last digit.
+ADJOINTS = tests/ode/adjoints
 
 deep-optimised: setup
-	JAX_ENABLE_X64=1 CATALOGUE_THIRD=all $(PYTEST) -m "(slow or not traced) and not gpu_compile"
+	JAX_ENABLE_X64=1 CATALOGUE_THIRD=all $(PYTEST) --ignore=$(ADJOINTS) \
+	  -m "(slow or not traced) and not gpu_compile"
+
+deep-adjoints: setup
+	JAX_ENABLE_X64=1 $(HURRY) $(PYTEST) -m slow $(ADJOINTS)
 
 deep-float64-off: setup
 	JAX_ENABLE_X64=0 $(HURRY) $(PYTEST) -m "slow and not another_day"
