@@ -150,8 +150,12 @@ def test_what_jax_has_no_derivative_of_is_refused_with_what_it_says():
     powers = np.arange(3, dtype=np.int32)  # JAX's rule multiplies floats by them.
     program = jax.make_jaxpr(lambda y: jax.lax.pow(y, powers))(jnp.ones(3))
     assert "no available implicit dtype promotion path" in why_not_by_components(program)
-    program = jax.make_jaxpr(lambda y: jnp.nextafter(y, y + 1))(jnp.ones(3))
-    reason = "Differentiation rule for 'nextafter' not implemented."
+    next_after = lambda y: jnp.nextafter(y, y + 1)
+    program, reason = jax.make_jaxpr(next_after)(jnp.ones(3)), ""
+    try:  # Newer versions of JAX have a rule.
+        jax.jvp(next_after, (jnp.ones(3),), (jnp.ones(3),))
+    except NotImplementedError as error:
+        reason = str(error)
     assert why_not_by_components(program) == reason
 
 

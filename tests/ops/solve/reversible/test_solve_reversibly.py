@@ -118,6 +118,7 @@ def test_derivatives_are_those_of_the_reversible_steps(mode):
 
 
 @needs_x64
+@slow
 def test_derivative_by_a_wanted_time_is_the_slope():
     state = lambda t: end(RATE, ts=t[None], rtol=1e-9, atol=1e-9, max_steps=256).ys[0]
     t = jnp.asarray(1.3)
