@@ -87,7 +87,7 @@ def _ours(dtype: str, tolerance: float, count: int) -> Time:
 
     def time(args: jax.Array) -> jax.Array:
         problem = ode.Problem(_start(args), tspan=(0.0, 2.0))
-        events = ode.solve(
+        events: Any = ode.solve(
             _falls, problem, args, method=method, events=(event,), max_events=count + 1
         ).events
         return events.times[count - 1]
@@ -101,7 +101,7 @@ def _diffrax(dtype: str, tolerance: float) -> Time:
 
     def time(args: jax.Array) -> jax.Array:
         found = diffrax.diffeqsolve(
-            diffrax.ODETerm(_falls),
+            diffrax.ODETerm(_falls),  # pyright: ignore[reportArgumentType]
             diffrax.Tsit5(),
             real(0.0),
             real(2.0),

@@ -78,7 +78,7 @@ def _diffrax(tolerance: float) -> Solve:
 
     def solve(rates: jax.Array) -> jax.Array:
         found = diffrax.diffeqsolve(
-            diffrax.ODETerm(_field),
+            diffrax.ODETerm(_field),  # pyright: ignore[reportArgumentType]
             diffrax.Kvaerno5(root_finder=newton),
             0.0,
             _END,

@@ -155,7 +155,7 @@ def test_what_jax_has_no_derivative_of_is_refused_with_what_it_says():
     try:  # Newer versions of JAX have a rule.
         jax.jvp(next_after, (jnp.ones(3),), (jnp.ones(3),))
     except NotImplementedError as error:
-        reason = str(error)
+        reason = f"{error}."
     assert why_not_by_components(program) == reason
 
 
